@@ -1,0 +1,91 @@
+"""Exponentials that vectorise, the softmax over a row, and what a scored row of logits tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pythia_cli.kernels._jit import jit
+from pythia_cli.kernels.simd import bits_from_float, float_from_bits, lane_dot, lane_sum
+
+_LOG2_E = np.float32(1.4426950408889634)
+_LN2_HIGH = np.float32(0.693359375)  # few bits, so that n * _LN2_HIGH is exact
+_LN2_LOW = np.float32(-2.12194440e-4)
+_ALL_BUT_SIGN = np.int32(0x7FFFFFFF)
+_PIECE = 1024
+
+
+@jit
+def exp_nonpositive(x: Any) -> Any:
+    """exp of a float32 x <= 0 to 2 ulp; 0 below -87. Cephes' expf: 2^n times a polynomial."""
+    z = max(x, np.float32(-87.0))
+    n = np.rint(z * _LOG2_E)
+    r = z - n * _LN2_HIGH
+    r = r - n * _LN2_LOW
+    p = np.float32(1.9875691500e-4)
+    p = p * r + np.float32(1.3981999507e-3)
+    p = p * r + np.float32(8.3334519073e-3)
+    p = p * r + np.float32(4.1665795894e-2)
+    p = p * r + np.float32(1.6666665459e-1)
+    p = p * r + np.float32(5.0000001201e-1)
+    p = p * r * r + r + np.float32(1.0)
+    value = p * float_from_bits(np.int32((np.int32(n) + np.int32(127)) << np.int32(23)))
+    return value if x > np.float32(-87.0) else np.float32(0.0)
+
+
+@jit
+def largest_of(x: Any, n: Any) -> Any:
+    """max(x[:n]) of float32, n >= 1, through integers that are ordered as the floats are."""
+    largest = np.int32(-(2**31))
+    for i in range(n):
+        bits = bits_from_float(x[i])
+        largest = max(largest, np.int32(bits ^ np.int32((bits >> np.int32(31)) & _ALL_BUT_SIGN)))
+    return float_from_bits(
+        np.int32(largest ^ np.int32((largest >> np.int32(31)) & _ALL_BUT_SIGN))
+    )
+
+
+@jit
+def softmax(scores: Any, n: Any) -> None:
+    """scores[:n] = exp(scores - max) / sum, in place (float32)."""
+    largest = largest_of(scores, n)
+    for i in range(n):
+        scores[i] = exp_nonpositive(scores[i] - largest)
+    scale = np.float32(1.0) / lane_sum(scores, n)
+    for i in range(n):
+        scores[i] *= scale
+
+
+@jit
+def score_rows(
+    logits: Any, targets: Any, nll: Any, entropy: Any, ranks: Any, lo: Any, hi: Any
+) -> None:
+    """What rows lo..hi of logits [n_rows, d_vocab] say of targets [n_rows]; logits are overwritten.
+
+    nll [n_rows] float64 = log sum exp(logits) - logits[target], in nats; entropy [n_rows] float64
+    = -sum p log p, in nats; ranks [n_rows] = how many logits exceed the target's (0: it is first).
+    """
+    d_vocab = logits.shape[1]
+    p = np.empty(_PIECE, np.float32)
+    for row in range(lo, hi):
+        z = logits[row]
+        largest = largest_of(z, d_vocab)
+        above = 0
+        target = z[targets[row]]
+        for i in range(d_vocab):
+            above += z[i] > target
+        total, weighted = np.float64(0.0), np.float64(0.0)
+        for first in range(0, d_vocab, _PIECE):
+            n = min(_PIECE, d_vocab - first)
+            piece = z[first : first + n]
+            for i in range(n):
+                piece[i] -= largest
+                p[i] = exp_nonpositive(piece[i])
+            # Short float32 sums, gathered in float64, keep the nll to about 1e-7.
+            total += np.float64(lane_sum(p, n))
+            weighted += np.float64(lane_dot(p, piece, n))
+        log_total = np.log(total)
+        nll[row] = log_total - np.float64(target - largest)
+        entropy[row] = log_total - weighted / total
+        ranks[row] = above

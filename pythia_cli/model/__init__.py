@@ -1,0 +1,1 @@
+"""The transformer over an int8 file, and its slow twin."""

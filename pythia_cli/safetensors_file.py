@@ -1,0 +1,61 @@
+"""Where each tensor of a safetensors file lies, checked; the bytes are the caller's to read."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from pythia_cli.errors import IntegrityError
+
+ITEM_SIZES = {"BOOL": 1, "U8": 1, "I8": 1, "F16": 2, "BF16": 2, "I32": 4, "F32": 4, "I64": 8, "F64": 8}
+_MAX_HEADER = 100_000_000
+
+
+@dataclass(frozen=True)
+class TensorPlace:
+    """dtype in safetensors' spelling, shape, and the bytes [offset, offset + n_bytes) of the file."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A file's header: its raw bytes, its metadata, and the tensors in the order of the file."""
+
+    header: bytes
+    metadata: dict[str, str]
+    tensors: dict[str, TensorPlace]
+
+
+def read_layout(path: Path) -> Layout:
+    """Read and check a header: the safetensors library vets it, then we take the offsets from it.
+
+    Raises IntegrityError for a damaged, truncated or foreign file.
+    """
+    try:
+        with safe_open(path, framework="numpy"):
+            pass  # the library checks offsets, sizes, overlaps and the length of the file
+        with path.open("rb") as file:
+            (n_header,) = struct.unpack("<Q", file.read(8))
+            header = file.read(min(n_header, _MAX_HEADER))
+        content = json.loads(header)
+    except (SafetensorError, ValueError, struct.error) as error:
+        raise IntegrityError(path, f"not a whole safetensors file ({error})") from error
+    metadata = content.pop("__metadata__", {})
+    tensors = {}
+    for name, entry in sorted(content.items(), key=lambda item: item[1]["data_offsets"]):
+        begin, end = entry["data_offsets"]
+        shape = tuple(entry["shape"])
+        item = ITEM_SIZES.get(entry["dtype"])
+        if item is not None and prod(shape) * item != end - begin:
+            raise IntegrityError(path, f"{name}: {end - begin} bytes do not hold {shape}")
+        tensors[name] = TensorPlace(entry["dtype"], shape, 8 + n_header + begin, end - begin)
+    return Layout(header, metadata, tensors)

@@ -1,0 +1,105 @@
+"""The only reader of the environment: folders, threads, debugging."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from pythia_cli.errors import UsageError
+
+
+def store_folder() -> Path:
+    """Where checkpoints are kept: PYTHIA_HOME, or the platform's data folder."""
+    if home := os.environ.get("PYTHIA_HOME"):
+        return Path(home).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("pythia", appauthor=False))
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: PYTHIA_CACHE, or the platform's cache folder."""
+    if cache := os.environ.get("PYTHIA_CACHE"):
+        return Path(cache).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("pythia", appauthor=False))
+
+
+def n_threads() -> int:
+    """PYTHIA_THREADS, or the physical cores that affinity and the cgroup's quota grant.
+
+    Raises UsageError where PYTHIA_THREADS is not a positive number.
+    """
+    if text := os.environ.get("PYTHIA_THREADS"):
+        if not text.isdigit() or int(text) < 1:
+            raise UsageError(f"PYTHIA_THREADS is {text!r}; expected a positive whole number")
+        return int(text)
+    return max(1, min(_physical_cores(_affinity()), _cgroup_cpus()))
+
+
+def debug() -> bool:
+    """Whether a failure shows its traceback (PYTHIA_DEBUG=1)."""
+    return os.environ.get("PYTHIA_DEBUG", "") not in ("", "0")
+
+
+def _affinity() -> list[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def _physical_cores(cpus: list[int]) -> int:
+    """How many cores these logical CPUs belong to; a core's second thread adds no multiplier."""
+    siblings = set()
+    for cpu in cpus:
+        path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        try:
+            siblings.add(path.read_text())
+        except OSError:
+            siblings.add(str(cpu))
+    return len(siblings)
+
+
+def _cgroup_cpus() -> int:
+    """The CPU quota of this process's cgroup (v2, then v1), in whole CPUs; large where none."""
+    unlimited = 1 << 20
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return unlimited
+    quotas = [float(unlimited)]
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            quotas += _cgroup_v2_quotas(Path("/sys/fs/cgroup"), path)
+        elif "cpu" in controllers.split(","):
+            quotas += _cgroup_v1_quotas(Path("/sys/fs/cgroup/cpu"), path)
+    return max(1, math.ceil(min(quotas)))
+
+
+def _cgroup_v2_quotas(root: Path, path: str) -> list[float]:
+    quotas = []
+    folder = root / path.strip("/")
+    while True:
+        try:
+            quota, period = (folder / "cpu.max").read_text().split()
+            if quota != "max":
+                quotas.append(int(quota) / int(period))
+        except (OSError, ValueError):
+            pass
+        if folder == root or root not in folder.parents:
+            return quotas
+        folder = folder.parent
+
+
+def _cgroup_v1_quotas(root: Path, path: str) -> list[float]:
+    for folder in (root / path.strip("/"), root):
+        try:
+            quota = int((folder / "cpu.cfs_quota_us").read_text())
+            period = int((folder / "cpu.cfs_period_us").read_text())
+        except (OSError, ValueError):
+            continue
+        return [quota / period] if quota > 0 and period > 0 else []
+    return []
