@@ -15,6 +15,7 @@ from torch.nn import functional
 from pythia_cli.hf_checkpoint import FloatCheckpoint, expected_tensors
 from pythia_cli.int8_file import LINEARS, NORMS, Int8File
 from pythia_cli.kernels.rotary import rotary_tables
+from pythia_cli.model.scores import Scores, score_logits
 from pythia_cli.suite import ModelConfig
 
 _PREFIX = "gpt_neox."
@@ -75,6 +76,15 @@ class Reference:
             with torch.inference_mode():
                 rows = hidden[at : at + _LOGIT_ROWS] @ self.tensors["embed_out.weight"].T
             yield first + at, rows.numpy()
+
+    def score(self, token_ids: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> Scores:
+        """token_ids [n]; how the model rates targets [m] as successors of the last m."""
+        first = len(token_ids) - len(targets)
+        parts = [
+            score_logits(rows, targets[at - first : at - first + len(rows)])
+            for at, rows in self.chunks(token_ids, first)
+        ]
+        return Scores(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
     def _norm(self, x: torch.Tensor, name: str) -> torch.Tensor:
         t = self.tensors

@@ -26,6 +26,7 @@ from pythia_cli.kernels.rotary import rotary_tables
 from pythia_cli.kernels.softmax import score_rows
 from pythia_cli.kernels.threads import Team, barrier, share
 from pythia_cli.model.kv_cache import KVCache
+from pythia_cli.model.scores import Scores
 from pythia_cli.model.weights import Weights
 
 CHUNK = 128
@@ -175,14 +176,6 @@ def _score(
 ) -> None:  # fmt: skip
     lo, hi = share(logits.shape[0], 1, rank, n_ranks)
     score_rows(logits, targets, nll, entropy, ranks, lo, hi)
-
-
-class Scores(NamedTuple):
-    """What the model said of each scored token: nll and entropy in nats, rank from 0."""
-
-    nll: np.ndarray[Any, Any]
-    entropy: np.ndarray[Any, Any]
-    rank: np.ndarray[Any, Any]
 
 
 class Transformer:

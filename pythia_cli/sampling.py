@@ -1,0 +1,110 @@
+"""Drawing the next token from logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pythia_cli.errors import PythiaError, UsageError
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """The filters, applied in this order; the defaults are the plain model.
+
+    1. repetition_penalty r: logits of tokens already there are divided by r where positive and
+       multiplied where negative (Keskar et al. 2019).
+    2. temperature: logits are divided by it; 0 takes the largest logit and ends here.
+    3. softmax over the whole vocabulary; then ids the tokenizer does not have are dropped.
+    4. top_k: the k most probable stay (0: all).
+    5. top_p: of the most probable, as few as hold at least this much probability (Holtzman et al.
+       2020).
+    6. min_p: those with at least this fraction of the largest probability.
+    7. One is drawn in proportion to what is left.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a value out of range."""
+        _check("--temperature", self.temperature, 0 <= self.temperature < np.inf, "0 or more")
+        _check("--top-k", self.top_k, self.top_k >= 0, "0 (all) or more")
+        _check("--top-p", self.top_p, 0 < self.top_p <= 1, "above 0 and at most 1")
+        _check("--min-p", self.min_p, 0 <= self.min_p <= 1, "from 0 to 1")
+        _check(
+            "--repetition-penalty",
+            self.repetition_penalty,
+            0 < self.repetition_penalty < np.inf,
+            "above 0",
+        )
+
+
+def _check(option: str, value: float, good: bool, expected: str) -> None:
+    if not good:
+        raise UsageError(f"{option} is {value}; expected {expected}")
+
+
+class Sampler:
+    """Draws tokens by `options` among the first n_tokens ids, with a generator of its own."""
+
+    def __init__(
+        self, options: SamplingOptions, n_tokens: int, generator: np.random.Generator
+    ) -> None:
+        self._options = options
+        self._n_tokens = n_tokens
+        self._generator = generator
+
+    def sample(self, logits: np.ndarray[Any, Any], seen: list[int]) -> int:
+        """logits [d_vocab] and the tokens so far, the prompt's too -> the next token's id.
+
+        Raises PythiaError where the logits are not finite.
+        """
+        if not np.isfinite(logits.sum(dtype=np.float64)):
+            raise PythiaError("the model's logits are not finite: the checkpoint may be damaged")
+        options = self._options
+        logits = self._penalised(logits, seen)
+        if options.temperature == 0:
+            return int(np.argmax(logits[: self._n_tokens]))
+        scaled = logits.astype(np.float64) / options.temperature
+        p = np.exp(scaled - scaled.max())
+        p = (p / p.sum())[: self._n_tokens]
+        kept = _kept(p, options)
+        cumulative = np.cumsum(p[kept])
+        drawn = self._generator.random() * cumulative[-1]
+        place = min(int(np.searchsorted(cumulative, drawn, side="right")), len(cumulative) - 1)
+        return int(kept[place])
+
+    def _penalised(self, logits: np.ndarray[Any, Any], seen: list[int]) -> np.ndarray[Any, Any]:
+        penalty = np.float32(self._options.repetition_penalty)
+        if penalty == 1 or not seen:
+            return logits
+        logits = logits.copy()
+        ids = np.unique(seen)
+        values = logits[ids]
+        logits[ids] = np.where(values > 0, values / penalty, values * penalty)
+        return logits
+
+
+def _kept(p: np.ndarray[Any, Any], options: SamplingOptions) -> np.ndarray[Any, Any]:
+    """The ids that the filters leave, ascending; among equals the lower id stays."""
+    ids = np.arange(len(p))
+    if 0 < options.top_k < len(ids):
+        at_least = np.partition(p, -options.top_k)[-options.top_k]
+        above, equal = np.flatnonzero(p > at_least), np.flatnonzero(p == at_least)
+        ids = np.sort(np.concatenate([above, equal[: options.top_k - len(above)]]))
+    if options.top_p < 1:
+        # Tokens too small to matter even all together need no sorting.
+        likely = ids[p[ids] >= (1 - options.top_p) / len(p) * 0.5]
+        order = likely[np.argsort(-p[likely], kind="stable")]
+        cumulative = np.cumsum(p[order])
+        n_kept = int(np.searchsorted(cumulative, options.top_p * (1 - 1e-12), side="left")) + 1
+        ids = np.sort(order[:n_kept])
+    if options.min_p > 0:
+        ids = ids[p[ids] >= options.min_p * p[ids].max()]
+    return ids
