@@ -62,9 +62,7 @@ def certify(
         cache.truncate(0)
         both = zip(model.chunks(inputs, cache), reference.chunks(inputs), strict=True)
         for (at, int8_logits), (_, float_logits) in both:
-            columns.append(
-                _compare(float_logits, int8_logits, targets[at : at + len(int8_logits)])
-            )
+            columns.append(_compare(float_logits, int8_logits, targets[at : at + len(int8_logits)]))
             progress(len(int8_logits))
     float_nll, int8_nll, kl, agrees = np.concatenate(columns, axis=1)
     return Certificate(

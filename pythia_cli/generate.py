@@ -82,7 +82,7 @@ class TextStream:
 def prompt_tokens(
     tokenizer: PythiaTokenizer, text: str, n_ctx: int, *, truncate: bool = False
 ) -> np.ndarray[Any, Any]:
-    """The prompt's token ids, with room for one more in the context; an empty prompt is <|endoftext|>.
+    """The prompt's token ids, with room for one more; for an empty prompt, <|endoftext|>.
 
     Raises PromptTooLong, unless `truncate` keeps the prompt's end.
     """

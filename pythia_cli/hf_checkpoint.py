@@ -77,6 +77,11 @@ class FloatCheckpoint:
             self._open_safetensors(path) if path.suffix == ".safetensors" else self._open_bin(path)
         self._check_names(place)
 
+    @property
+    def all_files(self) -> list[Path]:
+        """Everything of the folder that is read: configuration, tokenizer and weights."""
+        return [self.folder / "config.json", self.tokenizer_path, *self.files]
+
     def tensor(self, name: str) -> np.ndarray[Any, Any]:
         """One tensor by its published name, float32. Raises IntegrityError for NaN or infinity."""
         try:
@@ -122,7 +127,9 @@ class FloatCheckpoint:
             if _BUFFERS.fullmatch(name):
                 continue
             if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32):
-                raise IntegrityError(path, f"{name} is {tensor.dtype}; expected a 16- or 32-bit float")
+                raise IntegrityError(
+                    path, f"{name} is {tensor.dtype}; expected a 16- or 32-bit float"
+                )
 
             def read(tensor: Any = tensor) -> np.ndarray[Any, Any]:
                 values: np.ndarray[Any, Any] = tensor.detach().to(torch.float32).numpy()
@@ -151,9 +158,10 @@ class FloatCheckpoint:
             raise IntegrityError(place, f"{extra[0]} is not part of the model{_and_more(extra)}")
         for name, shape in expected.items():
             if self._shapes[name] != shape:
+                found = list(self._shapes[name])
                 raise IntegrityError(
                     self._where[name],
-                    f"{name} has shape {list(self._shapes[name])}; config.json asks for {list(shape)}",
+                    f"{name} has shape {found}; config.json asks for {list(shape)}",
                 )
 
 

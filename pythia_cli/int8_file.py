@@ -23,7 +23,7 @@ from pythia_cli.suite import ModelConfig
 
 FORMAT = "pythia-int8"
 FORMAT_VERSION = 1
-QUANTIZATION = "absmax-int8-per-row"
+QUANTIZATION = "int8-row-least-squares"
 ALIGNMENT = 64
 
 LINEARS = {
@@ -38,7 +38,11 @@ NORMS = {
 }
 """Our name (all layers in one tensor) and the published name within a layer."""
 
-_DTYPES = {"I8": np.dtype("<i1"), "F32": np.dtype("<f4"), "U8": np.dtype("u1")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "I8": np.dtype("<i1"),
+    "F32": np.dtype("<f4"),
+    "U8": np.dtype("u1"),
+}
 _NO_HASH = "0" * 64
 
 
@@ -218,7 +222,9 @@ class Int8File:
         if expected[8:] != layout.header or list(self.tensors_sha256) != list(shapes):
             raise IntegrityError(path, "damaged header: its sha256 does not match")
         if self.quantization != QUANTIZATION:
-            raise IntegrityError(path, f"quantization {self.quantization!r} is not {QUANTIZATION!r}")
+            raise IntegrityError(
+                path, f"quantization {self.quantization!r} is not {QUANTIZATION!r}"
+            )
         self._places = layout.tensors
         self._map = _map_file(path)
         self.tensors = {name: self._view(self._places[name]) for name in shapes}
@@ -228,7 +234,7 @@ class Int8File:
         return [
             name
             for name, tensor in self.tensors.items()
-            if hashlib.sha256(memoryview(tensor).cast("B")).hexdigest() != self.tensors_sha256[name]
+            if hashlib.sha256(tensor.data.cast("B")).hexdigest() != self.tensors_sha256[name]
         ]
 
     def _view(self, place: TensorPlace) -> np.ndarray[Any, Any]:

@@ -80,7 +80,7 @@ def stride_windows(n: int, context: int, stride: int) -> Iterator[Window]:
 
 
 def llama_cpp_windows(n: int, context: int) -> Iterator[Window]:
-    """Disjoint chunks, the last context - context//2 - 1 tokens of each scored; the tail is dropped.
+    """Disjoint chunks; the last context - context//2 - 1 tokens of each are scored, no tail.
 
     As llama.cpp's llama-perplexity does.
     """
@@ -111,7 +111,9 @@ class Totals:
 
     def __add__(self, other: Totals) -> Totals:
         """Both together."""
-        return Totals(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+        return Totals(
+            *(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True))
+        )
 
     def figures(self) -> dict[str, float | int | None]:
         """The figures of a record, with the formulas of docs/measures.md; None where undefined."""
@@ -269,5 +271,3 @@ def check_long_enough(name: str, n_scored: int, n_tokens: int, protocol: Protoco
         f"has {n_tokens} tokens; the {protocol.name} protocol needs at least {needed}",
         hint="use a longer text, a smaller --context, or --bos",
     )
-
-

@@ -1,4 +1,4 @@
-"""Float tensors to an int8 file: symmetric absmax, one scale for each row of a matrix."""
+"""Float tensors to an int8 file: symmetric, one scale for each row of a matrix."""
 
 from __future__ import annotations
 
@@ -11,31 +11,14 @@ import numpy as np
 
 from pythia_cli.hf_checkpoint import FloatCheckpoint, file_sha256
 from pythia_cli.int8_file import LINEARS, NORMS, Int8Writer, Source, tensor_shapes
+from pythia_cli.kernels.quantize_weights import CANDIDATES, quantize_weights
 
-_PIECE = 1 << 20  # elements quantized at a time: small enough to stay in the processor's cache
 
-
-def quantize_rows(w: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """w [n_rows, n_columns] float32 ~ q int8 * scales [n_rows, 1] float32; |q| <= 127.
-
-    The scale is the row's largest magnitude / 127 (0 for a row of zeros); q is rounded to nearest.
-    """
-    n_rows, n_columns = w.shape
-    q = np.empty(w.shape, np.int8)
-    scales = np.empty(n_rows, np.float32)
-    step = max(1, _PIECE // n_columns)
-    for first in range(0, n_rows, step):
-        rows = w[first : first + step]
-        absmax = np.maximum(rows.max(axis=1), -rows.min(axis=1))
-        scales[first : first + step] = absmax / np.float32(127)
-        # A row whose scale would underflow is as good as zero.
-        usable = scales[first : first + step] >= np.finfo(np.float32).tiny
-        scales[first : first + step][~usable] = 0
-        inverse = np.zeros_like(absmax)
-        np.divide(np.float32(127), absmax, out=inverse, where=usable)
-        scaled = rows * inverse[:, None]
-        np.rint(scaled, out=scaled)
-        q[first : first + step] = scaled
+def quantize_matrix(w: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """w [d_out, d_in] float32 ~ q [d_out, d_in] int8 * scales [d_out] float32."""
+    w = np.ascontiguousarray(w, np.float32)
+    q, scales = np.empty(w.shape, np.int8), np.empty(len(w), np.float32)
+    quantize_weights(w, CANDIDATES, q, scales, 0, len(w))
     return q, scales
 
 
@@ -56,7 +39,7 @@ def write_int8(
     def matrix(name: str, published: list[str]) -> Iterator[np.ndarray[Any, Any]]:
         scales[name] = []
         for tensor in published:
-            q, tensor_scales = quantize_rows(checkpoint.tensor(tensor))
+            q, tensor_scales = quantize_matrix(checkpoint.tensor(tensor))
             scales[name].append(tensor_scales)
             yield q
             progress(q.size)

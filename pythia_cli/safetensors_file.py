@@ -12,13 +12,23 @@ from safetensors import SafetensorError, safe_open
 
 from pythia_cli.errors import IntegrityError
 
-ITEM_SIZES = {"BOOL": 1, "U8": 1, "I8": 1, "F16": 2, "BF16": 2, "I32": 4, "F32": 4, "I64": 8, "F64": 8}
+ITEM_SIZES = {
+    "BOOL": 1,
+    "U8": 1,
+    "I8": 1,
+    "F16": 2,
+    "BF16": 2,
+    "I32": 4,
+    "F32": 4,
+    "I64": 8,
+    "F64": 8,
+}
 _MAX_HEADER = 100_000_000
 
 
 @dataclass(frozen=True)
 class TensorPlace:
-    """dtype in safetensors' spelling, shape, and the bytes [offset, offset + n_bytes) of the file."""
+    """dtype in safetensors' spelling, shape, and the bytes offset .. offset + n_bytes."""
 
     dtype: str
     shape: tuple[int, ...]

@@ -43,9 +43,9 @@ if CACHE_FOLDER is not None:
     config.CACHE_DIR = str(CACHE_FOLDER)
 
 
-def is_compiled() -> bool:
-    """Whether an earlier process left compiled kernels for these sources."""
-    return CACHE_FOLDER is not None and any(CACHE_FOLDER.rglob("*.nbc"))
+def is_compiled(name: str) -> bool:
+    """Whether an earlier process left this function compiled, from these sources."""
+    return CACHE_FOLDER is not None and any(CACHE_FOLDER.rglob(f"*.{name}-*.nbc"))
 
 
 def jit(function: Callable[..., Any]) -> Any:

@@ -10,11 +10,16 @@ from pythia_cli.kernels import simd
 from pythia_cli.kernels._jit import jit
 
 
-
-
-
 def _matmul_tiled(
-    w_q8: Any, w_scales: Any, x_q: Any, x_scales: Any, bias: Any, adds: Any, out: Any, lo: Any, hi: Any
+    w_q8: Any,
+    w_scales: Any,
+    x_q: Any,
+    x_scales: Any,
+    bias: Any,
+    adds: Any,
+    out: Any,
+    lo: Any,
+    hi: Any,
 ) -> None:
     """The tile covers d_in down to a multiple of the vector; a plain loop does the rest."""
     n_tokens, d_in = x_q.shape
@@ -44,7 +49,9 @@ def _matmul_tiled(
                         for i in range(k, d_in):
                             total = np.int32(
                                 total
-                                + np.int32(np.int32(w_q8[first + r, i]) * np.int32(x_q[token + t, i]))
+                                + np.int32(
+                                    np.int32(w_q8[first + r, i]) * np.int32(x_q[token + t, i])
+                                )
                             )
                         value = np.float32(total) * (w_scales[first + r] * x_scales[token + t])
                         value += bias[first + r]
@@ -57,7 +64,15 @@ def _matmul_tiled(
 
 
 def _matmul_plain(
-    w_q8: Any, w_scales: Any, x_q: Any, x_scales: Any, bias: Any, adds: Any, out: Any, lo: Any, hi: Any
+    w_q8: Any,
+    w_scales: Any,
+    x_q: Any,
+    x_scales: Any,
+    bias: Any,
+    adds: Any,
+    out: Any,
+    lo: Any,
+    hi: Any,
 ) -> None:
     """The loop that LLVM's vectoriser turns into widening multiply-adds on ARM."""
     n_tokens, d_in = x_q.shape

@@ -36,6 +36,7 @@ elif _compiled_for("avx2"):
 else:
     VECTOR, TILE_ROWS, TILE_TOKENS, _MADD = 0, 1, 1, ""
 
+
 @intrinsic
 def float_from_bits(typingctx: Any, bits: Any) -> Any:
     """The float32 whose bits are those of the int32 `bits`."""
@@ -68,7 +69,7 @@ def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 
 @intrinsic
 def lane_sum(typingctx: Any, x: Any, n: Any) -> Any:
-    """The sum of x[:n], contiguous float32, in LANES lanes: one order of adding on every machine."""
+    """The sum of x[:n], contiguous float32, in LANES lanes: the same order on every machine."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = make_array(signature.args[0])(context, builder, args[0]).data
@@ -106,7 +107,7 @@ def _load(builder: Any, row: Any, at: Any, kind: Any, align: int) -> Any:
 
 
 def _emit_lane_sum(builder: Any, n: Any, term: Any) -> Any:
-    """Element i is added to lane i % LANES; then the upper half of the lanes to the lower, and on."""
+    """Element i is added to lane i % LANES; then the upper half to the lower, down to one."""
     floats = ir.VectorType(_FLOAT, LANES)
     lane_count = _I64(LANES)
     n_whole = builder.sub(n, builder.srem(n, lane_count))
@@ -128,7 +129,8 @@ def _emit_lane_sum(builder: Any, n: Any, term: Any) -> Any:
             for first in (0, width)
         )
         vector = builder.fadd(
-            builder.shuffle_vector(vector, vector, low), builder.shuffle_vector(vector, vector, high)
+            builder.shuffle_vector(vector, vector, low),
+            builder.shuffle_vector(vector, vector, high),
         )
     return builder.extract_element(vector, _I64(0))
 
@@ -142,13 +144,21 @@ def _dot_tile(n_rows: int, n_tokens: int) -> Any:
 
     @intrinsic
     def dot_tile(
-        typingctx: Any, w: Any, w_at: Any, x: Any, x_at: Any, w_row: Any, x_row: Any, k: Any, out: Any
+        typingctx: Any,
+        w: Any,
+        w_at: Any,
+        x: Any,
+        x_at: Any,
+        w_row: Any,
+        x_row: Any,
+        k: Any,
+        out: Any,
     ) -> Any:
         index = types.intp
         signature = types.void(w, index, x, index, index, index, index, out)
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            w, w_at, x, x_at, w_row, x_row, k, out = args
+            _, w_at, _, x_at, w_row, x_row, k, _ = args
             w_data, x_data, out_data = (
                 make_array(signature.args[i])(context, builder, args[i]).data for i in (0, 2, 7)
             )
@@ -174,9 +184,7 @@ def _emit_dot_tile(
     int8s, int16s = ir.VectorType(_I8, VECTOR), ir.VectorType(_I16, VECTOR)
     int32s = ir.VectorType(_I32, VECTOR // 2)
     module = builder.module
-    madd = cgutils.get_or_insert_function(
-        module, ir.FunctionType(int32s, [int16s, int16s]), _MADD
-    )
+    madd = cgutils.get_or_insert_function(module, ir.FunctionType(int32s, [int16s, int16s]), _MADD)
     horizontal_sum = cgutils.get_or_insert_function(
         module, ir.FunctionType(_I32, [int32s]), f"llvm.vector.reduce.add.v{VECTOR // 2}i32"
     )
@@ -207,9 +215,7 @@ def _emit_dot_tile(
 
     builder.position_at_end(after)
     for i, place in enumerate(places):
-        builder.store(
-            builder.call(horizontal_sum, [new_sums[place]]), builder.gep(out, [_I64(i)])
-        )
+        builder.store(builder.call(horizontal_sum, [new_sums[place]]), builder.gep(out, [_I64(i)]))
 
 
 if VECTOR:

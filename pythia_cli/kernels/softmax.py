@@ -41,9 +41,7 @@ def largest_of(x: Any, n: Any) -> Any:
     for i in range(n):
         bits = bits_from_float(x[i])
         largest = max(largest, np.int32(bits ^ np.int32((bits >> np.int32(31)) & _ALL_BUT_SIGN)))
-    return float_from_bits(
-        np.int32(largest ^ np.int32((largest >> np.int32(31)) & _ALL_BUT_SIGN))
-    )
+    return float_from_bits(np.int32(largest ^ np.int32((largest >> np.int32(31)) & _ALL_BUT_SIGN)))
 
 
 @jit

@@ -123,9 +123,7 @@ class Team:
     def __init__(self, n_ranks: int) -> None:
         self.n_ranks = n_ranks
         self._shared = np.zeros(_SIZE, np.int64)
-        self._jobs: list[queue.SimpleQueue[Any]] = [
-            queue.SimpleQueue() for _ in range(n_ranks - 1)
-        ]
+        self._jobs: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in range(n_ranks - 1)]
         self._done: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         for rank, jobs in enumerate(self._jobs, start=1):
             threading.Thread(

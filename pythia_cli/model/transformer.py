@@ -239,7 +239,7 @@ class Transformer:
     def chunks(
         self, token_ids: np.ndarray[Any, Any], cache: KVCache, first: int = 0
     ) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
-        """Append token_ids [n] chunk by chunk; (i, logits [m, d_vocab]) of tokens i .. i+m, i >= first.
+        """Append token_ids [n] by chunks; (i, logits [m, d_vocab]) of tokens i .. i+m, i >= first.
 
         Chunks before `first` yield nothing. The logits are valid until the next step.
         """

@@ -1,0 +1,29 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench install
+install: $(VENV)/installed
+
+# The marker is made anew whenever the dependencies may have changed.
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@
+
+demo: install  ## Continue a prompt with the built-in demo model
+	$(BIN)/pythia generate "It is a truth universally acknowledged, that" --echo -n 60 --seed 7 < /dev/null
+
+test: install  ## All tests, offline
+	$(BIN)/pytest
+
+check: install  ## Lint, types, generated files, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python tools/make_completions.py --check
+	$(BIN)/python tools/make_cli_reference.py --check
+	$(BIN)/pytest
+
+bench: install  ## Decode, prefill and scoring on a full-size random pythia-410m
+	$(BIN)/python bench/engine.py

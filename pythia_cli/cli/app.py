@@ -1,0 +1,79 @@
+"""The `pythia` command: registers the subcommands, and turns failures into exit statuses."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from pythia_cli import __version__
+from pythia_cli.cli import checkpoint, errors
+from pythia_cli.cli.generate import generate
+from pythia_cli.cli.perplexity import perplexity
+from pythia_cli.cli.quantize import quantize
+
+app = typer.Typer(
+    name="pythia",
+    help="Run EleutherAI Pythia checkpoints in int8 on a CPU.",
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(generate)
+app.command()(perplexity)
+app.command()(quantize)
+app.add_typer(checkpoint.commands, name="checkpoint")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"pythia {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(run())
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line; its exit status. Failures are told in one line on stderr."""
+    with contextlib.suppress(ValueError):  # only the main thread may
+        signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = app(args=arguments, standalone_mode=False)
+        sys.stdout.flush()
+    except BaseException as error:
+        status = errors.report(error)
+        if isinstance(error, OSError | KeyboardInterrupt | errors.Terminated):
+            errors.silence_stdout()
+    return int(status or 0)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise errors.Terminated
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""From exceptions to one line on stderr and an exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+import traceback
+from enum import IntEnum
+
+import typer
+
+from pythia_cli import settings
+from pythia_cli.errors import (
+    IntegrityError,
+    NotFound,
+    PythiaError,
+    ResourceError,
+    UsageError,
+)
+
+# typer carries its own copy of click or imports it, by version; its exceptions are reached here.
+_ClickUsageError = typer.BadParameter.__bases__[0]
+_ClickException = _ClickUsageError.__bases__[0]
+
+
+class ExitStatus(IntEnum):
+    """The exit statuses; docs/exit-statuses.md says when each comes."""
+
+    OK = 0
+    BUG = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    INTEGRITY = 6
+    RESOURCE = 7
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+    TERMINATED = 143
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+_STATUS: tuple[tuple[type[PythiaError], ExitStatus], ...] = (
+    (UsageError, ExitStatus.USAGE),
+    (NotFound, ExitStatus.NOT_FOUND),
+    (IntegrityError, ExitStatus.INTEGRITY),
+    (ResourceError, ExitStatus.RESOURCE),
+    (PythiaError, ExitStatus.INTEGRITY),
+)
+
+
+def report(error: BaseException) -> ExitStatus:
+    """Say on stderr what went wrong, and how to go on; the exit status that belongs to it."""
+    if settings.debug():
+        traceback.print_exception(error)
+    if isinstance(error, KeyboardInterrupt):
+        return ExitStatus.INTERRUPTED
+    if isinstance(error, Terminated):
+        return ExitStatus.TERMINATED
+    if isinstance(error, BrokenPipeError):
+        return ExitStatus.BROKEN_PIPE
+    if isinstance(error, PythiaError):
+        _line(str(error), error.hint)
+        return next(status for kind, status in _STATUS if isinstance(error, kind))
+    if isinstance(error, _ClickException):
+        context = getattr(error, "ctx", None)
+        hint = f"{context.command_path} --help" if context is not None else "pythia --help"
+        _line(error.format_message(), hint)  # type: ignore[attr-defined]
+        return ExitStatus.USAGE
+    if isinstance(error, MemoryError):
+        _line("not enough memory", "use a smaller model, --context or --max-tokens")
+        return ExitStatus.RESOURCE
+    if isinstance(error, OSError) and error.errno in (
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
+    ):  # fmt: skip
+        where = f"{error.filename}: " if error.filename else ""
+        _line(f"{where}{error.strerror}", None)
+        return ExitStatus.RESOURCE
+    bug = f"a bug in pythia: {type(error).__name__}: {error}"
+    _line(bug, None if settings.debug() else "the same with PYTHIA_DEBUG=1, and report it")
+    return ExitStatus.BUG
+
+
+def _line(what: str, hint: str | None) -> None:
+    text = "error: " + " ".join(what.split())
+    if hint:
+        text += f"; try: {hint}"
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def silence_stdout() -> None:
+    """After a closed pipe: let the interpreter's own flush at exit go nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,245 @@
+"""`pythia generate`: continue a prompt."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pythia_cli.cli import opening, options
+from pythia_cli.cli.render import Notices
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pythia_cli.generate import GenerateOptions
+    from pythia_cli.model.transformer import Transformer
+    from pythia_cli.tokenizer import PythiaTokenizer
+
+_SAMPLING = "Sampling, applied in this order"
+_OUTPUT = "Output"
+
+
+def generate(
+    prompt: Annotated[
+        str | None,
+        typer.Argument(help="The text to continue; what stands on standard input comes before it."),
+    ] = None,
+    model: options.Model = None,
+    checkpoint: options.Step = None,
+    max_tokens: Annotated[
+        int, typer.Option("-n", "--max-tokens", min=1, help="The most tokens to generate.")
+    ] = 128,
+    repetition_penalty: Annotated[
+        float,
+        typer.Option(help="Divide (where negative: multiply) the logits of tokens already there.",
+                     rich_help_panel=_SAMPLING),
+    ] = 1.0,
+    temperature: Annotated[
+        float,
+        typer.Option("--temperature", "--temp", help="Divide the logits; 0 is greedy.",
+                     rich_help_panel=_SAMPLING),
+    ] = 1.0,
+    top_k: Annotated[
+        int, typer.Option(help="Keep the k most probable; 0: all.", rich_help_panel=_SAMPLING)
+    ] = 0,
+    top_p: Annotated[
+        float,
+        typer.Option(help="Keep the most probable tokens that together reach p.",
+                     rich_help_panel=_SAMPLING),
+    ] = 1.0,
+    min_p: Annotated[
+        float,
+        typer.Option(help="Keep tokens with this fraction of the largest probability.",
+                     rich_help_panel=_SAMPLING),
+    ] = 0.0,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Draw the same tokens again. Default: drawn, and told.",
+                     rich_help_panel=_SAMPLING),
+    ] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="End where this text appears; repeatable."),
+    ] = None,
+    ignore_eos: Annotated[
+        bool, typer.Option("--ignore-eos", help="Go on past <|endoftext|>.")
+    ] = False,
+    num_samples: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Continue each prompt N times.")
+    ] = 1,
+    prompt_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="One prompt a line; - is standard input."),
+    ] = None,
+    truncate_prompt: Annotated[
+        bool, typer.Option("--truncate-prompt", help="Keep the end of a prompt that is too long.")
+    ] = False,
+    plain_text: options.PlainText = False,
+    echo: Annotated[
+        bool, typer.Option("--echo", help="Print the prompt too.", rich_help_panel=_OUTPUT)
+    ] = False,
+    no_stream: Annotated[
+        bool,
+        typer.Option("--no-stream", help="Print when a sample is done.", rich_help_panel=_OUTPUT),
+    ] = False,
+    store: options.StoreFolder = None,
+    threads: options.Threads = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:  # fmt: skip
+    """Continue a prompt; the text streams to stdout as it is decoded.
+
+    The defaults are the plain model: temperature 1 and no filters.
+
+    Examples:
+
+      pythia generate "Call me" -n 40
+
+      echo "def fib(n):" | pythia generate --temperature 0 --stop "def "
+
+      pythia generate "It was" --num-samples 4 --seed 1 --json | jq -r .text
+    """
+    from pythia_cli.errors import UsageError
+    from pythia_cli.generate import GenerateOptions
+    from pythia_cli.sampling import SamplingOptions
+
+    notices = Notices(quiet=quiet, verbose=verbose)
+    sampling = SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty)
+    if prompt_file is not None and prompt is not None:
+        raise UsageError("give a PROMPT or --prompt-file, not both")
+    prompts = _prompts(prompt, prompt_file)
+    chosen_seed = secrets.randbits(32) if seed is None else seed
+    generation = GenerateOptions(max_tokens, sampling, tuple(stop or ()), ignore_eos, chosen_seed)
+
+    started = time.perf_counter()
+    opened = opening.open_checkpoint(model, checkpoint, opening.open_store(store), notices)
+    tokenizer = opened.tokenizer(plain_text=plain_text)
+    encoded = _encode(prompts, tokenizer, opened.file.config.n_ctx, truncate_prompt)
+    transformer = opening.open_transformer(opened.file, opening.choose_threads(threads), notices)
+    load_seconds = time.perf_counter() - started
+
+    record = {
+        "model": opened.checkpoint.model,
+        "checkpoint": opened.checkpoint.revision,
+        "load_seconds": load_seconds,
+        **vars(sampling),
+        "max_tokens": max_tokens,
+        "stop": list(generation.stop),
+        "ignore_eos": ignore_eos,
+        "seed": chosen_seed,
+    }
+    if seed is None and temperature > 0:
+        notices.detail(f"seed {chosen_seed}")
+    for text, token_ids in zip(prompts, encoded, strict=True):
+        _run(transformer, tokenizer, text, token_ids, generation, num_samples, record, notices,
+             echo=echo, stream=not no_stream, as_json=as_json)  # fmt: skip
+
+
+def _prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
+    """The prompt with standard input before it, or the lines of the prompt file."""
+    from pythia_cli.errors import InputError, UsageError
+
+    if prompt_file is not None:
+        lines = opening.read_text(prompt_file).splitlines()
+        if not lines:
+            raise InputError(prompt_file, "has no prompts: expected one a line")
+        return lines
+    piped = ""
+    if sys.stdin is not None and not sys.stdin.isatty():
+        piped = opening.read_text(Path("-"))
+    if prompt is None and not piped:
+        raise UsageError("there is no prompt", hint='pythia generate "Call me"')
+    # The line end that echo or a file brings is not part of the text to continue.
+    if prompt is None:
+        return [piped.removesuffix("\n")]
+    return [f"{piped.removesuffix(chr(10))}\n{prompt}" if piped else prompt]
+
+
+def _encode(
+    prompts: list[str], tokenizer: PythiaTokenizer, n_ctx: int, truncate: bool
+) -> list[np.ndarray[Any, Any]]:
+    from pythia_cli.generate import prompt_tokens
+
+    return [prompt_tokens(tokenizer, text, n_ctx, truncate=truncate) for text in prompts]
+
+
+def _run(
+    transformer: Transformer,
+    tokenizer: PythiaTokenizer,
+    prompt: str,
+    token_ids: np.ndarray[Any, Any],
+    generation: GenerateOptions,
+    num_samples: int,
+    record: dict[str, Any],
+    notices: Notices,
+    *,
+    echo: bool,
+    stream: bool,
+    as_json: bool,
+) -> None:
+    """All samples of one prompt, to stdout."""
+    from pythia_cli.generate import generate as events
+
+    fresh = True
+    for event in events(transformer, tokenizer, token_ids, generation, num_samples):
+        if isinstance(event, str):
+            if stream and not as_json:
+                _write(prompt + event if echo and fresh else event)
+                fresh = False
+            continue
+        if as_json:
+            _write(json.dumps(_record(record, prompt, event)) + "\n")
+        else:
+            rest = "" if stream and not fresh else (prompt if echo else "")
+            _write(rest + ("\n" if stream else event.text + "\n"))
+        fresh = True
+        if event.context_full:
+            notices.say(
+                f"stopped after {len(event.token_ids)} tokens: the context of"
+                f" {transformer.config.n_ctx} is full"
+            )
+        figures = _record(record, prompt, event)
+        notices.detail(
+            f"load {figures['load_seconds']:.2f} s;"
+            f" prefill {event.n_prompt_tokens} tokens, {event.prefill_seconds:.3f} s"
+            f" ({_rate(figures['prefill_tokens_per_second'])} tokens/s);"
+            f" decode {len(event.token_ids)} tokens, {event.decode_seconds:.3f} s"
+            f" ({_rate(figures['decode_tokens_per_second'])} tokens/s);"
+            f" finish_reason {event.finish_reason}"
+        )
+
+
+def _record(shared: dict[str, Any], prompt: str, sample: Any) -> dict[str, Any]:
+    """One JSON object; see docs/cli.md for its fields."""
+    n_generated = len(sample.token_ids)
+    # The first token comes out of the prefill: decoding made the others.
+    n_decoded = n_generated - 1
+    return {
+        **shared,
+        "prompt": prompt,
+        "text": sample.text,
+        "token_ids": sample.token_ids,
+        "n_prompt_tokens": sample.n_prompt_tokens,
+        "n_generated": n_generated,
+        "finish_reason": sample.finish_reason,
+        "prefill_seconds": sample.prefill_seconds,
+        "decode_seconds": sample.decode_seconds,
+        "prefill_tokens_per_second": sample.n_prompt_tokens / sample.prefill_seconds,
+        "decode_tokens_per_second": n_decoded / sample.decode_seconds if n_decoded > 0 else None,
+    }
+
+
+def _rate(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

@@ -1,0 +1,53 @@
+"""Options spelled the same in every command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "-m",
+        "--model",
+        metavar="NAME",
+        help="A Pythia model (pythia-410m, pythia-70m-deduped, ...), demo, a name given to"
+        " quantize --as, or a local folder. Default: the active checkpoint's.",
+    ),
+]
+Step = Annotated[
+    str | None,
+    typer.Option(
+        "-c", "--checkpoint", metavar="STEP", help="3000, step3000 or main (the last step)."
+    ),
+]
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        metavar="DIR",
+        envvar="PYTHIA_HOME",
+        help="Where checkpoints are kept. Default: the platform's data folder.",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "-t",
+        "--threads",
+        metavar="N",
+        min=1,
+        max=1024,
+        envvar="PYTHIA_THREADS",
+        help="Default: the physical cores granted to this process.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, one object a line.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on stderr but errors.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Timings on stderr.")]
+PlainText = Annotated[
+    bool,
+    typer.Option("--plain-text", help="Read <|endoftext|> in the text as text, not as a token."),
+]

@@ -1,0 +1,48 @@
+"""Rows of a float matrix to int8, each with the scale that loses least."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pythia_cli.kernels._jit import jit
+from pythia_cli.kernels.quantize_rows import absmax
+from pythia_cli.kernels.simd import lane_dot
+
+CANDIDATES = np.arange(160, 127, -1, dtype=np.float32) / np.float32(160)
+"""The scales tried, as fractions of absmax / 127: 160/160, 159/160, ... 128/160."""
+
+
+@jit
+def quantize_weights(w: Any, candidates: Any, q: Any, scales: Any, lo: Any, hi: Any) -> None:
+    """w [d_out, d_in] float32 ~ q [d_out, d_in] int8 * scales [d_out]; |q| <= 127; rows lo..hi.
+
+    Of the candidates * absmax / 127, a row takes the one with the least squared error; values
+    past 127 are clipped. A row of zeros has scale 0.
+    """
+    d_in = w.shape[1]
+    error = np.empty(d_in, np.float32)
+    for row in range(lo, hi):
+        largest = absmax(w[row])
+        best_scale, best_error = np.float32(0.0), np.float32(np.inf)
+        for c in range(candidates.shape[0]):
+            scale = candidates[c] * largest / np.float32(127.0)
+            if scale < np.float32(1e-37):
+                break
+            per_scale = np.float32(1.0) / scale
+            for i in range(d_in):
+                level = np.rint(w[row, i] * per_scale)
+                level = min(max(level, np.float32(-127.0)), np.float32(127.0))
+                error[i] = level * scale - w[row, i]
+            squared = lane_dot(error, error, d_in)
+            if squared < best_error:
+                best_scale, best_error = scale, squared
+        scales[row] = best_scale
+        per_scale = np.float32(0.0)
+        if best_scale > np.float32(0.0):
+            per_scale = np.float32(1.0) / best_scale
+        for i in range(d_in):
+            level = np.rint(w[row, i] * per_scale)
+            level = min(max(level, np.float32(-127.0)), np.float32(127.0))
+            q[row, i] = np.int8(np.int32(level))

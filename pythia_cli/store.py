@@ -1,0 +1,234 @@
+"""Installed checkpoints: where they lie, how one is published, and which is active.
+
+STORE/checkpoints/MODEL/stepN/model.int8.safetensors, manifest.json, certificate.json
+STORE/tokenizers/SHA256.json    one copy of each distinct tokenizer
+STORE/incoming/                 what is being written
+STORE/active.json               the checkpoint that commands use when none is named
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pythia_cli.errors import IntegrityError, NotInstalled, ResourceError
+from pythia_cli.hf_checkpoint import FloatCheckpoint, file_sha256
+from pythia_cli.int8_file import Int8File, Source, fsync_folder
+from pythia_cli.quantize import write_int8
+from pythia_cli.suite import Checkpoint, repository
+
+WEIGHTS = "model.int8.safetensors"
+MANIFEST = "manifest.json"
+CERTIFICATE = "certificate.json"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A checkpoint in the store."""
+
+    checkpoint: Checkpoint
+    folder: Path
+    tokenizers: Path
+
+    @property
+    def weights(self) -> Path:
+        """Its int8 file."""
+        return self.folder / WEIGHTS
+
+    def manifest(self) -> dict[str, Any]:
+        """Provenance, as publish wrote it. Raises IntegrityError where it is damaged."""
+        return _read_json(self.folder / MANIFEST)
+
+    def certificate(self) -> dict[str, Any] | None:
+        """The quantization error measured when it was made, if any."""
+        path = self.folder / CERTIFICATE
+        return _read_json(path) if path.is_file() else None
+
+    def tokenizer_path(self, file: Int8File) -> Path:
+        """The tokenizer.json that belongs to its weights."""
+        return self.tokenizers / f"{file.tokenizer_sha256}.json"
+
+    def n_bytes(self) -> int:
+        """The size of its folder's files."""
+        return sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
+
+
+class Store:
+    """The folder of installed checkpoints. Reading never writes; the folder need not exist."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find(self, checkpoint: Checkpoint) -> Installed | None:
+        """The installed checkpoint, or None."""
+        folder = self._place(checkpoint)
+        if not (folder / WEIGHTS).is_file():
+            return None
+        return Installed(checkpoint, folder, self.folder / "tokenizers")
+
+    def get(self, checkpoint: Checkpoint) -> Installed:
+        """The installed checkpoint. Raises NotInstalled."""
+        installed = self.find(checkpoint)
+        if installed is None:
+            model = checkpoint.model
+            raise NotInstalled(model, checkpoint.step, checkpoint.revision, repository(model))
+        return installed
+
+    def installed(self) -> list[Installed]:
+        """All checkpoints, by model and step."""
+        found = []
+        for path in self.folder.glob(f"checkpoints/*/step*/{WEIGHTS}"):
+            step = re.fullmatch(r"step(\d+)", path.parent.name)
+            if step is not None:
+                found.append(Checkpoint(path.parent.parent.name, int(step.group(1))))
+        return [self.get(checkpoint) for checkpoint in sorted(found)]
+
+    def active(self) -> Checkpoint | None:
+        """The checkpoint chosen by `use`, installed or not; None where none was."""
+        path = self.folder / "active.json"
+        if not path.is_file():
+            return None
+        content = _read_json(path)
+        model, step = content.get("model"), content.get("step")
+        if not isinstance(model, str) or not isinstance(step, int):
+            raise IntegrityError(path, "damaged", hint="pythia checkpoint use demo@3000")
+        return Checkpoint(model, step)
+
+    def use(self, checkpoint: Checkpoint) -> None:
+        """Make an installed checkpoint the active one. Raises NotInstalled, ResourceError."""
+        self.get(checkpoint)
+        content = {"model": checkpoint.model, "step": checkpoint.step}
+        with self._writing():
+            _write_json(self.folder / "active.json", content)
+
+    def publish(
+        self,
+        source_checkpoint: FloatCheckpoint,
+        checkpoint: Checkpoint,
+        source: Source,
+        progress: Callable[[int], None] = lambda n_parameters: None,
+        certify: Callable[[Path], dict[str, Any]] | None = None,
+    ) -> Installed:
+        """Quantize into the store; an installed checkpoint of that name is replaced at the end.
+
+        `certify` is given the finished int8 file and returns the certificate to keep with it.
+        Written aside, read back, fsynced, renamed: a failure or interrupt leaves the store as it
+        was. Raises what reading the checkpoint raises, and ResourceError from writing.
+        """
+        staging = self.folder / "incoming" / f"{checkpoint}-{uuid.uuid4().hex[:12]}"
+        with self._writing():
+            staging.mkdir(parents=True)
+            try:
+                weights = staging / WEIGHTS
+                write_int8(source_checkpoint, weights, source, progress)
+                _fsync(weights)
+                file = Int8File(weights)
+                if damaged := file.damaged_tensors():
+                    raise IntegrityError(weights, f"{damaged[0]} did not come back as written")
+                self._add_tokenizer(source_checkpoint.tokenizer_path, file.tokenizer_sha256)
+                if certify is not None:
+                    _write_json(staging / CERTIFICATE, certify(weights))
+                manifest = {
+                    "model": checkpoint.model,
+                    "step": checkpoint.step,
+                    "source": source.to_dict(),
+                    "source_folder": str(source_checkpoint.folder.resolve()),
+                    "source_files": fingerprint(source_checkpoint.all_files),
+                    "quantization": file.quantization,
+                    "tokenizer_sha256": file.tokenizer_sha256,
+                    "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                }
+                _write_json(staging / MANIFEST, manifest)
+                fsync_folder(staging)
+                self._move_into_place(staging, self._place(checkpoint))
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    staging.parent.rmdir()  # only where nothing else is being written
+        return self.get(checkpoint)
+
+    def _place(self, checkpoint: Checkpoint) -> Path:
+        return self.folder / "checkpoints" / checkpoint.model / checkpoint.revision
+
+    def _move_into_place(self, staging: Path, place: Path) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        old = staging.with_name(staging.name + "-old")
+        try:
+            if place.exists():
+                place.rename(old)
+            staging.rename(place)
+        except BaseException:
+            if old.exists() and not place.exists():
+                old.rename(place)
+            raise
+        fsync_folder(place.parent)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _add_tokenizer(self, path: Path, sha256: str) -> None:
+        kept = self.folder / "tokenizers" / f"{sha256}.json"
+        if kept.is_file() and file_sha256(kept) == sha256:
+            return
+        kept.parent.mkdir(exist_ok=True)
+        _write_aside(kept, path.read_bytes())
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What goes wrong with the disk becomes a ResourceError that names the store."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            yield
+        except OSError as error:
+            raise ResourceError(
+                error.filename or self.folder,
+                f"the store cannot be written ({error.strerror or error})",
+                hint="choose another folder with --store or PYTHIA_HOME, or make room",
+            ) from error
+
+
+def fingerprint(files: list[Path]) -> dict[str, list[int]]:
+    """Size and modification time (ns) of each file: enough to see that a folder has changed."""
+    return {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise IntegrityError(path, f"not JSON ({error})") from error
+    except OSError as error:
+        raise ResourceError(path, f"cannot be read ({error.strerror})") from error
+    if not isinstance(content, dict):
+        raise IntegrityError(path, "not a JSON object")
+    return content
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    _write_aside(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _write_aside(path: Path, data: bytes) -> None:
+    """Write a whole file or none: aside, fsync, rename, fsync of the folder."""
+    aside = path.with_name(f".{path.name}-{uuid.uuid4().hex[:12]}")
+    try:
+        with aside.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    fsync_folder(path.parent)
+
+
+def _fsync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
