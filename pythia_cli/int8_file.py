@@ -126,7 +126,7 @@ class Int8Writer:
         digest = hashlib.sha256()
         n_bytes = 0
         for piece in pieces:
-            data = memoryview(np.ascontiguousarray(piece, _DTYPES[dtype])).cast("B")
+            data = np.ascontiguousarray(piece, _DTYPES[dtype]).data.cast("B")
             digest.update(data)
             self._file.write(data)
             n_bytes += len(data)
