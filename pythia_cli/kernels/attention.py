@@ -14,12 +14,21 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.kernels._jit import jit
+from pythia_cli.kernels.attention_tiles import (
+    N_QUERIES,
+    mix_tile_1x1,
+    mix_tile_1x4,
+    mix_tile_4x1,
+    score_tile_1x1,
+    score_tile_1x4,
+    score_tile_4x1,
+)
 from pythia_cli.kernels.quantize_rows import MAX_INT16, quantize_row
 from pythia_cli.kernels.rotary import rotate_half
-from pythia_cli.kernels.simd import fma
+from pythia_cli.kernels.simd import LANES, fma
 from pythia_cli.kernels.softmax import softmax
 
-KEY_BLOCK = 32
+KEY_BLOCK = LANES
 
 
 @jit
@@ -49,35 +58,83 @@ def append_to_cache(qkv: Any, start: Any, cos: Any, sin: Any, kv: Any, lo: Any, 
 
 
 @jit
+def _scores(q: Any, q_at: Any, n_queries: Any, kv: Any, head: Any, n_blocks: Any, out: Any) -> None:
+    """out[j, p] = q_j k_p / sqrt(d_head) for n_queries (1 or N_QUERIES) over n_blocks of keys."""
+    keys, key_scales = kv[0], kv[1]
+    d_head, q_stride, stride = keys.shape[2], q.shape[1], out.shape[1]
+    block_size = d_head * KEY_BLOCK
+    first = head * keys.shape[1] * block_size
+    block = 0
+    while block < n_blocks:
+        at, to = first + block * block_size, block * KEY_BLOCK
+        if n_queries > 1:
+            score_tile_4x1(q, q_at, q_stride, keys, at, d_head, out, to, stride)
+            block += 1
+        elif block + 4 <= n_blocks:
+            score_tile_1x4(q, q_at, q_stride, keys, at, d_head, out, to, stride)
+            block += 4
+        else:
+            score_tile_1x1(q, q_at, q_stride, keys, at, d_head, out, to, stride)
+            block += 1
+    scale = np.float32(1.0 / np.sqrt(np.float64(d_head)))
+    for j in range(n_queries):
+        for p in range(n_blocks * KEY_BLOCK):
+            out[j, p] *= key_scales[head, p] * scale
+
+
+@jit
+def _mix(
+    p: Any, n_queries: Any, n_positions: Any, kv: Any, head: Any, out: Any, out_at: Any
+) -> None:
+    """out.flat[out_at + j * out.shape[1] + d] = sum_t p[j, t] v_td over n_positions of values."""
+    values, value_scales = kv[2], kv[3]
+    d_head, p_stride, stride = values.shape[2], p.shape[1], out.shape[1]
+    for j in range(n_queries):
+        for t in range(n_positions):
+            p[j, t] *= value_scales[head, t]
+    first = head * values.shape[1] * d_head
+    d = 0
+    while d + KEY_BLOCK <= d_head:
+        at, to = first + d, out_at + d
+        if n_queries > 1:
+            mix_tile_4x1(p, 0, p_stride, values, at, d_head, n_positions, out, to, stride)
+            d += KEY_BLOCK
+        elif d + 4 * KEY_BLOCK <= d_head:
+            mix_tile_1x4(p, 0, p_stride, values, at, d_head, n_positions, out, to, stride)
+            d += 4 * KEY_BLOCK
+        else:
+            mix_tile_1x1(p, 0, p_stride, values, at, d_head, n_positions, out, to, stride)
+            d += KEY_BLOCK
+    row, column = out_at // stride, out_at % stride
+    for j in range(n_queries):
+        for i in range(d, d_head):
+            total = np.float32(0.0)
+            for t in range(n_positions):
+                total = fma(p[j, t], np.float32(values[head, t, i]), total)
+            out[row + j, column + i] = total
+
+
+@jit
 def attention(qkv: Any, start: Any, kv: Any, scores: Any, out: Any, lo: Any, hi: Any) -> None:
     """out [n_tokens, n_heads * d_head] = softmax(q k / sqrt(d_head)) v over positions <= own.
 
-    qkv and kv as append_to_cache left them; scores is scratch [n_positions] float32; heads lo..hi.
+    qkv and kv as append_to_cache left them; heads lo..hi. scores is scratch of float32
+    [N_QUERIES, n_positions], n_positions at least that of kv.
     """
-    keys, key_scales, values, value_scales = kv
-    d_head = values.shape[2]
-    scale = np.float32(1.0 / np.sqrt(np.float64(d_head)))
+    n_tokens = qkv.shape[0]
+    d_head = kv[2].shape[2]
     for head in range(lo, hi):
-        for t in range(qkv.shape[0]):
-            n_positions = start + t + 1
+        t = 0
+        while t < n_tokens:
+            n_queries = N_QUERIES if t + N_QUERIES <= n_tokens else 1
+            # The last query of the tile sees the most; what others must not see weighs 0.
+            n_positions = start + t + n_queries
             n_blocks = (n_positions + KEY_BLOCK - 1) // KEY_BLOCK
-            q = qkv[t, head * 3 * d_head : head * 3 * d_head + d_head]
-            for block in range(n_blocks):
-                first = block * KEY_BLOCK
-                block_scores = scores[first : first + KEY_BLOCK]
-                block_scores[:] = np.float32(0.0)
-                for i in range(d_head):
-                    q_i = q[i]
-                    for j in range(KEY_BLOCK):
-                        block_scores[j] = fma(
-                            q_i, np.float32(keys[head, block, i, j]), block_scores[j]
-                        )
-                for j in range(KEY_BLOCK):
-                    block_scores[j] *= key_scales[head, first + j] * scale
-            softmax(scores, n_positions)
-            row = out[t, head * d_head : (head + 1) * d_head]
-            row[:] = np.float32(0.0)
-            for position in range(n_positions):
-                p = scores[position] * value_scales[head, position]
-                for i in range(d_head):
-                    row[i] = fma(p, np.float32(values[head, position, i]), row[i])
+            q_at = t * qkv.shape[1] + head * 3 * d_head
+            _scores(qkv, q_at, n_queries, kv, head, n_blocks, scores)
+            for j in range(n_queries):
+                own = start + t + j + 1
+                softmax(scores[j], own)
+                scores[j, own:n_positions] = np.float32(0.0)
+            _mix(scores, n_queries, n_positions, kv, head, out, t * out.shape[1] + head * d_head)
+            t += n_queries

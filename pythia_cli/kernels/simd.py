@@ -1,4 +1,4 @@
-"""Intrinsics that Numba lacks: bit casts, float sums in a fixed order, the int8 x int16 dot tile.
+"""Intrinsics that Numba lacks: bit casts, float sums in a fixed order, integer dot products.
 
 The tile is chosen from the features that Numba compiles for. On x86 it is a register tile around
 `vpmaddwd`, exact on int16 pairs; LLVM fuses it with its sum into `vpdpwssd` where there is VNNI.
@@ -135,90 +135,124 @@ def _emit_lane_sum(builder: Any, n: Any, term: Any) -> Any:
     return builder.extract_element(vector, _I64(0))
 
 
-def _dot_tile(n_rows: int, n_tokens: int) -> Any:
-    """An intrinsic: out[r * n_tokens + t] = sum_k w.flat[w_at + r*stride + k] * x.flat[x_at + ...].
+@intrinsic
+def dot(typingctx: Any, w: Any, w_at: Any, x: Any, x_at: Any, k: Any) -> Any:
+    """sum_i w.flat[w_at + i] * x.flat[x_at + i] over i < k, int32; for contiguous int8 w, int16 x.
 
-    w int8 and x int16 are contiguous, both with rows of `stride` elements; `k` is a positive
-    multiple of VECTOR. Sums are int32: the caller keeps |x| small enough for them.
+    k is a positive multiple of VECTOR; the caller keeps |x| small enough for the sum.
     """
 
-    @intrinsic
-    def dot_tile(
-        typingctx: Any,
-        w: Any,
-        w_at: Any,
-        x: Any,
-        x_at: Any,
-        w_row: Any,
-        x_row: Any,
-        k: Any,
-        out: Any,
-    ) -> Any:
-        index = types.intp
-        signature = types.void(w, index, x, index, index, index, index, out)
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _, w_at, _, x_at, k = args
+        w_row = builder.gep(_data(context, builder, signature, args, 0), [w_at])
+        x_row = builder.gep(_data(context, builder, signature, args, 2), [x_at])
+        ((vector,),) = _emit_dots(builder, [w_row], [x_row], k)
+        horizontal_sum = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(_I32, [vector.type]),
+            f"llvm.vector.reduce.add.v{VECTOR // 2}i32",
+        )
+        return builder.call(horizontal_sum, [vector])
 
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            _, w_at, _, x_at, w_row, x_row, k, _ = args
-            w_data, x_data, out_data = (
-                make_array(signature.args[i])(context, builder, args[i]).data for i in (0, 2, 7)
-            )
-            _emit_dot_tile(
-                builder, n_rows, n_tokens,
-                [builder.gep(w_data, [builder.add(w_at, builder.mul(w_row, _I64(r)))])
-                 for r in range(n_rows)],
-                [builder.gep(x_data, [builder.add(x_at, builder.mul(x_row, _I64(t)))])
-                 for t in range(n_tokens)],
-                k, out_data,
-            )  # fmt: skip
-            return context.get_dummy_value()
-
-        return signature, codegen
-
-    return dot_tile
+    return types.int32(w, types.intp, x, types.intp, types.intp), codegen
 
 
-def _emit_dot_tile(
-    builder: Any, n_rows: int, n_tokens: int, w_rows: list[Any], x_rows: list[Any], k: Any, out: Any
-) -> None:
-    """The loop over k with one vector sum for each (row, token), then their horizontal sums."""
+@intrinsic
+def dot_tile(
+    typingctx: Any, w: Any, w_at: Any, x: Any, x_at: Any, stride: Any, k: Any, out: Any
+) -> Any:
+    """`dot` of TILE_ROWS rows of w and TILE_TOKENS rows of x, into out [TILE_ROWS, TILE_TOKENS].
+
+    Rows of both are `stride` elements apart.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _, w_at, _, x_at, stride, k, _ = args
+
+        def rows(argument: int, first: Any, n: int) -> list[Any]:
+            data = _data(context, builder, signature, args, argument)
+            return [
+                builder.gep(data, [builder.add(first, builder.mul(stride, _I64(i)))])
+                for i in range(n)
+            ]
+
+        vectors = _emit_dots(builder, rows(0, w_at, TILE_ROWS), rows(2, x_at, TILE_TOKENS), k)
+        sums = _emit_horizontal_sums(builder, [v for row in vectors for v in row])
+        out_data = _data(context, builder, signature, args, 6)
+        at = 0
+        for vector in sums:
+            place = builder.bitcast(builder.gep(out_data, [_I64(at)]), vector.type.as_pointer())
+            builder.store(vector, place, align=4)
+            at += vector.type.count
+        return context.get_dummy_value()
+
+    index = types.intp
+    return types.void(w, index, x, index, index, index, out), codegen
+
+
+def _data(context: Any, builder: Any, signature: Any, args: Any, i: int) -> Any:
+    """The data pointer of the array that is argument i."""
+    return make_array(signature.args[i])(context, builder, args[i]).data
+
+
+def _emit_dots(builder: Any, w_rows: list[Any], x_rows: list[Any], k: Any) -> list[list[Any]]:
+    """The loop over k: for each row of w and of x, a vector whose lanes sum to their dot."""
     int8s, int16s = ir.VectorType(_I8, VECTOR), ir.VectorType(_I16, VECTOR)
     int32s = ir.VectorType(_I32, VECTOR // 2)
-    module = builder.module
-    madd = cgutils.get_or_insert_function(module, ir.FunctionType(int32s, [int16s, int16s]), _MADD)
-    horizontal_sum = cgutils.get_or_insert_function(
-        module, ir.FunctionType(_I32, [int32s]), f"llvm.vector.reduce.add.v{VECTOR // 2}i32"
+    madd = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(int32s, [int16s, int16s]), _MADD
     )
-
     before = builder.block
-    loop = builder.append_basic_block("dot_tile")
-    after = builder.append_basic_block("dot_tile.sums")
+    loop = builder.append_basic_block("dots")
+    after = builder.append_basic_block("dots.end")
     builder.branch(loop)
 
     builder.position_at_end(loop)
     at = builder.phi(_I64)
     at.add_incoming(_I64(0), before)
-    places = [(r, t) for r in range(n_rows) for t in range(n_tokens)]
-    sums = {place: builder.phi(int32s) for place in places}
+    sums = [[builder.phi(int32s) for _ in x_rows] for _ in w_rows]
     xs = [_load(builder, row, at, int16s, align=2) for row in x_rows]
-    new_sums = {}
-    for r, row in enumerate(w_rows):
-        w = builder.sext(_load(builder, row, at, int8s, align=1), int16s)
-        for t in range(n_tokens):
-            new_sums[r, t] = builder.add(sums[r, t], builder.call(madd, [w, xs[t]]))
     zeros = ir.Constant(int32s, [0] * (VECTOR // 2))
-    for place in places:
-        sums[place].add_incoming(zeros, before)
-        sums[place].add_incoming(new_sums[place], loop)
+    new_sums = []
+    for row_sums, row in zip(sums, w_rows, strict=True):
+        w = builder.sext(_load(builder, row, at, int8s, align=1), int16s)
+        new_sums.append(
+            [builder.add(s, builder.call(madd, [w, x])) for s, x in zip(row_sums, xs, strict=True)]
+        )
+        for old, new in zip(row_sums, new_sums[-1], strict=True):
+            old.add_incoming(zeros, before)
+            old.add_incoming(new, loop)
     next_at = builder.add(at, _I64(VECTOR))
     at.add_incoming(next_at, loop)
     builder.cbranch(builder.icmp_signed("<", next_at, k), loop, after)
 
     builder.position_at_end(after)
-    for i, place in enumerate(places):
-        builder.store(builder.call(horizontal_sum, [new_sums[place]]), builder.gep(out, [_I64(i)]))
+    return new_sums
 
 
-if VECTOR:
-    dot_one = _dot_tile(1, 1)
-    dot_row = _dot_tile(1, TILE_TOKENS)
-    dot_tile = _dot_tile(TILE_ROWS, TILE_TOKENS)
+def _emit_horizontal_sums(builder: Any, vectors: list[Any]) -> list[Any]:
+    """The lane sums of all vectors, packed in order into vectors of as many lanes or fewer.
+
+    Neighbouring lanes of two vectors are added and packed into one, until each lane is a sum.
+    """
+    width = vectors[0].type.count
+    packed = []
+    while vectors:
+        n = 1 << (min(width, len(vectors)).bit_length() - 1)  # a power of two
+        group, vectors = vectors[:n], vectors[n:]
+        while len(group) > 1:
+            pairs = zip(group[::2], group[1::2], strict=True)
+            group = [_add_neighbours(builder, a, b, 2 * width) for a, b in pairs]
+        vector = group[0]
+        while vector.type.count > n:
+            vector = _add_neighbours(builder, vector, vector, vector.type.count)
+        packed.append(vector)
+    return packed
+
+
+def _add_neighbours(builder: Any, a: Any, b: Any, n: int) -> Any:
+    """Of the first n lanes of a and b side by side: lane 0 + lane 1, lane 2 + lane 3, ..."""
+    even, odd = (
+        ir.Constant(ir.VectorType(_I32, n // 2), list(range(first, n, 2))) for first in (0, 1)
+    )
+    return builder.add(builder.shuffle_vector(a, b, even), builder.shuffle_vector(a, b, odd))

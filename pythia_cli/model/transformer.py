@@ -17,6 +17,7 @@ from pythia_cli.errors import UsageError
 from pythia_cli.int8_file import Int8File
 from pythia_cli.kernels._jit import jit
 from pythia_cli.kernels.attention import append_to_cache, attention
+from pythia_cli.kernels.attention_tiles import N_QUERIES
 from pythia_cli.kernels.embedding import embed
 from pythia_cli.kernels.gelu import gelu
 from pythia_cli.kernels.layer_norm import layer_norm
@@ -291,5 +292,6 @@ class Transformer:
             qkv=real(n, 3 * d), attended=real(n, d),
             attended_q=short(n, d), attended_scales=real(n),
             mlp=real(n, d_mlp), mlp_q=short(n, d_mlp), mlp_scales=real(n),
-            attention_scores=real(self._team.n_ranks, n_positions), no_bias=real(config.d_vocab),
+            attention_scores=real(self._team.n_ranks, N_QUERIES, n_positions),
+            no_bias=real(config.d_vocab),
         )  # fmt: skip
