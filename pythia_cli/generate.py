@@ -122,17 +122,19 @@ def generate(
             options.sampling, tokenizer.size, np.random.default_rng([options.seed, sample])
         )
         stream = TextStream(options.stop)
+        seen: list[int] = prompt.tolist()
         token_ids: list[int] = []
         pieces: list[str] = []
         finish_reason = "length"
         logits = first_logits
         started = time.perf_counter()
         while True:
-            token_id = sampler.sample(logits, [*prompt.tolist(), *token_ids])
+            token_id = sampler.sample(logits, seen)
             if token_id == tokenizer.end_of_text and not options.ignore_eos:
                 finish_reason = "eos"
                 break
             token_ids.append(token_id)
+            seen.append(token_id)
             if piece := stream.feed(tokenizer.token_bytes(token_id)):
                 pieces.append(piece)
                 yield piece

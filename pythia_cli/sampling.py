@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.errors import PythiaError, UsageError
+from pythia_cli.kernels.softmax import draw, exponentials
+
+_FEW = 1024
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,15 @@ class Sampler:
         logits = self._penalised(logits, seen)
         if options.temperature == 0:
             return int(np.argmax(logits[: self._n_tokens]))
-        scaled = logits.astype(np.float64) / options.temperature
-        p = np.exp(scaled - scaled.max())
-        p = (p / p.sum())[: self._n_tokens]
-        kept = _kept(p, options)
-        cumulative = np.cumsum(p[kept])
-        drawn = self._generator.random() * cumulative[-1]
-        place = min(int(np.searchsorted(cumulative, drawn, side="right")), len(cumulative) - 1)
-        return int(kept[place])
+        # Unnormalised: filters compare with the sum over the whole vocabulary.
+        weights = np.empty(len(logits), np.float32)
+        factor = np.float32(min(1 / options.temperature, 1e38))
+        total = exponentials(logits, factor, weights)
+        weights = weights[: self._n_tokens]
+        ids = _kept(weights, total, options)
+        if ids is None:
+            return int(draw(weights, self._generator.random()))
+        return int(ids[draw(weights[ids], self._generator.random())])
 
     def _penalised(self, logits: np.ndarray[Any, Any], seen: list[int]) -> np.ndarray[Any, Any]:
         penalty = np.float32(self._options.repetition_penalty)
@@ -91,20 +95,41 @@ class Sampler:
         return logits
 
 
-def _kept(p: np.ndarray[Any, Any], options: SamplingOptions) -> np.ndarray[Any, Any]:
-    """The ids that the filters leave, ascending; among equals the lower id stays."""
-    ids = np.arange(len(p))
-    if 0 < options.top_k < len(ids):
-        at_least = np.partition(p, -options.top_k)[-options.top_k]
-        above, equal = np.flatnonzero(p > at_least), np.flatnonzero(p == at_least)
-        ids = np.sort(np.concatenate([above, equal[: options.top_k - len(above)]]))
+def _kept(
+    weights: np.ndarray[Any, Any], total: float, options: SamplingOptions
+) -> np.ndarray[Any, Any] | None:
+    """The ids that the filters leave, ascending; None for all. Among equals the lower id stays."""
+    ids = None
+    if 0 < options.top_k < len(weights):
+        ids = _largest(weights, options.top_k)
     if options.top_p < 1:
-        # Tokens too small to matter even all together need no sorting.
-        likely = ids[p[ids] >= (1 - options.top_p) / len(p) * 0.5]
-        order = likely[np.argsort(-p[likely], kind="stable")]
-        cumulative = np.cumsum(p[order])
-        n_kept = int(np.searchsorted(cumulative, options.top_p * (1 - 1e-12), side="left")) + 1
-        ids = np.sort(order[:n_kept])
+        ids = _nucleus(weights, ids, options.top_p * total)
     if options.min_p > 0:
-        ids = ids[p[ids] >= options.min_p * p[ids].max()]
+        kept = np.arange(len(weights)) if ids is None else ids
+        largest = np.float64(weights[kept].max())
+        ids = kept[weights[kept] >= options.min_p * largest]
     return ids
+
+
+def _largest(weights: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
+    """The ids of the n largest, ascending."""
+    least = np.partition(weights, -n)[-n]
+    above, equal = np.flatnonzero(weights > least), np.flatnonzero(weights == least)
+    return np.sort(np.concatenate([above, equal[: n - len(above)]]))
+
+
+def _nucleus(
+    weights: np.ndarray[Any, Any], ids: np.ndarray[Any, Any] | None, needed: float
+) -> np.ndarray[Any, Any]:
+    """Of `ids` (None: all), as few of the largest as together reach `needed`, ascending."""
+    if ids is None:
+        # Most often a few hundred suffice, and the others need no sorting.
+        few = _largest(weights, _FEW) if len(weights) > _FEW else np.arange(len(weights))
+        if len(few) < len(weights) and weights[few].sum(dtype=np.float64) < needed:
+            few = np.arange(len(weights))
+        ids = few
+    order = ids[np.argsort(-weights[ids], kind="stable")]
+    cumulative = np.cumsum(weights[order], dtype=np.float64)
+    # A sum short of the mark by rounding alone has reached it.
+    n_kept = int(np.searchsorted(cumulative, needed * (1 - 1e-12), side="left")) + 1
+    return np.sort(order[:n_kept])

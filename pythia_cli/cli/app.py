@@ -65,6 +65,9 @@ def run(arguments: list[str] | None = None) -> int:
         status = app(args=arguments, standalone_mode=False)
         sys.stdout.flush()
     except BaseException as error:
+        # typer turns a closed pipe into SystemExit(1) even when it does not stand alone.
+        if isinstance(error, SystemExit) and isinstance(error.__context__, OSError):
+            error = error.__context__
         status = errors.report(error)
         if isinstance(error, OSError | KeyboardInterrupt | errors.Terminated):
             errors.silence_stdout()

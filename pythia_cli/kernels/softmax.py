@@ -56,6 +56,40 @@ def softmax(scores: Any, n: Any) -> None:
 
 
 @jit
+def exponentials(logits: Any, factor: Any, out: Any) -> Any:
+    """out = exp((logits - max) * factor), both [d_vocab] float32; the sum, in float64."""
+    d_vocab = logits.shape[0]
+    largest = largest_of(logits, d_vocab)
+    for i in range(d_vocab):
+        out[i] = exp_nonpositive((logits[i] - largest) * factor)
+    total = np.float64(0.0)
+    for first in range(0, d_vocab, _PIECE):
+        piece = out[first : first + _PIECE]
+        total += np.float64(lane_sum(piece, piece.shape[0]))
+    return total
+
+
+@jit
+def draw(weights: Any, fraction: Any) -> Any:
+    """The first i at which the running sum of weights exceeds fraction (0 <= fraction < 1) of all.
+
+    weights [n] float32, not all 0; sums are float64 and in order.
+    """
+    total = np.float64(0.0)
+    for i in range(weights.shape[0]):
+        total += np.float64(weights[i])
+    reached = np.float64(0.0)
+    last = 0
+    for i in range(weights.shape[0]):
+        if weights[i] > np.float32(0.0):
+            last = i
+            reached += np.float64(weights[i])
+            if reached > fraction * total:
+                break
+    return last
+
+
+@jit
 def score_rows(
     logits: Any, targets: Any, nll: Any, entropy: Any, ranks: Any, lo: Any, hi: Any
 ) -> None:

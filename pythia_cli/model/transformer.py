@@ -200,6 +200,7 @@ class Transformer:
         self._cos, self._sin = rotary_tables(config.n_ctx, config.n_rotary, config.rotary_base)
         self._scratch = self._new_scratch()
         self._logits = np.empty((1, self.d_vocab), np.float32)
+        self._load_kernels()
 
     def new_cache(self, capacity: int | None = None) -> KVCache:
         """An empty cache for `capacity` positions: the model's context where None."""
@@ -269,6 +270,17 @@ class Transformer:
     def close(self) -> None:
         """Let the team's threads end."""
         self._team.close()
+
+    def _load_kernels(self) -> None:
+        """Compile, or load from the cache, before anything is timed: a model of no layers runs."""
+        nothing = np.empty((0, self.d_vocab), np.float32)
+        self._team.run(
+            _forward, self._shape, self._weights.without_layers(), self._scratch.of(1),
+            self.new_cache(1).arrays, self._cos, self._sin, 0, np.zeros(1, np.int64), nothing,
+        )  # fmt: skip
+        none = np.empty(0)
+        ids = np.empty(0, np.int64)
+        self._team.run(_score, nothing, ids, none, none, ids)
 
     def _logits_room(self, n_rows: int) -> np.ndarray[Any, Any]:
         if len(self._logits) < n_rows:

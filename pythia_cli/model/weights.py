@@ -64,3 +64,12 @@ class Weights(NamedTuple):
             embed_out_q8=t["embed_out.weight"],
             embed_out_scales=t["embed_out.scales"],
         )
+
+    def without_layers(self) -> Weights:
+        """The same, of a model of no layers."""
+        layered = {
+            name: array[:0]
+            for name, array in self._asdict().items()
+            if not name.startswith(("embed_", "final_"))
+        }
+        return self._replace(**layered)

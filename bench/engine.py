@@ -1,0 +1,135 @@
+"""Decode, prefill and scoring on a full-size random pythia-410m, beside two yardsticks.
+
+    python bench/engine.py [--threads N] [--model FOLDER] [--rounds N]
+
+The yardsticks are taken in the same run, in turn with us: the machine's read bandwidth, which
+bounds decoding, and the float32 model in torch, for scoring. A table for people goes to stderr;
+the last line of stdout is JSON. Without --model the checkpoint is made in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from pythia_cli import settings
+from pythia_cli.hf_checkpoint import FloatCheckpoint
+from pythia_cli.int8_file import Int8File, Source
+from pythia_cli.model.reference import Reference
+from pythia_cli.model.transformer import Transformer
+from pythia_cli.quantize import write_int8
+
+N_DECODE, N_WINDOW, LATE = 64, 512, 1900
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def read_bandwidth(n_threads: int) -> float:
+    """GB/s of all threads reading an array that no cache holds."""
+    data = np.ones(1 << 26)
+    parts = np.array_split(data, n_threads)
+
+    def work() -> None:
+        threads = [threading.Thread(target=part.sum) for part in parts]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return data.nbytes / seconds_of(work) / 1e9
+
+
+def measure(file: Int8File, reference: Reference, n_threads: int, rounds: int) -> dict[str, list]:
+    """One list a figure, an entry a round; figures take turns, so that drift hits all alike."""
+    model = Transformer(file, n_threads)
+    tokens = np.random.default_rng(0).integers(0, file.config.d_vocab, LATE)
+    window, targets = tokens[:N_WINDOW], tokens[1 : N_WINDOW + 1]
+    cache = model.new_cache()
+    model.prefill(tokens, cache)
+
+    def decode(position: int, n: int) -> float:
+        cache.truncate(position)
+        return n / seconds_of(lambda: [model.decode(int(t), cache) for t in tokens[:n]])
+
+    def fresh(work: Callable[[], object]) -> float:
+        cache.truncate(0)
+        return N_WINDOW / seconds_of(work)
+
+    figures: dict[str, list] = {}
+    for _ in range(rounds):
+        turn = {
+            "read_gb_per_second": read_bandwidth(n_threads),
+            "decode_at_1900": decode(LATE, N_DECODE // 2),
+            "prefill_512": fresh(lambda: model.prefill(window, cache)),
+            "score_512": fresh(lambda: model.score(window, targets, cache)),
+            "torch_float32_score_512": fresh(lambda: reference.score(window, targets)),
+        }
+        model.prefill(window[:8], cache)
+        turn["decode"] = decode(8, N_DECODE)
+        model.prefill(tokens[cache.length :], cache)
+        for name, value in turn.items():
+            figures.setdefault(name, []).append(value)
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=settings.n_threads())
+    parser.add_argument("--model", type=Path, help="a float checkpoint's folder")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.model
+        if folder is None:
+            folder = Path(temporary) / "float"
+            maker = Path(__file__).resolve().parent.parent / "tools/make_full_model.py"
+            subprocess.run([sys.executable, maker, folder], check=True)
+        checkpoint = FloatCheckpoint(folder)
+        path = Path(temporary) / "model.int8.safetensors"
+        quantize = seconds_of(
+            lambda: write_int8(checkpoint, path, Source(None, None, None, checkpoint.sha256()))
+        )
+        file = Int8File(path)
+        reference = Reference.from_checkpoint(checkpoint, arguments.threads)
+        figures = measure(file, reference, arguments.threads, arguments.rounds)
+
+    medians = {name: statistics.median(values) for name, values in figures.items()}
+    streamed = sum(t.nbytes for n, t in file.tensors.items() if t.dtype == np.int8)
+    streamed -= file.tensors["embed_in.weight"].nbytes
+    for name, values in figures.items():
+        print(
+            f"{name:26} median {medians[name]:8.1f}  from {min(values):8.1f} to {max(values):8.1f}",
+            file=sys.stderr,
+        )
+    record = {
+        **medians,
+        "threads": arguments.threads,
+        "quantize_seconds": quantize,
+        "decode_share_of_bandwidth": statistics.median(
+            d * streamed / 1e9 / gb
+            for d, gb in zip(figures["decode"], figures["read_gb_per_second"], strict=True)
+        ),
+        "score_ratio_to_torch_float32": statistics.median(
+            a / b
+            for a, b in zip(figures["score_512"], figures["torch_float32_score_512"], strict=True)
+        ),
+    }
+    print(json.dumps(record))
+
+
+if __name__ == "__main__":
+    main()
