@@ -87,6 +87,7 @@ class NotInstalled(NotFound):
     def __init__(self, model: str, step: int, revision: str, repository: str | None) -> None:
         super().__init__(f"{model} {revision} is not installed")
         name = f"{model}@{step}"
+        self.hint = "pythia checkpoint list"
         if repository is not None:
             self.hint = (
                 f"hf download {repository} --revision {revision} --local-dir {model}-{revision}"

@@ -195,7 +195,9 @@ def _certify(
     model = open_transformer(Int8File(weights), n_threads, notices)
     tokenizer = PythiaTokenizer(source.tokenizer_path)
     reference = Reference.from_checkpoint(source, n_threads)
-    return certify(model, reference, tokenizer, text, name).to_dict()
+    n_tokens = max(0, len(tokenizer.encode(text)) - 1)
+    with notices.progress("certifying", n_tokens, "tokens") as progress:
+        return certify(model, reference, tokenizer, text, name, progress).to_dict()
 
 
 def _from_folder(folder: Path, store: Store, notices: Notices) -> Installed:

@@ -101,7 +101,7 @@ def perplexity(
     everything = scoring.Totals()
     started = time.perf_counter()
     with _opened_per_token(per_token) as token_file:
-        scorer = _scorer(opened, dtype, opening.choose_threads(threads), notices)
+        scorer = _scorer(opened, dtype, chosen.context, opening.choose_threads(threads), notices)
         started = time.perf_counter()
         with notices.progress("scoring", sum(n for _, _, n in prepared), "tokens") as progress:
             for name, documents, _ in prepared:
@@ -124,7 +124,9 @@ def perplexity(
     notices.detail(f"{everything.n_tokens / seconds:.1f} tokens/s, {seconds:.2f} s")
 
 
-def _scorer(opened: opening.Opened, dtype: str, n_threads: int, notices: Notices) -> Scorer:
+def _scorer(
+    opened: opening.Opened, dtype: str, context: int, n_threads: int, notices: Notices
+) -> Scorer:
     if dtype == "float32":
         from pythia_cli.hf_checkpoint import FloatCheckpoint
         from pythia_cli.model.reference import Reference
@@ -132,7 +134,7 @@ def _scorer(opened: opening.Opened, dtype: str, n_threads: int, notices: Notices
         reference = Reference.from_checkpoint(FloatCheckpoint(opened.float_folder()), n_threads)
         return reference.score
     transformer = opening.open_transformer(opened.file, n_threads, notices)
-    cache = transformer.new_cache()
+    cache = transformer.new_cache(context)
 
     def score(token_ids: Any, targets: Any) -> Any:
         cache.truncate(0)

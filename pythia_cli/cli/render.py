@@ -6,6 +6,10 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 class Notices:
@@ -14,6 +18,7 @@ class Notices:
     def __init__(self, *, quiet: bool, verbose: bool) -> None:
         self._quiet = quiet
         self._verbose = verbose and not quiet
+        self._bars: Progress | None = None
 
     def say(self, text: str) -> None:
         """One line."""
@@ -28,32 +33,47 @@ class Notices:
 
     @contextlib.contextmanager
     def progress(self, label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-        """A bar with rate and time left on a live terminal only; to be called with amounts."""
+        """A bar with rate and time left on a live terminal only; to be called with amounts.
+
+        One begun while another is shown stands below it.
+        """
         if self._quiet or not animated():
             yield lambda amount: None
             return
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        outermost = self._bars is None
+        if self._bars is None:
+            self._bars = _new_bars()
+            self._bars.start()
+        bars = self._bars
+        task = bars.add_task(label, total=total, rate="")
 
-        bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        with bar:
-            task = bar.add_task(label, total=total, rate="")
+        def advance(amount: int) -> None:
+            bars.advance(task, amount)
+            speed = bars.tasks[task].finished_speed or bars.tasks[task].speed
+            if speed:
+                bars.update(task, rate=_rate(speed, unit))
 
-            def advance(amount: int) -> None:
-                bar.advance(task, amount)
-                speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
-                if speed:
-                    bar.update(task, rate=f"{_short(speed)} {unit}/s")
-
+        try:
             yield advance
+        finally:
+            if outermost:
+                bars.stop()
+                self._bars = None
+
+
+def _new_bars() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
 
 
 def animated() -> bool:
@@ -61,9 +81,12 @@ def animated() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
 
 
-def _short(number: float) -> str:
-    for suffix in ("", "k", "M"):
-        if number < 1000:
-            return f"{number:.3g}{suffix}"
-        number /= 1000
-    return f"{number:.3g}G"
+def _rate(speed: float, unit: str) -> str:
+    """412 MB/s, 99.2 M weights/s."""
+    prefix = ""
+    for prefix in ("", "k", "M", "G"):
+        if speed < 1000:
+            break
+        speed /= 1000
+    gap = "" if unit == "B" or not prefix else " "
+    return f"{speed:.3g} {prefix}{gap}{unit}/s"
