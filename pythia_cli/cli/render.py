@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -83,10 +84,7 @@ def animated() -> bool:
 
 def _rate(speed: float, unit: str) -> str:
     """412 MB/s, 99.2 M weights/s."""
-    prefix = ""
-    for prefix in ("", "k", "M", "G"):
-        if speed < 1000:
-            break
-        speed /= 1000
-    gap = "" if unit == "B" or not prefix else " "
-    return f"{speed:.3g} {prefix}{gap}{unit}/s"
+    thousands = min(int(math.log10(max(speed, 1))) // 3, 3)
+    prefix = ("", "k", "M", "G")[thousands]
+    gap = " " if prefix and unit != "B" else ""
+    return f"{speed / 1000**thousands:.3g} {prefix}{gap}{unit}/s"

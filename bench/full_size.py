@@ -1,0 +1,79 @@
+"""Size, time and peak memory of the commands on a full-size random pythia-410m, as processes.
+
+    python bench/full_size.py [--keep FOLDER]
+
+Makes the checkpoint in both published forms (1.8 GB in a temporary folder, or in FOLDER, where a
+later run finds it again). The last line of stdout is JSON. POSIX only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+STEPS = {"safetensors": "143000", "bin": "142000"}
+
+
+def measured(arguments: list[str], store: Path) -> dict[str, float]:
+    """Run `pythia ARGUMENTS`; its wall seconds and peak resident memory. Raises where it fails."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pythia_cli", *arguments],
+        env={**os.environ, "PYTHIA_HOME": str(store)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"pythia {' '.join(arguments)} exited {process.returncode}")
+    return {
+        "seconds": round(time.perf_counter() - started, 2),
+        "peak_mib": round(usage.ru_maxrss / 1024, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--keep", type=Path, help="where to keep the float checkpoints")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        floats = arguments.keep or Path(temporary) / "float"
+        store = Path(temporary) / "store"
+        text = Path(temporary) / "text.txt"
+        text.write_bytes((ROOT / "pythia_cli/demo/eval.txt").read_bytes()[:24_000])
+        figures: dict[str, object] = {}
+        # The first run of all compiles; it is none of the figures.
+        measured(["generate", "x", "-n", "1", "-m", "demo"], store)
+        for form, step in STEPS.items():
+            folder = floats / form
+            if not (folder / "config.json").is_file():
+                extra = ["--bin"] if form == "bin" else []
+                maker = [sys.executable, str(ROOT / "tools/make_full_model.py"), str(folder)]
+                subprocess.run([*maker, *extra], check=True)
+            figures[f"quantize_{form}"] = measured(
+                ["quantize", str(folder), "--as", f"pythia-410m@{step}"], store
+            )
+        weights = next(store.glob(f"checkpoints/pythia-410m/step{STEPS['bin']}/*.safetensors"))
+        figures["int8_file_mb"] = weights.stat().st_size / 1e6
+        model = ["-m", "pythia-410m"]
+        figures["generate_64"] = measured(
+            ["generate", "Call me Ishmael.", "-n", "64", "--ignore-eos", *model], store
+        )
+        figures["generate_1"] = measured(["generate", "Call me", "-n", "1", *model], store)
+        figures["perplexity_2048"] = measured(["perplexity", str(text), *model], store)
+    for name, value in figures.items():
+        print(f"{name:22} {value}", file=sys.stderr)
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
