@@ -23,7 +23,6 @@ from typing import Any
 from pythia_cli.errors import IntegrityError, NotInstalled, ResourceError
 from pythia_cli.hf_checkpoint import FloatCheckpoint, file_sha256
 from pythia_cli.int8_file import Int8File, Source, fsync_folder
-from pythia_cli.quantize import write_int8
 from pythia_cli.suite import Checkpoint, repository
 
 WEIGHTS = "model.int8.safetensors"
@@ -46,7 +45,12 @@ class Installed:
 
     def manifest(self) -> dict[str, Any]:
         """Provenance, as publish wrote it. Raises IntegrityError where it is damaged."""
-        return _read_json(self.folder / MANIFEST)
+        path = self.folder / MANIFEST
+        content = _read_json(path)
+        for field, kind in (("source_folder", str), ("source_files", dict)):
+            if not isinstance(content.get(field), kind):
+                raise IntegrityError(path, f"damaged: it has no {field}")
+        return content
 
     def certificate(self) -> dict[str, Any] | None:
         """The quantization error measured when it was made, if any."""
@@ -87,7 +91,7 @@ class Store:
         """All checkpoints, by model and step."""
         found = []
         for path in self.folder.glob(f"checkpoints/*/step*/{WEIGHTS}"):
-            step = re.fullmatch(r"step(\d+)", path.parent.name)
+            step = re.fullmatch(r"step(0|[1-9][0-9]*)", path.parent.name)
             if step is not None:
                 found.append(Checkpoint(path.parent.parent.name, int(step.group(1))))
         return [self.get(checkpoint) for checkpoint in sorted(found)]
@@ -99,7 +103,7 @@ class Store:
             return None
         content = _read_json(path)
         model, step = content.get("model"), content.get("step")
-        if not isinstance(model, str) or not isinstance(step, int):
+        if not isinstance(model, str) or Path(model).name != model or type(step) is not int:
             raise IntegrityError(path, "damaged", hint="pythia checkpoint use demo@3000")
         return Checkpoint(model, step)
 
@@ -124,6 +128,8 @@ class Store:
         Written aside, read back, fsynced, renamed: a failure or interrupt leaves the store as it
         was. Raises what reading the checkpoint raises, and ResourceError from writing.
         """
+        from pythia_cli.quantize import write_int8
+
         staging = self.folder / "incoming" / f"{checkpoint}-{uuid.uuid4().hex[:12]}"
         with self._writing():
             staging.mkdir(parents=True)
@@ -134,7 +140,6 @@ class Store:
                 file = Int8File(weights)
                 if damaged := file.damaged_tensors():
                     raise IntegrityError(weights, f"{damaged[0]} did not come back as written")
-                self._add_tokenizer(source_checkpoint.tokenizer_path, file.tokenizer_sha256)
                 if certify is not None:
                     _write_json(staging / CERTIFICATE, certify(weights))
                 manifest = {
@@ -149,7 +154,8 @@ class Store:
                 }
                 _write_json(staging / MANIFEST, manifest)
                 fsync_folder(staging)
-                self._move_into_place(staging, self._place(checkpoint))
+                with self._tokenizer(source_checkpoint.tokenizer_path, file.tokenizer_sha256):
+                    self._move_into_place(staging, self._place(checkpoint))
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
                 with contextlib.suppress(OSError):
@@ -160,25 +166,38 @@ class Store:
         return self.folder / "checkpoints" / checkpoint.model / checkpoint.revision
 
     def _move_into_place(self, staging: Path, place: Path) -> None:
+        """Rename, and keep what was there until that is done; a failure puts it back."""
         place.parent.mkdir(parents=True, exist_ok=True)
         old = staging.with_name(staging.name + "-old")
         try:
             if place.exists():
                 place.rename(old)
             staging.rename(place)
+            fsync_folder(place.parent)
         except BaseException:
-            if old.exists() and not place.exists():
+            if place.exists() and not staging.exists():
+                place.rename(staging)
+            if old.exists():
                 old.rename(place)
             raise
-        fsync_folder(place.parent)
         shutil.rmtree(old, ignore_errors=True)
 
-    def _add_tokenizer(self, path: Path, sha256: str) -> None:
+    @contextlib.contextmanager
+    def _tokenizer(self, path: Path, sha256: str) -> Iterator[None]:
+        """With this tokenizer in the store; where it was not, a failure takes it out again."""
         kept = self.folder / "tokenizers" / f"{sha256}.json"
         if kept.is_file() and file_sha256(kept) == sha256:
+            yield
             return
+        mended = kept.exists()
         kept.parent.mkdir(exist_ok=True)
-        _write_aside(kept, path.read_bytes())
+        try:
+            _write_aside(kept, path.read_bytes())
+            yield
+        except BaseException:
+            if not mended:
+                kept.unlink(missing_ok=True)
+            raise
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from types import FrameType
@@ -58,20 +59,39 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line; its exit status. Failures are told in one line on stderr."""
     with contextlib.suppress(ValueError):  # only the main thread may
         signal.signal(signal.SIGTERM, _terminate)
+    _stand_in_for_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
         status = app(args=arguments, standalone_mode=False)
         sys.stdout.flush()
+    except SystemExit as error:
+        # Completion ends in one; and typer makes one of a closed pipe even when not standing alone.
+        if not isinstance(error.__context__, OSError):
+            return error.code if isinstance(error.code, int) else 0
+        status = _fail(error.__context__)
     except BaseException as error:
-        # typer turns a closed pipe into SystemExit(1) even when it does not stand alone.
-        if isinstance(error, SystemExit) and isinstance(error.__context__, OSError):
-            error = error.__context__
-        status = errors.report(error)
-        if isinstance(error, OSError | KeyboardInterrupt | errors.Terminated):
-            errors.silence_stdout()
+        status = _fail(error)
     return int(status or 0)
+
+
+def _fail(error: BaseException) -> int:
+    status = errors.report(error)
+    if isinstance(error, OSError | KeyboardInterrupt | errors.Terminated):
+        errors.silence_stdout()
+    return status
+
+
+def _stand_in_for_closed_streams() -> None:
+    """For a standard stream that was closed: nothing to read, an error to write, no messages."""
+    for name, flags, mode in (
+        ("stdin", os.O_RDONLY, "r"),
+        ("stdout", os.O_RDONLY, "w"),
+        ("stderr", os.O_WRONLY, "w"),
+    ):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode))
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from pythia_cli.store import Installed
     from pythia_cli.suite import Checkpoint
 
-commands = typer.Typer(
-    no_args_is_help=True, help="List checkpoints, and choose the one that commands use."
-)
+commands = typer.Typer(help="List checkpoints, and choose the one that commands use.")
+
+
+@commands.callback(invoke_without_command=True)
+def _root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @commands.command("list")

@@ -75,6 +75,7 @@ def report(error: BaseException) -> ExitStatus:
         return ExitStatus.RESOURCE
     if isinstance(error, OSError) and error.errno in (
         errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
+        errno.EBADF,
     ):  # fmt: skip
         where = f"{error.filename}: " if error.filename else ""
         _line(f"{where}{error.strerror}", None)

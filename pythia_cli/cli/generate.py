@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import secrets
 import sys
@@ -116,7 +117,8 @@ def generate(
         raise UsageError("give a PROMPT or --prompt-file, not both")
     prompts = _prompts(prompt, prompt_file)
     chosen_seed = secrets.randbits(32) if seed is None else seed
-    generation = GenerateOptions(max_tokens, sampling, tuple(stop or ()), ignore_eos, chosen_seed)
+    stops = tuple(opening.argument_text(text, "--stop") for text in stop or ())
+    generation = GenerateOptions(max_tokens, sampling, stops, ignore_eos, chosen_seed)
 
     started = time.perf_counter()
     opened = opening.open_checkpoint(model, checkpoint, opening.open_store(store), notices)
@@ -147,10 +149,11 @@ def _prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
     from pythia_cli.errors import InputError, UsageError
 
     if prompt_file is not None:
-        lines = opening.read_text(prompt_file).splitlines()
+        # Only a line end ends a prompt: splitlines would cut at form feeds and the like as well.
+        lines = list(io.StringIO(opening.read_text(prompt_file), newline=None))
         if not lines:
             raise InputError(prompt_file, "has no prompts: expected one a line")
-        return lines
+        return [line.removesuffix("\n") for line in lines]
     piped = ""
     if sys.stdin is not None and not sys.stdin.isatty():
         piped = opening.read_text(Path("-"))
@@ -159,6 +162,7 @@ def _prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
     # The line end that echo or a file brings is not part of the text to continue.
     if prompt is None:
         return [piped.removesuffix("\n")]
+    prompt = opening.argument_text(prompt, "PROMPT")
     return [f"{piped.removesuffix(chr(10))}\n{prompt}" if piped else prompt]
 
 

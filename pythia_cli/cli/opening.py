@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,6 +254,11 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise ResourceError(name, f"cannot be read ({error.strerror})") from error
     return decode_text(data, name)
+
+
+def argument_text(argument: str, name: str) -> str:
+    """An argument of the command line as text. Raises InputError where its bytes are no UTF-8."""
+    return decode_text(os.fsencode(argument), name)
 
 
 def decode_text(data: bytes, name: str) -> str:

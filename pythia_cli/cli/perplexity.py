@@ -145,8 +145,11 @@ def _scorer(
 
 @contextlib.contextmanager
 def _opened_per_token(path: Path | None) -> Iterator[TextIO | None]:
-    """The file of token records: written aside, and put in place when all is well."""
-    from pythia_cli.errors import ResourceError
+    """The file of token records: written aside, and put in place when all is well.
+
+    A device or a pipe is written as it stands.
+    """
+    from pythia_cli.errors import InputError, ResourceError
 
     if path is None:
         yield None
@@ -154,17 +157,22 @@ def _opened_per_token(path: Path | None) -> Iterator[TextIO | None]:
     if str(path) == "-":
         yield sys.stdout
         return
+    if path.is_dir():
+        raise InputError(path, "is a folder; name a file to write")
     aside = path.with_name(f".{path.name}.partial")
+    in_place = path.exists() and not path.is_file()
     try:
         try:
-            file = aside.open("w", encoding="ascii")
+            file = (path if in_place else aside).open("w", encoding="ascii")
         except OSError as error:
             raise ResourceError(path, f"cannot be written ({error.strerror})") from error
         with file:
             yield file
-        aside.replace(path)
+        if not in_place:
+            aside.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        if not in_place:
+            aside.unlink(missing_ok=True)
 
 
 def _write_tokens(

@@ -1,0 +1,1 @@
+complete --command pythia --no-files --arguments "(env _PYTHIA_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) pythia)" --condition "env _PYTHIA_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) pythia"

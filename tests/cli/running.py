@@ -1,0 +1,118 @@
+"""The real `pythia` command in a process of its own, and what is expected of its failures."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MODULE = (sys.executable, "-m", "pythia_cli")
+_MODEL_LINE = re.compile(r"[\w.-]+ step\d+, int8\b.*")
+_NOT_INHERITED = ("PYTHIA", "_PYTHIA", "COMP_", "_TYPER", "LC_", "LANG")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run."""
+
+    status: int
+    stdout: bytes
+    err: str
+
+    @property
+    def out(self) -> str:
+        return self.stdout.decode()
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """stdout as JSON, one object a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        (only,) = self.records
+        return only
+
+
+@dataclass(frozen=True)
+class Pythia:
+    """`pythia(...)` runs the command to its end, `start(...)` leaves it running."""
+
+    store: Path
+    cache: Path
+    folder: Path
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(_NOT_INHERITED)
+            and name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM")
+        }
+        own = {"PYTHIA_HOME": str(self.store), "PYTHIA_CACHE": str(self.cache), "LANG": "C.UTF-8"}
+        return {**kept, **own, **more}
+
+    def __call__(
+        self,
+        *arguments: str | Path,
+        stdin: bytes | int = b"",
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+        command: tuple[str, ...] = MODULE,
+        status: int | None = 0,
+    ) -> Result:
+        """Run it; `status` is the exit status to be insisted on, None for any."""
+        given: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
+        done = subprocess.run(
+            [*command, *map(str, arguments)],
+            capture_output=True,
+            env=self.environment(**(env or {})),
+            cwd=cwd or self.folder,
+            timeout=120,
+            check=False,
+            **given,
+        )
+        result = Result(done.returncode, done.stdout, done.stderr.decode())
+        assert status is None or result.status == status, result
+        return result
+
+    def start(
+        self,
+        *arguments: str | Path,
+        env: dict[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*MODULE, *map(str, arguments)],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=self.environment(**(env or {})),
+            cwd=self.folder,
+        )
+
+
+def listing(folder: Path) -> dict[str, tuple[int, int]]:
+    """All files in a folder and below, with their size and the time of their last change."""
+    return {
+        str(path.relative_to(folder)): (path.lstat().st_size, path.lstat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if not path.is_dir()
+    }
+
+
+def error_line(result: Result, status: int) -> str:
+    """The one line of a failure, after having checked that it is one and stands alone."""
+    assert result.status == status, result
+    assert result.stdout == b"", result
+    *notices, line = result.err.splitlines()
+    assert line.startswith("error: "), result
+    assert all(_MODEL_LINE.fullmatch(notice) for notice in notices), result
+    return line

@@ -1,0 +1,141 @@
+"""A store that is damaged, in the way or full: told in one line, and left as it was."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Pythia, error_line, listing
+from tests.conftest import DEMO
+
+INSTALLED = "checkpoints/demo/step3000"
+WEIGHTS = f"{INSTALLED}/model.int8.safetensors"
+GENERATE, FLOAT32 = "generate hi -n 1", "perplexity - --dtype float32"
+QUANTIZE = f"quantize {shlex.quote(str(DEMO / 'step0'))} --as mine@1"
+NOT_FOUND, INTEGRITY, RESOURCE = 3, 6, 7
+
+
+def flipped(place: int) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        data = bytearray(path.read_bytes())
+        data[place] ^= 1
+        path.write_bytes(data)
+
+    return damage
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def holding(content: object) -> Callable[[Path], None]:
+    text = content if isinstance(content, str) else json.dumps(content)
+    return lambda path: path.write_text(text) and None
+
+
+def without(field: str) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        content = json.loads(path.read_text())
+        del content[field]
+        path.write_text(json.dumps(content))
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "command", "status"),
+    [
+        (WEIGHTS, flipped(2), GENERATE, INTEGRITY),
+        (WEIGHTS, flipped(40), GENERATE, INTEGRITY),
+        (WEIGHTS, cut, GENERATE, INTEGRITY),
+        (WEIGHTS, holding(""), GENERATE, INTEGRITY),
+        (WEIGHTS, holding("text" * 99), "perplexity -", INTEGRITY),
+        (f"{INSTALLED}/manifest.json", holding('{"source_f'), FLOAT32, INTEGRITY),
+        (f"{INSTALLED}/manifest.json", holding([]), FLOAT32, INTEGRITY),
+        (f"{INSTALLED}/manifest.json", without("source_folder"), FLOAT32, INTEGRITY),
+        (f"{INSTALLED}/manifest.json", without("source_files"), FLOAT32, INTEGRITY),
+        (f"{INSTALLED}/certificate.json", holding("nonsense"), "checkpoint list", INTEGRITY),
+        ("active.json", holding("{"), GENERATE, INTEGRITY),
+        ("active.json", holding({}), "checkpoint current", INTEGRITY),
+        ("active.json", holding({"model": "demo", "step": "3000"}), "checkpoint list", INTEGRITY),
+        ("active.json", holding({"model": "../demo", "step": 3000}), GENERATE, INTEGRITY),
+        ("active.json", holding({"model": "gone", "step": 3}), GENERATE, NOT_FOUND),
+        ("tokenizers/*.json", Path.unlink, GENERATE, NOT_FOUND),
+        ("tokenizers/*.json", holding("{}"), GENERATE, INTEGRITY),
+    ],
+)  # fmt: skip
+def test_damage(
+    in_own_store: Pythia, file: str, damage: Callable[[Path], None], command: str, status: int
+) -> None:
+    path = next(in_own_store.store.glob(file), in_own_store.store / file)
+    damage(path)
+    before = listing(in_own_store.store)
+    result = in_own_store(*shlex.split(command), stdin=b"It was.", status=None)
+    line = error_line(result, status)
+    assert path.name in line or status == NOT_FOUND
+    assert listing(in_own_store.store) == before
+
+
+def test_a_damaged_choice_can_be_made_anew(in_own_store: Pythia) -> None:
+    (in_own_store.store / "active.json").write_text("{}")
+    _, _, hint = error_line(in_own_store("generate", "hi", status=None), INTEGRITY).partition(
+        "; try: pythia "
+    )
+    in_own_store(*shlex.split(hint))
+    assert in_own_store("checkpoint", "current").out == "demo@3000\n"
+
+
+@pytest.mark.parametrize("command", [GENERATE, "checkpoint use 512", QUANTIZE])
+def test_the_store_is_below_a_file(pythia: Pythia, tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    below = replace(pythia, store=tmp_path / "file/store")
+    line = error_line(below(*shlex.split(command), status=None), RESOURCE)
+    assert "the store cannot be written" in line
+    assert "--store" in line
+    assert [path.name for path in tmp_path.rglob("*")] == ["file"]
+
+
+@pytest.mark.parametrize("place", ["incoming", "checkpoints", "checkpoints/mine", "tokenizers"])
+def test_a_file_stands_in_the_way(pythia: Pythia, tmp_path: Path, place: str) -> None:
+    path = tmp_path / "store" / place
+    path.parent.mkdir(parents=True)
+    path.write_text("in the way")
+    before = listing(tmp_path)
+    own = replace(pythia, store=tmp_path / "store")
+    error_line(own(*shlex.split(QUANTIZE), status=None), RESOURCE)
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize("n_bytes", [1000, 100_000, 1_000_000])
+def test_the_disk_is_full(in_own_store: Pythia, n_bytes: int) -> None:
+    program = (
+        "import resource; from pythia_cli.cli.app import main;"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({n_bytes}, {n_bytes})); main()"
+    )
+    before = listing(in_own_store.store)
+    result = in_own_store(
+        *shlex.split(QUANTIZE), command=(sys.executable, "-c", program), status=None
+    )
+    assert "the store cannot be written (File too large)" in error_line(result, RESOURCE)
+    assert listing(in_own_store.store) == before
+
+
+def test_the_disk_is_full_for_token_records(pythia: Pythia, tmp_path: Path) -> None:
+    program = (
+        "import resource; from pythia_cli.cli.app import main;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200)); main()"
+    )
+    result = pythia(
+        "perplexity", "-", "--per-token", tmp_path / "tokens.jsonl", "--json",
+        stdin=b"It is a truth universally acknowledged", status=None,
+        command=(sys.executable, "-c", program),
+    )  # fmt: skip
+    assert result.status == RESOURCE
+    assert result.err.splitlines()[-1].startswith("error: ")
+    assert list(tmp_path.iterdir()) == []

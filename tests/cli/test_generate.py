@@ -1,0 +1,145 @@
+"""`pythia generate`: what goes where, what can be repeated, and the fields of its record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.running import Pythia, error_line
+
+PROMPT = "It was"
+DRAW = (PROMPT, "-n", "24", "--seed", "3")
+
+FIELDS = {
+    "model", "checkpoint", "prompt", "text", "token_ids", "n_prompt_tokens", "n_generated",
+    "finish_reason", "seed", "prefill_seconds", "decode_seconds", "prefill_tokens_per_second",
+    "decode_tokens_per_second", "load_seconds", "temperature", "top_k", "top_p", "min_p",
+    "repetition_penalty", "max_tokens", "stop", "ignore_eos",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def drawn(pythia: Pythia) -> dict[str, Any]:
+    """The record of DRAW with one thread."""
+    return pythia("generate", *DRAW, "--json", "-t", "1").record
+
+
+def test_record(drawn: dict[str, Any]) -> None:
+    assert set(drawn) == FIELDS
+    assert (drawn["model"], drawn["checkpoint"]) == ("demo", "step3000")
+    assert (drawn["prompt"], drawn["seed"]) == (PROMPT, 3)
+    assert drawn["n_generated"] == len(drawn["token_ids"]) == drawn["max_tokens"] == 24
+    assert (drawn["n_prompt_tokens"], drawn["finish_reason"]) == (2, "length")
+    assert drawn["prefill_seconds"] * drawn["prefill_tokens_per_second"] == pytest.approx(2)
+    assert drawn["decode_seconds"] * drawn["decode_tokens_per_second"] == pytest.approx(23)
+    assert drawn["load_seconds"] > 0
+    plain_model = {"temperature": 1, "top_k": 0, "top_p": 1, "min_p": 0, "repetition_penalty": 1}
+    assert {name: drawn[name] for name in plain_model} == plain_model
+
+
+def test_text_on_stdout_and_one_line_on_stderr(pythia: Pythia, drawn: dict[str, Any]) -> None:
+    done = pythia("generate", *DRAW)
+    assert done.out == drawn["text"] + "\n"
+    (line,) = done.err.splitlines()
+    assert line.startswith("demo step3000, int8")
+
+
+def test_quiet_unstreamed_and_with_two_threads(pythia: Pythia, drawn: dict[str, Any]) -> None:
+    done = pythia("generate", *DRAW, "-q", "--no-stream", "-t", "2")
+    assert (done.out, done.err) == (drawn["text"] + "\n", "")
+
+
+def test_samples_are_one_object_a_line(pythia: Pythia, drawn: dict[str, Any]) -> None:
+    done = pythia("generate", *DRAW, "--num-samples", "3", "--json", "-t", "2")
+    samples = [record["token_ids"] for record in done.records]
+    assert samples[0] == drawn["token_ids"]
+    assert len(samples) == 3
+    assert samples[0] != samples[1] != samples[2] != samples[0]
+
+
+def test_samples_are_one_paragraph_each_as_text(pythia: Pythia) -> None:
+    arguments = ("generate", "", "-n", "3", "--temperature", "0", "--num-samples", "2")
+    streamed, whole = pythia(*arguments).out, pythia(*arguments, "--no-stream").out
+    assert streamed == whole
+    half = streamed[: len(streamed) // 2]
+    assert half.endswith("\n")
+    assert streamed == half * 2
+
+
+def test_standard_input_comes_before_the_prompt(pythia: Pythia) -> None:
+    one = ("generate", "-n", "1", "--json")
+    assert pythia(*one, "was", stdin=b"It\n").record["prompt"] == "It\nwas"
+    assert pythia(*one, stdin="Caf\u00e9 \n\n".encode()).record["prompt"] == "Caf\u00e9 \n"
+
+
+def test_stop(pythia: Pythia, drawn: dict[str, Any]) -> None:
+    text = drawn["text"]
+    stop = text[len(text) // 2 :][:4]
+    arguments = ("generate", *DRAW, "--stop", stop, "--stop", "\u2603")
+    record = pythia(*arguments, "--json").record
+    assert record["text"] == text[: text.index(stop)]
+    assert (record["finish_reason"], record["stop"]) == ("stop", [stop, "\u2603"])
+    assert pythia(*arguments).out == record["text"] + "\n"
+
+
+def test_echo(pythia: Pythia, drawn: dict[str, Any]) -> None:
+    assert pythia("generate", *DRAW, "--echo").out == PROMPT + drawn["text"] + "\n"
+    assert pythia("generate", *DRAW, "--echo", "--no-stream").out == PROMPT + drawn["text"] + "\n"
+
+
+def test_prompt_file(pythia: Pythia, tmp_path: Path, drawn: dict[str, Any]) -> None:
+    # Only the end of a line ends it, as for every other tool.
+    prompts = [PROMPT, "", "a\x0cform\u2028feed", "last"]
+    path = tmp_path / "prompts.txt"
+    path.write_bytes("\r\n".join(prompts).encode())
+    arguments = ("--seed", "3", "-n", "24", "--json", "--num-samples", "2")
+    records = pythia("generate", "--prompt-file", path, *arguments).records
+    assert [r["prompt"] for r in records] == [p for p in prompts for _ in range(2)]
+    assert records[0]["token_ids"] == drawn["token_ids"]
+    one = pythia("generate", "--prompt-file", "-", "--json", "-n", "1", stdin=b"one\ntwo\n")
+    assert [r["prompt"] for r in one.records] == ["one", "two"]
+
+
+def test_context_full(pythia: Pythia, eval_text: str) -> None:
+    long = eval_text[:4000].encode()
+    done = pythia("generate", "--truncate-prompt", "-n", "5", "--json", stdin=long)
+    assert done.record["n_prompt_tokens"] == 511
+    assert (done.record["n_generated"], done.record["finish_reason"]) == (1, "length")
+    assert done.record["decode_tokens_per_second"] is None
+    assert "stopped after 1 tokens: the context of 512 is full" in done.err
+    # What was asked for, and no less, is not worth a notice.
+    assert "full" not in pythia("generate", "--truncate-prompt", "-n", "1", stdin=long).err
+
+
+def test_prompt_too_long(pythia: Pythia, eval_text: str) -> None:
+    long = eval_text[:4000]
+    line = error_line(pythia("generate", long, status=None), 2)
+    n_tokens = int(line.split("the prompt has ")[1].split()[0])
+    assert n_tokens > 512
+    assert "holds 512" in line
+    assert "--truncate-prompt" in line
+
+
+def test_verbose(pythia: Pythia) -> None:
+    err = pythia("generate", PROMPT, "-n", "4", "-v").err
+    for word in ("seed ", "load ", "prefill 2 tokens", "decode 4 tokens", "tokens/s", "length"):
+        assert word in err
+
+
+def test_empty_prompt_is_the_beginning_of_a_text(pythia: Pythia) -> None:
+    record = pythia("generate", "", "-n", "3", "--json").record
+    assert (record["prompt"], record["n_prompt_tokens"], record["n_generated"]) == ("", 1, 3)
+
+
+def test_the_drawn_seed_is_told(pythia: Pythia) -> None:
+    first = pythia("generate", PROMPT, "-n", "8", "--json").record
+    again = pythia("generate", PROMPT, "-n", "8", "--json", "--seed", str(first["seed"])).record
+    assert again["token_ids"] == first["token_ids"]
+
+
+def test_plain_text(pythia: Pythia) -> None:
+    marker = ("generate", "<|endoftext|>", "-n", "1", "--json")
+    assert pythia(*marker).record["n_prompt_tokens"] == 1
+    assert pythia(*marker, "--plain-text").record["n_prompt_tokens"] > 1

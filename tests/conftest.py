@@ -1,0 +1,101 @@
+"""What many tests share: the data they read, and an environment of their own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+import pythia_cli
+from pythia_cli.hf_checkpoint import FloatCheckpoint
+from pythia_cli.int8_file import Int8File, Source
+from pythia_cli.quantize import write_int8
+from pythia_cli.tokenizer import PythiaTokenizer
+
+DEMO = Path(pythia_cli.__file__).parent / "demo"
+GOLDEN = Path(__file__).parent / "golden"
+
+# The same examples in every run, and no deadline: the first call of a kernel compiles it.
+hypothesis.settings.register_profile(
+    "pythia", deadline=None, derandomize=True, database=None, max_examples=60
+)
+hypothesis.settings.load_profile("pythia")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A store of the tests' own. The cache of compiled kernels is shared: its key is their source."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHIA_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("PYTHIA_THREADS", raising=False)
+        patch.delenv("PYTHIA_DEBUG", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def demo_folder() -> Callable[[int], Path]:
+    """demo_folder(step): the built-in float checkpoint of that step."""
+    return lambda step: DEMO / f"step{step}"
+
+
+@pytest.fixture(scope="session")
+def eval_text() -> str:
+    """The built-in evaluation text: the opening of Pride and Prejudice."""
+    return (DEMO / "eval.txt").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def demo_tokenizer() -> PythiaTokenizer:
+    """The demo suite's tokenizer."""
+    return PythiaTokenizer(DEMO / "step3000" / "tokenizer.json")
+
+
+@pytest.fixture(scope="session")
+def neox_tokenizer() -> PythiaTokenizer:
+    """The Pythia suite's tokenizer."""
+    return PythiaTokenizer(GOLDEN / "tokenizer" / "tokenizer.json")
+
+
+@pytest.fixture(scope="session")
+def golden_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """golden_folder(name): a tiny model of tests/golden/models beside a tokenizer, not to be changed.
+
+    The tokenizer is the demo's: the files of the tiny models have none.
+    """
+    made: dict[str, Path] = {}
+
+    def copy(name: str) -> Path:
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp("golden") / name
+            shutil.copytree(GOLDEN / "models" / name, made[name])
+            shutil.copy(DEMO / "step3000" / "tokenizer.json", made[name])
+        return made[name]
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def quantized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Int8File]:
+    """quantized(folder): its int8 file, opened; made once a session."""
+    made: dict[Path, Int8File] = {}
+
+    def open_int8(folder: Path) -> Int8File:
+        if folder not in made:
+            path = tmp_path_factory.mktemp("int8") / "model.int8.safetensors"
+            checkpoint = FloatCheckpoint(folder)
+            write_int8(checkpoint, path, Source(None, None, None, checkpoint.sha256()))
+            made[folder] = Int8File(path)
+        return made[folder]
+
+    return open_int8
+
+
+@pytest.fixture(scope="session")
+def demo_int8(
+    quantized: Callable[[Path], Int8File], demo_folder: Callable[[int], Path]
+) -> Int8File:
+    """The demo at step 3000 in int8."""
+    return quantized(demo_folder(3000))

@@ -1,0 +1,198 @@
+"""The plain twins: float64 numpy, a line of the definition each, and the size of their terms."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pythia_cli.kernels.simd import LANES
+from pythia_cli.model.scores import score_logits
+from tests.kernels.draws import Array, Arrays, Expected
+
+erf64 = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def erf(a: Arrays) -> dict[str, Expected]:
+    return {"out": Expected(erf64(a["x"].astype(np.float64)), 1.0)}
+
+
+def exp_nonpositive(a: Arrays) -> dict[str, Expected]:
+    x = a["x"].astype(np.float64)
+    value = np.where(x > -87, np.exp(x), 0.0)
+    return {"out": Expected(value, value)}
+
+
+def largest_of(a: Arrays) -> dict[str, Expected]:
+    return {"out": Expected(a["x"].max(axis=1), 0.0)}
+
+
+def absmax(a: Arrays) -> dict[str, Expected]:
+    return {"out": Expected(np.abs(a["x"]).max(axis=1), 0.0)}
+
+
+def softmax(a: Arrays) -> dict[str, Expected]:
+    z = a["x"].astype(np.float64)
+    z -= z.max(axis=1, keepdims=True)
+    p = np.exp(z)
+    p /= p.sum(axis=1, keepdims=True)
+    # A rounding of z is relative to |z|, and the exponential passes it on; past -87 it gives 0.
+    return {"x": Expected(p, p * (lane_roundings(z) - np.maximum(z, -87)) + 1e-30)}
+
+
+def lane_roundings(rows: Array) -> float:
+    """Up to how many roundings an element goes through in a lane sum and the steps around it."""
+    return 12 + rows.shape[-1] / LANES
+
+
+def exponentials(a: Arrays) -> dict[str, Expected]:
+    x = a["x"].astype(np.float64)
+    z = (x - x.max(axis=1, keepdims=True)) * float(a["factor"])
+    weights = np.exp(np.maximum(z, -1e4))
+    total = weights.sum(axis=1)
+    return {
+        "weights": Expected(weights, weights * (8 + 2 * np.abs(np.maximum(z, -87))) + 1e-30),
+        "total": Expected(total, total * lane_roundings(x)),
+    }
+
+
+def draw(a: Arrays) -> dict[str, Expected]:
+    reached = np.cumsum(a["x"].astype(np.float64), axis=1)
+    drawn = (reached > a["fractions"][:, None] * reached[:, -1:]).argmax(axis=1)
+    return {"out": Expected(drawn, 0.0)}
+
+
+def score_rows(a: Arrays) -> dict[str, Expected]:
+    scores = score_logits(a["logits"], a["targets"])
+    reach = np.ptp(a["logits"].astype(np.float64), axis=1)
+    return {
+        "nll": Expected(scores.nll, 1 + np.abs(scores.nll)),
+        "entropy": Expected(scores.entropy, 1 + np.minimum(reach, 87)),
+        "rank": Expected(scores.rank, 0.0),
+    }
+
+
+def embed(a: Arrays) -> dict[str, Expected]:
+    value = (a["w_q8"] * a["w_scales"].astype(np.float64)[:, None])[a["token_ids"]]
+    return {"out": Expected(value, np.abs(value))}
+
+
+def gelu(a: Arrays) -> dict[str, Expected]:
+    x = a["x"].T.astype(np.float64)
+    return {"x": Expected(x * 0.5 * (1 + erf64(x / math.sqrt(2))), np.abs(x))}
+
+
+def layer_norm(a: Arrays) -> dict[str, Expected]:
+    x = a["x"].astype(np.float64)
+    weight, bias = a["weight"].astype(np.float64), a["bias"].astype(np.float64)
+    rstd = 1 / np.sqrt(x.var(axis=1, keepdims=True) + a["eps"])
+    value = (x - x.mean(axis=1, keepdims=True)) * rstd * weight + bias
+    terms = np.abs(x).max(axis=1, keepdims=True) * rstd * np.abs(weight) + np.abs(bias)
+    return {"out": Expected(value, terms * lane_roundings(x))}
+
+
+def matmul(a: Arrays) -> dict[str, Expected]:
+    x = a["x_q"].astype(np.int64)
+    sums = a["w_q8"].astype(np.int64) @ x.T
+    assert np.abs(sums).max() < 2**31
+    scales = a["w_scales"].astype(np.float64)[:, None] * a["x_scales"].astype(np.float64)
+    bias = a["bias"].astype(np.float64)[:, None]
+    before = a["out"].T.astype(np.float64) * a["adds"]
+    terms = np.abs(sums * scales) + np.abs(bias) + np.abs(before)
+    return {"out": Expected(sums * scales + bias + before, terms)}
+
+
+def quantize_rows(a: Arrays) -> dict[str, Expected]:
+    x = a["x"].astype(np.float64)
+    scales = np.abs(x).max(axis=1) / a["levels"]
+    scales[scales < 1e-37] = 0.0
+    return {
+        "x_scales": Expected(scales, scales),
+        "x": Expected(x, half_a_step(a["levels"], scales[:, None])),
+        "largest": Expected(np.where(scales > 0, a["levels"], 0), 0.0),
+    }
+
+
+def half_a_step(levels: int, scales: Array) -> Array:
+    """What quantizing may move a value by, as a magnitude for a tolerance of 2e-7.
+
+    Half a step, and the roundings of x / scale before it is cut to a whole number of levels.
+    """
+    return scales * (0.5 / 2e-7 + levels) + 1e-31
+
+
+def quantize_weights(a: Arrays) -> dict[str, Expected]:
+    w = a["w"].astype(np.float64)
+    absmax = np.abs(w).max(axis=1, keepdims=True)
+    errors = [distance(to_int8(w, absmax * c / 127), w) for c in a["candidates"]]
+    return {"error": Expected(np.min(errors, axis=0), np.linalg.norm(w, axis=1))}
+
+
+def to_int8(w: Array, scales: Array) -> Array:
+    """w [n, d], rounded to levels -127 .. 127 of scales [n, 1]."""
+    levels = np.divide(w, scales, out=np.zeros_like(w), where=scales > 0)
+    return np.clip(np.rint(levels), -127, 127) * scales
+
+
+def distance(a: Array, b: Array) -> Array:
+    """The root of the squared error of each row."""
+    return np.linalg.norm(a - b, axis=1)
+
+
+def rotated(x: Array, cos: Array, sin: Array) -> Array:
+    """The rotate-half form on x [..., d_head] with cos and sin [..., half]."""
+    half = cos.shape[-1]
+    first, second, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
+    return np.concatenate([first * cos - second * sin, second * cos + first * sin, rest], axis=-1)
+
+
+def rotate_half(a: Arrays) -> dict[str, Expected]:
+    x = a["x"].astype(np.float64)
+    return {"x": Expected(rotated(x, a["cos"], a["sin"]), np.abs(x).max(axis=1, keepdims=True))}
+
+
+def by_head(qkv: Array, n_heads: int) -> tuple[Array, Array, Array]:
+    """q, k and v [n_heads, n_tokens, d_head], float64, of qkv in its published layout."""
+    split = qkv.astype(np.float64).reshape(len(qkv), n_heads, 3, -1)
+    q, k, v = np.moveaxis(split, (2, 1), (0, 1))
+    return q, k, v
+
+
+def append_to_cache(a: Arrays) -> dict[str, Expected]:
+    q, k, v = by_head(a["qkv"], len(a["kv"][0]))
+    positions = slice(a["start"], a["start"] + len(a["qkv"]))
+    cos, sin = a["cos"][positions], a["sin"][positions]
+    largest_q = np.abs(q).max(axis=2, keepdims=True)
+    k_scales = np.abs(rotated(k, cos, sin)).max(axis=2, keepdims=True) / 32767
+    v_scales = np.abs(v).max(axis=2, keepdims=True) / 32767
+    return {
+        "q": Expected(rotated(q, cos, sin), largest_q),
+        "k": Expected(rotated(k, cos, sin), half_a_step(32767, k_scales) + np.abs(k).max()),
+        "v": Expected(v, half_a_step(32767, v_scales)),
+    }
+
+
+def attention(a: Arrays) -> dict[str, Expected]:
+    q, _, _ = by_head(a["qkv"], len(a["kv"][0]))
+    k, v = cached(a["kv"])
+    n_heads, n_tokens, d_head = q.shape
+    value, terms = np.empty(q.shape), np.empty((n_heads, n_tokens, 1))
+    for head in range(n_heads):
+        for t in range(n_tokens):
+            visible = a["start"] + t + 1
+            keys, values = k[head, :visible], v[head, :visible]
+            scores = keys @ q[head, t] / math.sqrt(d_head)
+            p = np.exp(scores - scores.max())
+            value[head, t] = p / p.sum() @ values
+            # An exponential passes on the roundings of its score, relative to the score's terms.
+            reach = (np.abs(keys) @ np.abs(q[head, t])).max() / math.sqrt(d_head)
+            terms[head, t] = (1 + reach) * np.abs(values).max()
+    return {"out": Expected(value, terms)}
+
+
+def cached(kv: tuple[Array, Array, Array, Array]) -> tuple[Array, Array]:
+    """k and v [n_heads, n_positions, d_head], float64, of one layer of a cache."""
+    keys, key_scales, values, value_scales = kv
+    n_heads, n_positions, d_head = values.shape
+    k = keys.astype(np.float64).transpose(0, 1, 3, 2).reshape(n_heads, n_positions, d_head)
+    return k * key_scales[..., None], values.astype(np.float64) * value_scales[..., None]

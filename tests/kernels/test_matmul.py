@@ -1,0 +1,83 @@
+"""The integer part of matmul is exact: to the bit, with and without tiles, up to int32's bounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pythia_cli.kernels.matmul import matmul, matmul_plain
+from pythia_cli.kernels.quantize_rows import MAX_INT16, MAX_INT32, activation_levels
+
+both = pytest.mark.parametrize("kernel", [matmul, matmul_plain], ids=["matmul", "matmul_plain"])
+
+
+def integer_part(
+    kernel: Any, w: np.ndarray[Any, Any], x: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    """out [n_tokens, d_out], where every scale is 1 and nothing is added."""
+    out = np.full((len(x), len(w)), np.nan, np.float32)
+    ones = np.ones(len(w), np.float32)
+    kernel(w, ones, x, np.ones(len(x), np.float32), 0 * ones, False, out, 0, len(w))
+    return out
+
+
+def exact(w: np.ndarray[Any, Any], x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    sums = x.astype(np.int64) @ w.astype(np.int64).T
+    assert np.abs(sums).max() <= MAX_INT32
+    return sums.astype(np.float32)
+
+
+@both
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_tokens=st.integers(1, 9),
+    d_in=st.integers(1, 200),
+    d_out=st.integers(1, 60),
+)
+def test_sums_are_exact(kernel: Any, seed: int, n_tokens: int, d_in: int, d_out: int) -> None:
+    rng = np.random.default_rng(seed)
+    levels = activation_levels(d_in)
+    w = rng.integers(-127, 128, (d_out, d_in), dtype=np.int8)
+    x = rng.integers(-levels, levels + 1, (n_tokens, d_in), dtype=np.int16)
+    np.testing.assert_array_equal(integer_part(kernel, w, x), exact(w, x))
+
+
+@both
+@pytest.mark.parametrize("d_in", [516, 4096, 20480])
+@pytest.mark.parametrize("n_tokens", [1, 9])
+def test_sums_at_the_bound_do_not_overflow(kernel: Any, d_in: int, n_tokens: int) -> None:
+    x = np.full((n_tokens, d_in), activation_levels(d_in), np.int16)
+    w = np.full((13, d_in), 127, np.int8)
+    w[::2] *= -1
+    np.testing.assert_array_equal(integer_part(kernel, w, x), exact(w, x))
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_tokens=st.integers(1, 9),
+    d_in=st.integers(1, 200),
+    d_out=st.integers(1, 60),
+    adds=st.booleans(),
+)
+def test_tiles_change_no_bit(seed: int, n_tokens: int, d_in: int, d_out: int, adds: bool) -> None:
+    rng = np.random.default_rng(seed)
+    w = rng.integers(-127, 128, (d_out, d_in), dtype=np.int8)
+    x = rng.integers(-MAX_INT16 // 8, MAX_INT16 // 8, (n_tokens, d_in), dtype=np.int16)
+    w_scales, bias = rng.random((2, d_out), np.float32)
+    x_scales = rng.random(n_tokens, np.float32)
+    tiled = rng.random((n_tokens, d_out), np.float32)
+    untiled = tiled.copy()
+    matmul(w, w_scales, x, x_scales, bias, adds, tiled, 0, d_out)
+    matmul_plain(w, w_scales, x, x_scales, bias, adds, untiled, 0, d_out)
+    assert tiled.tobytes() == untiled.tobytes()
+
+
+@pytest.mark.parametrize("d_in", [1, 2, 515, 516, 517, 1024, 4096, 5120, 20480, 50_000])
+def test_activation_levels_are_the_most_that_fit(d_in: int) -> None:
+    levels = activation_levels(d_in)
+    assert 127 * levels * d_in <= MAX_INT32
+    assert levels == MAX_INT16 or 127 * (levels + 1) * d_in > MAX_INT32

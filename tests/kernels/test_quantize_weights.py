@@ -1,0 +1,64 @@
+"""Weights in int8: what is documented of the levels and the scale of a row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pythia_cli.kernels.quantize_weights import CANDIDATES, quantize_weights
+from tests.kernels import plain
+
+
+def quantized(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    q, scales = np.full(w.shape, 99, np.int8), np.full(len(w), np.nan, np.float32)
+    quantize_weights(w, CANDIDATES, q, scales, 0, len(w))
+    return q, scales
+
+
+def random_rows(seed: int, d_in: int, exponent: float) -> np.ndarray:
+    w = np.random.default_rng(seed).standard_t(3, (7, d_in)) * 10.0**exponent
+    return np.clip(w, -3e38, 3e38).astype(np.float32)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1), d_in=st.integers(1, 200), exponent=st.floats(-34, 37)
+)
+def test_the_error_is_never_above_plain_absmax(seed: int, d_in: int, exponent: float) -> None:
+    w = random_rows(seed, d_in, exponent)
+    q, scales = quantized(w)
+    exact = w.astype(np.float64)
+    error = plain.distance(q * scales.astype(np.float64)[:, None], exact)
+    absmax = np.abs(exact).max(axis=1, keepdims=True)
+    plainly = plain.distance(plain.to_int8(exact, absmax / 127), exact)
+    assert (error <= plainly + 2e-7 * np.linalg.norm(exact, axis=1)).all()
+
+
+@given(seed=st.integers(0, 2**32 - 1), d_in=st.integers(1, 200), exponent=st.floats(-9, 9))
+def test_a_scale_is_a_candidate_and_levels_are_the_nearest(
+    seed: int, d_in: int, exponent: float
+) -> None:
+    w = random_rows(seed, d_in, exponent)
+    q, scales = quantized(w)
+    fractions = scales * 127 / np.abs(w).max(axis=1)
+    assert (np.abs(fractions[:, None] - CANDIDATES).min(axis=1) < 1e-6).all()
+    assert q.min() >= -127
+    levels = w / scales[:, None].astype(np.float64)
+    assert (np.abs(q - np.clip(levels, -127, 127)) <= 0.5001).all()
+
+
+def test_candidates_begin_with_absmax_and_end_at_four_fifths() -> None:
+    assert CANDIDATES[0] == 1
+    assert CANDIDATES[-1] == np.float32(0.8)
+    assert (np.diff(CANDIDATES) < 0).all()
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 1e-40])
+def test_a_row_of_zeros_has_scale_0(value: float) -> None:
+    w = np.ones((3, 17), np.float32)
+    w[1] = value
+    q, scales = quantized(w)
+    assert scales[1] == 0
+    assert not q[1].any()
+    assert (q[[0, 2]] == 127).all()

@@ -1,0 +1,149 @@
+"""What the documents state is so: names, fields, statuses, and the reader of the int8 file."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pythia_cli import certificate, int8_file, suite
+from pythia_cli.cli import app
+from pythia_cli.cli.errors import ExitStatus
+from pythia_cli.hf_checkpoint import FloatCheckpoint
+from pythia_cli.int8_file import Int8File
+from pythia_cli.kernels.quantize_rows import activation_levels
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Records = Callable[..., list[dict[str, Any]]]
+
+
+def section(page: str, heading: str) -> str:
+    """The text below a heading, up to the next of its level or above."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    level = heading.split(" ")[0]
+    begin = text.index(f"\n{heading}\n") + len(heading) + 2
+    end = re.search(rf"^#{{1,{len(level)}}} ", text[begin:], re.M)
+    return text[begin : begin + end.start()] if end else text[begin:]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of a section's tables, without their heads."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    rules = [i for i, row in enumerate(cells) if set("".join(row)) <= set("-")]
+    return [row for i, row in enumerate(cells) if i not in rules and i + 1 not in rules]
+
+
+def names(text: str) -> list[str]:
+    """What the first cells of a section's tables name."""
+    return [name for row in rows(text) for name in re.findall(r"`([^`]+)`", row[0])]
+
+
+@pytest.fixture
+def records(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Records:
+    """records(*arguments): run a command; the JSON objects it prints."""
+
+    def run(*arguments: str) -> list[dict[str, Any]]:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+        assert app.run(list(arguments)) == 0, capsys.readouterr().err
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    return run
+
+
+def test_int8_reader_dequantizes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    demo_int8: Int8File,
+    demo_folder: Callable[[int], Path],
+) -> None:
+    text = (ROOT / "docs/int8-file.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"<!-- runnable -->\n```python\n(.*?)```", text, re.S)
+    shutil.copy(demo_int8.path, tmp_path / "model.int8.safetensors")
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    exec(code, found)
+    w = FloatCheckpoint(demo_folder(3000)).tensor("gpt_neox.layers.5.mlp.dense_h_to_4h.weight")
+    assert found["w"].shape == w.shape
+    assert np.square(found["w"] - w).sum() < 1e-4 * np.square(w).sum()
+
+
+def test_int8_tensors_and_metadata(demo_int8: Int8File) -> None:
+    config = demo_int8.config
+    shapes = int8_file.tensor_shapes(config)
+    table = rows(section("int8-file.md", "## Tensors"))
+    assert [row[0].strip("`") for row in table] == list(shapes)
+    for name, dtype, shape in table:
+        expected = eval(shape.strip("`"), {}, config.to_dict())
+        assert (dtype, tuple(expected)) == shapes[name.strip("`")]
+    keys = [row[0].strip("`") for row in rows(section("int8-file.md", "## Metadata"))]
+    assert keys == list(int8_file.read_layout(demo_int8.path).metadata)
+    (fields,) = [
+        row[1] for row in rows(section("int8-file.md", "## Metadata")) if "config" in row[0]
+    ]
+    assert re.findall(r"`(\w+)`", fields) == list(config.to_dict())
+
+
+def test_exit_statuses() -> None:
+    text = (ROOT / "docs/exit-statuses.md").read_text(encoding="utf-8")
+    assert [int(row[0]) for row in rows(text)] == [status.value for status in ExitStatus]
+
+
+def test_fields_of_generate(records: Records) -> None:
+    (record,) = records("generate", "Call me", "-n", "2", "--seed", "1", "--json")
+    assert sorted(names(section("output.md", "## generate --json"))) == sorted(record)
+
+
+def test_fields_of_perplexity_and_its_tokens(records: Records, tmp_path: Path) -> None:
+    text, tokens = tmp_path / "text.txt", tmp_path / "tokens.jsonl"
+    text.write_text("It was the best of times, it was the worst of times.")
+    (record,) = records("perplexity", str(text), "--json", "--per-token", str(tokens))
+    assert sorted(names(section("output.md", "## perplexity --json"))) == sorted(record)
+    token = json.loads(tokens.read_text().splitlines()[-1])
+    assert names(section("measures.md", "## Per-token records")) == list(token)
+    assert set(names(section("measures.md", "## Formulas"))) <= set(record)
+
+
+def test_fields_of_quantize_and_checkpoint(
+    records: Records, tmp_path: Path, demo_folder: Callable[[int], Path]
+) -> None:
+    store = ["--json", "--store", str(tmp_path / "store")]
+    (record,) = records("quantize", str(demo_folder(0)), "--as", "mine@1", *store)
+    assert names(section("output.md", "## quantize --json")) == list(record)
+    (listed,) = records("checkpoint", "list", *store)
+    (current,) = records("checkpoint", "current", *store)
+    text = section("output.md", "## checkpoint list --json, checkpoint current --json")
+    for field in [*listed, *current]:
+        assert f"`{field}`" in text
+
+
+def test_fields_of_the_certificate() -> None:
+    fields = list(certificate.Certificate.__dataclass_fields__)
+    assert names(section("measures.md", "## Certificate")) == fields
+
+
+def test_activation_levels() -> None:
+    table = rows(section("numerics.md", "## Matrix products: int8 times int16"))
+    for d_in, levels in table:
+        (width,) = re.findall(r"^(?:up to )?(\d+)", d_in)
+        assert activation_levels(int(width)) == int(levels)
+
+
+def test_the_demo_steps_are_named() -> None:
+    text = (ROOT / "docs/demo.md").read_text(encoding="utf-8")
+    *steps, last = suite.DEMO_STEPS
+    assert f"steps {', '.join(map(str, steps))} and {last}" in text
+
+
+def test_the_floors_name_every_module() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    for path in (ROOT / "pythia_cli").rglob("*.py"):
+        assert path.name.startswith("__") or path.name in text, f"{path.name} has no floor"
