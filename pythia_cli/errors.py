@@ -75,8 +75,8 @@ class UnknownName(NotFound):
     """A model or checkpoint name that does not exist, with the nearest names that do."""
 
     def __init__(self, kind: str, name: str, nearest: list[str]) -> None:
-        hint = f"did you mean {' or '.join(nearest)}?" if nearest else None
-        super().__init__(f"unknown {kind} {name!r}", hint=hint)
+        guess = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
+        super().__init__(f"unknown {kind} {name!r}{guess}")
         self.name = name
         self.nearest = nearest
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -211,7 +212,9 @@ def documents(text: str, protocol: Protocol, tokenizer: PythiaTokenizer) -> list
     """The text as one Document; in the `document` protocol, its lines that are not blank."""
     stretches = [text]
     if protocol.name == "document":
-        stretches = [line for line in text.splitlines() if line.strip()]
+        # Line ends only: splitlines would cut at form feeds and the like as well.
+        lines = (line.removesuffix("\n") for line in io.StringIO(text, newline=None))
+        stretches = [line for line in lines if line.strip()]
     found = []
     for stretch in stretches:
         encoded = tokenizer.encode_covering(stretch)

@@ -22,8 +22,8 @@ class SamplingOptions:
     2. temperature: logits are divided by it; 0 takes the largest logit and ends here.
     3. softmax over the whole vocabulary; then ids the tokenizer does not have are dropped.
     4. top_k: the k most probable stay (0: all).
-    5. top_p: of the most probable, as few as hold at least this much probability (Holtzman et al.
-       2020).
+    5. top_p: of the most probable, as few as hold at least this share of the probability
+       (Holtzman et al. 2020): of the whole vocabulary's, or of what top_k left.
     6. min_p: those with at least this fraction of the largest probability.
     7. One is drawn in proportion to what is left.
     """
@@ -102,6 +102,7 @@ def _kept(
     ids = None
     if 0 < options.top_k < len(weights):
         ids = _largest(weights, options.top_k)
+        total = weights[ids].sum(dtype=np.float64)
     if options.top_p < 1:
         ids = _nucleus(weights, ids, options.top_p * total)
     if options.min_p > 0:

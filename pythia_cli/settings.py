@@ -1,4 +1,4 @@
-"""The only reader of the environment: folders, threads, debugging."""
+"""The only reader of the PYTHIA_ environment: folders, threads, debugging."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pythia_cli.errors import UnknownName, UnsupportedModel
+from pythia_cli.errors import UnknownName, UnsupportedModel, UsageError
 
 TOKENS_PER_STEP = 2_097_152
 STEPS = (0, *(2**i for i in range(10)), *range(1000, 143_001, 1000))
@@ -185,6 +185,10 @@ def repository(model: str) -> str | None:
     return f"EleutherAI/{model}" if model in MODELS else None
 
 
+LOCAL_PREFIX = "local-"
+"""Names that begin so belong to folders given as -m FOLDER."""
+
+_STEP = re.compile(r"(?:step)?([0-9]{1,9})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 
@@ -224,7 +228,7 @@ def parse_step(model: str, text: str) -> int:
     steps = steps_of(model)
     if text == "main" and steps is not None:
         return steps[-1]
-    match = re.fullmatch(r"(?:step)?(\d{1,9})", text)
+    match = _STEP.fullmatch(text)
     if match is None:
         nearest = ["main"] if steps is not None else []
         raise UnknownName(f"checkpoint of {model}", text, nearest)
@@ -238,11 +242,16 @@ def parse_step(model: str, text: str) -> int:
 def parse_name(text: str) -> Checkpoint:
     """`MODEL@STEP`, as quantize --as takes it; the model may be a name of the user's own.
 
-    Raises UnknownName where it has no such form, or a Pythia model has no such step.
+    Raises UsageError where it has no such form, UnknownName where a Pythia model has no such step.
     """
+    hint = "--as pythia-410m@143000"
     model, at, step = text.partition("@")
-    if not at or not _NAME.fullmatch(model) or model == DEMO:
-        raise UnknownName("MODEL@STEP", text, ["pythia-410m@143000"])
+    if not at or not _NAME.fullmatch(model):
+        raise UsageError(f"{text!r} is no name for a checkpoint; expected MODEL@STEP", hint=hint)
+    if model == DEMO or model.startswith(LOCAL_PREFIX):
+        raise UsageError(f"{model!r} is a reserved name", hint=hint)
+    if steps_of(model) is None and not _STEP.fullmatch(step):
+        raise UsageError(f"{step!r} is no step; expected a whole number", hint=f"--as {model}@1")
     return Checkpoint(model, parse_step(model, step))
 
 

@@ -7,9 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from pythia_cli.hf_checkpoint import expected_tensors
 from pythia_cli.suite import ModelConfig
@@ -91,8 +90,3 @@ class Folder:
         }
         self.write(f"{stem}{suffix}.index.json", {"metadata": {}, "weight_map": weight_map})
         return [self.save(name, shard) for name, shard in zip(names, shards, strict=True)]
-
-
-def loaded(path: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """The tensors of a safetensors file in float32, as the library reads them."""
-    return {name: tensor.float().numpy() for name, tensor in load_file(path).items()}

@@ -27,7 +27,7 @@ hypothesis.settings.load_profile("pythia")
 
 @pytest.fixture(scope="session", autouse=True)
 def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A store of the tests' own. The cache of compiled kernels is shared: its key is their source."""
+    """A store of the tests' own. Compiled kernels are shared: their sources are the key."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHIA_HOME", str(tmp_path_factory.mktemp("home")))
         patch.delenv("PYTHIA_THREADS", raising=False)
@@ -61,9 +61,9 @@ def neox_tokenizer() -> PythiaTokenizer:
 
 @pytest.fixture(scope="session")
 def golden_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """golden_folder(name): a tiny model of tests/golden/models beside a tokenizer, not to be changed.
+    """golden_folder(name): a tiny model of tests/golden/models, not to be changed.
 
-    The tokenizer is the demo's: the files of the tiny models have none.
+    The tokenizer beside it is the demo's: the files of the tiny models have none.
     """
     made: dict[str, Path] = {}
 

@@ -26,10 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("hf_checkpoint", "int8_file"),
     ("quantize store",),
-    (
-        "model/__init__ model/scores model/kv_cache model/weights model/transformer"
-        " model/reference",
-    ),
+    ("model/__init__ model/scores model/kv_cache model/weights model/transformer model/reference",),
     ("sampling generate", "perplexity", "certificate"),
     (
         "cli/__init__ cli/render cli/options cli/errors cli/opening cli/generate cli/perplexity"

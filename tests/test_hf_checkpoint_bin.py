@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from pythia_cli.errors import IntegrityError, UnsafeFile
-from pythia_cli.hf_checkpoint import FloatCheckpoint, expected_tensors
+from pythia_cli.hf_checkpoint import FloatCheckpoint
 from tests.checkpoints import BIAS, Folder
 
 BIN = "pytorch_model.bin"
@@ -109,7 +109,9 @@ GARBAGE = {
     "an empty tar": tar_of({}),
     "a zip of something else": zip_of({"hello.txt": b"hello"}),
     "an empty zip": zip_of({}),
-    "a zip with a broken pickle": zip_of({"archive/data.pkl": b"\x80\x02}", "archive/version": b"3"}),
+    "a zip with a broken pickle": zip_of(
+        {"archive/data.pkl": b"\x80\x02}", "archive/version": b"3"}
+    ),
     "a safetensors file": b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ",
     "a number": pickle.dumps(3, protocol=2),
 }
@@ -124,7 +126,7 @@ def test_garbage_is_refused_by_name(folder: Folder, what: str) -> None:
 
 def test_an_old_tar_that_would_run_code_does_not(folder: Folder, marker: Path) -> None:
     evil = pickle.dumps(Runs(marker), protocol=2)
-    tar = tar_of({name: evil for name in ("sys_info", "pickle", "storages", "tensors")})
+    tar = tar_of(dict.fromkeys(("sys_info", "pickle", "storages", "tensors"), evil))
     (folder.path / BIN).write_bytes(tar)
     with pytest.raises(IntegrityError, match=BIN):
         FloatCheckpoint(folder.path)
@@ -162,6 +164,4 @@ def test_tensors_without_plain_values_are_refused(folder: Folder, kind: str) -> 
     folder.tensors[BIAS] = bias.to_sparse() if kind == "sparse" else bias.to("meta")
     torch.save(folder.tensors, folder.path / BIN)
     with pytest.raises(IntegrityError, match=BIN):
-        checkpoint = FloatCheckpoint(folder.path)
-        for name in expected_tensors(checkpoint.config):
-            checkpoint.tensor(name)
+        FloatCheckpoint(folder.path).tensor(BIAS)

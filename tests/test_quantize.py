@@ -32,7 +32,7 @@ def write(folder: Folder, name: str = "int8") -> Int8File:
 
 
 def test_every_tensor_lands_in_its_place(folder: Folder) -> None:
-    """Norms and biases to the bit; matrices within half a step, or four fifths of one if clipped."""
+    """Norms and biases to the bit; matrices within half a step where they are not clipped."""
     file, checkpoint = write(folder), FloatCheckpoint(folder.path)
     for name, shape in expected_tensors(checkpoint.config).items():
         values, stored = checkpoint.tensor(name), dequantized(file, name)

@@ -23,7 +23,8 @@ from pythia_cli.suite import (
     repository,
     steps_of,
 )
-from tests.golden_index import ENTRIES, MODELS as GOLDEN_MODELS, NAMES
+from tests.golden_index import ENTRIES, NAMES
+from tests.golden_index import MODELS as GOLDEN_MODELS
 
 
 def hf_config(**changes: Any) -> dict[str, Any]:

@@ -29,13 +29,11 @@ GOLDEN_TEXTS: dict[str, list[dict[str, Any]]] = json.loads(
 both = pytest.mark.parametrize("name", FILES)
 
 # Text as it comes, and pieces that meddle with NFC, with runs of spaces and with special tokens.
-texts = st.text(max_size=30) | st.lists(
-    st.sampled_from(
-        ["<|endoftext|>", "<|padding|>", "<|endo", "ftext|>", " ", "  ", "a", "e", "\u0301", "\u0323"]
-        + ["\u212b", "\u1100", "\u1161", "\u11a8", "\n", "\t", "\u00e9", "\U0001f600", "the", "\x00"]
-    ),
-    max_size=20,
-).map("".join)  # fmt: skip
+PIECES = [
+    *("<|endoftext|>", "<|padding|>", "<|endo", "ftext|>", " ", "  ", "a", "e", "the", "\n", "\t"),
+    *("\u0301", "\u0323", "\u212b", "\u1100", "\u1161", "\u11a8", "\u00e9", "\U0001f600", "\x00"),
+]
+texts = st.text(max_size=30) | st.lists(st.sampled_from(PIECES), max_size=20).map("".join)
 
 
 def text_of(tokenizer: PythiaTokenizer, token_ids: Any) -> str:
@@ -198,7 +196,9 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_tokenizer_without_end_of_text_is_refused(tmp_path: Path) -> None:
-    path = changed(tmp_path, added_tokens=[], model={"type": "BPE", "vocab": {"a": 0}, "merges": []})
+    path = changed(
+        tmp_path, added_tokens=[], model={"type": "BPE", "vocab": {"a": 0}, "merges": []}
+    )
     with pytest.raises(IntegrityError, match="endoftext"):
         PythiaTokenizer(path)
 

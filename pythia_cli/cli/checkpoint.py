@@ -36,7 +36,12 @@ def list_checkpoints(
     """
     where = opening.open_store(store)
     active = where.active() or opening.DEFAULT
-    for installed in where.installed():
+    everything = where.installed()
+    if not everything:
+        Notices(quiet=False, verbose=False).say(
+            f"no checkpoint is installed in {where.folder} yet; the built-in demo comes by itself"
+        )
+    for installed in everything:
         record = _record(installed, active)
         if as_json:
             typer.echo(json.dumps(record))
@@ -52,7 +57,10 @@ def list_checkpoints(
 @commands.command()
 def use(
     step: Annotated[str, typer.Argument(help="A step (3000, step3000, main) or MODEL@STEP.")],
-    model: options.Model = None,
+    model: Annotated[
+        str | None,
+        typer.Option("-m", "--model", metavar="NAME", help="Default: the active checkpoint's."),
+    ] = None,
     store: options.StoreFolder = None,
     quiet: options.Quiet = False,
 ) -> None:

@@ -38,30 +38,30 @@ def generate(
     ] = 128,
     repetition_penalty: Annotated[
         float,
-        typer.Option(help="Divide (where negative: multiply) the logits of tokens already there.",
+        typer.Option(help="1. Divide (if negative: multiply) logits of tokens already there.",
                      rich_help_panel=_SAMPLING),
     ] = 1.0,
     temperature: Annotated[
         float,
-        typer.Option("--temperature", "--temp", help="Divide the logits; 0 is greedy.",
+        typer.Option("--temperature", "--temp", help="2. Divide the logits; 0 is greedy.",
                      rich_help_panel=_SAMPLING),
     ] = 1.0,
     top_k: Annotated[
-        int, typer.Option(help="Keep the k most probable; 0: all.", rich_help_panel=_SAMPLING)
+        int, typer.Option(help="3. Keep the k most probable; 0: all.", rich_help_panel=_SAMPLING)
     ] = 0,
     top_p: Annotated[
         float,
-        typer.Option(help="Keep the most probable tokens that together reach p.",
+        typer.Option(help="4. Of these, keep the most probable that together reach p.",
                      rich_help_panel=_SAMPLING),
     ] = 1.0,
     min_p: Annotated[
         float,
-        typer.Option(help="Keep tokens with this fraction of the largest probability.",
+        typer.Option(help="5. Keep those with this fraction of the largest.",
                      rich_help_panel=_SAMPLING),
     ] = 0.0,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="Draw the same tokens again. Default: drawn, and told.",
+        typer.Option(min=0, help="Draw the same tokens again. Default: drawn; told by -v and --json.",
                      rich_help_panel=_SAMPLING),
     ] = None,
     stop: Annotated[
@@ -128,8 +128,7 @@ def generate(
     load_seconds = time.perf_counter() - started
 
     record = {
-        "model": opened.checkpoint.model,
-        "checkpoint": opened.checkpoint.revision,
+        **opened.name(),
         "load_seconds": load_seconds,
         **vars(sampling),
         "max_tokens": max_tokens,
@@ -221,7 +220,7 @@ def _run(
 
 
 def _record(shared: dict[str, Any], prompt: str, sample: Any) -> dict[str, Any]:
-    """One JSON object; see docs/cli.md for its fields."""
+    """One JSON object; see docs/output.md for its fields."""
     n_generated = len(sample.token_ids)
     # The first token comes out of the prefill: decoding made the others.
     n_decoded = n_generated - 1

@@ -15,6 +15,7 @@ from pythia_cli.errors import NotFound, UnknownName, UsageError
 from pythia_cli.suite import (
     DEMO,
     DEMO_STEPS,
+    LOCAL_PREFIX,
     MODELS,
     Checkpoint,
     nearest_models,
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 _DEMO_FOLDER = Path(__file__).resolve().parent.parent / "demo"
 DEFAULT = Checkpoint(DEMO, DEMO_STEPS[-1])
+_DEMO_HINT = (
+    "for pythia-410m: hf download EleutherAI/pythia-410m --local-dir pythia-410m"
+    " && pythia quantize pythia-410m --as pythia-410m@main"
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,13 @@ class Opened:
         path = self.installed.tokenizer_path(self.file)
         return PythiaTokenizer(path, plain_text=plain_text)
 
+    def name(self) -> dict[str, str | None]:
+        """model and checkpoint, as records have them: a local folder is named by its path."""
+        checkpoint = self.checkpoint
+        if checkpoint.model.startswith(LOCAL_PREFIX):
+            return {"model": self.installed.manifest()["source_folder"], "checkpoint": None}
+        return {"model": checkpoint.model, "checkpoint": checkpoint.revision}
+
     def float_folder(self) -> Path:
         """The float checkpoint it was made from. Raises NotFound where it is gone or changed."""
         from pythia_cli.store import fingerprint
@@ -69,8 +81,7 @@ class Opened:
     def provenance(self) -> dict[str, Any]:
         """The fields that every record of a figure carries."""
         return {
-            "model": self.checkpoint.model,
-            "checkpoint": self.checkpoint.revision,
+            **self.name(),
             "source": {
                 key: value for key, value in self.file.source.to_dict().items() if key != "files"
             },
@@ -97,7 +108,9 @@ def name_checkpoint(model: str | None, step: str | None, store: Store) -> Checkp
     """The checkpoint that -m and -c mean. Raises UnknownName with the nearest names."""
     if model is None:
         active = store.active() or DEFAULT
-        return active if step is None else Checkpoint(active.model, parse_step(active.model, step))
+        if step is None:
+            return active
+        model = active.model
     installed = [i.checkpoint for i in store.installed()]
     if model != DEMO and model not in MODELS:
         own = sorted(c.step for c in installed if c.model == model)
@@ -110,7 +123,9 @@ def name_checkpoint(model: str | None, step: str | None, store: Store) -> Checkp
     return Checkpoint(model, parse_step(model, step or "main"))
 
 
-def open_checkpoint(model: str | None, step: str | None, store: Store, notices: Notices) -> Opened:
+def open_checkpoint(
+    model: str | None, step: str | None, store: Store, notices: Notices, dtype: str = "int8"
+) -> Opened:
     """Find, and for the demo or a local folder first quantize, the checkpoint that is meant.
 
     Says in one line which it is. Raises UnknownName, NotInstalled, and what quantizing raises.
@@ -128,19 +143,17 @@ def open_checkpoint(model: str | None, step: str | None, store: Store, notices: 
             found = install_demo(checkpoint, store, notices)
         installed = found or store.get(checkpoint)
     opened = Opened(installed, Int8File(installed.weights))
-    notices.say(_model_line(opened.checkpoint))
+    notices.say(_model_line(opened, dtype))
+    if opened.checkpoint.model == DEMO:
+        notices.say(_DEMO_HINT)
     return opened
 
 
-def _model_line(checkpoint: Checkpoint) -> str:
-    line = f"{checkpoint.model} {checkpoint.revision}, int8"
-    if checkpoint.model == DEMO:
-        line += (
-            ": the small built-in model, not a Pythia; for pythia-410m:"
-            " hf download EleutherAI/pythia-410m --local-dir pythia-410m"
-            " && pythia quantize pythia-410m --as pythia-410m@143000"
-        )
-    elif (seen := checkpoint.tokens_seen) is not None:
+def _model_line(opened: Opened, dtype: str) -> str:
+    line = f"{' '.join(part for part in opened.name().values() if part)}, {dtype}"
+    if opened.checkpoint.model == DEMO:
+        line += ": a small built-in model, not a Pythia"
+    elif (seen := opened.checkpoint.tokens_seen) is not None:
         line += f", after {seen / 1e9:.3g} billion tokens"
     return line
 
@@ -163,10 +176,12 @@ def publish(
     """Read, hash, quantize, optionally certify, and publish a float checkpoint's folder."""
     from pythia_cli.hf_checkpoint import FloatCheckpoint
     from pythia_cli.int8_file import Source
-    from pythia_cli.quantize import n_parameters
 
     text = read_text(certify_with) if certify_with is not None else None
     source_checkpoint = FloatCheckpoint(folder)
+    # After what can go wrong soon: it brings Numba.
+    from pythia_cli.quantize import n_parameters
+
     n_bytes = sum(path.stat().st_size for path in source_checkpoint.files)
     with notices.progress("hashing", n_bytes, "B") as progress:
         hashes = source_checkpoint.sha256(progress)
@@ -174,9 +189,10 @@ def publish(
     source = Source(repo, checkpoint.revision if repo else None, commit, hashes)
 
     def certify(weights: Path) -> dict[str, Any]:
+        assert certify_with is not None
         assert text is not None
         return _certify(
-            source_checkpoint, weights, text, str(certify_with), notices, choose_threads(n_threads)
+            source_checkpoint, weights, text, certify_with.name, notices, choose_threads(n_threads)
         )
 
     with notices.progress("quantizing", n_parameters(source_checkpoint), "weights") as progress:
@@ -210,7 +226,7 @@ def _from_folder(folder: Path, store: Store, notices: Notices) -> Installed:
     resolved = folder.resolve()
     digest = hashlib.sha256(str(resolved).encode()).hexdigest()[:8]
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", resolved.name)[:64].strip("-.") or "folder"
-    checkpoint = Checkpoint(f"local-{name}-{digest}", 0)
+    checkpoint = Checkpoint(f"{LOCAL_PREFIX}{name}-{digest}", 0)
     found = store.find(checkpoint)
     if found is not None and found.manifest()["source_files"] == fingerprint(source.all_files):
         return found
@@ -252,7 +268,7 @@ def read_text(path: Path) -> str:
     except IsADirectoryError:
         raise InputError(name, "is a folder; name its files") from None
     except OSError as error:
-        raise ResourceError(name, f"cannot be read ({error.strerror})") from error
+        raise ResourceError(name, f"cannot be read ({error.strerror or error})") from error
     return decode_text(data, name)
 
 

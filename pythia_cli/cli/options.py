@@ -49,5 +49,7 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on stderr bu
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Timings on stderr.")]
 PlainText = Annotated[
     bool,
-    typer.Option("--plain-text", help="Read <|endoftext|> in the text as text, not as a token."),
+    typer.Option(
+        "--plain-text", help="Read special tokens such as <|endoftext|> in the text as plain text."
+    ),
 ]

@@ -45,7 +45,7 @@ def perplexity(
     ] = None,
     bos: Annotated[
         bool | None,
-        typer.Option("--bos/--no-bos", help="Put <|endoftext|> before the text, so that its first"
+        typer.Option("--bos/--no-bos", help="<|endoftext|> before the text, so that its first"
                      " token is scored too.", rich_help_panel=_PROTOCOL),
     ] = None,
     dtype: Annotated[
@@ -53,7 +53,7 @@ def perplexity(
         typer.Option(help="float32: the slow reference, on the float checkpoint's own folder."),
     ] = "int8",
     per_token: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write one JSON object a token.")
+        Path | None, typer.Option(metavar="FILE", help="Write one JSON object a token; - is stdout.")
     ] = None,
     plain_text: options.PlainText = False,
     store: options.StoreFolder = None,
@@ -76,7 +76,7 @@ def perplexity(
 
     notices = Notices(quiet=quiet, verbose=verbose)
     texts = [(_label(name), opening.read_text(Path(name))) for name in files]
-    opened = opening.open_checkpoint(model, checkpoint, opening.open_store(store), notices)
+    opened = opening.open_checkpoint(model, checkpoint, opening.open_store(store), notices, dtype)
     chosen = scoring.Protocol.make(protocol, opened.file.config.n_ctx, context, stride, bos)
     tokenizer = opened.tokenizer(plain_text=plain_text)
     prepared = []
@@ -128,10 +128,11 @@ def _scorer(
     opened: opening.Opened, dtype: str, context: int, n_threads: int, notices: Notices
 ) -> Scorer:
     if dtype == "float32":
+        folder = opened.float_folder()
         from pythia_cli.hf_checkpoint import FloatCheckpoint
         from pythia_cli.model.reference import Reference
 
-        reference = Reference.from_checkpoint(FloatCheckpoint(opened.float_folder()), n_threads)
+        reference = Reference.from_checkpoint(FloatCheckpoint(folder), n_threads)
         return reference.score
     transformer = opening.open_transformer(opened.file, n_threads, notices)
     cache = transformer.new_cache(context)

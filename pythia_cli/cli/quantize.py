@@ -26,8 +26,8 @@ def quantize(
     certify: Annotated[
         Path | None,
         typer.Option(
-            metavar="TEXT",
-            help="Measure int8 against float32 on this text, and keep the figures.",
+            metavar="FILE",
+            help="Measure int8 against float32 on this text file, and keep the figures.",
         ),
     ] = None,
     commit: Annotated[

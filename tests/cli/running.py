@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +99,12 @@ class Pythia:
             env=self.environment(**(env or {})),
             cwd=self.folder,
         )
+
+
+def together(runs: Iterable[Callable[[], Result]]) -> list[Result]:
+    """Several runs, two at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda run: run(), runs))
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int]]:

@@ -69,9 +69,7 @@ def test_per_token(
     assert all(0 < token["entropy"] < math.log(4096) for token in scored_tokens)
 
 
-def test_per_token_writes_bytes_that_are_no_text_as_escapes(
-    pythia: Pythia, tmp_path: Path
-) -> None:
+def test_per_token_writes_bytes_that_are_no_text_as_escapes(pythia: Pythia, tmp_path: Path) -> None:
     path = tmp_path / "tokens.jsonl"
     pythia("perplexity", "-", "--per-token", path, stdin="snow \u2603 man".encode())
     tokens = [json.loads(line) for line in path.read_text().splitlines()]

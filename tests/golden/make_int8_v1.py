@@ -1,4 +1,4 @@
-"""Make int8/v1-tiny.safetensors: an int8 file of format version 1, kept for ever, and what it holds.
+"""Make int8/v1-tiny.safetensors, an int8 file of format version 1 that is kept for ever.
 
 Run once, when version 1 was the current one; a later version must still read the file it left:
 

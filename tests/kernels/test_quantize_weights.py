@@ -22,9 +22,7 @@ def random_rows(seed: int, d_in: int, exponent: float) -> np.ndarray:
     return np.clip(w, -3e38, 3e38).astype(np.float32)
 
 
-@given(
-    seed=st.integers(0, 2**32 - 1), d_in=st.integers(1, 200), exponent=st.floats(-34, 37)
-)
+@given(seed=st.integers(0, 2**32 - 1), d_in=st.integers(1, 200), exponent=st.floats(-34, 37))
 def test_the_error_is_never_above_plain_absmax(seed: int, d_in: int, exponent: float) -> None:
     w = random_rows(seed, d_in, exponent)
     q, scales = quantized(w)
