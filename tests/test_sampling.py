@@ -28,12 +28,14 @@ def distribution(logits: Array, options: SamplingOptions, n_tokens: int, seen: l
     p = np.exp(z - z.max())
     p = (p / p.sum())[:n_tokens]
     order = sorted(range(n_tokens), key=lambda i: (-p[i], i))
-    if options.top_k > 0:
+    whole = 1.0
+    if 0 < options.top_k < n_tokens:
         order = order[: options.top_k]
+        whole = p[order].sum()
     if options.top_p < 1:
         kept, held = [], 0.0
         for i in order:
-            if kept and held >= options.top_p * (1 - 1e-9):
+            if kept and held >= options.top_p * whole * (1 - 1e-9):
                 break
             kept.append(i)
             held += p[i]
@@ -136,10 +138,18 @@ def test_filters_one_by_one() -> None:
     assert allowed(P, min_p=1.0) == {0}
 
 
-def test_top_p_counts_probabilities_before_top_k() -> None:
-    """0.4 and 0.3 do not hold 0.75, so both stay; of the two alone, the first would hold 0.5."""
-    assert allowed(P, top_k=2, top_p=0.75) == {0, 1}
-    assert allowed(P, top_k=2, top_p=0.5) == {0, 1}
+def test_top_p_is_a_share_of_what_top_k_left() -> None:
+    """Of 0.4 and 0.3 the first holds 0.571."""
+    assert allowed(P, top_k=2, top_p=0.57) == {0}
+    assert allowed(P, top_k=2, top_p=0.58) == {0, 1}
+    assert allowed(P, top_p=0.57) == {0, 1}
+
+
+def test_a_top_k_that_leaves_all_is_no_filter() -> None:
+    """The padding's 0.5 then stays in what top_p is a share of."""
+    logits = np.log([0.25, 0.15, 0.1, 0.5])
+    assert allowed(logits, n_tokens=3, top_k=3, top_p=0.41) == {0, 1, 2}
+    assert allowed(logits, n_tokens=3, top_k=2, top_p=0.41) == {0}
 
 
 def test_temperature_comes_before_the_filters() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pythia_cli.errors import UnknownName, UnsupportedModel
+from pythia_cli.errors import UnknownName, UnsupportedModel, UsageError
 from pythia_cli.suite import (
     DEMO_STEPS,
     LAST_STEP,
@@ -245,13 +245,19 @@ def test_a_name_is_model_and_step() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "pythia-70m", "pythia-70m@", "@3", "demo@3000", "../x@3", "a/b@3", "a b@3", ".x@3",
-        "-x@3", "pythia-70m@3@4", "pythia-70m@3", "x" * 97 + "@3", "a\n@3", "mine@main", "",
+        "pythia-70m", "@3", "demo@3000", "local-x@3", "../x@3", "a/b@3", "a b@3", ".x@3", "-x@3",
+        "x" * 97 + "@3", "a\n@3", "mine@main", "mine@-1", "mine@1e3", "mine@\u0663", "mine@", "",
     ],
 )  # fmt: skip
 def test_a_name_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(UnknownName):
+    with pytest.raises(UsageError):
         parse_name(text)
+
+
+@pytest.mark.parametrize("step", ["3", "", "last", "3@4", "\u0663"])
+def test_a_name_of_a_step_that_is_not_there_is_refused(step: str) -> None:
+    with pytest.raises(UnknownName, match=r"checkpoint of pythia-70m"):
+        parse_name(f"pythia-70m@{step}")
 
 
 def test_a_checkpoint_is_a_revision_of_the_hub() -> None:

@@ -61,7 +61,7 @@ def generate(
     ] = 0.0,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="Draw the same tokens again. Default: drawn; told by -v and --json.",
+        typer.Option(min=0, help="Draw the same again. Default: drawn; told by -v and --json.",
                      rich_help_panel=_SAMPLING),
     ] = None,
     stop: Annotated[

@@ -53,7 +53,7 @@ def perplexity(
         typer.Option(help="float32: the slow reference, on the float checkpoint's own folder."),
     ] = "int8",
     per_token: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write one JSON object a token; - is stdout.")
+        Path | None, typer.Option(metavar="FILE", help="One JSON object a token; - is stdout.")
     ] = None,
     plain_text: options.PlainText = False,
     store: options.StoreFolder = None,

@@ -74,6 +74,8 @@ def _new_bars() -> Progress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        # Or what is written to stdout goes to stderr: good on one screen only.
+        redirect_stdout=sys.stdout.isatty(),
     )
 
 

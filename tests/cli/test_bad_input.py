@@ -61,9 +61,10 @@ REQUESTS = [
     ("checkpoint use pythia-70m@1", NOT_FOUND, "pythia-70m step1 is not installed"),
     ("checkpoint use newest", NOT_FOUND, "'newest'"),
     ("checkpoint remove 3", USAGE, "No such command 'remove'"),
-    ("quantize good --as demo@3000", NOT_FOUND, "'demo@3000' ... pythia-410m@143000"),
-    ("quantize good --as mine", NOT_FOUND, "MODEL@STEP 'mine'"),
-    ("quantize good --as ../mine@1", NOT_FOUND, "MODEL@STEP '../mine@1'"),
+    ("quantize good --as demo@3000", USAGE, "'demo' is a reserved name"),
+    ("quantize good --as mine", USAGE, "'mine' ... expected MODEL@STEP"),
+    ("quantize good --as ../mine@1", USAGE, "'../mine@1' ... expected MODEL@STEP"),
+    ("quantize good --as mine@last", USAGE, "'last' is no step"),
     ("quantize good --as pythia-70m@3", NOT_FOUND, "checkpoint of pythia-70m '3'"),
     ("quantize good", USAGE, "--as"),
     ("quantize good --as mine@1 --certify letter.txt", USAGE, "letter.txt ... too short"),
@@ -125,7 +126,8 @@ def quantize(folder: str) -> str:
 def results(pythia: Pythia, inputs: Path, request: pytest.FixtureRequest) -> dict[str, Result]:
     """What came of the commands of the tests chosen, run two at a time."""
     chosen = [getattr(item, "callspec", None) for item in request.session.items]
-    wanted = {value for spec in chosen if spec for value in spec.params.values()}
+    parameters = [value for spec in chosen if spec for value in spec.params.values()]
+    wanted = {value for value in parameters if isinstance(value, str)}
     commands = [command for command, _, _ in REQUESTS if command in wanted]
     commands += [quantize(folder) for folder, _, _ in CHECKPOINTS if folder in wanted]
     before = listing(pythia.store), listing(inputs)

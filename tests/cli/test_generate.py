@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.running import Pythia, error_line
+from tests.cli.running import Pythia, error_line, without_model_lines
 
 PROMPT = "It was"
 DRAW = (PROMPT, "-n", "24", "--seed", "3")
@@ -39,11 +39,11 @@ def test_record(drawn: dict[str, Any]) -> None:
     assert {name: drawn[name] for name in plain_model} == plain_model
 
 
-def test_text_on_stdout_and_one_line_on_stderr(pythia: Pythia, drawn: dict[str, Any]) -> None:
+def test_text_on_stdout_and_the_model_on_stderr(pythia: Pythia, drawn: dict[str, Any]) -> None:
     done = pythia("generate", *DRAW)
     assert done.out == drawn["text"] + "\n"
-    (line,) = done.err.splitlines()
-    assert line.startswith("demo step3000, int8")
+    assert done.err.startswith("demo step3000, int8: a small built-in model, not a Pythia\n")
+    assert without_model_lines(done.err) == []
 
 
 def test_quiet_unstreamed_and_with_two_threads(pythia: Pythia, drawn: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pythia_cli.tokenizer import PythiaTokenizer
-from tests.cli.running import MODULE, Pythia
+from tests.cli.running import MODULE, Pythia, together
 
 FIELDS = {
     "file", "model", "checkpoint", "source", "quantization", "tokenizer_sha256", "dtype",
@@ -109,21 +109,27 @@ def test_protocols(pythia: Pythia, short_text: Path, demo_tokenizer: PythiaToken
     n = len(demo_tokenizer.encode(text))
     lines = [len(demo_tokenizer.encode(line)) for line in text.splitlines() if line.strip()]
 
-    def scored(*options: str) -> dict[str, Any]:
-        return pythia("perplexity", short_text, "--json", "--protocol", *options).record
-
-    disjoint = scored("stride", "--context", "100", "--stride", "100")
+    options = [
+        ("stride", "--context", "100", "--stride", "100"),
+        ("llama.cpp", "--context", "128"),
+        ("lm-eval",),
+        ("document",),
+        ("document", "--bos"),
+    ]
+    disjoint, llama, rolling, documents, from_the_start = (
+        done.record
+        for done in together(
+            lambda chosen=chosen: pythia("perplexity", short_text, "--json", "--protocol", *chosen)
+            for chosen in options
+        )
+    )
     assert disjoint["n_tokens"] == n - math.ceil(n / 100)
-    llama = scored("llama.cpp", "--context", "128")
     assert llama["n_tokens"] == n // 128 * 63
     assert (llama["context"], llama["stride"]) == (128, 128)
-    rolling = scored("lm-eval")
     assert (rolling["n_tokens"], rolling["bos"]) == (n, True)
     assert rolling["n_bytes"] == len(text.encode())
     assert rolling["n_words"] == len(text.split())
-    documents = scored("document")
     assert documents["n_tokens"] == sum(lines) - len(lines)
-    from_the_start = scored("document", "--bos")
     assert (from_the_start["n_tokens"], from_the_start["bos"]) == (sum(lines), True)
     # Less context predicts worse, and the order is known.
     mean = [r["nll"] / r["n_tokens"] for r in (documents, disjoint, llama, rolling)]

@@ -1,0 +1,80 @@
+"""What nobody foresaw: told as a bug, in one line; a traceback only for who asks for it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from pythia_cli.cli import opening
+from pythia_cli.cli.app import run
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def fail_with(patch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def fail(*arguments: object) -> None:
+        raise error
+
+    patch.setattr(opening, "open_store", fail)
+
+
+def test_a_bug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    fail_with(monkeypatch, RuntimeError("boom\nand more"))
+    assert run(["checkpoint", "list"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "error: a bug in pythia: RuntimeError: boom and more;"
+        " try: the same with PYTHIA_DEBUG=1, and report it\n"
+    )
+
+
+def test_a_bug_for_who_looks_for_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PYTHIA_DEBUG", "1")
+    fail_with(monkeypatch, RuntimeError("boom"))
+    assert run(["checkpoint", "list"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("Traceback")
+    assert err.endswith("error: a bug in pythia: RuntimeError: boom\n")
+
+
+def test_debugging_shows_where_a_failure_comes_from(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PYTHIA_DEBUG", "1")
+    assert run(["generate", "hi", "-m", "pythia-9b"]) == 3
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert err.splitlines()[-1].startswith("error: unknown model 'pythia-9b'")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (MemoryError(), 7, "not enough memory"),
+        (PermissionError(13, "Permission denied", "/there"), 7, "/there: Permission denied"),
+        (OSError(5, "Input/output error"), 7, "Input/output error"),
+        (FileNotFoundError(2, "No such file or directory"), 1, "a bug in pythia"),
+    ],
+)  # fmt: skip
+def test_what_the_machine_refuses(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    status: int,
+    says: str,
+) -> None:
+    fail_with(monkeypatch, error)
+    assert run(["checkpoint", "list"]) == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert says in line

@@ -1,0 +1,129 @@
+"""`pythia quantize`: a float folder becomes an installed checkpoint, with its figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.running import Pythia, error_line, listing
+from tests.conftest import DEMO, GOLDEN
+
+CERTIFICATE = {
+    "text_name", "text_sha256", "n_tokens", "context", "float_nll", "int8_nll", "delta_nll",
+    "kl_mean", "kl_median", "kl_p99", "kl_max", "top1_agreement",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def certified(
+    pythia: Pythia, short_text: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Pythia, dict[str, Any]]:
+    """A store that holds mine@7 with a certificate, and the record of making it."""
+    own = replace(pythia, store=tmp_path_factory.mktemp("quantize") / "store")
+    done = own(
+        "quantize", DEMO / "step3000", "--as", "mine@7", "--certify", short_text, "--json",
+        "--commit", "0123abc",
+    )  # fmt: skip
+    assert "installed mine@7: 2.3 MB" in done.err
+    assert "top-1 agreement" in done.err
+    return own, done.record
+
+
+def test_record(certified: tuple[Pythia, dict[str, Any]], short_text: Path) -> None:
+    _, record = certified
+    assert (record["model"], record["step"]) == ("mine", 7)
+    assert record["source_folder"] == str((DEMO / "step3000").resolve())
+    assert record["source"]["commit"] == "0123abc"
+    assert record["quantization"] == "int8-row-least-squares"
+    assert Path(record["folder"]).is_dir()
+    certificate = record["certificate"]
+    assert set(certificate) == CERTIFICATE
+    assert certificate["text_name"] == short_text.name
+    assert certificate["delta_nll"] == pytest.approx(
+        certificate["int8_nll"] - certificate["float_nll"]
+    )
+    assert abs(certificate["delta_nll"]) < 1e-3
+    assert 0 < certificate["kl_median"] <= certificate["kl_p99"] <= certificate["kl_max"]
+    assert certificate["kl_mean"] < 1e-3
+    assert certificate["top1_agreement"] > 0.97
+
+
+def test_the_certificate_is_kept(certified: tuple[Pythia, dict[str, Any]]) -> None:
+    own, record = certified
+    listed = own("checkpoint", "list", "--json").record
+    assert (listed["model"], listed["step"], listed["checkpoint"]) == ("mine", 7, "step7")
+    assert listed["certificate"] == record["certificate"]
+    assert "mine@7" in (line := own("checkpoint", "list").out)
+    assert f"KL {record['certificate']['kl_mean']:.2g}" in line
+
+
+def test_it_runs_as_the_one_it_was_made_from(
+    certified: tuple[Pythia, dict[str, Any]], pythia: Pythia
+) -> None:
+    own, _ = certified
+    drawn = ("generate", "It was", "-n", "9", "--seed", "2", "--json")
+    ours = own(*drawn, "-m", "mine").record
+    assert (ours["model"], ours["checkpoint"]) == ("mine", "step7")
+    assert ours["token_ids"] == pythia(*drawn).record["token_ids"]
+
+
+def test_an_installed_name_is_not_overwritten(certified: tuple[Pythia, dict[str, Any]]) -> None:
+    own, _ = certified
+    before = listing(own.store)
+    line = error_line(own("quantize", DEMO / "step0", "--as", "mine@7", status=None), 2)
+    assert "mine@7 is already installed" in line
+    assert "--replace" in line
+    assert listing(own.store) == before
+
+
+def test_replace(in_own_store: Pythia, short_text: Path) -> None:
+    quantize = ("quantize", "--as", "pythia-14m@3000", "--json", "-q")
+    first = in_own_store(*quantize, DEMO / "step0")
+    second = in_own_store(*quantize, DEMO / "step64", "--replace")
+    assert first.err == second.err == ""
+    assert first.record["source"]["sha256"] != second.record["source"]["sha256"]
+    assert second.record["source"]["repo"] == "EleutherAI/pythia-14m"
+    assert second.record["source"]["revision"] == "step3000"
+    record = in_own_store(
+        "perplexity", short_text, "--json", "-m", "pythia-14m", "-c", "3000"
+    ).record
+    assert record["source"]["sha256"] == second.record["source"]["sha256"]
+    assert len([f for f in listing(in_own_store.store) if "pythia-14m" in f]) == 2
+
+
+def test_without_json_stdout_stays_empty(in_own_store: Pythia) -> None:
+    done = in_own_store("quantize", DEMO / "step0", "--as", "mine@1", "-v")
+    assert done.stdout == b""
+    assert len(done.err.splitlines()) == 2
+
+
+def test_a_local_folder_is_quantized_when_it_is_used(in_own_store: Pythia, tmp_path: Path) -> None:
+    folder = tmp_path / "fine tune"
+    folder.mkdir()
+    for path in (DEMO / "step0").iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    generate = ("generate", "hi", "-n", "2", "--seed", "1", "--json", "-m", folder)
+    first = in_own_store(*generate).record
+    assert (first["model"], first["checkpoint"]) == (str(folder.resolve()), None)
+    installed = listing(in_own_store.store)
+    assert in_own_store(*generate).record["token_ids"] == first["token_ids"]
+    assert listing(in_own_store.store) == installed
+    # A folder that changed is quantized anew.
+    (folder / "model.safetensors").write_bytes((DEMO / "step3000/model.safetensors").read_bytes())
+    assert in_own_store(*generate).record["model"] == first["model"]
+    now = listing(in_own_store.store)
+    assert now.keys() == installed.keys()
+    assert now != installed
+
+
+@pytest.mark.parametrize("name", ["head64-sequential-sharded", "head80-sharded-bin"])
+def test_the_published_forms(in_own_store: Pythia, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    for path in (*(GOLDEN / "models" / name).iterdir(), DEMO / "step0/tokenizer.json"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    record = in_own_store("quantize", folder, "--as", "golden@1", "--json").record
+    assert len(record["source"]["files"]) == 2
