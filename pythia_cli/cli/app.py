@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from pythia_cli import __version__
+from pythia_cli import __version__, settings
 from pythia_cli.cli import checkpoint, errors
 from pythia_cli.cli.generate import generate
 from pythia_cli.cli.perplexity import perplexity
@@ -52,6 +52,8 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    if not settings.debug():  # an interrupt while objects of a library are half made
+        sys.unraisablehook = lambda unraisable: None
     sys.exit(run())
 
 

@@ -30,14 +30,6 @@ def truncated(folder: Path) -> None:
     (folder / WEIGHTS).write_bytes(data[:-100])
 
 
-def empty(folder: Path) -> None:
-    (folder / WEIGHTS).write_bytes(b"")
-
-
-def foreign(folder: Path) -> None:
-    (folder / WEIGHTS).write_bytes(b"<!DOCTYPE html>" * 100)
-
-
 def no_weights(folder: Path) -> None:
     (folder / WEIGHTS).unlink()
 
@@ -97,8 +89,6 @@ def zipped_pickle(folder: Path) -> None:
 # Folder name -> what is done to it.
 BROKEN: dict[str, Callable[[Path], None]] = {
     "truncated": truncated,
-    "empty": empty,
-    "foreign": foreign,
     "no-weights": no_weights,
     "no-tokenizer": no_tokenizer,
     "no-shard": no_shard,
@@ -107,12 +97,10 @@ BROKEN: dict[str, Callable[[Path], None]] = {
     "llama": config(model_type="llama"),
     "tied": config(tie_word_embeddings=True),
     "scaled-rope": config(rope_scaling={"type": "linear", "factor": 2.0}),
-    "tanh-gelu": config(hidden_act="gelu_new"),
     "missing": tensors(lambda found: found.pop(DENSE)),
     "extra": tensors(lambda found: found.update({"lora.weight": np.zeros(3, np.float16)})),
     "transposed": tensors(lambda found: found.update({DENSE: found[DENSE][:, :-1].copy()})),
     "nan": tensors(lambda found: found[DENSE].__setitem__((0, 3), np.nan)),
-    "infinite": tensors(lambda found: found[DENSE].__setitem__((2, 1), -np.inf)),
     "integers": tensors(lambda found: found.update({DENSE: found[DENSE].astype(np.int32)})),
     "legacy-pickle": legacy_pickle,
     "zipped-pickle": zipped_pickle,

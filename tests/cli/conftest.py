@@ -16,7 +16,7 @@ from tests.cli.running import Pythia, Result, listing
 
 @pytest.fixture(scope="session")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pythia, Result]:
-    """The first command on a fresh machine: no store, no compiled kernels."""
+    """The first command on a fresh machine: no store and no compiled kernels yet."""
     folder = tmp_path_factory.mktemp("cli")
     (folder / "elsewhere").mkdir()
     pythia = Pythia(folder / "store", folder / "cache", folder / "elsewhere")
@@ -58,7 +58,7 @@ def start(pythia: Pythia) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
 @pytest.fixture(scope="session")
 def short_text(eval_text: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of some fifteen hundred tokens."""
+    """A file of some nine hundred tokens: more than one window."""
     path = tmp_path_factory.mktemp("text") / "short.txt"
-    path.write_text(eval_text[:6000], encoding="utf-8")
+    path.write_text(eval_text[:3400], encoding="utf-8")
     return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from tests.cli.running import Pythia, Result, error_line, listing
+from tests.cli.running import Pythia, Result, error_line, listing, together
 from tests.conftest import DEMO
 
 FIELDS = {
@@ -15,10 +15,9 @@ FIELDS = {
 
 def test_the_first_run_installs_the_demo(first_run: tuple[Pythia, Result]) -> None:
     pythia, result = first_run
-    model, hint, compiling = result.err.splitlines()
+    model, hint, *_ = result.err.splitlines()
     assert model == "demo step3000, int8: a small built-in model, not a Pythia"
     assert hint.startswith("for pythia-410m: hf download EleutherAI/pythia-410m ")
-    assert compiling.startswith("compiling kernels")
     assert pythia("checkpoint", "list", "--json").record["active"] is True
 
 
@@ -33,31 +32,37 @@ def test_list(pythia: Pythia) -> None:
 
 def test_nothing_is_written_by_looking(pythia: Pythia, tmp_path: Path) -> None:
     fresh = replace(pythia, store=tmp_path / "store")
-    assert fresh("checkpoint", "list").stdout == b""
     assert fresh("checkpoint", "list", "--json").stdout == b""
     assert fresh("checkpoint", "current").out == "demo@3000\n"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_commands_follow_the_active_checkpoint(in_own_store: Pythia) -> None:
-    in_own_store("quantize", DEMO / "step0", "--as", "mine@1")
-    in_own_store("quantize", DEMO / "step64", "--as", "mine@2")
-
-    def running(*options: str) -> tuple[str, str]:
-        record = in_own_store("generate", "hi", "-n", "1", "--json", *options).record
-        return record["model"], record["checkpoint"]
-
-    assert running() == ("demo", "step3000")
+    together(
+        lambda step=step: in_own_store("quantize", DEMO / "step0", "--as", f"mine@{step}")
+        for step in (1, 2)
+    )
     said = in_own_store("checkpoint", "use", "mine@1")
     assert (said.stdout, said.err) == (b"", "mine@1 is now active\n")
-    assert running() == ("mine", "step1")
-    assert running("-c", "2") == ("mine", "step2")
-    assert running("-m", "mine") == ("mine", "step2")  # its last one
-    assert running("-m", "demo") == ("demo", "step3000")
-    scored = in_own_store("perplexity", "-", "--json", stdin=b"Call me").record
-    assert (scored["model"], scored["checkpoint"]) == ("mine", "step1")
-    (said_of_it,) = in_own_store("generate", "hi", "-n", "1").err.splitlines()
-    assert said_of_it == "mine step1, int8"
+    generate = ("generate", "hi", "-n", "1", "--json")
+    runs = together(
+        lambda command=command: in_own_store(*command, stdin=b"Call me")
+        for command in (
+            generate,
+            (*generate, "-c", "2"),
+            (*generate, "-m", "mine"),  # its last one
+            (*generate, "-m", "demo"),
+            ("perplexity", "-", "--json"),
+        )
+    )
+    assert [(run.record["model"], run.record["checkpoint"]) for run in runs] == [
+        ("mine", "step1"),
+        ("mine", "step2"),
+        ("mine", "step2"),
+        ("demo", "step3000"),
+        ("mine", "step1"),
+    ]
+    assert runs[0].err == "mine step1, int8\n"
     # A step alone stays with the active model.
     assert in_own_store("checkpoint", "use", "step2", "-q").err == ""
     current = in_own_store("checkpoint", "current", "--json").record

@@ -38,8 +38,10 @@ def ended(process: subprocess.Popen[bytes], within: float) -> tuple[int, list[st
     return process.returncode, without_model_lines(process.stderr.read().decode())
 
 
-@SIGNALS
-@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize(
+    ("number", "status", "threads"),
+    [(signal.SIGINT, 130, "1"), (signal.SIGINT, 130, "2"), (signal.SIGTERM, 143, "2")],
+)
 def test_while_decoding(start: Start, number: int, status: int, threads: str) -> None:
     process = start(*LONG, "-t", threads)
     assert process.stdout is not None
@@ -62,38 +64,35 @@ def test_while_scoring(start: Start, number: int, status: int, tmp_path: Path) -
     assert process.stdout.read() == b""
 
 
-@SIGNALS
-def test_while_quantizing(start: Start, in_own_store: Pythia, number: int, status: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "status", "later"),
+    [(signal.SIGINT, 130, 0), (signal.SIGTERM, 143, 2)],
+    ids=["while quantizing", "while certifying"],
+)
+def test_while_publishing(
+    start: Start, in_own_store: Pythia, number: int, status: int, later: float
+) -> None:
     before = listing(in_own_store.store)
     quantize = ("quantize", DEMO / "step0", "--as", "mine@1", "--certify", DEMO / "eval.txt")
     process = start(*quantize, of=in_own_store)
     wait_until(lambda: list(in_own_store.store.glob("incoming/*/*")), process)
+    time.sleep(later)
     process.send_signal(number)
-    assert ended(process, within=5) == (status, [])
+    assert ended(process, within=3) == (status, [])
     assert listing(in_own_store.store) == before
 
 
-def test_while_certifying(start: Start, in_own_store: Pythia) -> None:
-    before = listing(in_own_store.store)
-    quantize = ("quantize", DEMO / "step0", "--as", "mine@1", "--certify", DEMO / "eval.txt")
-    process = start(*quantize, of=in_own_store)
-    wait_until(lambda: list(in_own_store.store.glob("incoming/*/*")), process)
-    time.sleep(3)
-    process.send_signal(signal.SIGINT)
-    assert ended(process, within=5) == (130, [])
-    assert listing(in_own_store.store) == before
-
-
-def test_while_compiling(start: Start, pythia: Pythia, tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_while_compiling(start: Start, pythia: Pythia, tmp_path: Path, threads: str) -> None:
     cold = replace(pythia, cache=tmp_path / "cache")
     before = listing(pythia.store)
-    process = start(*LONG, of=cold)
+    process = start(*LONG, "-t", threads, of=cold)
     assert process.stderr is not None
     while not process.stderr.readline().startswith(b"compiling kernels"):
         assert process.poll() is None
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    assert ended(process, within=20) == (130, [])
+    assert ended(process, within=3) == (130, [])
     assert listing(pythia.store) == before
     assert all(name.endswith((".nbi", ".nbc")) for name in listing(tmp_path))
 

@@ -7,14 +7,16 @@ import pty
 import subprocess
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import MODULE, Pythia, error_line
+from tests.cli.running import MODULE, Pythia, Result, error_line, together
+from tests.conftest import DEMO
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
-DRAW = ("generate", "Caf\u00e9", "-n", "6", "--seed", "3")
+DRAW = ("generate", "Caf\u00e9", "-n", "6", "--seed", "3", "--echo", "--stop", "\u2014")
 ESCAPE = b"\x1b"
 
 
@@ -22,31 +24,49 @@ def shell(redirection: str) -> tuple[str, ...]:
     return ("sh", "-c", f'exec "$@" {redirection}', "sh", *MODULE)
 
 
+@pytest.fixture(scope="module")
+def drawn(pythia: Pythia) -> Result:
+    """The result of DRAW in an ordinary surrounding."""
+    return pythia(*DRAW)
+
+
+FULL, CLOSED = "No space left on device", "Bad file descriptor"
+
+
 @pytest.mark.parametrize(
-    "command", [DRAW, ("checkpoint", "list"), ("--version",), ("perplexity", "-", "--json")]
+    ("redirection", "command", "reason"),
+    [
+        (">/dev/full", DRAW, FULL),
+        (">/dev/full", ("perplexity", DEMO / "step0/config.json", "--json"), FULL),
+        (">/dev/full", ("checkpoint", "list"), FULL),
+        (">&-", DRAW, CLOSED),
+        (">&-", ("--version",), CLOSED),
+    ],
 )
-@pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
 def test_stdout_cannot_be_written(
-    pythia: Pythia, command: tuple[str, ...], redirection: str
+    pythia: Pythia, redirection: str, command: tuple[str | Path, ...], reason: str
 ) -> None:
-    stdin = b"" if command == DRAW else b"Call me Ishmael."
-    result = pythia(*command, command=shell(redirection), status=None, stdin=stdin)
-    reason = "No space left on device" if "full" in redirection else "Bad file descriptor"
-    assert reason in error_line(result, 7)
+    assert reason in error_line(pythia(*command, command=shell(redirection), status=None), 7)
 
 
-def test_stderr_is_closed(pythia: Pythia) -> None:
-    expected = pythia(*DRAW, "-q")
-    assert pythia(*DRAW, "-v", command=shell("2>&-")) == expected
-    assert pythia(*DRAW, "-v", command=shell("2>/dev/full")) == expected
-    failed = pythia("generate", "hi", "--top-p", "2", command=shell("2>&-"), status=2)
+def test_stderr_cannot_be_written(pythia: Pythia, drawn: Result) -> None:
+    failing = ("checkpoint", "use", "pythia-70m@1")
+    closed, full, failed = together(
+        [
+            lambda: pythia(*DRAW, "-v", command=shell("2>&-")),
+            lambda: pythia(*DRAW, "-v", command=shell("2>/dev/full")),
+            lambda: pythia(*failing, command=shell("2>&-"), status=3),
+        ]
+    )
+    assert closed == full == replace(drawn, err="")
     assert (failed.stdout, failed.err) == (b"", "")
 
 
-def test_stdin_is_closed(pythia: Pythia) -> None:
-    assert pythia(*DRAW, command=shell("<&-")) == pythia(*DRAW)
-    error_line(pythia("generate", command=shell("<&-"), status=None), 2)
-    error_line(pythia("perplexity", "-", command=shell("<&-"), status=None), 2)
+def test_stdin_is_closed(pythia: Pythia, drawn: Result) -> None:
+    closed = shell("<&-")
+    assert pythia(*DRAW, command=closed) == drawn
+    error_line(pythia("generate", command=closed, status=None), 2)
+    error_line(pythia("perplexity", "-", command=closed, status=None), 2)
 
 
 @pytest.mark.parametrize(
@@ -57,26 +77,24 @@ def test_stdin_is_closed(pythia: Pythia) -> None:
         {"PYTHONIOENCODING": "ascii"},
     ],
 )
-def test_a_terminal_of_another_age(pythia: Pythia, env: dict[str, str]) -> None:
+def test_a_terminal_of_another_age(pythia: Pythia, drawn: Result, env: dict[str, str]) -> None:
     """What it cannot show comes as an escape; the text that goes in is the same."""
-    command = (*DRAW, "--echo", "--stop", "\u2014")
-    whole, here = pythia(*command), pythia(*command, env=env)
-    encoding = "utf-8" if env == {"LC_ALL": "C"} else "ascii"
-    assert here.stdout == whole.out.encode(encoding, "backslashreplace")
-    assert here.err == whole.err
-    name = "texte-\u00e9tranger.txt"
-    assert "tranger.txt does not exist" in error_line(
-        pythia("perplexity", name, env=env, status=None), 3
+    here, failed = together(
+        [
+            lambda: pythia(*DRAW, env=env),
+            lambda: pythia("perplexity", "texte-\u00e9tranger.txt", env=env, status=None),
+        ]
     )
+    encoding = "utf-8" if env == {"LC_ALL": "C"} else "ascii"
+    assert here.stdout == drawn.out.encode(encoding, "backslashreplace")
+    assert here.err == drawn.err
+    assert "tranger.txt does not exist" in error_line(failed, 3)
 
 
-@pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}, {"TERM": "xterm-256color"}])
-def test_no_escape_sequences_in_pipes(
-    pythia: Pythia, short_text: Path, env: dict[str, str]
-) -> None:
-    for command in (("perplexity", short_text, "-v"), ("generate", "--help")):
-        done = pythia(*command, env=env)
-        assert ESCAPE not in done.stdout + done.err.encode()
+@pytest.mark.parametrize("command", [("perplexity", "-", "-v"), ("generate", "--help")])
+def test_no_escape_sequences_in_pipes(pythia: Pythia, command: tuple[str, ...]) -> None:
+    done = pythia(*command, env={"TERM": "xterm-256color"}, stdin=b"Call me Ishmael.")
+    assert ESCAPE not in done.stdout + done.err.encode()
 
 
 def on_a_terminal(
@@ -130,11 +148,11 @@ def test_no_colour(start: Start, short_text: Path) -> None:
     assert not any(b"\x1b[%d" % colour in seen for colour in range(30, 39))
 
 
-def test_nothing_is_awaited_from_a_terminal(pythia: Pythia) -> None:
+def test_nothing_is_awaited_from_a_terminal(pythia: Pythia, drawn: Result) -> None:
     ours, theirs = pty.openpty()
     try:
         assert "no prompt" in error_line(pythia("generate", stdin=theirs, status=None), 2)
-        assert pythia(*DRAW, stdin=theirs) == pythia(*DRAW)
+        assert pythia(*DRAW, stdin=theirs) == drawn
     finally:
         os.close(ours)
         os.close(theirs)

@@ -30,7 +30,7 @@ from pythia_cli.kernels.softmax import (
     softmax,
 )
 from tests.kernels import plain
-from tests.kernels.draws import KINDS, MODERATE, Arrays, Draw, Twin, unwritten
+from tests.kernels.draws import MODERATE, Arrays, Draw, Twin, unwritten
 
 
 def over_values(function: Any) -> Callable[[Arrays, int, int], None]:
@@ -303,7 +303,7 @@ KERNELS = [
     Twin(
         "quantize_weights", quantize_weights, weights, only("q", "scales"), plain.quantize_weights,
         2e-7, "a product and a difference for each weight, by which the candidates are ranked",
-        measured=read_weights, kinds=tuple(kind for kind in KINDS if kind != "tiny"),
+        measured=read_weights,
     ),
     Twin(
         "rotate_half", rotate_half, heads, only("x"), plain.rotate_half, 2e-7,
