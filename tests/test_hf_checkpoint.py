@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -361,7 +362,7 @@ def test_an_index_that_is_none(folder: Folder, index: str, content: str) -> None
 )  # fmt: skip
 def test_an_index_that_leads_elsewhere(folder: Folder, suffix: str, name: str) -> None:
     outside = folder.path.parent / f"x{suffix}"
-    folder.save_sharded(suffix)[0].rename(outside)
+    shutil.copy(folder.save_sharded(suffix)[0], outside)
     stem = "model" if suffix == ".safetensors" else "pytorch_model"
     index = folder.path / f"{stem}{suffix}.index.json"
     content = json.loads(index.read_text())

@@ -56,7 +56,12 @@ class Pythia:
             if not name.startswith(_NOT_INHERITED)
             and name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM")
         }
-        own = {"PYTHIA_HOME": str(self.store), "PYTHIA_CACHE": str(self.cache), "LANG": "C.UTF-8"}
+        own = {
+            "PYTHIA_HOME": str(self.store),
+            "PYTHIA_CACHE": str(self.cache),
+            "PYTHIA_THREADS": "1",  # there are runs side by side
+            "LANG": "C.UTF-8",
+        }
         return {**kept, **own, **more}
 
     def __call__(
