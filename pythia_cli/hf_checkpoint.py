@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import math
 import pickle
 import re
 import zipfile
@@ -88,6 +90,8 @@ class FloatCheckpoint:
             values = self._readers[name]()
         except OSError as error:
             raise ResourceError(self._where[name], f"cannot be read ({error.strerror})") from error
+        if values.shape != self._shapes[name]:
+            raise IntegrityError(self._where[name], f"{name} ends too soon: the file has changed")
         # A sum is NaN or infinite wherever a value is, at a fraction of isfinite's memory.
         with np.errstate(invalid="ignore"):
             total = values.sum(dtype=np.float64)
@@ -126,6 +130,8 @@ class FloatCheckpoint:
                 raise IntegrityError(path, f"{name!r} is not a tensor by name")
             if _BUFFERS.fullmatch(name):
                 continue
+            if tensor.layout is not torch.strided or tensor.device.type != "cpu":
+                raise IntegrityError(path, f"{name} holds no plain values")
             if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32):
                 raise IntegrityError(
                     path, f"{name} is {tensor.dtype}; expected a 16- or 32-bit float"
@@ -151,6 +157,11 @@ class FloatCheckpoint:
         self._readers[name], self._shapes[name], self._where[name] = read, shape, path
 
     def _check_names(self, place: Path) -> None:
+        if self.config.n_layers > len(self._shapes):  # before naming the tensors of millions
+            raise IntegrityError(
+                place,
+                f"holds {len(self._shapes)} tensors: too few for {self.config.n_layers} layers",
+            )
         expected = expected_tensors(self.config)
         if missing := [name for name in expected if name not in self._shapes]:
             raise IntegrityError(place, f"{missing[0]} is missing{_and_more(missing)}")
@@ -230,14 +241,19 @@ def _read_json_object(path: Path) -> dict[str, Any]:
 def _read_float32(
     path: Path, dtype: str, shape: tuple[int, ...], offset: int
 ) -> np.ndarray[Any, Any]:
-    count = int(np.prod(shape))
+    count = math.prod(shape)
     if dtype == "BF16":
         # bfloat16 is the upper half of a float32.
         bits = np.fromfile(path, np.uint16, count, offset=offset).astype(np.uint32)
         bits <<= 16
-        return bits.view(np.float32).reshape(shape)
+        return _reshaped(bits.view(np.float32), shape)
     stored = np.fromfile(path, {"F16": "<f2", "F32": "<f4"}[dtype], count, offset=offset)
-    return stored.astype(np.float32, copy=False).reshape(shape)
+    return _reshaped(stored.astype(np.float32, copy=False), shape)
+
+
+def _reshaped(values: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """As it should be, or as it is where the file has been cut since its header was read."""
+    return values.reshape(shape) if values.size == math.prod(shape) else values
 
 
 def _load_bin(path: Path) -> dict[Any, Any]:
@@ -257,6 +273,9 @@ def _load_bin(path: Path) -> dict[Any, Any]:
     except MemoryError:
         raise
     except OSError as error:
+        # A file cut short makes torch map what is not there.
+        if error.errno in (None, errno.EINVAL):
+            raise IntegrityError(path, "not a whole PyTorch checkpoint") from error
         raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
     except Exception as error:  # torch has no exception of its own for a damaged file
         raise IntegrityError(path, "not a whole PyTorch checkpoint") from error

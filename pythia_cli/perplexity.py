@@ -254,7 +254,7 @@ def score_document(
         if in_place and protocol.bos:
             inputs = np.concatenate([[bos_id], inputs[1:]])
         scores = scorer(inputs, sequence[window.first : window.end])
-        if not np.isfinite(scores.nll).all():
+        if not np.isfinite(scores.nll + scores.entropy).all():
             raise IntegrityError("model", "it gave NaN; the checkpoint may be damaged")
         place = slice(window.first - shift, window.end - shift)
         document.nll[place], document.entropy[place] = scores.nll, scores.entropy

@@ -59,7 +59,7 @@ def read_layout(path: Path) -> Layout:
         content = json.loads(header)
     except (SafetensorError, ValueError, struct.error) as error:
         raise IntegrityError(path, f"not a whole safetensors file ({error})") from error
-    metadata = content.pop("__metadata__", {})
+    metadata = content.pop("__metadata__", None) or {}
     tensors = {}
     for name, entry in sorted(content.items(), key=lambda item: item[1]["data_offsets"]):
         begin, end = entry["data_offsets"]

@@ -43,8 +43,8 @@ class SamplingOptions:
         _check(
             "--repetition-penalty",
             self.repetition_penalty,
-            0 < self.repetition_penalty < np.inf,
-            "above 0",
+            0.01 <= self.repetition_penalty <= 100,
+            "from 0.01 to 100",
         )
 
 
@@ -75,10 +75,10 @@ class Sampler:
         if options.temperature == 0:
             return int(np.argmax(logits[: self._n_tokens]))
         # Unnormalised: filters compare with the sum over the whole vocabulary.
-        weights = np.empty(len(logits), np.float32)
+        weights = np.empty(self._n_tokens, np.float32)
         factor = np.float32(min(1 / options.temperature, 1e38))
-        total = exponentials(logits, factor, weights)
-        weights = weights[: self._n_tokens]
+        total = exponentials(logits[: self._n_tokens], factor, weights)
+        total += _padding(logits, self._n_tokens, float(factor))
         ids = _kept(weights, total, options)
         if ids is None:
             return int(draw(weights, self._generator.random()))
@@ -93,6 +93,13 @@ class Sampler:
         values = logits[ids]
         logits[ids] = np.where(values > 0, values / penalty, values * penalty)
         return logits
+
+
+def _padding(logits: np.ndarray[Any, Any], n_tokens: int, factor: float) -> float:
+    """What the ids past n_tokens add to the sum of exponentials; may be infinite."""
+    beyond = logits[n_tokens:].astype(np.float64) - np.float64(logits[:n_tokens].max())
+    with np.errstate(over="ignore"):
+        return float(np.exp(beyond * factor).sum())
 
 
 def _kept(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import Path
 
 from pythia_cli.errors import UsageError
@@ -12,7 +13,7 @@ from pythia_cli.errors import UsageError
 def store_folder() -> Path:
     """Where checkpoints are kept: PYTHIA_HOME, or the platform's data folder."""
     if home := os.environ.get("PYTHIA_HOME"):
-        return Path(home).expanduser()
+        return expanded(home)
     import platformdirs
 
     return Path(platformdirs.user_data_dir("pythia", appauthor=False))
@@ -21,10 +22,20 @@ def store_folder() -> Path:
 def cache_folder() -> Path:
     """Where compiled kernels are kept: PYTHIA_CACHE, or the platform's cache folder."""
     if cache := os.environ.get("PYTHIA_CACHE"):
-        return Path(cache).expanduser()
+        return expanded(cache)
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("pythia", appauthor=False))
+
+
+def expanded(folder: str | Path) -> Path:
+    """The folder with ~ expanded. Raises UsageError where there is no such user, or no name."""
+    try:
+        if str(folder) == "":
+            raise UsageError("the name of the folder is empty")
+        return Path(folder).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{folder}: {error}") from error
 
 
 def n_threads() -> int:
@@ -33,7 +44,7 @@ def n_threads() -> int:
     Raises UsageError where PYTHIA_THREADS is not a positive number.
     """
     if text := os.environ.get("PYTHIA_THREADS"):
-        if not text.isdigit() or int(text) < 1:
+        if not re.fullmatch(r"0*[1-9][0-9]{0,3}", text):
             raise UsageError(f"PYTHIA_THREADS is {text!r}; expected a positive whole number")
         return int(text)
     return max(1, min(_physical_cores(_affinity()), _cgroup_cpus()))

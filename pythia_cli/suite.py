@@ -92,6 +92,10 @@ class _ConfigReader:
         )
         if read.d_model % read.n_heads:
             self._refuse("num_attention_heads", f"a divisor of hidden_size {read.d_model}")
+        if 2 * -(-read.n_rotary // 2) > read.d_head:
+            self._refuse(
+                "rotary_pct", f"no more than the head's {read.d_head} dimensions, in pairs"
+            )
         return read
 
     def _rotary(self) -> tuple[float, float]:
@@ -117,8 +121,8 @@ class _ConfigReader:
         base = self._first(places, ("rotary_emb_base", "rope_theta"), 10000.0)
         if not 0 <= pct <= 1:
             self._refuse("rotary_pct", "a fraction from 0 to 1")
-        if not base > 0:
-            self._refuse("rotary_emb_base", "a positive number")
+        if not 0 < base < 1e30:
+            self._refuse("rotary_emb_base", "a positive number below 1e30")
         return pct, base
 
     def _first(

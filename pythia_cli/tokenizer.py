@@ -42,6 +42,8 @@ class PythiaTokenizer:
             raise IntegrityError(path, f"not a tokenizer.json ({error})") from error
         # With plain_text, what looks like a special token is text as any other.
         self._tokenizer.encode_special_tokens = plain_text
+        if self._tokenizer.model.__class__.__name__ != "BPE" or not self._is_byte_level():
+            raise IntegrityError(path, "not a byte-level BPE; not a GPT-NeoX tokenizer")
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         end = self._tokenizer.token_to_id(END_OF_TEXT)
@@ -49,6 +51,12 @@ class PythiaTokenizer:
             raise IntegrityError(path, f"has no {END_OF_TEXT} token; not a GPT-NeoX tokenizer")
         self.end_of_text: int = end
         self.size = 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values())
+
+    def _is_byte_level(self) -> bool:
+        added = self._tokenizer.get_added_tokens_decoder()
+        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
+        ours = _BYTE_OF_CHARACTER.keys()
+        return all(i in added or ours >= set(token) for token, i in vocabulary.items())
 
     def encode(self, text: str) -> np.ndarray[Any, Any]:
         """text -> token_ids [n] int64."""
@@ -67,12 +75,18 @@ class PythiaTokenizer:
             n_bytes = self._token_lengths[token_ids]
             if n_bytes.sum() == n_text_bytes:
                 return Encoded(token_ids, n_bytes)
+        # A composed character's offsets may end behind its base: what tells is where the next
+        # token that starts elsewhere starts.
         byte_of_character = np.cumsum([0, *(len(c.encode()) for c in text)])
-        ends = [byte_of_character[end] for _, end in encoding.offsets]
-        if ends:
-            ends[-1] = n_text_bytes
-        reached = np.maximum.accumulate(np.array([0, *ends], np.int64))
-        return Encoded(token_ids, np.diff(reached))
+        starts = byte_of_character[[start for start, _ in encoding.offsets]]
+        starts = np.maximum.accumulate(starts)
+        is_first = np.diff(starts, prepend=-1) > 0
+        firsts = np.concatenate([starts[is_first], [n_text_bytes]])
+        if len(firsts) > 1:
+            firsts[0] = 0
+        n_bytes = np.zeros(len(token_ids), np.int64)
+        n_bytes[is_first] = np.diff(firsts)
+        return Encoded(token_ids, n_bytes)
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes a token stands for; none for an id past `size`."""

@@ -29,8 +29,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("model/__init__ model/scores model/kv_cache model/weights model/transformer model/reference",),
     ("sampling generate", "perplexity", "certificate"),
     (
-        "cli/__init__ cli/render cli/options cli/errors cli/opening cli/generate cli/perplexity"
-        " cli/quantize cli/checkpoint cli/app __main__",
+        "cli/__init__ cli/render cli/options cli/errors cli/interrupts cli/opening cli/generate"
+        " cli/perplexity cli/quantize cli/checkpoint cli/app __main__",
     ),
 )
 

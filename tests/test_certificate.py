@@ -51,17 +51,23 @@ def test_the_demos_error_is_small_on_its_whole_text(
 
 
 def test_figures_are_those_of_a_plain_computation(
-    model: Transformer, reference: Reference, demo_tokenizer: PythiaTokenizer, eval_text: str
+    model: Transformer,
+    demo_folder: Callable[[int], Path],
+    demo_tokenizer: PythiaTokenizer,
+    eval_text: str,
 ) -> None:
-    """Over disjoint windows of the context, the last one shorter."""
-    text = eval_text[:4000]
+    """Over disjoint windows of the context, the last one shorter; of two models far apart.
+
+    So that KL the other way round would show.
+    """
+    text, other = eval_text[:4000], Reference.from_checkpoint(FloatCheckpoint(demo_folder(512)))
     token_ids = demo_tokenizer.encode(text)
     assert 512 < len(token_ids) - 1 < 1600
     rows: list[list[float]] = []
     for begin in range(0, len(token_ids) - 1, 512):
         inputs = token_ids[begin : min(begin + 512, len(token_ids) - 1)]
         targets = token_ids[begin + 1 :]
-        p = log_softmax(reference.logits(inputs))
+        p = log_softmax(other.logits(inputs))
         chunks = model.chunks(inputs, model.new_cache())
         q = log_softmax(np.concatenate([logits.copy() for _, logits in chunks]))
         for t in range(len(inputs)):
@@ -69,15 +75,15 @@ def test_figures_are_those_of_a_plain_computation(
             agrees = float(p[t].argmax() == q[t].argmax())
             rows.append([-p[t, targets[t]], -q[t, targets[t]], kl, agrees])
     float_nll, int8_nll, kls, agreements = np.array(rows).T
-    certificate = certify(model, reference, demo_tokenizer, text, "x")
+    certificate = certify(model, other, demo_tokenizer, text, "x")
     assert certificate.n_tokens == len(rows)
-    assert certificate.float_nll == pytest.approx(float_nll.mean(), abs=1e-5)
-    assert certificate.int8_nll == pytest.approx(int8_nll.mean(), abs=1e-9)
-    assert certificate.delta_nll == pytest.approx((int8_nll - float_nll).mean(), abs=1e-5)
-    assert certificate.kl_mean == pytest.approx(kls.mean(), rel=0.01)
-    assert certificate.kl_median == pytest.approx(np.median(kls), rel=0.02)
-    assert certificate.kl_p99 == pytest.approx(np.quantile(kls, 0.99), rel=0.02)
-    assert certificate.kl_max == pytest.approx(kls.max(), rel=0.02)
+    assert certificate.float_nll == pytest.approx(float_nll.mean(), rel=1e-5)
+    assert certificate.int8_nll == pytest.approx(int8_nll.mean(), rel=1e-9)
+    assert certificate.delta_nll == pytest.approx((int8_nll - float_nll).mean(), rel=1e-4)
+    assert certificate.kl_mean == pytest.approx(kls.mean(), rel=1e-4)
+    assert certificate.kl_median == pytest.approx(np.median(kls), rel=1e-4)
+    assert certificate.kl_p99 == pytest.approx(np.quantile(kls, 0.99), rel=1e-4)
+    assert certificate.kl_max == pytest.approx(kls.max(), rel=1e-4)
     assert certificate.top1_agreement == pytest.approx(agreements.mean(), abs=0.002)
 
 

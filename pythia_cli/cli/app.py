@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import sys
-from types import FrameType
 from typing import Annotated
 
 import typer
 
-from pythia_cli import __version__, settings
-from pythia_cli.cli import checkpoint, errors
+from pythia_cli import __version__
+from pythia_cli.cli import checkpoint, errors, interrupts
 from pythia_cli.cli.generate import generate
 from pythia_cli.cli.perplexity import perplexity
 from pythia_cli.cli.quantize import quantize
@@ -52,15 +49,12 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    if not settings.debug():  # an interrupt while objects of a library are half made
-        sys.unraisablehook = lambda unraisable: None
-    sys.exit(run())
+    interrupts.take()
+    interrupts.leave(run())
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; its exit status. Failures are told in one line on stderr."""
-    with contextlib.suppress(ValueError):  # only the main thread may
-        signal.signal(signal.SIGTERM, _terminate)
     _stand_in_for_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -94,10 +88,6 @@ def _stand_in_for_closed_streams() -> None:
     ):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode))
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise errors.Terminated
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pythia_cli import settings
+from pythia_cli.cli.interrupts import apart
 from pythia_cli.cli.render import Notices
 from pythia_cli.errors import NotFound, UnknownName, UsageError
 from pythia_cli.suite import (
@@ -246,7 +247,7 @@ def open_transformer(file: Int8File, n_threads: int, notices: Notices) -> Transf
     elif not _jit.is_compiled("_forward"):
         notices.say("compiling kernels for this processor, once: about 15 seconds")
 
-    return Transformer(file, n_threads)
+    return apart(lambda: Transformer(file, n_threads))
 
 
 def choose_threads(asked: int | None) -> int:

@@ -34,8 +34,9 @@ def quantize_weights(w: Any, candidates: Any, q: Any, scales: Any, lo: Any, hi: 
             for i in range(d_in):
                 level = np.rint(w[row, i] * per_scale)
                 level = min(max(level, np.float32(-127.0)), np.float32(127.0))
-                error[i] = level * scale - w[row, i]
-            squared = lane_dot(error, error, d_in)
+                error[i] = level - w[row, i] * per_scale
+            # In units of the largest candidate, so that no weight is too large to be squared.
+            squared = lane_dot(error, error, d_in) * (candidates[c] * candidates[c])
             if squared < best_error:
                 best_scale, best_error = scale, squared
         scales[row] = best_scale

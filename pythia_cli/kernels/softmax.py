@@ -18,8 +18,11 @@ _PIECE = 1024
 
 @jit
 def exp_nonpositive(x: Any) -> Any:
-    """exp of a float32 x <= 0 to 2 ulp; 0 below -87. Cephes' expf: 2^n times a polynomial."""
-    z = max(x, np.float32(-87.0))
+    """exp of a float32 x <= 0 to 2 ulp; 0 below -87; NaN stays NaN.
+
+    Cephes' expf: 2^n times a polynomial.
+    """
+    z = x if x > np.float32(-87.0) else np.float32(-87.0)
     n = np.rint(z * _LOG2_E)
     r = z - n * _LN2_HIGH
     r = r - n * _LN2_LOW
@@ -31,7 +34,9 @@ def exp_nonpositive(x: Any) -> Any:
     p = p * r + np.float32(5.0000001201e-1)
     p = p * r * r + r + np.float32(1.0)
     value = p * float_from_bits(np.int32((np.int32(n) + np.int32(127)) << np.int32(23)))
-    return value if x > np.float32(-87.0) else np.float32(0.0)
+    if x <= np.float32(-87.0):
+        value = np.float32(0.0)
+    return value if x == x else x
 
 
 @jit

@@ -146,12 +146,24 @@ class Team:
             self._shared[_ABORTED] = 1
             raise
         finally:
-            failures = [self._done.get() for _ in range(started)]
+            failures = self._collect(started)
             if self._shared[_ABORTED]:
                 self._shared[:] = 0
         for failure in failures:
             if failure is not None:
                 raise failure
+
+    def _collect(self, n: int) -> list[BaseException | None]:
+        """What n members ended with. An interrupt meanwhile makes them leave, and comes first."""
+        failures: list[BaseException | None] = []
+        while len(failures) < n:
+            try:
+                failures.append(self._done.get())
+            except BaseException as error:
+                self._shared[_ABORTED] = 1
+                failures.insert(0, error)
+                n += 1
+        return failures
 
     def close(self) -> None:
         """Let the threads end."""

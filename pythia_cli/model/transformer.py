@@ -231,6 +231,8 @@ class Transformer:
     ) -> Scores:
         """Append token_ids [n]; how the model rates targets [m] as successors of the last m."""
         m = len(targets)
+        if m and (targets.min() < 0 or targets.max() >= self.d_vocab):
+            raise UsageError(f"token ids must be within 0 to {self.d_vocab - 1}")
         scores = Scores(np.empty(m), np.empty(m), np.empty(m, np.int64))
         first = len(token_ids) - m
         for at, logits in self.chunks(token_ids, cache, first):

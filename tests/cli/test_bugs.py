@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-
 import pytest
 
 from pythia_cli.cli import opening
 from pythia_cli.cli.app import run
-
-
-@pytest.fixture(autouse=True)
-def own_signals() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
 
 
 def fail_with(patch: pytest.MonkeyPatch, error: BaseException) -> None:
