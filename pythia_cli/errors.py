@@ -59,7 +59,7 @@ class PromptTooLong(UsageError):
 class UnsupportedModel(UsageError):
     """config.json asks for something this engine does not run; `field` names it."""
 
-    hint = "pythia runs GPT-NeoX models with exact GELU, such as EleutherAI/pythia-410m"
+    hint = "a GPT-NeoX checkpoint with exact GELU, such as EleutherAI/pythia-410m"
 
     def __init__(self, source: str | Path, field: str, value: object, expected: str) -> None:
         super().__init__(f"{source}: {field} is {value!r}; expected {expected}")

@@ -64,25 +64,15 @@ class FloatCheckpoint:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.config = read_config(folder)
-        self.tokenizer_path = folder / "tokenizer.json"
-        if not self.tokenizer_path.is_file():
-            raise NotFound(
-                f"{self.tokenizer_path} does not exist",
-                hint="put the model's tokenizer.json beside its config.json",
-            )
+        self.all_files = read_files(folder)
+        _, self.tokenizer_path, *self.files = self.all_files
         place = _find_weights(folder)
-        self.files = _shards(place) if place.name in INDEX_FILES else [place]
         self._readers: dict[str, Callable[[], np.ndarray[Any, Any]]] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._where: dict[str, Path] = {}
         for path in self.files:
             self._open_safetensors(path) if path.suffix == ".safetensors" else self._open_bin(path)
         self._check_names(place)
-
-    @property
-    def all_files(self) -> list[Path]:
-        """Everything of the folder that is read: configuration, tokenizer and weights."""
-        return [self.folder / "config.json", self.tokenizer_path, *self.files]
 
     def tensor(self, name: str) -> np.ndarray[Any, Any]:
         """One tensor by its published name, float32. Raises IntegrityError for NaN or infinity."""
@@ -186,6 +176,24 @@ def read_config(folder: Path) -> ModelConfig:
     if not path.is_file():
         raise InputError(folder, "not a checkpoint folder: it has no config.json")
     return ModelConfig.from_hf(_read_json_object(path), path)
+
+
+def read_files(folder: Path) -> list[Path]:
+    """The files of a checkpoint folder that are read: config.json, tokenizer.json, then weights.
+
+    None of the weights is opened. Raises NotFound, InputError and, for an index, IntegrityError
+    and UnsafeFile.
+    """
+    read_config(folder)
+    tokenizer = folder / "tokenizer.json"
+    if not tokenizer.is_file():
+        raise NotFound(
+            f"{tokenizer} does not exist",
+            hint="put the model's tokenizer.json beside its config.json",
+        )
+    place = _find_weights(folder)
+    weights = _shards(place) if place.name in INDEX_FILES else [place]
+    return [folder / "config.json", tokenizer, *weights]
 
 
 def file_sha256(path: Path, progress: Callable[[int], None] = lambda n_bytes: None) -> str:

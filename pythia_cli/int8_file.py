@@ -188,6 +188,7 @@ class Int8File:
             raise NotFound(f"{path} does not exist")
         self.path = path
         try:
+            before = path.stat()
             layout = read_layout(path)
         except OSError as error:
             raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
@@ -226,7 +227,7 @@ class Int8File:
                 path, f"quantization {self.quantization!r} is not {QUANTIZATION!r}"
             )
         self._places = layout.tensors
-        self._map = _map_file(path)
+        self._map = _map_file(path, before)
         self.tensors = {name: self._view(self._places[name]) for name in shapes}
 
     def damaged_tensors(self) -> list[str]:
@@ -242,9 +243,12 @@ class Int8File:
         return flat.reshape(place.shape)
 
 
-def _map_file(path: Path) -> mmap.mmap:
+def _map_file(path: Path, expected: os.stat_result) -> mmap.mmap:
     try:
         with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if not os.path.samestat(status, expected) or status.st_size != expected.st_size:
+                raise ResourceError(path, "was replaced while it was opened; run it again")
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise ResourceError(path, f"cannot be mapped ({error.strerror})") from error

@@ -9,6 +9,7 @@ STORE/active.json               the checkpoint that commands use when none is na
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import re
@@ -87,6 +88,12 @@ class Store:
             raise NotInstalled(model, checkpoint.step, checkpoint.revision, repository(model))
         return installed
 
+    def has_model(self, model: str) -> bool:
+        """Whether any checkpoint of this model is installed."""
+        return Path(model).name == model and any(
+            self.folder.glob(f"checkpoints/{glob.escape(model)}/step*/{WEIGHTS}")
+        )
+
     def installed(self) -> list[Installed]:
         """All checkpoints, by model and step."""
         found = []
@@ -94,7 +101,7 @@ class Store:
             step = re.fullmatch(r"step(0|[1-9][0-9]*)", path.parent.name)
             if step is not None:
                 found.append(Checkpoint(path.parent.parent.name, int(step.group(1))))
-        return [self.get(checkpoint) for checkpoint in sorted(found)]
+        return [i for c in sorted(found) if (i := self.find(c)) is not None]
 
     def active(self) -> Checkpoint | None:
         """The checkpoint chosen by `use`, installed or not; None where none was."""
@@ -221,7 +228,7 @@ def fingerprint(files: list[Path]) -> dict[str, list[int]]:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(path, f"not JSON ({error})") from error
     except OSError as error:
         raise ResourceError(path, f"cannot be read ({error.strerror})") from error

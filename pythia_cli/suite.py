@@ -193,6 +193,18 @@ LOCAL_PREFIX = "local-"
 """Names that begin so belong to folders given as -m FOLDER."""
 
 _STEP = re.compile(r"(?:step)?([0-9]{1,9})")
+
+
+def check_shape(model: str, config: ModelConfig, source: str | Path) -> None:
+    """Raises UnsupportedModel where a Pythia's name is given to a model of another shape."""
+    published = MODELS.get(model)
+    if published is None:
+        return
+    for field, expected in published.to_dict().items():
+        if (found := getattr(config, field)) != expected:
+            raise UnsupportedModel(source, field, found, f"{expected!r}, as {model} has it")
+
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 

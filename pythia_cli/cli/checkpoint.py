@@ -34,6 +34,8 @@ def list_checkpoints(
 
       pythia checkpoint list
     """
+    from pythia_cli.errors import PythiaError
+
     where = opening.open_store(store)
     active = where.active() or opening.DEFAULT
     everything = where.installed()
@@ -42,7 +44,11 @@ def list_checkpoints(
             f"no checkpoint is installed in {where.folder} yet; the built-in demo comes by itself"
         )
     for installed in everything:
-        record = _record(installed, active)
+        try:
+            record = _record(installed, active)
+        except PythiaError as error:  # one that is damaged hides no other
+            Notices(quiet=False, verbose=False).say(f"{installed.checkpoint}: {error}")
+            continue
         if as_json:
             typer.echo(json.dumps(record))
             continue
@@ -72,9 +78,15 @@ def use(
 
       pythia checkpoint use pythia-410m@143000
     """
+    from pythia_cli.errors import UsageError
+
     where = opening.open_store(store)
     notices = Notices(quiet=quiet, verbose=False)
     named_model, at, named_step = step.rpartition("@")
+    if named_step == "" or (at and named_model == "") or (at and model is not None):
+        raise UsageError(
+            f"{step!r} is not one step or MODEL@STEP", hint="pythia checkpoint use demo@512"
+        )
     checkpoint = opening.name_checkpoint(named_model if at else model, named_step, where)
     if checkpoint.model == opening.DEFAULT.model and where.find(checkpoint) is None:
         opening.install_demo(checkpoint, where, notices)

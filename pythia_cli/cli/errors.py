@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sys
 import traceback
@@ -73,12 +72,9 @@ def report(error: BaseException) -> ExitStatus:
     if isinstance(error, MemoryError):
         _line("not enough memory", "use a smaller model, --context or --max-tokens")
         return ExitStatus.RESOURCE
-    if isinstance(error, OSError) and error.errno in (
-        errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
-        errno.EBADF,
-    ):  # fmt: skip
+    if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        _line(f"{where}{error.strerror}", None)
+        _line(f"{where}{error.strerror or error}", None)
         return ExitStatus.RESOURCE
     bug = f"a bug in pythia: {type(error).__name__}: {error}"
     _line(bug, None if settings.debug() else "the same with PYTHIA_DEBUG=1, and report it")

@@ -12,13 +12,21 @@ from typing import TYPE_CHECKING, Any
 from pythia_cli import settings
 from pythia_cli.cli.interrupts import apart
 from pythia_cli.cli.render import Notices
-from pythia_cli.errors import NotFound, UnknownName, UsageError
+from pythia_cli.errors import (
+    InputError,
+    IntegrityError,
+    NotFound,
+    PythiaError,
+    UnknownName,
+    UsageError,
+)
 from pythia_cli.suite import (
     DEMO,
     DEMO_STEPS,
     LOCAL_PREFIX,
     MODELS,
     Checkpoint,
+    check_shape,
     nearest_models,
     parse_step,
     repository,
@@ -53,10 +61,18 @@ class Opened:
 
     def tokenizer(self, *, plain_text: bool = False) -> PythiaTokenizer:
         """The tokenizer that came with it."""
+        from pythia_cli.hf_checkpoint import file_sha256
         from pythia_cli.tokenizer import PythiaTokenizer
 
         path = self.installed.tokenizer_path(self.file)
-        return PythiaTokenizer(path, plain_text=plain_text)
+        tokenizer = PythiaTokenizer(path, plain_text=plain_text)
+        if file_sha256(path) != self.file.tokenizer_sha256:
+            raise IntegrityError(
+                path,
+                "is not the tokenizer that the checkpoint was published with",
+                hint=f"remove it, and pythia quantize FOLDER --as {self.checkpoint} --replace",
+            )
+        return tokenizer
 
     def name(self) -> dict[str, str | None]:
         """model and checkpoint, as records have them: a local folder is named by its path."""
@@ -95,12 +111,12 @@ def open_store(folder: Path | None) -> Store:
     """The store named on the command line, or the default one."""
     from pythia_cli.store import Store
 
-    return Store(folder.expanduser() if folder is not None else settings.store_folder())
+    return Store(settings.expanded(folder) if folder is not None else settings.store_folder())
 
 
-def is_folder_name(model: str) -> bool:
-    """Whether -m means a local folder and not a name: it has a separator, or exists as a folder."""
-    if model == DEMO or model in MODELS:
+def is_folder_name(model: str, store: Store) -> bool:
+    """Whether -m means a local folder: it has a separator, or is one and no model's name."""
+    if model == DEMO or model in MODELS or store.has_model(model):
         return False
     return "/" in model or "\\" in model or model in (".", "..") or Path(model).is_dir()
 
@@ -133,7 +149,9 @@ def open_checkpoint(
     """
     from pythia_cli.int8_file import Int8File
 
-    if model is not None and is_folder_name(model):
+    if model == "" or step == "":
+        raise UsageError("--model or --checkpoint is empty")
+    if model is not None and is_folder_name(model, store):
         if step is not None:
             raise UsageError("--checkpoint has no place beside a local folder, which holds one")
         installed = _from_folder(Path(model), store, notices)
@@ -177,9 +195,20 @@ def publish(
     """Read, hash, quantize, optionally certify, and publish a float checkpoint's folder."""
     from pythia_cli.hf_checkpoint import FloatCheckpoint
     from pythia_cli.int8_file import Source
+    from pythia_cli.tokenizer import PythiaTokenizer
 
     text = read_text(certify_with) if certify_with is not None else None
     source_checkpoint = FloatCheckpoint(folder)
+    check_shape(checkpoint.model, source_checkpoint.config, folder / "config.json")
+    tokenizer = PythiaTokenizer(source_checkpoint.tokenizer_path)
+    if tokenizer.size > source_checkpoint.config.d_vocab:
+        raise IntegrityError(
+            source_checkpoint.tokenizer_path,
+            f"has {tokenizer.size} tokens, but the model's vocabulary"
+            f" {source_checkpoint.config.d_vocab}: it belongs to another model",
+        )
+    if text is not None and len(tokenizer.encode(text)) < 2:
+        raise InputError(certify_with or "", "is too short to certify a checkpoint with")
     # After what can go wrong soon: it brings Numba.
     from pythia_cli.quantize import n_parameters
 
@@ -220,16 +249,16 @@ def _certify(
 
 def _from_folder(folder: Path, store: Store, notices: Notices) -> Installed:
     """A local folder's checkpoint, kept in the store under a name made from its path."""
-    from pythia_cli.hf_checkpoint import FloatCheckpoint
+    from pythia_cli.hf_checkpoint import read_files
     from pythia_cli.store import fingerprint
 
-    source = FloatCheckpoint(folder)
+    files = read_files(folder)
     resolved = folder.resolve()
-    digest = hashlib.sha256(str(resolved).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(os.fsencode(resolved)).hexdigest()[:8]
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", resolved.name)[:64].strip("-.") or "folder"
     checkpoint = Checkpoint(f"{LOCAL_PREFIX}{name}-{digest}", 0)
     found = store.find(checkpoint)
-    if found is not None and found.manifest()["source_files"] == fingerprint(source.all_files):
+    if found is not None and found.manifest()["source_files"] == fingerprint(files):
         return found
     return publish(folder, checkpoint, None, store, notices)
 
@@ -237,6 +266,9 @@ def _from_folder(folder: Path, store: Store, notices: Notices) -> Installed:
 def open_transformer(file: Int8File, n_threads: int, notices: Notices) -> Transformer:
     """The model ready to run; says so where its kernels have to be compiled first."""
     from pythia_cli.kernels import _jit
+
+    if _jit.is_disabled():
+        raise UsageError("NUMBA_DISABLE_JIT is set, with which there are no kernels; unset it")
     from pythia_cli.model.transformer import Transformer
 
     if _jit.CACHE_FOLDER is None:
@@ -247,6 +279,14 @@ def open_transformer(file: Int8File, n_threads: int, notices: Notices) -> Transf
     elif not _jit.is_compiled("_forward"):
         notices.say("compiling kernels for this processor, once: about 15 seconds")
 
+    try:
+        return apart(lambda: Transformer(file, n_threads))
+    except PythiaError:
+        raise
+    except Exception:  # of whatever kind Numba meets in a damaged file
+        if not _jit.clear_cache():
+            raise
+    notices.say("the compiled kernels were damaged, and are compiled anew")
     return apart(lambda: Transformer(file, n_threads))
 
 
@@ -259,7 +299,7 @@ def read_text(path: Path) -> str:
     """A text file, or standard input for `-`. Raises NotFound, InputError, ResourceError."""
     import sys
 
-    from pythia_cli.errors import InputError, ResourceError
+    from pythia_cli.errors import ResourceError
 
     name = "standard input" if str(path) == "-" else str(path)
     try:
@@ -280,8 +320,6 @@ def argument_text(argument: str, name: str) -> str:
 
 def decode_text(data: bytes, name: str) -> str:
     """UTF-8 as it stands. Raises InputError with the place of what is none."""
-    from pythia_cli.errors import InputError
-
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

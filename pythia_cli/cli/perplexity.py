@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import sys
 import time
 from collections.abc import Iterator
@@ -75,7 +76,7 @@ def perplexity(
     from pythia_cli import perplexity as scoring
 
     notices = Notices(quiet=quiet, verbose=verbose)
-    texts = [(_label(name), opening.read_text(Path(name))) for name in files]
+    texts = [(name, opening.read_text(Path(name))) for name in files]
     opened = opening.open_checkpoint(model, checkpoint, opening.open_store(store), notices, dtype)
     chosen = scoring.Protocol.make(protocol, opened.file.config.n_ctx, context, stride, bos)
     tokenizer = opened.tokenizer(plain_text=plain_text)
@@ -100,7 +101,7 @@ def perplexity(
 
     everything = scoring.Totals()
     started = time.perf_counter()
-    with _opened_per_token(per_token) as token_file:
+    with _opened_per_token(per_token, files) as token_file:
         scorer = _scorer(opened, dtype, chosen.context, opening.choose_threads(threads), notices)
         started = time.perf_counter()
         with notices.progress("scoring", sum(n for _, _, n in prepared), "tokens") as progress:
@@ -145,10 +146,11 @@ def _scorer(
 
 
 @contextlib.contextmanager
-def _opened_per_token(path: Path | None) -> Iterator[TextIO | None]:
+def _opened_per_token(path: Path | None, inputs: list[str]) -> Iterator[TextIO | None]:
     """The file of token records: written aside, and put in place when all is well.
 
-    A device or a pipe is written as it stands.
+    A link is followed; a device or a pipe is written as it stands. Raises InputError for a folder
+    or for one of the inputs, ResourceError.
     """
     from pythia_cli.errors import InputError, ResourceError
 
@@ -158,19 +160,24 @@ def _opened_per_token(path: Path | None) -> Iterator[TextIO | None]:
     if str(path) == "-":
         yield sys.stdout
         return
-    if path.is_dir():
+    # /dev/stdout leads through /proc to a file that is open elsewhere: never to be replaced.
+    in_place = str(path).startswith(("/dev/", "/proc/"))
+    target = path if in_place else path.resolve()
+    in_place = in_place or (target.exists() and not target.is_file())
+    if target.is_dir():
         raise InputError(path, "is a folder; name a file to write")
-    aside = path.with_name(f".{path.name}.partial")
-    in_place = path.exists() and not path.is_file()
+    if any(name != "-" and target.exists() and target.samefile(name) for name in inputs):
+        raise InputError(path, "is one of the texts; name another file to write")
+    aside = target.with_name(f".{target.name}-{secrets.token_hex(6)}")
     try:
-        try:
-            file = (path if in_place else aside).open("w", encoding="ascii")
-        except OSError as error:
-            raise ResourceError(path, f"cannot be written ({error.strerror})") from error
+        file = target.open("w", encoding="ascii") if in_place else aside.open("x", encoding="ascii")
+    except OSError as error:
+        raise ResourceError(path, f"cannot be written ({error.strerror})") from error
+    try:
         with file:
             yield file
         if not in_place:
-            aside.replace(path)
+            aside.replace(target)
     finally:
         if not in_place:
             aside.unlink(missing_ok=True)
@@ -223,7 +230,3 @@ def _print(
             f" stride {shared['stride']}{', bos' if shared['bos'] else ''})\n"
         )
     sys.stdout.flush()
-
-
-def _label(name: str) -> str:
-    return "-" if name == "-" else name

@@ -15,7 +15,10 @@ from pythia_cli.cli.render import Notices
 
 def quantize(
     source: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="A Hugging Face checkpoint folder.")
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="A Hugging Face checkpoint folder, or its weights file."
+        ),
     ],
     name: Annotated[
         str,
@@ -55,6 +58,7 @@ def quantize(
       pythia quantize ./my-finetune --as mine@1 --certify held-out.txt
     """
     from pythia_cli.errors import UsageError
+    from pythia_cli.hf_checkpoint import INDEX_FILES, SINGLE_FILES
     from pythia_cli.suite import parse_name
 
     notices = Notices(quiet=quiet, verbose=verbose)
@@ -65,6 +69,8 @@ def quantize(
             f"{checkpoint} is already installed",
             hint="add --replace to make it anew from this folder",
         )
+    if source.is_file() and source.name in (*SINGLE_FILES, *INDEX_FILES):
+        source = source.parent  # as named in the Hugging Face cache
     started = time.perf_counter()
     installed = opening.publish(source, checkpoint, commit, where, notices, certify, threads)
     certificate = installed.certificate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,20 @@ if CACHE_FOLDER is not None:
 def is_compiled(name: str) -> bool:
     """Whether an earlier process left this function compiled, from these sources."""
     return CACHE_FOLDER is not None and any(CACHE_FOLDER.rglob(f"*.{name}-*.nbc"))
+
+
+def is_disabled() -> bool:
+    """Whether NUMBA_DISABLE_JIT keeps kernels from being compiled at all."""
+    return bool(config.DISABLE_JIT)
+
+
+def clear_cache() -> bool:
+    """Remove the compiled kernels; False where there are none."""
+    if CACHE_FOLDER is None or not any(CACHE_FOLDER.iterdir()):
+        return False
+    for path in CACHE_FOLDER.iterdir():
+        shutil.rmtree(path, ignore_errors=True)
+    return True
 
 
 def jit(function: Callable[..., Any]) -> Any:
