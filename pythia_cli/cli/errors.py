@@ -72,7 +72,7 @@ def report(error: BaseException) -> ExitStatus:
     if isinstance(error, MemoryError):
         _line("not enough memory", "use a smaller model, --context or --max-tokens")
         return ExitStatus.RESOURCE
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         where = f"{error.filename}: " if error.filename else ""
         _line(f"{where}{error.strerror or error}", None)
         return ExitStatus.RESOURCE

@@ -98,7 +98,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "short.txt").write_text("It is a truth.")
     (folder / "letter.txt").write_text("a")
     (folder / "texts").mkdir()
-    write_broken(folder, GOLDEN / "models/head8-f16", DEMO / "step0/tokenizer.json")
+    write_broken(folder, GOLDEN / "models/head8-f16", GOLDEN / "tokenizer/tiny.json")
     return folder
 
 

@@ -60,7 +60,6 @@ DAMAGES = [
     (f"{INSTALLED}/manifest.json", holding([]), FLOAT32, INTEGRITY),
     (f"{INSTALLED}/manifest.json", without("source_folder"), FLOAT32, INTEGRITY),
     (f"{INSTALLED}/manifest.json", without("source_files"), FLOAT32, INTEGRITY),
-    (f"{INSTALLED}/certificate.json", holding("nonsense"), "checkpoint list", INTEGRITY),
     ("active.json", holding("{"), GENERATE, INTEGRITY),
     ("active.json", holding({}), "checkpoint current", INTEGRITY),
     ("active.json", holding({"model": "demo", "step": "3000"}), "checkpoint list", INTEGRITY),

@@ -80,18 +80,15 @@ def test_an_installed_name_is_not_overwritten(certified: tuple[Pythia, dict[str,
 
 
 def test_replace(in_own_store: Pythia, short_text: Path) -> None:
-    quantize = ("quantize", "--as", "pythia-14m@3000", "--json", "-q")
+    quantize = ("quantize", "--as", "mine@3000", "--json", "-q")
     first = in_own_store(*quantize, DEMO / "step0")
     second = in_own_store(*quantize, DEMO / "step64", "--replace")
     assert first.err == second.err == ""
     assert first.record["source"]["sha256"] != second.record["source"]["sha256"]
-    assert second.record["source"]["repo"] == "EleutherAI/pythia-14m"
-    assert second.record["source"]["revision"] == "step3000"
-    record = in_own_store(
-        "perplexity", short_text, "--json", "-m", "pythia-14m", "-c", "3000"
-    ).record
+    assert second.record["source"]["repo"] is None
+    record = in_own_store("perplexity", short_text, "--json", "-m", "mine", "-c", "3000").record
     assert record["source"]["sha256"] == second.record["source"]["sha256"]
-    assert len([f for f in listing(in_own_store.store) if "pythia-14m" in f]) == 2
+    assert len([f for f in listing(in_own_store.store) if "mine" in f]) == 2
 
 
 def test_without_json_stdout_stays_empty(in_own_store: Pythia) -> None:
@@ -123,7 +120,14 @@ def test_shards_of_pickles(in_own_store: Pythia, tmp_path: Path) -> None:
     name = "head80-sharded-bin"
     folder = tmp_path / name
     folder.mkdir()
-    for path in (*(GOLDEN / "models" / name).iterdir(), DEMO / "step0/tokenizer.json"):
+    for path in (GOLDEN / "models" / name).iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "tokenizer.json").write_bytes((GOLDEN / "tokenizer/tiny.json").read_bytes())
     record = in_own_store("quantize", folder, "--as", "golden@1", "--json").record
     assert len(record["source"]["files"]) == 2
+
+
+def test_a_pythia_s_name_is_for_its_shape(in_own_store: Pythia) -> None:
+    refused = in_own_store("quantize", DEMO / "step0", "--as", "pythia-410m@1000", status=2)
+    assert "n_layers is 6; expected 24, as pythia-410m has it" in refused.err
+    assert not any("pythia-410m" in file for file in listing(in_own_store.store))
