@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.bad_checkpoints import DENSE, RAN, write_broken
 from tests.cli.running import Pythia, Result, error_line, listing, together
-from tests.conftest import DEMO, GOLDEN
+from tests.conftest import GOLDEN
 
 USAGE, NOT_FOUND, INTEGRITY, RESOURCE = 2, 3, 6, 7
 
