@@ -24,6 +24,7 @@ from pythia_cli.kernels._jit import jit
 # Places in the shared int64 array, a cache line apart.
 _ARRIVED, _GENERATION, _ABORTED, _SIZE = 0, 8, 16, 24
 _SPINS = 4000
+_RUNNING = object()
 
 _yield_slice = types.ExternalFunction(
     "SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32()
@@ -124,10 +125,10 @@ class Team:
         self.n_ranks = n_ranks
         self._shared = np.zeros(_SIZE, np.int64)
         self._jobs: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in range(n_ranks - 1)]
-        self._done: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
         for rank, jobs in enumerate(self._jobs, start=1):
             threading.Thread(
-                target=_work, args=(rank, jobs, self._done), daemon=True, name=f"pythia-{rank}"
+                target=_work, args=(rank, jobs, self._woken), daemon=True, name=f"pythia-{rank}"
             ).start()
 
     def run(self, function: Callable[..., Any], *args: Any) -> None:
@@ -136,34 +137,38 @@ class Team:
         An exception on any rank (KeyboardInterrupt on the caller's) makes the others leave at
         their next barrier, and is raised again here.
         """
-        started = 0
+        outcomes: list[Any] = [_RUNNING] * len(self._jobs)
         try:
             for jobs in self._jobs:
-                jobs.put((function, self.n_ranks, self._shared, args))
-                started += 1
+                jobs.put((function, self.n_ranks, self._shared, args, outcomes))
             function(0, self.n_ranks, self._shared, *args)
+            while _RUNNING in outcomes:
+                self._woken.get()
         except BaseException:
-            self._shared[_ABORTED] = 1
+            self._settle()
             raise
-        finally:
-            failures = self._collect(started)
-            if self._shared[_ABORTED]:
-                self._shared[:] = 0
-        for failure in failures:
-            if failure is not None:
-                raise failure
+        if failures := [outcome for outcome in outcomes if outcome is not None]:
+            self._shared[:] = 0
+            raise failures[0]
 
-    def _collect(self, n: int) -> list[BaseException | None]:
-        """What n members ended with. An interrupt meanwhile makes them leave, and comes first."""
-        failures: list[BaseException | None] = []
-        while len(failures) < n:
+    def _settle(self) -> None:
+        """Have the members leave, and wait until all have.
+
+        An interrupt may have come between any two steps: whether a member had got its job is not
+        known. So each gets a job behind it, and further interrupts have to wait.
+        """
+        while True:
             try:
-                failures.append(self._done.get())
-            except BaseException as error:
                 self._shared[_ABORTED] = 1
-                failures.insert(0, error)
-                n += 1
-        return failures
+                outcomes: list[Any] = [_RUNNING] * len(self._jobs)
+                for jobs in self._jobs:
+                    jobs.put((_nothing, self.n_ranks, self._shared, (), outcomes))
+                while _RUNNING in outcomes:
+                    self._woken.get()
+                self._shared[:] = 0
+            except BaseException:
+                continue
+            return
 
     def close(self) -> None:
         """Let the threads end."""
@@ -172,14 +177,19 @@ class Team:
         self._jobs = []
 
 
-def _work(rank: int, jobs: queue.SimpleQueue[Any], done: queue.SimpleQueue[Any]) -> None:
+def _nothing(rank: int, n_ranks: int, shared: Any) -> None:
+    pass
+
+
+def _work(rank: int, jobs: queue.SimpleQueue[Any], woken: queue.SimpleQueue[None]) -> None:
     while (job := jobs.get()) is not None:
-        function, n_ranks, shared, args = job
-        failure = None
+        function, n_ranks, shared, args, outcomes = job
+        outcome = None
         try:
             function(rank, n_ranks, shared, *args)
         except BaseException as error:
             shared[_ABORTED] = 1
-            failure = error
+            outcome = error
         del function, args, job
-        done.put(failure)
+        outcomes[rank - 1] = outcome  # then the caller is woken, and looks
+        woken.put(None)

@@ -94,7 +94,6 @@ def test_while_compiling(start: Start, pythia: Pythia, tmp_path: Path, threads: 
     process.send_signal(signal.SIGINT)
     assert ended(process, within=3) == (130, [])
     assert listing(pythia.store) == before
-    assert all(name.endswith((".nbi", ".nbc")) for name in listing(tmp_path))
 
 
 def test_the_reader_leaves(start: Start) -> None:

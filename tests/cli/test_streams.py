@@ -98,11 +98,12 @@ def test_no_escape_sequences_in_pipes(pythia: Pythia, command: tuple[str, ...]) 
 
 
 def on_a_terminal(
-    start: Start, *arguments: str | Path, term: str, **env: str
+    start: Start, *arguments: str | Path, term: str, piped: bool = True, **env: str
 ) -> tuple[bytes, bytes]:
-    """stdout, a pipe, and what the terminal that is stderr was sent."""
+    """stdout, where it is a pipe, and what was sent to the terminal that is stderr."""
     ours, theirs = pty.openpty()
-    process = start(*arguments, stderr=theirs, env={"TERM": term, **env})
+    stdout = subprocess.PIPE if piped else theirs
+    process = start(*arguments, stdout=stdout, stderr=theirs, env={"TERM": term, **env})
     os.close(theirs)
     seen = bytearray()
 
@@ -115,8 +116,7 @@ def on_a_terminal(
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    assert process.stdout is not None
-    out = process.stdout.read()
+    out = process.stdout.read() if process.stdout is not None else b""
     assert process.wait(60) == 0
     watcher.join()
     os.close(ours)
@@ -132,6 +132,12 @@ def test_progress_is_for_the_terminal(start: Start, pythia: Pythia, short_text: 
     # The bar is gone at the end, and the cursor is back.
     assert seen.rfind(b"\x1b[?25h") > seen.rfind(b"\x1b[?25l")
     assert b"bits per byte" not in seen
+
+
+def test_results_stand_above_the_progress(start: Start, short_text: Path) -> None:
+    _, seen = on_a_terminal(start, "perplexity", short_text, term="xterm", piped=False)
+    assert seen.count(b"bits per byte") == 1
+    assert b"scoring" in seen
 
 
 def test_a_dumb_terminal_and_quiet_get_no_progress(start: Start, short_text: Path) -> None:
