@@ -168,23 +168,17 @@ class FloatCheckpoint:
 
 def read_config(folder: Path) -> ModelConfig:
     """The ModelConfig of a checkpoint folder's config.json."""
-    if not folder.exists():
-        raise NotFound(f"{folder} does not exist")
-    if not folder.is_dir():
-        raise InputError(folder, "not a folder; expected a Hugging Face checkpoint folder")
-    path = folder / "config.json"
-    if not path.is_file():
-        raise InputError(folder, "not a checkpoint folder: it has no config.json")
-    return ModelConfig.from_hf(_read_json_object(path), path)
+    path = _config_file(folder)
+    return ModelConfig.from_hf(read_json_object(path), path)
 
 
 def read_files(folder: Path) -> list[Path]:
     """The files of a checkpoint folder that are read: config.json, tokenizer.json, then weights.
 
-    None of the weights is opened. Raises NotFound, InputError and, for an index, IntegrityError
+    Of these only an index is opened. Raises NotFound, InputError and, for an index, IntegrityError
     and UnsafeFile.
     """
-    read_config(folder)
+    config = _config_file(folder)
     tokenizer = folder / "tokenizer.json"
     if not tokenizer.is_file():
         raise NotFound(
@@ -193,7 +187,7 @@ def read_files(folder: Path) -> list[Path]:
         )
     place = _find_weights(folder)
     weights = _shards(place) if place.name in INDEX_FILES else [place]
-    return [folder / "config.json", tokenizer, *weights]
+    return [config, tokenizer, *weights]
 
 
 def file_sha256(path: Path, progress: Callable[[int], None] = lambda n_bytes: None) -> str:
@@ -211,6 +205,17 @@ def file_sha256(path: Path, progress: Callable[[int], None] = lambda n_bytes: No
     return digest.hexdigest()
 
 
+def _config_file(folder: Path) -> Path:
+    if not folder.exists():
+        raise NotFound(f"{folder} does not exist")
+    if not folder.is_dir():
+        raise InputError(folder, "not a folder; expected a Hugging Face checkpoint folder")
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InputError(folder, "not a checkpoint folder: it has no config.json")
+    return path
+
+
 def _find_weights(folder: Path) -> Path:
     for name in _PREFERENCE:
         if (folder / name).is_file():
@@ -221,7 +226,7 @@ def _find_weights(folder: Path) -> Path:
 
 
 def _shards(index: Path) -> list[Path]:
-    weight_map = _read_json_object(index).get("weight_map")
+    weight_map = read_json_object(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise IntegrityError(index, "has no weight_map")
     names = sorted({str(name) for name in weight_map.values()})
@@ -234,7 +239,8 @@ def _shards(index: Path) -> list[Path]:
     return [index.parent / name for name in names]
 
 
-def _read_json_object(path: Path) -> dict[str, Any]:
+def read_json_object(path: Path) -> dict[str, Any]:
+    """A JSON object's file. Raises IntegrityError where it holds none, ResourceError."""
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:

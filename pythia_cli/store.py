@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli.errors import IntegrityError, NotInstalled, ResourceError
-from pythia_cli.hf_checkpoint import FloatCheckpoint, file_sha256
+from pythia_cli.hf_checkpoint import FloatCheckpoint, file_sha256, read_json_object
 from pythia_cli.int8_file import Int8File, Source, fsync_folder
 from pythia_cli.suite import Checkpoint, repository
 
@@ -47,7 +47,7 @@ class Installed:
     def manifest(self) -> dict[str, Any]:
         """Provenance, as publish wrote it. Raises IntegrityError where it is damaged."""
         path = self.folder / MANIFEST
-        content = _read_json(path)
+        content = read_json_object(path)
         for field, kind in (("source_folder", str), ("source_files", dict)):
             if not isinstance(content.get(field), kind):
                 raise IntegrityError(path, f"damaged: it has no {field}")
@@ -56,7 +56,7 @@ class Installed:
     def certificate(self) -> dict[str, Any] | None:
         """The quantization error measured when it was made, if any."""
         path = self.folder / CERTIFICATE
-        return _read_json(path) if path.is_file() else None
+        return read_json_object(path) if path.is_file() else None
 
     def tokenizer_path(self, file: Int8File) -> Path:
         """The tokenizer.json that belongs to its weights."""
@@ -108,7 +108,7 @@ class Store:
         path = self.folder / "active.json"
         if not path.is_file():
             return None
-        content = _read_json(path)
+        content = read_json_object(path)
         model, step = content.get("model"), content.get("step")
         if not isinstance(model, str) or Path(model).name != model or type(step) is not int:
             raise IntegrityError(path, "damaged", hint="pythia checkpoint use demo@3000")
@@ -223,18 +223,6 @@ class Store:
 def fingerprint(files: list[Path]) -> dict[str, list[int]]:
     """Size and modification time (ns) of each file: enough to see that a folder has changed."""
     return {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise IntegrityError(path, f"not JSON ({error})") from error
-    except OSError as error:
-        raise ResourceError(path, f"cannot be read ({error.strerror})") from error
-    if not isinstance(content, dict):
-        raise IntegrityError(path, "not a JSON object")
-    return content
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -42,21 +42,29 @@ class PythiaTokenizer:
             raise IntegrityError(path, f"not a tokenizer.json ({error})") from error
         # With plain_text, what looks like a special token is text as any other.
         self._tokenizer.encode_special_tokens = plain_text
-        if self._tokenizer.model.__class__.__name__ != "BPE" or not self._is_byte_level():
-            raise IntegrityError(path, "not a byte-level BPE; not a GPT-NeoX tokenizer")
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         end = self._tokenizer.token_to_id(END_OF_TEXT)
         if end is None:
             raise IntegrityError(path, f"has no {END_OF_TEXT} token; not a GPT-NeoX tokenizer")
         self.end_of_text: int = end
-        self.size = 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values())
+        self._bytes_of = self._bytes_by_id(path)
+        self.size = len(self._bytes_of)
 
-    def _is_byte_level(self) -> bool:
+    def _bytes_by_id(self, path: Path) -> list[bytes]:
+        """The bytes of every token; an added one stands for its own spelling."""
         added = self._tokenizer.get_added_tokens_decoder()
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
-        ours = _BYTE_OF_CHARACTER.keys()
-        return all(i in added or ours >= set(token) for token, i in vocabulary.items())
+        bytes_of = [b""] * (1 + max(vocabulary.values()))
+        try:
+            for token, i in vocabulary.items():
+                if i in added:
+                    bytes_of[i] = added[i].content.encode()
+                else:
+                    bytes_of[i] = bytes(map(_BYTE_OF_CHARACTER.__getitem__, token))
+        except KeyError:
+            raise IntegrityError(path, "not a byte-level BPE; not a GPT-NeoX tokenizer") from None
+        return bytes_of
 
     def encode(self, text: str) -> np.ndarray[Any, Any]:
         """text -> token_ids [n] int64."""
@@ -91,17 +99,6 @@ class PythiaTokenizer:
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes a token stands for; none for an id past `size`."""
         return self._bytes_of[token_id] if 0 <= token_id < self.size else b""
-
-    @cached_property
-    def _bytes_of(self) -> list[bytes]:
-        added = self._tokenizer.get_added_tokens_decoder()
-        bytes_of = [b""] * self.size
-        for token, token_id in self._tokenizer.get_vocab(with_added_tokens=True).items():
-            if token_id in added:
-                bytes_of[token_id] = added[token_id].content.encode()
-            else:
-                bytes_of[token_id] = bytes(_BYTE_OF_CHARACTER[c] for c in token)
-        return bytes_of
 
     @cached_property
     def _token_lengths(self) -> np.ndarray[Any, Any]:

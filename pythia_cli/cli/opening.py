@@ -128,8 +128,8 @@ def name_checkpoint(model: str | None, step: str | None, store: Store) -> Checkp
         if step is None:
             return active
         model = active.model
-    installed = [i.checkpoint for i in store.installed()]
     if model != DEMO and model not in MODELS:
+        installed = [i.checkpoint for i in store.installed()]
         own = sorted(c.step for c in installed if c.model == model)
         if not own:
             raise UnknownName(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import signal
 import threading
 import time
@@ -186,3 +187,45 @@ def test_arguments_are_not_kept(teams: Any) -> None:
     del big
     gc.collect()
     assert gone() is None
+
+
+@numba.njit(nogil=True)
+def add_twenty(rank: Any, n_ranks: Any, shared: Any, sums: Any) -> None:
+    for _ in range(20):
+        sums[rank] += 1
+        if not barrier(shared, n_ranks):
+            return
+
+
+@pytest.mark.parametrize("n_ranks", [2, 4])
+def test_interrupts_at_any_moment_lose_no_member(teams: Any, n_ranks: int) -> None:
+    """Each run after an interrupt does its whole work, and no member is still at the last one."""
+
+    class Interrupt(BaseException):
+        pass
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise Interrupt
+
+    def run_until_interrupted(seconds: float) -> None:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            while True:
+                team.run(add_twenty, sums)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    team = teams(n_ranks)
+    sums = np.zeros(n_ranks, np.int64)
+    team.run(add_twenty, sums)
+    draw = random.Random(1)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for _ in range(300):
+            with pytest.raises(Interrupt):
+                run_until_interrupted(draw.uniform(1e-5, 3e-4))
+            sums[:] = 0
+            team.run(add_twenty, sums)
+            assert sums.tolist() == [20] * n_ranks
+    finally:
+        signal.signal(signal.SIGALRM, before)
