@@ -11,14 +11,16 @@ import numpy as np
 
 from pythia_cli.hf_checkpoint import FloatCheckpoint, file_sha256
 from pythia_cli.int8_file import LINEARS, NORMS, Int8Writer, Source, tensor_shapes
-from pythia_cli.kernels.quantize_weights import CANDIDATES, quantize_weights
+from pythia_cli.kernels import compiled
+from pythia_cli.kernels.layout import SCALE_CANDIDATES
 
 
 def quantize_matrix(w: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """w [d_out, d_in] float32 ~ q [d_out, d_in] int8 * scales [d_out] float32."""
     w = np.ascontiguousarray(w, np.float32)
     q, scales = np.empty(w.shape, np.int8), np.empty(len(w), np.float32)
-    quantize_weights(w, CANDIDATES, q, scales, 0, len(w))
+    error = np.empty(w.shape[1], np.float32)
+    compiled.call("quantize_weights", w, SCALE_CANDIDATES, error, q, scales, 0, len(w))
     return q, scales
 
 

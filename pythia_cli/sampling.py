@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.errors import PythiaError, UsageError
-from pythia_cli.kernels.softmax import draw, exponentials
+from pythia_cli.kernels import compiled
 
 _FEW = 1024
 
@@ -77,12 +77,20 @@ class Sampler:
         # Unnormalised: filters compare with the sum over the whole vocabulary.
         weights = np.empty(self._n_tokens, np.float32)
         factor = np.float32(min(1 / options.temperature, 1e38))
-        total = exponentials(logits[: self._n_tokens], factor, weights)
-        total += _padding(logits, self._n_tokens, float(factor))
+        sum_of_weights = np.empty(1)
+        compiled.call(
+            "exponentials", logits[: self._n_tokens], float(factor), weights, sum_of_weights
+        )
+        total = float(sum_of_weights[0]) + _padding(logits, self._n_tokens, float(factor))
         ids = _kept(weights, total, options)
         if ids is None:
-            return int(draw(weights, self._generator.random()))
-        return int(ids[draw(weights[ids], self._generator.random())])
+            return self._drawn(weights)
+        return int(ids[self._drawn(weights[ids])])
+
+    def _drawn(self, weights: np.ndarray[Any, Any]) -> int:
+        index = np.empty(1, np.int64)
+        compiled.call("draw", weights, self._generator.random(), index)
+        return int(index[0])
 
     def _penalised(self, logits: np.ndarray[Any, Any], seen: list[int]) -> np.ndarray[Any, Any]:
         penalty = np.float32(self._options.repetition_penalty)

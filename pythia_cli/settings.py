@@ -50,6 +50,12 @@ def n_threads() -> int:
     return max(1, min(_physical_cores(_affinity()), _cgroup_cpus()))
 
 
+def compiled_for() -> tuple[str, ...]:
+    """The settings that change what processor kernels are compiled for."""
+    names = ("PYTHIA_SIMD", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT")
+    return tuple(os.environ.get(name, "") for name in names)
+
+
 def debug() -> bool:
     """Whether a failure shows its traceback (PYTHIA_DEBUG=1)."""
     return os.environ.get("PYTHIA_DEBUG", "") not in ("", "0")

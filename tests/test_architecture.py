@@ -18,9 +18,11 @@ PACKAGE = Path(pythia_cli.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__ errors suite settings",),
     (
-        "kernels/__init__ kernels/_jit kernels/simd kernels/threads kernels/embedding"
+        "kernels/__init__ kernels/layout kernels/entries kernels/object_cache kernels/_jit"
+        " kernels/simd kernels/barrier kernels/embedding"
         " kernels/layer_norm kernels/gelu kernels/rotary kernels/softmax kernels/quantize_rows"
-        " kernels/quantize_weights kernels/matmul kernels/attention_tiles kernels/attention",
+        " kernels/quantize_weights kernels/matmul kernels/attention_tiles kernels/attention"
+        " kernels/forward kernels/compile kernels/compiled kernels/team",
         "tokenizer",
         "safetensors_file",
     ),

@@ -18,7 +18,7 @@ from pythia_cli.cli import app
 from pythia_cli.cli.errors import ExitStatus
 from pythia_cli.hf_checkpoint import FloatCheckpoint
 from pythia_cli.int8_file import Int8File
-from pythia_cli.kernels.quantize_rows import activation_levels
+from pythia_cli.kernels.layout import activation_levels
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -16,7 +16,6 @@ from pythia_cli.errors import (
     InputError,
     IntegrityError,
     NotFound,
-    PythiaError,
     UnknownName,
     UsageError,
 )
@@ -209,7 +208,8 @@ def publish(
         )
     if text is not None and len(tokenizer.encode(text)) < 2:
         raise InputError(certify_with or "", "is too short to certify a checkpoint with")
-    # After what can go wrong soon: it brings Numba.
+    # After what can go wrong soon: kernels may have to be compiled.
+    load_kernels(notices)
     from pythia_cli.quantize import n_parameters
 
     n_bytes = sum(path.stat().st_size for path in source_checkpoint.files)
@@ -264,30 +264,27 @@ def _from_folder(folder: Path, store: Store, notices: Notices) -> Installed:
 
 
 def open_transformer(file: Int8File, n_threads: int, notices: Notices) -> Transformer:
-    """The model ready to run; says so where its kernels have to be compiled first."""
-    from pythia_cli.kernels import _jit
-
-    if _jit.is_disabled():
-        raise UsageError("NUMBA_DISABLE_JIT is set, with which there are no kernels; unset it")
+    """The model ready to run."""
+    load_kernels(notices)
     from pythia_cli.model.transformer import Transformer
 
-    if _jit.CACHE_FOLDER is None:
+    return Transformer(file, n_threads)
+
+
+def load_kernels(notices: Notices) -> None:
+    """Make the kernels ready; says so where they have to be compiled first."""
+    from pythia_cli.kernels import compiled
+
+    def announce(damaged: bool) -> None:
+        if damaged:
+            notices.say("the compiled kernels were damaged, and are compiled anew")
+        notices.say("compiling kernels for this processor, once: about 15 seconds")
+
+    if not apart(lambda: compiled.load(announce)).kept:
         notices.say(
             f"{settings.cache_folder()} cannot be written, so that every run compiles its kernels"
             " anew; set PYTHIA_CACHE to a folder of yours"
         )
-    elif not _jit.is_compiled("_forward"):
-        notices.say("compiling kernels for this processor, once: about 15 seconds")
-
-    try:
-        return apart(lambda: Transformer(file, n_threads))
-    except PythiaError:
-        raise
-    except Exception:  # of whatever kind Numba meets in a damaged file
-        if not _jit.clear_cache():
-            raise
-    notices.say("the compiled kernels were damaged, and are compiled anew")
-    return apart(lambda: Transformer(file, n_threads))
 
 
 def choose_threads(asked: int | None) -> int:

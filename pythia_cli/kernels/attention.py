@@ -15,20 +15,20 @@ import numpy as np
 
 from pythia_cli.kernels._jit import jit
 from pythia_cli.kernels.attention_tiles import (
-    N_QUERIES,
+    mix_tile,
     mix_tile_1x1,
     mix_tile_1x4,
-    mix_tile_4x1,
+    mix_tile_narrow,
+    score_tile,
     score_tile_1x1,
     score_tile_1x4,
-    score_tile_4x1,
+    score_tile_narrow,
 )
-from pythia_cli.kernels.quantize_rows import MAX_INT16, quantize_row
+from pythia_cli.kernels.layout import KEY_BLOCK, MAX_INT16
+from pythia_cli.kernels.quantize_rows import quantize_row
 from pythia_cli.kernels.rotary import rotate_half
-from pythia_cli.kernels.simd import LANES, fma
+from pythia_cli.kernels.simd import QUERIES, VECTORS, fma
 from pythia_cli.kernels.softmax import softmax
-
-KEY_BLOCK = LANES
 
 
 @jit
@@ -40,7 +40,6 @@ def append_to_cache(qkv: Any, start: Any, cos: Any, sin: Any, kv: Any, lo: Any, 
     """
     keys, key_scales, values, value_scales = kv
     d_head = values.shape[2]
-    key = np.empty(d_head, np.int16)
     for t in range(qkv.shape[0]):
         position = start + t
         block, column = position // KEY_BLOCK, position % KEY_BLOCK
@@ -51,15 +50,14 @@ def append_to_cache(qkv: Any, start: Any, cos: Any, sin: Any, kv: Any, lo: Any, 
             v = qkv[t, first + 2 * d_head : first + 3 * d_head]
             rotate_half(q, cos[position], sin[position])
             rotate_half(k, cos[position], sin[position])
+            key = keys[head, block, :, column]
             key_scales[head, position] = quantize_row(k, MAX_INT16, key)
-            for i in range(d_head):
-                keys[head, block, i, column] = key[i]
             value_scales[head, position] = quantize_row(v, MAX_INT16, values[head, position])
 
 
 @jit
 def _scores(q: Any, q_at: Any, n_queries: Any, kv: Any, head: Any, n_blocks: Any, out: Any) -> None:
-    """out[j, p] = q_j k_p / sqrt(d_head) for n_queries (1 or N_QUERIES) over n_blocks of keys."""
+    """out[j, p] = q_j k_p / sqrt(d_head) for n_queries (1 or QUERIES) over n_blocks of keys."""
     keys, key_scales = kv[0], kv[1]
     d_head, q_stride, stride = keys.shape[2], q.shape[1], out.shape[1]
     block_size = d_head * KEY_BLOCK
@@ -67,8 +65,11 @@ def _scores(q: Any, q_at: Any, n_queries: Any, kv: Any, head: Any, n_blocks: Any
     block = 0
     while block < n_blocks:
         at, to = first + block * block_size, block * KEY_BLOCK
-        if n_queries > 1:
-            score_tile_4x1(q, q_at, q_stride, keys, at, d_head, out, to, stride)
+        if n_queries > 1 and block + VECTORS <= n_blocks:
+            score_tile(q, q_at, q_stride, keys, at, d_head, out, to, stride)
+            block += VECTORS
+        elif n_queries > 1:
+            score_tile_narrow(q, q_at, q_stride, keys, at, d_head, out, to, stride)
             block += 1
         elif block + 4 <= n_blocks:
             score_tile_1x4(q, q_at, q_stride, keys, at, d_head, out, to, stride)
@@ -96,8 +97,11 @@ def _mix(
     d = 0
     while d + KEY_BLOCK <= d_head:
         at, to = first + d, out_at + d
-        if n_queries > 1:
-            mix_tile_4x1(p, 0, p_stride, values, at, d_head, n_positions, out, to, stride)
+        if n_queries > 1 and d + VECTORS * KEY_BLOCK <= d_head:
+            mix_tile(p, 0, p_stride, values, at, d_head, n_positions, out, to, stride)
+            d += VECTORS * KEY_BLOCK
+        elif n_queries > 1:
+            mix_tile_narrow(p, 0, p_stride, values, at, d_head, n_positions, out, to, stride)
             d += KEY_BLOCK
         elif d + 4 * KEY_BLOCK <= d_head:
             mix_tile_1x4(p, 0, p_stride, values, at, d_head, n_positions, out, to, stride)
@@ -126,7 +130,7 @@ def attention(qkv: Any, start: Any, kv: Any, scores: Any, out: Any, lo: Any, hi:
     for head in range(lo, hi):
         t = 0
         while t < n_tokens:
-            n_queries = N_QUERIES if t + N_QUERIES <= n_tokens else 1
+            n_queries = QUERIES if t + QUERIES <= n_tokens else 1
             # The last query of the tile sees the most; what others must not see weighs 0.
             n_positions = start + t + n_queries
             n_blocks = (n_positions + KEY_BLOCK - 1) // KEY_BLOCK

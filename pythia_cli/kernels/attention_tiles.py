@@ -14,14 +14,12 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from pythia_cli.kernels.simd import LANES
+from pythia_cli.kernels.simd import LANES, QUERIES, VECTORS
 
 _I16, _I32, _I64, _FLOAT = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
 _FLOATS = ir.VectorType(_FLOAT, LANES)
 _INT16S = ir.VectorType(_I16, LANES)
 _INT32S = ir.VectorType(_I32, LANES)
-
-N_QUERIES = 4
 
 
 def _score_tile(n_queries: int, n_blocks: int) -> Any:
@@ -159,9 +157,11 @@ def _chains(builder: Any, n: Any, start: list[list[Any]], term: Any) -> list[lis
     return ended
 
 
-score_tile_4x1 = _score_tile(N_QUERIES, 1)
+score_tile = _score_tile(QUERIES, VECTORS)
+score_tile_narrow = _score_tile(QUERIES, 1)
 score_tile_1x4 = _score_tile(1, 4)
 score_tile_1x1 = _score_tile(1, 1)
-mix_tile_4x1 = _mix_tile(N_QUERIES, 1)
+mix_tile = _mix_tile(QUERIES, VECTORS)
+mix_tile_narrow = _mix_tile(QUERIES, 1)
 mix_tile_1x4 = _mix_tile(1, 4)
 mix_tile_1x1 = _mix_tile(1, 1)

@@ -36,10 +36,8 @@ def erf(x: Any) -> Any:
 def gelu(x: Any, lo: Any, hi: Any) -> None:
     """x [n_tokens, d] *= Phi(x) in place, columns lo..hi (Hendrycks and Gimpel 2016, exact)."""
     for t in range(x.shape[0]):
-        for i in range(lo, hi):
-            value = x[t, i]
-            x[t, i] = (
-                np.float32(0.5)
-                * value
-                * (np.float32(1.0) + erf(value * np.float32(0.7071067811865476)))
-            )
+        # A slice, as an index that may be negative keeps the loop from being vectorised.
+        row = x[t, lo:hi]
+        for i in range(row.shape[0]):
+            z = row[i] * np.float32(0.7071067811865476)
+            row[i] = np.float32(0.5) * row[i] * (np.float32(1.0) + erf(z))

@@ -50,19 +50,26 @@ def matmul_plain(
 @jit
 def _matmul_rows(
     w_q8: Any, w_scales: Any, x_q: Any, x_scales: Any, bias: Any, adds: Any, out: Any,
-    lo: Any, hi: Any, first_token: Any,
+    lo: Any, hi: Any,
 ) -> None:  # fmt: skip
-    """Row by row, each streamed from memory once: decoding, and what the tiles leave over."""
+    """Row by row: the rows that fill no tile, and widths that fill no vector."""
     n_tokens, d_in = x_q.shape
     k = d_in - d_in % simd.VECTOR
     for row in range(lo, hi):
-        for token in range(first_token, n_tokens):
+        for token in range(n_tokens):
             total = np.int32(0)
             if k > 0:
                 total = simd.dot(w_q8, row * d_in, x_q, token * d_in, k)
             if k < d_in:
                 total = np.int32(total + _dot_from(w_q8, row, x_q, token, k))
             _put(total, w_scales[row] * x_scales[token], bias[row], adds, out, token, row)
+
+
+_tile_full = simd.linear_tile(simd.TILE_ROWS, simd.TILE_TOKENS)
+_tile_4 = simd.linear_tile(simd.TILE_ROWS, 4)
+_tile_2 = simd.linear_tile(simd.TILE_ROWS, 2)
+_tile_1 = simd.linear_tile(simd.TILE_ROWS, 1)
+_BLOCK_BYTES = 256 * 1024
 
 
 @jit
@@ -77,27 +84,40 @@ def _matmul_tiled(
     lo: Any,
     hi: Any,
 ) -> None:
-    """Tiles of rows and tokens, as many as there are whole ones; the rest row by row."""
+    """Tiles of rows and tokens. Blocks of rows stay in the second-level cache over all tokens."""
     n_tokens, d_in = x_q.shape
-    k = d_in - d_in % simd.VECTOR
-    n_tiled = n_tokens - n_tokens % simd.TILE_TOKENS if k > 0 else 0
-    tiled_to = lo + (hi - lo) // simd.TILE_ROWS * simd.TILE_ROWS if n_tiled > 0 else lo
-    sums = np.empty((simd.TILE_ROWS, simd.TILE_TOKENS), np.int32)
-    for first in range(lo, tiled_to, simd.TILE_ROWS):
-        for token in range(0, n_tiled, simd.TILE_TOKENS):
-            simd.dot_tile(w_q8, first * d_in, x_q, token * d_in, d_in, k, sums)
-            for r in range(simd.TILE_ROWS):
-                row = first + r
-                for t in range(simd.TILE_TOKENS):
-                    total = sums[r, t]
-                    if k < d_in:
-                        total = np.int32(total + _dot_from(w_q8, row, x_q, token + t, k))
-                    scale = w_scales[row] * x_scales[token + t]
-                    _put(total, scale, bias[row], adds, out, token + t, row)
-        if n_tiled < n_tokens:
-            _matmul_rows(w_q8, w_scales, x_q, x_scales, bias, adds, out,
-                         first, first + simd.TILE_ROWS, n_tiled)  # fmt: skip
-    _matmul_rows(w_q8, w_scales, x_q, x_scales, bias, adds, out, tiled_to, hi, 0)
+    d_out = out.shape[1]
+    tiled_to = lo
+    if d_in % simd.VECTOR == 0:
+        tiled_to += (hi - lo) // simd.TILE_ROWS * simd.TILE_ROWS
+    adds = adds != 0
+    block = max(_BLOCK_BYTES // d_in // simd.TILE_ROWS, 1) * simd.TILE_ROWS
+    for block_lo in range(lo, tiled_to, block):
+        block_hi = min(block_lo + block, tiled_to)
+        token = 0
+        while token < n_tokens:
+            left = n_tokens - token
+            if left >= simd.TILE_TOKENS and left != 8:
+                for row in range(block_lo, block_hi, simd.TILE_ROWS):
+                    _tile_full(w_q8, w_scales, row, x_q, x_scales, token, d_in, bias, adds,
+                               out, d_out)  # fmt: skip
+                token += simd.TILE_TOKENS
+            elif left >= 4 and simd.TILE_TOKENS > 4:
+                for row in range(block_lo, block_hi, simd.TILE_ROWS):
+                    _tile_4(w_q8, w_scales, row, x_q, x_scales, token, d_in, bias, adds,
+                            out, d_out)  # fmt: skip
+                token += 4
+            elif left >= 2:
+                for row in range(block_lo, block_hi, simd.TILE_ROWS):
+                    _tile_2(w_q8, w_scales, row, x_q, x_scales, token, d_in, bias, adds,
+                            out, d_out)  # fmt: skip
+                token += 2
+            else:
+                for row in range(block_lo, block_hi, simd.TILE_ROWS):
+                    _tile_1(w_q8, w_scales, row, x_q, x_scales, token, d_in, bias, adds,
+                            out, d_out)  # fmt: skip
+                token += 1
+    _matmul_rows(w_q8, w_scales, x_q, x_scales, bias, adds, out, tiled_to, hi)
 
 
 matmul = _matmul_tiled if simd.VECTOR else matmul_plain

@@ -9,14 +9,6 @@ import numpy as np
 from pythia_cli.kernels._jit import jit
 from pythia_cli.kernels.simd import bits_from_float, float_from_bits
 
-MAX_INT32 = 2**31 - 1
-MAX_INT16 = 32767
-
-
-def activation_levels(d_in: int) -> int:
-    """The largest |x_q| for which a dot product of `d_in` int8 weights fits an int32 sum."""
-    return min(MAX_INT16, MAX_INT32 // (127 * d_in))
-
 
 @jit
 def absmax(x: Any) -> Any:

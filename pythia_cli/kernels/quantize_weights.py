@@ -10,19 +10,17 @@ from pythia_cli.kernels._jit import jit
 from pythia_cli.kernels.quantize_rows import absmax
 from pythia_cli.kernels.simd import lane_dot
 
-CANDIDATES = np.arange(160, 127, -1, dtype=np.float32) / np.float32(160)
-"""The scales tried, as fractions of absmax / 127: 160/160, 159/160, ... 128/160."""
-
 
 @jit
-def quantize_weights(w: Any, candidates: Any, q: Any, scales: Any, lo: Any, hi: Any) -> None:
+def quantize_weights(
+    w: Any, candidates: Any, error: Any, q: Any, scales: Any, lo: Any, hi: Any
+) -> None:
     """w [d_out, d_in] float32 ~ q [d_out, d_in] int8 * scales [d_out]; |q| <= 127; rows lo..hi.
 
     Of the candidates * absmax / 127, a row takes the one with the least squared error; values
-    past 127 are clipped. A row of zeros has scale 0.
+    past 127 are clipped. A row of zeros has scale 0. error [d_in] is scratch.
     """
     d_in = w.shape[1]
-    error = np.empty(d_in, np.float32)
     for row in range(lo, hi):
         largest = absmax(w[row])
         best_scale, best_error = np.float32(0.0), np.float32(np.inf)

@@ -16,10 +16,12 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from pythia_cli.kernels.layout import KEY_BLOCK
+
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _FLOAT = ir.FloatType()
 
-LANES = 16
+LANES = KEY_BLOCK
 
 
 def _compiled_for(feature: str) -> bool:
@@ -27,14 +29,23 @@ def _compiled_for(feature: str) -> bool:
     return f"+{feature}" in features.split(",")
 
 
+TILE_ROWS = 4
+"""Rows of weights in a tile of `linear_tile`; TILE_TOKENS and QUERIES, VECTORS are a tier's own.
+
+QUERIES by VECTORS of LANES floats are the sums of attention that stay in registers.
+"""
+
 if _compiled_for("avx512bw"):
-    # 32 vector registers: 24 sums, 4 activations, 1 weight.
-    VECTOR, TILE_ROWS, TILE_TOKENS, _MADD = 32, 6, 4, "llvm.x86.avx512.pmaddw.d.512"
+    # 32 vector registers: 24 sums, 4 weights, 1 activation.
+    QUERIES, VECTORS = 8, 2
+    VECTOR, TILE_TOKENS, _MADD = 32, 6, "llvm.x86.avx512.pmaddw.d.512"
 elif _compiled_for("avx2"):
-    # 16 vector registers: 12 sums, 1 weight, activations as memory operands.
-    VECTOR, TILE_ROWS, TILE_TOKENS, _MADD = 16, 3, 4, "llvm.x86.avx2.pmadd.wd"
+    # 16 vector registers: 8 sums, 2 activations, 1 weight, 1 product.
+    QUERIES, VECTORS = 4, 1
+    VECTOR, TILE_TOKENS, _MADD = 16, 2, "llvm.x86.avx2.pmadd.wd"
 else:
-    VECTOR, TILE_ROWS, TILE_TOKENS, _MADD = 0, 1, 1, ""
+    QUERIES, VECTORS = 4, 1
+    VECTOR, TILE_TOKENS, _MADD = 0, 1, ""
 
 
 @intrinsic
@@ -157,37 +168,56 @@ def dot(typingctx: Any, w: Any, w_at: Any, x: Any, x_at: Any, k: Any) -> Any:
     return types.int32(w, types.intp, x, types.intp, types.intp), codegen
 
 
-@intrinsic
-def dot_tile(
-    typingctx: Any, w: Any, w_at: Any, x: Any, x_at: Any, stride: Any, k: Any, out: Any
-) -> Any:
-    """`dot` of TILE_ROWS rows of w and TILE_TOKENS rows of x, into out [TILE_ROWS, TILE_TOKENS].
+def linear_tile(n_rows: int, n_tokens: int) -> Any:
+    """An intrinsic: `matmul` for n_rows rows of w (a power of two) and n_tokens rows of x."""
 
-    Rows of both are `stride` elements apart.
-    """
+    @intrinsic
+    def tile(
+        typingctx: Any, w: Any, w_scales: Any, row: Any, x: Any, x_scales: Any, token: Any,
+        d_in: Any, bias: Any, adds: Any, out: Any, d_out: Any,
+    ) -> Any:  # fmt: skip
+        """Rows row.. of w and bias, token.. of x; d_in a positive multiple of VECTOR."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _, w_at, _, x_at, stride, k, _ = args
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            _, _, row, _, _, token, d_in, _, adds, _, d_out = args
+            data = {i: _data(context, builder, signature, args, i) for i in (0, 1, 3, 4, 7, 9)}
 
-        def rows(argument: int, first: Any, n: int) -> list[Any]:
-            data = _data(context, builder, signature, args, argument)
-            return [
-                builder.gep(data, [builder.add(first, builder.mul(stride, _I64(i)))])
-                for i in range(n)
-            ]
+            def rows(i: int, first: Any, n: int, stride: Any) -> list[Any]:
+                places = [builder.mul(builder.add(first, _I64(j)), stride) for j in range(n)]
+                return [builder.gep(data[i], [place]) for place in places]
 
-        vectors = _emit_dots(builder, rows(0, w_at, TILE_ROWS), rows(2, x_at, TILE_TOKENS), k)
-        sums = _emit_horizontal_sums(builder, [v for row in vectors for v in row])
-        out_data = _data(context, builder, signature, args, 6)
-        at = 0
-        for vector in sums:
-            place = builder.bitcast(builder.gep(out_data, [_I64(at)]), vector.type.as_pointer())
-            builder.store(vector, place, align=4)
-            at += vector.type.count
-        return context.get_dummy_value()
+            w_rows, x_rows = rows(0, row, n_rows, d_in), rows(3, token, n_tokens, d_in)
+            sums = _emit_dots(builder, w_rows, x_rows, d_in)
+            floats = ir.VectorType(_FLOAT, n_rows)
+            w_scale = _load(builder, data[1], row, floats, align=4)
+            shift = _load(builder, data[7], row, floats, align=4)
+            for t in range(n_tokens):
+                (total,) = _emit_horizontal_sums(builder, [sums[r][t] for r in range(n_rows)])
+                at = builder.add(token, _I64(t))
+                x_scale = _splat(builder, builder.load(builder.gep(data[4], [at])), n_rows)
+                scale = builder.fmul(w_scale, x_scale)
+                value = builder.fadd(builder.fmul(builder.sitofp(total, floats), scale), shift)
+                at = builder.add(builder.mul(at, d_out), row)
+                old = _load(builder, data[9], at, floats, align=4)
+                value = builder.select(adds, builder.fadd(old, value), value)
+                place = builder.bitcast(builder.gep(data[9], [at]), floats.as_pointer())
+                builder.store(value, place, align=4)
+            return context.get_dummy_value()
 
-    index = types.intp
-    return types.void(w, index, x, index, index, index, out), codegen
+        index = types.intp
+        return types.void(
+            w, w_scales, index, x, x_scales, index, index, bias, types.boolean, out, index
+        ), codegen
+
+    return tile
+
+
+def _splat(builder: Any, value: Any, n: int) -> Any:
+    """A vector of n times the value."""
+    vector = builder.insert_element(
+        ir.Constant(ir.VectorType(value.type, n), ir.Undefined), value, _I64(0)
+    )
+    return builder.shuffle_vector(vector, vector, ir.Constant(ir.VectorType(_I32, n), [0] * n))
 
 
 def _data(context: Any, builder: Any, signature: Any, args: Any, i: int) -> Any:

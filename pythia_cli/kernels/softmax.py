@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.kernels._jit import jit
+from pythia_cli.kernels.layout import SCORE_PIECE
 from pythia_cli.kernels.simd import bits_from_float, float_from_bits, lane_dot, lane_sum
 
 _LOG2_E = np.float32(1.4426950408889634)
 _LN2_HIGH = np.float32(0.693359375)  # few bits, so that n * _LN2_HIGH is exact
 _LN2_LOW = np.float32(-2.12194440e-4)
 _ALL_BUT_SIGN = np.int32(0x7FFFFFFF)
-_PIECE = 1024
 
 
 @jit
@@ -61,24 +61,27 @@ def softmax(scores: Any, n: Any) -> None:
 
 
 @jit
-def exponentials(logits: Any, factor: Any, out: Any) -> Any:
-    """out = exp((logits - max) * factor), both [d_vocab] float32; the sum, in float64."""
+def exponentials(logits: Any, factor: Any, out: Any, total: Any) -> None:
+    """out = exp((logits - max) * factor), both [d_vocab] float32; total [1] float64 = their sum.
+
+    factor counts as a float32.
+    """
     d_vocab = logits.shape[0]
+    factor = np.float32(factor)
     largest = largest_of(logits, d_vocab)
     for i in range(d_vocab):
         out[i] = exp_nonpositive((logits[i] - largest) * factor)
-    total = np.float64(0.0)
-    for first in range(0, d_vocab, _PIECE):
-        piece = out[first : first + _PIECE]
-        total += np.float64(lane_sum(piece, piece.shape[0]))
-    return total
+    total[0] = np.float64(0.0)
+    for first in range(0, d_vocab, SCORE_PIECE):
+        piece = out[first : first + SCORE_PIECE]
+        total[0] += np.float64(lane_sum(piece, piece.shape[0]))
 
 
 @jit
-def draw(weights: Any, fraction: Any) -> Any:
-    """The first i at which the running sum of weights exceeds fraction (0 <= fraction < 1) of all.
+def draw(weights: Any, fraction: Any, drawn: Any) -> None:
+    """drawn [1] = the first i at which the running sum of weights exceeds fraction of all.
 
-    weights [n] float32, not all 0; sums are float64 and in order.
+    0 <= fraction < 1; weights [n] float32, not all 0; sums are float64 and in order.
     """
     total = np.float64(0.0)
     for i in range(weights.shape[0]):
@@ -91,20 +94,20 @@ def draw(weights: Any, fraction: Any) -> Any:
             reached += np.float64(weights[i])
             if reached > fraction * total:
                 break
-    return last
+    drawn[0] = last
 
 
 @jit
 def score_rows(
-    logits: Any, targets: Any, nll: Any, entropy: Any, ranks: Any, lo: Any, hi: Any
+    logits: Any, targets: Any, p: Any, nll: Any, entropy: Any, ranks: Any, lo: Any, hi: Any
 ) -> None:
     """What rows lo..hi of logits [n_rows, d_vocab] say of targets [n_rows]; logits are overwritten.
 
     nll [n_rows] float64 = log sum exp(logits) - logits[target], in nats; entropy [n_rows] float64
-    = -sum p log p, in nats; ranks [n_rows] = how many logits exceed the target's (0: it is first).
+    = -sum p log p, in nats; ranks [n_rows] = how many logits exceed the target's (0: it is
+    first). p [SCORE_PIECE] is scratch.
     """
     d_vocab = logits.shape[1]
-    p = np.empty(_PIECE, np.float32)
     for row in range(lo, hi):
         z = logits[row]
         largest = largest_of(z, d_vocab)
@@ -113,8 +116,8 @@ def score_rows(
         for i in range(d_vocab):
             above += z[i] > target
         total, weighted = np.float64(0.0), np.float64(0.0)
-        for first in range(0, d_vocab, _PIECE):
-            n = min(_PIECE, d_vocab - first)
+        for first in range(0, d_vocab, SCORE_PIECE):
+            n = min(SCORE_PIECE, d_vocab - first)
             piece = z[first : first + n]
             for i in range(n):
                 piece[i] -= largest

@@ -5,31 +5,34 @@ from __future__ import annotations
 import numpy as np
 
 from pythia_cli.errors import UsageError
-from pythia_cli.kernels.attention import KEY_BLOCK
+from pythia_cli.kernels.entries import Cache
+from pythia_cli.kernels.layout import KEY_BLOCK
 from pythia_cli.suite import ModelConfig
 
 
 class KVCache:
-    """A cache of fixed capacity, in 16 bits; memory is touched only as positions fill.
+    """One text's cache of fixed capacity, in 16 bits; memory is touched only as positions fill.
 
-    Layers are the first axis of keys, key_scales, values and value_scales; for the rest see
-    kernels/attention.py.
+    arrays: those of all texts that were made together (`together`); row is this one's place.
     """
 
     def __init__(self, config: ModelConfig, capacity: int) -> None:
-        n_positions, heads = self.padded(capacity), (config.n_layers, config.n_heads)
-        blocks = (n_positions // KEY_BLOCK, config.d_head, KEY_BLOCK)
+        self._take(_new_arrays(config, capacity, 1), 0, capacity)
+
+    @classmethod
+    def together(cls, config: ModelConfig, capacity: int, n_texts: int) -> list[KVCache]:
+        """Caches of as many texts, which one pass over the weights can extend."""
+        arrays = _new_arrays(config, capacity, n_texts)
+        caches = [cls.__new__(cls) for _ in range(n_texts)]
+        for row, cache in enumerate(caches):
+            cache._take(arrays, row, capacity)
+        return caches
+
+    def _take(self, arrays: Cache, row: int, capacity: int) -> None:
+        self.arrays = arrays
+        self.row = row
         self.capacity = capacity
         self.length = 0
-        self.keys = np.zeros((*heads, *blocks), np.int16)
-        self.key_scales = np.zeros((*heads, n_positions), np.float32)
-        self.values = np.zeros((*heads, n_positions, config.d_head), np.int16)
-        self.value_scales = np.zeros((*heads, n_positions), np.float32)
-
-    @property
-    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """keys, key_scales, values, value_scales."""
-        return self.keys, self.key_scales, self.values, self.value_scales
 
     @staticmethod
     def padded(n_positions: int) -> int:
@@ -55,3 +58,31 @@ class KVCache:
         if not 0 <= length <= self.length:
             raise UsageError(f"cannot cut a cache of {self.length} positions at {length}")
         self.length = length
+
+    def copy_from(self, other: KVCache) -> None:
+        """Hold what the other holds: its text, to be continued differently."""
+        self.length = 0
+        n_positions = self.padded(self.reserve(0) + other.length)
+        n_blocks = n_positions // KEY_BLOCK
+        mine, its = self.arrays, other.arrays
+        mine.keys[:, self.row, :, :n_blocks] = its.keys[:, other.row, :, :n_blocks]
+        mine.key_scales[:, self.row, :, :n_positions] = its.key_scales[
+            :, other.row, :, :n_positions
+        ]
+        mine.values[:, self.row, :, :n_positions] = its.values[:, other.row, :, :n_positions]
+        mine.value_scales[:, self.row, :, :n_positions] = its.value_scales[
+            :, other.row, :, :n_positions
+        ]
+        self.reserve(other.length)
+
+
+def _new_arrays(config: ModelConfig, capacity: int, n_rows: int) -> Cache:
+    n_positions = KVCache.padded(capacity)
+    heads = (config.n_layers, n_rows, config.n_heads)
+    blocks = (n_positions // KEY_BLOCK, config.d_head, KEY_BLOCK)
+    return Cache(
+        keys=np.zeros((*heads, *blocks), np.int16),
+        key_scales=np.zeros((*heads, n_positions), np.float32),
+        values=np.zeros((*heads, n_positions, config.d_head), np.int16),
+        value_scales=np.zeros((*heads, n_positions), np.float32),
+    )

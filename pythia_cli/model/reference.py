@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from pythia_cli.hf_checkpoint import FloatCheckpoint, expected_tensors
 from pythia_cli.int8_file import LINEARS, NORMS, Int8File
-from pythia_cli.kernels.rotary import rotary_tables
+from pythia_cli.kernels.layout import rotary_tables
 from pythia_cli.model.scores import Scores, score_logits
 from pythia_cli.suite import ModelConfig
 

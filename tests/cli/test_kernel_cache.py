@@ -9,8 +9,8 @@ import pytest
 
 from pythia_cli.cli import opening
 from pythia_cli.cli.render import Notices
-from pythia_cli.int8_file import Int8File
-from pythia_cli.kernels import _jit
+from pythia_cli.kernels import compiled
+from pythia_cli.kernels.compiled import LoadReport
 from tests.cli.running import Pythia, Result, without_model_lines
 from tests.conftest import DEMO
 
@@ -19,7 +19,7 @@ def test_kernels_are_compiled_once(first_run: tuple[Pythia, Result]) -> None:
     pythia, first = first_run
     (notice,) = without_model_lines(first.err)
     assert notice.startswith("compiling kernels")
-    assert any(pythia.cache.rglob("*.nbc"))
+    assert len(list(pythia.cache.rglob("*.bin"))) == 1
     again = pythia("generate", "It was", "-n", "3", "--seed", "1")
     assert without_model_lines(again.err) == []
     assert again.stdout == first.stdout
@@ -33,12 +33,11 @@ def test_quantizing_without_a_cache(in_own_store: Pythia, tmp_path: Path) -> Non
 
 
 def test_running_without_a_cache_comes_with_a_notice(
-    demo_int8: Int8File, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Here only the notice: a run would compile everything."""
-    monkeypatch.setattr(_jit, "CACHE_FOLDER", None)
-    monkeypatch.setattr("pythia_cli.model.transformer.Transformer", lambda *given: given)
-    notices = Notices(quiet=False, verbose=False)
-    assert opening.open_transformer(demo_int8, 2, notices) == (demo_int8, 2)
+    report = LoadReport(compiled=True, found_damaged=False, kept=False)
+    monkeypatch.setattr(compiled, "load", lambda announce: report)
+    opening.load_kernels(Notices(quiet=False, verbose=False))
     (notice,) = capsys.readouterr().err.splitlines()
     assert "PYTHIA_CACHE" in notice

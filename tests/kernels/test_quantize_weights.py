@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pythia_cli.kernels.quantize_weights import CANDIDATES, quantize_weights
+from pythia_cli.kernels.layout import SCALE_CANDIDATES
+from pythia_cli.kernels.quantize_weights import quantize_weights
 from tests.kernels import plain
 
 
 def quantized(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     q, scales = np.full(w.shape, 99, np.int8), np.full(len(w), np.nan, np.float32)
-    quantize_weights(w, CANDIDATES, q, scales, 0, len(w))
+    quantize_weights(w, SCALE_CANDIDATES, np.empty_like(w[0]), q, scales, 0, len(w))
     return q, scales
 
 
@@ -40,16 +41,16 @@ def test_a_scale_is_a_candidate_and_levels_are_the_nearest(
     w = random_rows(seed, d_in, exponent)
     q, scales = quantized(w)
     fractions = scales * 127 / np.abs(w).max(axis=1)
-    assert (np.abs(fractions[:, None] - CANDIDATES).min(axis=1) < 1e-6).all()
+    assert (np.abs(fractions[:, None] - SCALE_CANDIDATES).min(axis=1) < 1e-6).all()
     assert q.min() >= -127
     levels = w / scales[:, None].astype(np.float64)
     assert (np.abs(q - np.clip(levels, -127, 127)) <= 0.5001).all()
 
 
 def test_candidates_begin_with_absmax_and_end_at_four_fifths() -> None:
-    assert CANDIDATES[0] == 1
-    assert CANDIDATES[-1] == np.float32(0.8)
-    assert (np.diff(CANDIDATES) < 0).all()
+    assert SCALE_CANDIDATES[0] == 1
+    assert SCALE_CANDIDATES[-1] == np.float32(0.8)
+    assert (np.diff(SCALE_CANDIDATES) < 0).all()
 
 
 @pytest.mark.parametrize("value", [0.0, -0.0, 1e-40])

@@ -13,14 +13,22 @@ from typing import Any
 import numba
 import numpy as np
 
-from pythia_cli.kernels.attention import KEY_BLOCK, N_QUERIES, append_to_cache, attention
+from pythia_cli.kernels.attention import append_to_cache, attention
 from pythia_cli.kernels.embedding import embed
 from pythia_cli.kernels.gelu import erf, gelu
 from pythia_cli.kernels.layer_norm import layer_norm
+from pythia_cli.kernels.layout import (
+    KEY_BLOCK,
+    N_QUERIES,
+    SCALE_CANDIDATES,
+    SCORE_PIECE,
+    activation_levels,
+    rotary_tables,
+)
 from pythia_cli.kernels.matmul import matmul, matmul_plain
-from pythia_cli.kernels.quantize_rows import absmax, activation_levels, quantize_row, quantize_rows
-from pythia_cli.kernels.quantize_weights import CANDIDATES, quantize_weights
-from pythia_cli.kernels.rotary import rotary_tables, rotate_half
+from pythia_cli.kernels.quantize_rows import absmax, quantize_row, quantize_rows
+from pythia_cli.kernels.quantize_weights import quantize_weights
+from pythia_cli.kernels.rotary import rotate_half
 from pythia_cli.kernels.softmax import (
     draw,
     exp_nonpositive,
@@ -82,7 +90,7 @@ def rows_to_weights(asked: Draw) -> Arrays:
 
 
 def row_to_weights(a: Arrays, t: int) -> None:
-    a["total"][t] = exponentials(a["x"][t], a["factor"], a["weights"][t])
+    exponentials(a["x"][t], float(a["factor"]), a["weights"][t], a["total"][t : t + 1])
 
 
 def drawing(asked: Draw) -> Arrays:
@@ -93,13 +101,14 @@ def drawing(asked: Draw) -> Arrays:
 
 
 def draw_from_row(a: Arrays, t: int) -> None:
-    a["out"][t] = draw(a["x"][t], a["fractions"][t])
+    draw(a["x"][t], a["fractions"][t], a["out"][t : t + 1])
 
 
 def logits(asked: Draw) -> Arrays:
     return {
         "logits": 3 * asked.floats(asked.n, asked.d),
         "targets": asked.rng.integers(0, asked.d, asked.n),
+        "p": unwritten(SCORE_PIECE),
         "nll": unwritten(asked.n, dtype=np.float64),
         "entropy": unwritten(asked.n, dtype=np.float64),
         "rank": unwritten(asked.n, dtype=np.int64),
@@ -161,7 +170,8 @@ def read_activations(a: Arrays) -> Arrays:
 def weights(asked: Draw) -> Arrays:
     return {
         "w": asked.floats(asked.n_rows, asked.d),
-        "candidates": CANDIDATES,
+        "candidates": SCALE_CANDIDATES,
+        "error": unwritten(asked.d),
         "q": unwritten(asked.n_rows, asked.d, dtype=np.int8),
         "scales": unwritten(asked.n_rows),
     }

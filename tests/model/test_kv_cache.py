@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pythia_cli.errors import UsageError
-from pythia_cli.kernels.attention import KEY_BLOCK
+from pythia_cli.kernels.layout import KEY_BLOCK
 from pythia_cli.model.kv_cache import KVCache
 from pythia_cli.suite import ModelConfig
 
@@ -58,9 +58,9 @@ def test_it_counts_as_a_list_of_positions_does(steps: list[tuple[bool, int]]) ->
 
 @pytest.mark.parametrize("capacity", [1, KEY_BLOCK - 1, KEY_BLOCK, KEY_BLOCK + 1, 100])
 def test_its_arrays_hold_whole_blocks(capacity: int) -> None:
-    cache = KVCache(CONFIG, capacity)
+    arrays = KVCache(CONFIG, capacity).arrays
     n_positions = KVCache.padded(capacity)
     assert capacity <= n_positions < capacity + KEY_BLOCK
-    assert cache.keys.shape == (2, 3, n_positions // KEY_BLOCK, 12, KEY_BLOCK)
-    assert cache.values.shape == (2, 3, n_positions, 12)
-    assert cache.key_scales.shape == cache.value_scales.shape == (2, 3, n_positions)
+    assert arrays.keys.shape == (2, 1, 3, n_positions // KEY_BLOCK, 12, KEY_BLOCK)
+    assert arrays.values.shape == (2, 1, 3, n_positions, 12)
+    assert arrays.key_scales.shape == arrays.value_scales.shape == (2, 1, 3, n_positions)

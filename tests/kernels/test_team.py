@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pythia_cli.kernels.threads import Team, barrier, share
+from pythia_cli.kernels.barrier import barrier, share
+from pythia_cli.kernels.team import Team
 
 every_size = pytest.mark.parametrize("n_ranks", [1, 2, 3, 5])
 

@@ -1,0 +1,171 @@
+"""GPT-NeoX from embedding to logits, over int8 weights: the whole model for a chunk of tokens.
+
+A team of threads runs it together: each step is cut over tokens, rows or heads, and a barrier
+stands wherever a step needs another's shares. Every output element is computed whole by one
+thread and in one order, so that its bits depend neither on the number of threads, nor on how a
+text was cut into chunks, nor on what other texts go along.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import Any
+
+from pythia_cli.kernels._jit import jit
+from pythia_cli.kernels.attention import append_to_cache, attention
+from pythia_cli.kernels.barrier import barrier, share
+from pythia_cli.kernels.embedding import embed
+from pythia_cli.kernels.gelu import gelu
+from pythia_cli.kernels.layer_norm import layer_norm
+from pythia_cli.kernels.matmul import matmul
+from pythia_cli.kernels.quantize_rows import quantize_rows
+from pythia_cli.kernels.softmax import score_rows
+
+_Cut = namedtuple(
+    "_Cut",
+    "x normed input_q input_scales post_q post_scales qkv attended attended_q attended_scales"
+    " mlp mlp_q mlp_scales",
+)
+_ROW_GRAIN = 16  # whole tiles, and whole cache lines of the output
+
+
+@jit
+def _norm_and_quantize(
+    s: Any, weight: Any, bias: Any, shape: Any, out_q: Any, out_scales: Any, lo: Any, hi: Any
+) -> None:
+    layer_norm(s.x, weight, bias, shape.eps, s.normed, lo, hi)
+    quantize_rows(s.normed, shape.levels_model, out_q, out_scales, lo, hi)
+
+
+@jit
+def _cut(scratch: Any, n_tokens: Any) -> Any:
+    """The scratch of n_tokens, each array by its name."""
+    return _Cut(
+        scratch.x[:n_tokens], scratch.normed[:n_tokens],
+        scratch.input_q[:n_tokens], scratch.input_scales[:n_tokens],
+        scratch.post_q[:n_tokens], scratch.post_scales[:n_tokens],
+        scratch.qkv[:n_tokens], scratch.attended[:n_tokens],
+        scratch.attended_q[:n_tokens], scratch.attended_scales[:n_tokens],
+        scratch.mlp[:n_tokens], scratch.mlp_q[:n_tokens], scratch.mlp_scales[:n_tokens],
+    )  # fmt: skip
+
+
+@jit
+def _attend(
+    qkv: Any, texts: Any, cache: Any, layer: Any, cos: Any, sin: Any, scores: Any, out: Any,
+    lo: Any, hi: Any,
+) -> None:  # fmt: skip
+    """Layer's new keys and values into the cache, and attention: heads lo..hi of all texts'."""
+    n_heads = cache.keys.shape[2]
+    first_token = 0
+    for text in range(texts.shape[0]):
+        row, start, n_tokens = texts[text, 0], texts[text, 1], texts[text, 2]
+        head_lo = min(max(lo - text * n_heads, 0), n_heads)
+        head_hi = min(max(hi - text * n_heads, 0), n_heads)
+        own = slice(first_token, first_token + n_tokens)
+        kv = (
+            cache.keys[layer, row], cache.key_scales[layer, row],
+            cache.values[layer, row], cache.value_scales[layer, row],
+        )  # fmt: skip
+        append_to_cache(qkv[own], start, cos, sin, kv, head_lo, head_hi)
+        attention(qkv[own], start, kv, scores, out[own], head_lo, head_hi)
+        first_token += n_tokens
+
+
+@jit
+def forward(
+    rank: Any, n_ranks: Any, shared: Any, shape: Any, w: Any, scratch: Any, cache: Any,
+    cos: Any, sin: Any, texts: Any, token_ids: Any, logits: Any,
+) -> None:  # fmt: skip
+    """Append token_ids [n] to their texts; logits [m, d_vocab] of the last m of them.
+
+    texts [n_texts, 3], one after another in token_ids: the text's row in the cache, the position
+    of its first new token, and how many it gets. The rest as entries.py has it.
+    """
+    n_tokens = token_ids.shape[0]
+    s = _cut(scratch, n_tokens)
+    t_lo, t_hi = share(n_tokens, 1, rank, n_ranks)
+    head_lo, head_hi = share(texts.shape[0] * shape.n_heads, 1, rank, n_ranks)
+    qkv_lo, qkv_hi = share(w.qkv_q8.shape[1], _ROW_GRAIN, rank, n_ranks)
+    up_lo, up_hi = share(w.up_q8.shape[1], _ROW_GRAIN, rank, n_ranks)
+    d_lo, d_hi = share(w.dense_q8.shape[1], _ROW_GRAIN, rank, n_ranks)
+
+    embed(token_ids, w.embed_in_q8, w.embed_in_scales, s.x, t_lo, t_hi)
+    for i in range(w.qkv_q8.shape[0]):
+        _norm_and_quantize(
+            s, w.input_norm_weight[i], w.input_norm_bias[i], shape,
+            s.input_q, s.input_scales, t_lo, t_hi,
+        )  # fmt: skip
+        if shape.parallel:
+            _norm_and_quantize(
+                s, w.post_attention_norm_weight[i], w.post_attention_norm_bias[i], shape,
+                s.post_q, s.post_scales, t_lo, t_hi,
+            )  # fmt: skip
+        if not barrier(shared, n_ranks):
+            return
+
+        matmul(w.qkv_q8[i], w.qkv_scales[i], s.input_q, s.input_scales, w.qkv_bias[i],
+               False, s.qkv, qkv_lo, qkv_hi)  # fmt: skip
+        if shape.parallel:
+            matmul(w.up_q8[i], w.up_scales[i], s.post_q, s.post_scales, w.up_bias[i],
+                   False, s.mlp, up_lo, up_hi)  # fmt: skip
+            gelu(s.mlp, up_lo, up_hi)
+        if not barrier(shared, n_ranks):
+            return
+
+        _attend(s.qkv, texts, cache, i, cos, sin, scratch.attention_scores[rank], s.attended,
+                head_lo, head_hi)  # fmt: skip
+        if shape.parallel:
+            quantize_rows(s.mlp, shape.levels_mlp, s.mlp_q, s.mlp_scales, t_lo, t_hi)
+        if not barrier(shared, n_ranks):
+            return
+
+        quantize_rows(s.attended, shape.levels_model, s.attended_q, s.attended_scales, t_lo, t_hi)
+        if not barrier(shared, n_ranks):
+            return
+
+        matmul(w.dense_q8[i], w.dense_scales[i], s.attended_q, s.attended_scales, w.dense_bias[i],
+               True, s.x, d_lo, d_hi)  # fmt: skip
+        if not shape.parallel:
+            if not barrier(shared, n_ranks):
+                return
+            _norm_and_quantize(
+                s, w.post_attention_norm_weight[i], w.post_attention_norm_bias[i], shape,
+                s.post_q, s.post_scales, t_lo, t_hi,
+            )  # fmt: skip
+            if not barrier(shared, n_ranks):
+                return
+            matmul(w.up_q8[i], w.up_scales[i], s.post_q, s.post_scales, w.up_bias[i],
+                   False, s.mlp, up_lo, up_hi)  # fmt: skip
+            gelu(s.mlp, up_lo, up_hi)
+            if not barrier(shared, n_ranks):
+                return
+            quantize_rows(s.mlp, shape.levels_mlp, s.mlp_q, s.mlp_scales, t_lo, t_hi)
+            if not barrier(shared, n_ranks):
+                return
+        matmul(w.down_q8[i], w.down_scales[i], s.mlp_q, s.mlp_scales, w.down_bias[i],
+               True, s.x, d_lo, d_hi)  # fmt: skip
+        if not barrier(shared, n_ranks):
+            return
+
+    first = n_tokens - logits.shape[0]
+    if first < n_tokens:
+        _norm_and_quantize(
+            s, w.final_norm_weight, w.final_norm_bias, shape,
+            s.input_q, s.input_scales, max(t_lo, first), t_hi,
+        )  # fmt: skip
+        if not barrier(shared, n_ranks):
+            return
+        lo, hi = share(w.embed_out_q8.shape[0], _ROW_GRAIN, rank, n_ranks)
+        matmul(w.embed_out_q8, w.embed_out_scales, s.input_q[first:], s.input_scales[first:],
+               scratch.no_bias, False, logits, lo, hi)  # fmt: skip
+
+
+@jit
+def score(
+    rank: Any, n_ranks: Any, logits: Any, targets: Any, scratch: Any, nll: Any, entropy: Any,
+    ranks: Any,
+) -> None:  # fmt: skip
+    """score_rows of all rows, by a team; scratch [n_ranks, SCORE_PIECE]."""
+    lo, hi = share(logits.shape[0], 1, rank, n_ranks)
+    score_rows(logits, targets, scratch[rank], nll, entropy, ranks, lo, hi)

@@ -1,0 +1,44 @@
+"""Sizes and tables on which the kernels and those who call them agree. No Numba here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+KEY_BLOCK = 16
+"""Positions that stand side by side in the cache of keys: the lanes of a float vector."""
+
+N_QUERIES = 8
+"""The most queries that attention takes together."""
+
+SCORE_PIECE = 1024
+"""Logits whose exponentials are summed in float32, before the sum goes on in float64."""
+
+MAX_INT32 = 2**31 - 1
+MAX_INT16 = 32767
+
+SCALE_CANDIDATES = np.arange(160, 127, -1, dtype=np.float32) / np.float32(160)
+"""The weight scales tried, as fractions of absmax / 127: 160/160, 159/160, ... 128/160."""
+
+
+def activation_levels(d_in: int) -> int:
+    """The largest |x_q| for which a dot product of `d_in` int8 weights fits an int32 sum."""
+    return min(MAX_INT16, MAX_INT32 // (127 * d_in))
+
+
+def rotary_tables(
+    n_ctx: int, n_rotary: int, base: float
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """cos and sin [n_ctx, ceil(n_rotary / 2)] float32 of position * base^(-2i / n_rotary).
+
+    Su et al. 2021, in float32 steps as transformers computes them.
+    """
+    exponents = np.arange(0, n_rotary, 2, dtype=np.float32) / np.float32(n_rotary)
+    inverse_frequencies = np.float32(1.0) / np.float32(base) ** exponents
+    angles = np.arange(n_ctx, dtype=np.float32)[:, None] * inverse_frequencies[None, :]
+    return np.cos(angles), np.sin(angles)
+
+
+ARRIVED, GENERATION, ABORTED, N_SHARED = 0, 8, 16, 24
+"""Places in the int64 array that a team's threads share, a cache line apart; and its size."""
