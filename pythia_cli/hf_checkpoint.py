@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import math
 import pickle
 import re
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceError, UnsafeFile
+from pythia_cli.files import file_sha256, read_json_object
 from pythia_cli.safetensors_file import Layout, read_layout
 from pythia_cli.suite import ModelConfig
 
@@ -27,7 +26,6 @@ _PREFERENCE = (SINGLE_FILES[0], INDEX_FILES[0], SINGLE_FILES[1], INDEX_FILES[1])
 _BUFFERS = re.compile(
     r"gpt_neox\.(layers\.\d+\.attention\.)?(bias|masked_bias|rotary_emb\.inv_freq)"
 )
-_HASH_PIECE = 1 << 22
 
 
 def expected_tensors(config: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -190,21 +188,6 @@ def read_files(folder: Path) -> list[Path]:
     return [config, tokenizer, *weights]
 
 
-def file_sha256(path: Path, progress: Callable[[int], None] = lambda n_bytes: None) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    buffer = bytearray(_HASH_PIECE)
-    view = memoryview(buffer)
-    try:
-        with path.open("rb", buffering=0) as file:
-            while n_bytes := file.readinto(buffer):
-                digest.update(view[:n_bytes])
-                progress(n_bytes)
-    except OSError as error:
-        raise ResourceError(path, f"cannot be read ({error.strerror})") from error
-    return digest.hexdigest()
-
-
 def _config_file(folder: Path) -> Path:
     if not folder.exists():
         raise NotFound(f"{folder} does not exist")
@@ -237,19 +220,6 @@ def _shards(index: Path) -> list[Path]:
         if not (index.parent / name).is_file():
             raise NotFound(f"{index.parent / name} does not exist, but {index.name} names it")
     return [index.parent / name for name in names]
-
-
-def read_json_object(path: Path) -> dict[str, Any]:
-    """A JSON object's file. Raises IntegrityError where it holds none, ResourceError."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise IntegrityError(path, f"not JSON ({error})") from error
-    except OSError as error:
-        raise ResourceError(path, f"cannot be read ({error.strerror})") from error
-    if not isinstance(content, dict):
-        raise IntegrityError(path, "not a JSON object")
-    return content
 
 
 def _read_float32(

@@ -256,14 +256,3 @@ def _map_file(path: Path, expected: os.stat_result) -> mmap.mmap:
         with contextlib.suppress(OSError):
             mapped.madvise(mmap.MADV_WILLNEED)
     return mapped
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make a rename in this folder last (a no-op where folders cannot be opened)."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

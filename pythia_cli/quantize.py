@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.hf_checkpoint import FloatCheckpoint, file_sha256
+from pythia_cli.files import file_sha256
+from pythia_cli.hf_checkpoint import FloatCheckpoint
 from pythia_cli.int8_file import LINEARS, NORMS, Int8Writer, Source, tensor_shapes
 from pythia_cli.kernels import compiled
 from pythia_cli.kernels.layout import SCALE_CANDIDATES

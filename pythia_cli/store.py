@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import json
 import os
 import re
 import shutil
@@ -19,12 +18,15 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pythia_cli.errors import IntegrityError, NotInstalled, ResourceError
-from pythia_cli.hf_checkpoint import FloatCheckpoint, file_sha256, read_json_object
-from pythia_cli.int8_file import Int8File, Source, fsync_folder
+from pythia_cli.files import file_sha256, fsync_folder, read_json_object, write_aside, write_json
 from pythia_cli.suite import Checkpoint, repository
+
+if TYPE_CHECKING:
+    from pythia_cli.hf_checkpoint import FloatCheckpoint
+    from pythia_cli.int8_file import Source
 
 WEIGHTS = "model.int8.safetensors"
 MANIFEST = "manifest.json"
@@ -58,9 +60,9 @@ class Installed:
         path = self.folder / CERTIFICATE
         return read_json_object(path) if path.is_file() else None
 
-    def tokenizer_path(self, file: Int8File) -> Path:
-        """The tokenizer.json that belongs to its weights."""
-        return self.tokenizers / f"{file.tokenizer_sha256}.json"
+    def tokenizer_path(self, sha256: str) -> Path:
+        """The tokenizer.json that its weights or its manifest name by its sha256."""
+        return self.tokenizers / f"{sha256}.json"
 
     def n_bytes(self) -> int:
         """The size of its folder's files."""
@@ -119,7 +121,7 @@ class Store:
         self.get(checkpoint)
         content = {"model": checkpoint.model, "step": checkpoint.step}
         with self._writing():
-            _write_json(self.folder / "active.json", content)
+            write_json(self.folder / "active.json", content)
 
     def publish(
         self,
@@ -135,6 +137,7 @@ class Store:
         Written aside, read back, fsynced, renamed: a failure or interrupt leaves the store as it
         was. Raises what reading the checkpoint raises, and ResourceError from writing.
         """
+        from pythia_cli.int8_file import Int8File
         from pythia_cli.quantize import write_int8
 
         staging = self.folder / "incoming" / f"{checkpoint}-{uuid.uuid4().hex[:12]}"
@@ -148,7 +151,7 @@ class Store:
                 if damaged := file.damaged_tensors():
                     raise IntegrityError(weights, f"{damaged[0]} did not come back as written")
                 if certify is not None:
-                    _write_json(staging / CERTIFICATE, certify(weights))
+                    write_json(staging / CERTIFICATE, certify(weights))
                 manifest = {
                     "model": checkpoint.model,
                     "step": checkpoint.step,
@@ -159,7 +162,7 @@ class Store:
                     "tokenizer_sha256": file.tokenizer_sha256,
                     "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 }
-                _write_json(staging / MANIFEST, manifest)
+                write_json(staging / MANIFEST, manifest)
                 fsync_folder(staging)
                 with self._tokenizer(source_checkpoint.tokenizer_path, file.tokenizer_sha256):
                     self._move_into_place(staging, self._place(checkpoint))
@@ -199,7 +202,7 @@ class Store:
         mended = kept.exists()
         kept.parent.mkdir(exist_ok=True)
         try:
-            _write_aside(kept, path.read_bytes())
+            write_aside(kept, path.read_bytes())
             yield
         except BaseException:
             if not mended:
@@ -223,24 +226,6 @@ class Store:
 def fingerprint(files: list[Path]) -> dict[str, list[int]]:
     """Size and modification time (ns) of each file: enough to see that a folder has changed."""
     return {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    _write_aside(path, (json.dumps(content, indent=2) + "\n").encode())
-
-
-def _write_aside(path: Path, data: bytes) -> None:
-    """Write a whole file or none: aside, fsync, rename, fsync of the folder."""
-    aside = path.with_name(f".{path.name}-{uuid.uuid4().hex[:12]}")
-    try:
-        with aside.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    fsync_folder(path.parent)
 
 
 def _fsync(path: Path) -> None:

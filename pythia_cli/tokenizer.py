@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pythia_cli.errors import IntegrityError, NotFound
+from pythia_cli.tokenizer_file import read_tokenizer
 
 END_OF_TEXT = "<|endoftext|>"
+_FOREIGN = "not a byte-level BPE; not a GPT-NeoX tokenizer"
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,8 @@ class PythiaTokenizer:
     def __init__(self, path: Path, *, plain_text: bool = False) -> None:
         if not path.is_file():
             raise NotFound(f"{path} does not exist")
-        from tokenizers import Tokenizer
-
         try:
-            self._tokenizer = Tokenizer.from_file(str(path))
+            self._tokenizer = read_tokenizer(path)
         except Exception as error:  # the library raises plain Exception
             raise IntegrityError(path, f"not a tokenizer.json ({error})") from error
         # With plain_text, what looks like a special token is text as any other.
@@ -48,23 +47,19 @@ class PythiaTokenizer:
         if end is None:
             raise IntegrityError(path, f"has no {END_OF_TEXT} token; not a GPT-NeoX tokenizer")
         self.end_of_text: int = end
-        self._bytes_of = self._bytes_by_id(path)
-        self.size = len(self._bytes_of)
+        if type(self._tokenizer.decoder).__name__ != "ByteLevel":
+            raise IntegrityError(path, _FOREIGN)
+        self._path = path
+        self._added = self._tokenizer.get_added_tokens_decoder()
+        self._bytes_of: dict[int, bytes] = {}
+        self.size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        if self._tokenizer.id_to_token(self.size - 1) is None:  # there are gaps
+            self.size = 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values())
 
-    def _bytes_by_id(self, path: Path) -> list[bytes]:
-        """The bytes of every token; an added one stands for its own spelling."""
-        added = self._tokenizer.get_added_tokens_decoder()
-        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
-        bytes_of = [b""] * (1 + max(vocabulary.values()))
-        try:
-            for token, i in vocabulary.items():
-                if i in added:
-                    bytes_of[i] = added[i].content.encode()
-                else:
-                    bytes_of[i] = bytes(map(_BYTE_OF_CHARACTER.__getitem__, token))
-        except KeyError:
-            raise IntegrityError(path, "not a byte-level BPE; not a GPT-NeoX tokenizer") from None
-        return bytes_of
+    def check(self) -> None:
+        """Look at every token. Raises IntegrityError where one is not spelled in bytes."""
+        for token_id in range(self.size):
+            self.token_bytes(token_id)
 
     def encode(self, text: str) -> np.ndarray[Any, Any]:
         """text -> token_ids [n] int64."""
@@ -80,7 +75,7 @@ class PythiaTokenizer:
         token_ids = np.array(encoding.ids, np.int64)
         n_text_bytes = len(text.encode())
         if unicodedata.is_normalized("NFC", text):
-            n_bytes = self._token_lengths[token_ids]
+            n_bytes = self._lengths(token_ids)
             if n_bytes.sum() == n_text_bytes:
                 return Encoded(token_ids, n_bytes)
         # A composed character's offsets may end behind its base: what tells is where the next
@@ -97,12 +92,25 @@ class PythiaTokenizer:
         return Encoded(token_ids, n_bytes)
 
     def token_bytes(self, token_id: int) -> bytes:
-        """The bytes a token stands for; none for an id past `size`."""
-        return self._bytes_of[token_id] if 0 <= token_id < self.size else b""
+        """The bytes a token stands for, an added one for its own spelling; none past `size`."""
+        if (known := self._bytes_of.get(token_id)) is not None:
+            return known
+        if token_id in self._added:
+            found = self._added[token_id].content.encode()
+        else:
+            token = self._tokenizer.id_to_token(token_id) if 0 <= token_id < self.size else None
+            try:
+                found = bytes(map(_BYTE_OF_CHARACTER.__getitem__, token or ""))
+            except KeyError:
+                raise IntegrityError(self._path, _FOREIGN) from None
+        self._bytes_of[token_id] = found
+        return found
 
-    @cached_property
-    def _token_lengths(self) -> np.ndarray[Any, Any]:
-        return np.array([len(b) for b in self._bytes_of], np.int64)
+    def _lengths(self, token_ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """How many bytes each of token_ids [n] stands for."""
+        distinct, places = np.unique(token_ids, return_inverse=True)
+        lengths = [len(self.token_bytes(token_id)) for token_id in distinct.tolist()]
+        return np.array(lengths, np.int64)[places]
 
 
 def _byte_of_character() -> dict[str, int]:

@@ -16,14 +16,14 @@ PACKAGE = Path(pythia_cli.__file__).parent
 # From the ground up. A floor has rooms, which are strangers to one another; a room has files.
 # A file imports from lower floors, and within its room from what is listed before it.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("__init__ errors suite settings",),
+    ("__init__ errors suite settings files",),
     (
         "kernels/__init__ kernels/layout kernels/entries kernels/object_cache kernels/_jit"
         " kernels/simd kernels/barrier kernels/embedding"
         " kernels/layer_norm kernels/gelu kernels/rotary kernels/softmax kernels/quantize_rows"
         " kernels/quantize_weights kernels/matmul kernels/attention_tiles kernels/attention"
         " kernels/forward kernels/compile kernels/compiled kernels/team",
-        "tokenizer",
+        "tokenizer_file tokenizer",
         "safetensors_file",
     ),
     ("hf_checkpoint", "int8_file"),
@@ -43,7 +43,7 @@ KEEPERS = {
     "platformdirs": "settings",
     "rich": "cli/render",
     "safetensors": "safetensors_file",
-    "tokenizers": "tokenizer",
+    "tokenizers": "tokenizer_file",
     "torch": "hf_checkpoint model/reference",
     "typer": "cli/",
 }

@@ -21,7 +21,8 @@ from pythia_cli.errors import (
     UnsafeFile,
     UnsupportedModel,
 )
-from pythia_cli.hf_checkpoint import FloatCheckpoint, expected_tensors, file_sha256
+from pythia_cli.files import file_sha256
+from pythia_cli.hf_checkpoint import FloatCheckpoint, expected_tensors
 from pythia_cli.safetensors_file import read_layout
 from pythia_cli.suite import SIZES, ModelConfig
 from tests.checkpoints import BIAS, DENSE, EMBED_IN, TINY, Folder

@@ -107,6 +107,8 @@ def generate(
 
       pythia generate "It was" --num-samples 4 --seed 1 --json | jq -r .text
     """
+    opened_store = opening.open_store(store)
+    opening.read_ahead(model, checkpoint, opened_store)
     from pythia_cli.errors import UsageError
     from pythia_cli.generate import GenerateOptions
     from pythia_cli.sampling import SamplingOptions
@@ -121,7 +123,7 @@ def generate(
     generation = GenerateOptions(max_tokens, sampling, stops, ignore_eos, chosen_seed)
 
     started = time.perf_counter()
-    opened = opening.open_checkpoint(model, checkpoint, opening.open_store(store), notices)
+    opened = opening.open_checkpoint(model, checkpoint, opened_store, notices)
     tokenizer = opened.tokenizer(plain_text=plain_text)
     encoded = _encode(prompts, tokenizer, opened.file.config.n_ctx, truncate_prompt)
     transformer = opening.open_transformer(opened.file, opening.choose_threads(threads), notices)

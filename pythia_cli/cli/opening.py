@@ -16,6 +16,7 @@ from pythia_cli.errors import (
     InputError,
     IntegrityError,
     NotFound,
+    PythiaError,
     UnknownName,
     UsageError,
 )
@@ -60,10 +61,10 @@ class Opened:
 
     def tokenizer(self, *, plain_text: bool = False) -> PythiaTokenizer:
         """The tokenizer that came with it."""
-        from pythia_cli.hf_checkpoint import file_sha256
+        from pythia_cli.files import file_sha256
         from pythia_cli.tokenizer import PythiaTokenizer
 
-        path = self.installed.tokenizer_path(self.file)
+        path = self.installed.tokenizer_path(self.file.tokenizer_sha256)
         tokenizer = PythiaTokenizer(path, plain_text=plain_text)
         if file_sha256(path) != self.file.tokenizer_sha256:
             raise IntegrityError(
@@ -139,6 +140,18 @@ def name_checkpoint(model: str | None, step: str | None, store: Store) -> Checkp
     return Checkpoint(model, parse_step(model, step or "main"))
 
 
+def read_ahead(model: str | None, step: str | None, store: Store) -> None:
+    """Begin to read the tokenizer of the checkpoint that is meant, if that is easily known."""
+    from pythia_cli.tokenizer_file import read_ahead as begin
+
+    try:
+        installed = store.find(name_checkpoint(model, step, store))
+        if installed is not None:
+            begin(installed.tokenizer_path(installed.manifest()["tokenizer_sha256"]))
+    except (PythiaError, KeyError):
+        return  # open_checkpoint will say what is wrong
+
+
 def open_checkpoint(
     model: str | None, step: str | None, store: Store, notices: Notices, dtype: str = "int8"
 ) -> Opened:
@@ -200,6 +213,7 @@ def publish(
     source_checkpoint = FloatCheckpoint(folder)
     check_shape(checkpoint.model, source_checkpoint.config, folder / "config.json")
     tokenizer = PythiaTokenizer(source_checkpoint.tokenizer_path)
+    tokenizer.check()
     if tokenizer.size > source_checkpoint.config.d_vocab:
         raise IntegrityError(
             source_checkpoint.tokenizer_path,

@@ -73,11 +73,13 @@ def perplexity(
 
       pythia perplexity book.txt -c 512 --per-token tokens.jsonl
     """
+    opened_store = opening.open_store(store)
+    opening.read_ahead(model, checkpoint, opened_store)
     from pythia_cli import perplexity as scoring
 
     notices = Notices(quiet=quiet, verbose=verbose)
     texts = [(name, opening.read_text(Path(name))) for name in files]
-    opened = opening.open_checkpoint(model, checkpoint, opening.open_store(store), notices, dtype)
+    opened = opening.open_checkpoint(model, checkpoint, opened_store, notices, dtype)
     chosen = scoring.Protocol.make(protocol, opened.file.config.n_ctx, context, stride, bos)
     tokenizer = opened.tokenizer(plain_text=plain_text)
     prepared = []

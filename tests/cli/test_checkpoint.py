@@ -15,7 +15,8 @@ FIELDS = {
 
 def test_the_first_run_installs_the_demo(first_run: tuple[Pythia, Result]) -> None:
     pythia, result = first_run
-    model, hint, *_ = result.err.splitlines()
+    compiling, model, hint = result.err.splitlines()
+    assert compiling.startswith("compiling kernels")
     assert model == "demo step3000, int8: a small built-in model, not a Pythia"
     assert hint.startswith("for pythia-410m: hf download EleutherAI/pythia-410m ")
     assert pythia("checkpoint", "list", "--json").record["active"] is True

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.running import Pythia
 
-HEAVY = ("numba", "torch", "tokenizers", "huggingface_hub", "safetensors", "numpy")
+HEAVY = ("numba", "llvmlite", "torch", "tokenizers", "huggingface_hub", "safetensors", "numpy")
 DRIVER = (
     sys.executable,
     "-c",
@@ -44,9 +44,9 @@ def test_completion_is_light_and_silent(pythia: Pythia) -> None:
 
 @pytest.mark.parametrize("command", ["list", "current"])
 def test_looking_into_the_store_compiles_nothing(pythia: Pythia, command: str) -> None:
-    assert not loaded(pythia, "checkpoint", command) & {"numba", "torch", "tokenizers"}
+    assert not loaded(pythia, "checkpoint", command) & {"numba", "llvmlite", "torch", "tokenizers"}
 
 
 @pytest.mark.parametrize("command", [("generate", "-n", "1"), ("perplexity", "-")])
-def test_running_int8_needs_no_torch(pythia: Pythia, command: tuple[str, ...]) -> None:
-    assert loaded(pythia, *command) == {"numba", "tokenizers", "safetensors", "numpy"}
+def test_running_int8_needs_neither_torch_nor_numba(pythia: Pythia, command: tuple[str, ...]) -> None:
+    assert loaded(pythia, *command) == {"llvmlite", "tokenizers", "safetensors", "numpy"}
