@@ -20,7 +20,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "kernels/__init__ kernels/layout kernels/entries kernels/object_cache kernels/_jit"
         " kernels/simd kernels/barrier kernels/embedding"
-        " kernels/layer_norm kernels/gelu kernels/rotary kernels/softmax kernels/quantize_rows"
+        " kernels/layer_norm kernels/gelu kernels/rotary kernels/softmax kernels/scoring"
+        " kernels/quantize_rows"
         " kernels/quantize_weights kernels/matmul kernels/attention_tiles kernels/attention"
         " kernels/forward kernels/compile kernels/compiled kernels/team",
         "tokenizer_file tokenizer",

@@ -75,7 +75,10 @@ def test_publish_and_find(store: Store, small: FloatCheckpoint) -> None:
     assert sum(told) == sum(small.tensor(name).size for name in small._readers)
     file = Int8File(published.weights)
     assert (file.config, file.source.commit) == (small.config, "abc")
-    assert published.tokenizer_path(file.tokenizer_sha256).read_bytes() == small.tokenizer_path.read_bytes()
+    assert (
+        published.tokenizer_path(file.tokenizer_sha256).read_bytes()
+        == small.tokenizer_path.read_bytes()
+    )
     assert published.certificate() == {"kl_mean": 0.25}
     assert published.n_bytes() > published.weights.stat().st_size
     manifest = published.manifest()

@@ -32,6 +32,7 @@ Floats2 = Annotated[_Array, ArrayType("f4", 2)]
 Floats3 = Annotated[_Array, ArrayType("f4", 3)]
 Floats4 = Annotated[_Array, ArrayType("f4", 4)]
 Doubles1 = Annotated[_Array, ArrayType("f8", 1)]
+Doubles3 = Annotated[_Array, ArrayType("f8", 3)]
 
 
 class Shape(NamedTuple):
@@ -110,6 +111,22 @@ class Cache(NamedTuple):
     value_scales: Floats4
 
 
+class Scores(NamedTuple):
+    """What `forward` says of targets [m]: nll, entropy, ranks [m]; the rest is room for that.
+
+    target_logits [n, 1], logits [n_ranks, n, SCORE_PIECE], p [n_ranks, SCORE_PIECE],
+    sums [n, n_pieces, 4], n being at least m.
+    """
+
+    target_logits: Floats2
+    logits: Floats3
+    p: Floats2
+    sums: Doubles3
+    nll: Doubles1
+    entropy: Doubles1
+    ranks: Int64s1
+
+
 class Entry(NamedTuple):
     """Where a kernel is, and its arguments' types in order.
 
@@ -126,13 +143,20 @@ ENTRIES = {
     "forward": Entry(
         "forward",
         "forward",
-        (Int64s1, Shape, Weights, Scratch, Cache, Floats2, Floats2, Int64s2, Int64s1, Floats2),
-        for_team=True,
-    ),
-    "score": Entry(
-        "forward",
-        "score",
-        (Floats2, Int64s1, Floats2, Doubles1, Doubles1, Int64s1),
+        (
+            Int64s1,
+            Shape,
+            Weights,
+            Scratch,
+            Cache,
+            Floats2,
+            Floats2,
+            Int64s2,
+            Int64s1,
+            Floats2,
+            Int64s1,
+            Scores,
+        ),
         for_team=True,
     ),
     "exponentials": Entry("softmax", "exponentials", (Floats1, float, Floats1, Doubles1)),

@@ -17,9 +17,10 @@ from pythia_cli.kernels.barrier import barrier, share
 from pythia_cli.kernels.embedding import embed
 from pythia_cli.kernels.gelu import gelu
 from pythia_cli.kernels.layer_norm import layer_norm
+from pythia_cli.kernels.layout import SCORE_PIECE
 from pythia_cli.kernels.matmul import matmul
 from pythia_cli.kernels.quantize_rows import quantize_rows
-from pythia_cli.kernels.softmax import score_rows
+from pythia_cli.kernels.scoring import merge_pieces, score_piece
 
 _Cut = namedtuple(
     "_Cut",
@@ -73,11 +74,42 @@ def _attend(
 
 
 @jit
+def _score(
+    rank: Any, n_ranks: Any, shared: Any, w: Any, scratch: Any, x_q: Any, x_scales: Any,
+    targets: Any, scores: Any,
+) -> None:  # fmt: skip
+    """Rate targets [m] by the unembedding of x_q [m, d_model], a piece of the vocabulary a time."""
+    m, d_vocab = targets.shape[0], w.embed_out_q8.shape[0]
+    t_lo, t_hi = share(m, 1, rank, n_ranks)
+    target_logits = scores.target_logits[:m]
+    for t in range(t_lo, t_hi):
+        row = targets[t]
+        matmul(w.embed_out_q8[row : row + 1], w.embed_out_scales[row : row + 1],
+               x_q[t : t + 1], x_scales[t : t + 1], scratch.no_bias, False, target_logits[t : t + 1], 0, 1)  # fmt: skip
+    if not barrier(shared, n_ranks):
+        return
+    pieces_lo, pieces_hi = share(scores.sums.shape[1], 1, rank, n_ranks)
+    for piece in range(pieces_lo, pieces_hi):
+        lo = piece * SCORE_PIECE
+        n = min(SCORE_PIECE, d_vocab - lo)
+        logits = scores.logits[rank]
+        matmul(w.embed_out_q8[lo : lo + n], w.embed_out_scales[lo : lo + n], x_q, x_scales,
+               scratch.no_bias, False, logits, 0, n)  # fmt: skip
+        score_piece(logits, n, target_logits, piece, scores.p[rank], scores.sums, 0, m)
+    if not barrier(shared, n_ranks):
+        return
+    merge_pieces(scores.sums, target_logits, scores.nll, scores.entropy, scores.ranks, t_lo, t_hi)
+
+
+@jit
 def forward(
     rank: Any, n_ranks: Any, shared: Any, shape: Any, w: Any, scratch: Any, cache: Any,
     cos: Any, sin: Any, texts: Any, token_ids: Any, logits: Any,
+    targets: Any, scores: Any,
 ) -> None:  # fmt: skip
     """Append token_ids [n] to their texts; logits [m, d_vocab] of the last m of them.
+
+    Or, where there are targets [m], scores: how the last m tokens rate them as their successors.
 
     texts [n_texts, 3], one after another in token_ids: the text's row in the cache, the position
     of its first new token, and how many it gets. The rest as entries.py has it.
@@ -148,24 +180,20 @@ def forward(
         if not barrier(shared, n_ranks):
             return
 
-    first = n_tokens - logits.shape[0]
-    if first < n_tokens:
-        _norm_and_quantize(
-            s, w.final_norm_weight, w.final_norm_bias, shape,
-            s.input_q, s.input_scales, max(t_lo, first), t_hi,
-        )  # fmt: skip
-        if not barrier(shared, n_ranks):
-            return
+    n_last = max(logits.shape[0], targets.shape[0])
+    if n_last == 0:
+        return
+    first = n_tokens - n_last
+    _norm_and_quantize(
+        s, w.final_norm_weight, w.final_norm_bias, shape,
+        s.input_q, s.input_scales, max(t_lo, first), t_hi,
+    )  # fmt: skip
+    if not barrier(shared, n_ranks):
+        return
+    last_q, last_scales = s.input_q[first:], s.input_scales[first:]
+    if targets.shape[0] > 0:
+        _score(rank, n_ranks, shared, w, scratch, last_q, last_scales, targets, scores)
+    else:
         lo, hi = share(w.embed_out_q8.shape[0], _ROW_GRAIN, rank, n_ranks)
-        matmul(w.embed_out_q8, w.embed_out_scales, s.input_q[first:], s.input_scales[first:],
+        matmul(w.embed_out_q8, w.embed_out_scales, last_q, last_scales,
                scratch.no_bias, False, logits, lo, hi)  # fmt: skip
-
-
-@jit
-def score(
-    rank: Any, n_ranks: Any, logits: Any, targets: Any, scratch: Any, nll: Any, entropy: Any,
-    ranks: Any,
-) -> None:  # fmt: skip
-    """score_rows of all rows, by a team; scratch [n_ranks, SCORE_PIECE]."""
-    lo, hi = share(logits.shape[0], 1, rank, n_ranks)
-    score_rows(logits, targets, scratch[rank], nll, entropy, ranks, lo, hi)

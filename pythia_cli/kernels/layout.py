@@ -12,7 +12,7 @@ KEY_BLOCK = 16
 N_QUERIES = 8
 """The most queries that attention takes together."""
 
-SCORE_PIECE = 1024
+SCORE_PIECE = 512
 """Logits whose exponentials are summed in float32, before the sum goes on in float64."""
 
 MAX_INT32 = 2**31 - 1

@@ -65,10 +65,10 @@ def _matmul_rows(
             _put(total, w_scales[row] * x_scales[token], bias[row], adds, out, token, row)
 
 
-_tile_full = simd.linear_tile(simd.TILE_ROWS, simd.TILE_TOKENS)
-_tile_4 = simd.linear_tile(simd.TILE_ROWS, 4)
-_tile_2 = simd.linear_tile(simd.TILE_ROWS, 2)
-_tile_1 = simd.linear_tile(simd.TILE_ROWS, 1)
+_tile_full = simd.linear_tile(simd.TILE_TOKENS)
+_tile_4 = simd.linear_tile(4)
+_tile_2 = simd.linear_tile(2)
+_tile_1 = simd.linear_tile(1)
 _BLOCK_BYTES = 256 * 1024
 
 

@@ -168,8 +168,9 @@ def dot(typingctx: Any, w: Any, w_at: Any, x: Any, x_at: Any, k: Any) -> Any:
     return types.int32(w, types.intp, x, types.intp, types.intp), codegen
 
 
-def linear_tile(n_rows: int, n_tokens: int) -> Any:
-    """An intrinsic: `matmul` for n_rows rows of w (a power of two) and n_tokens rows of x."""
+def linear_tile(n_tokens: int) -> Any:
+    """An intrinsic: `matmul` for TILE_ROWS rows of w and n_tokens rows of x."""
+    n_rows = TILE_ROWS
 
     @intrinsic
     def tile(
@@ -191,17 +192,35 @@ def linear_tile(n_rows: int, n_tokens: int) -> Any:
             floats = ir.VectorType(_FLOAT, n_rows)
             w_scale = _load(builder, data[1], row, floats, align=4)
             shift = _load(builder, data[7], row, floats, align=4)
-            for t in range(n_tokens):
-                (total,) = _emit_horizontal_sums(builder, [sums[r][t] for r in range(n_rows)])
-                at = builder.add(token, _I64(t))
-                x_scale = _splat(builder, builder.load(builder.gep(data[4], [at])), n_rows)
-                scale = builder.fmul(w_scale, x_scale)
-                value = builder.fadd(builder.fmul(builder.sitofp(total, floats), scale), shift)
-                at = builder.add(builder.mul(at, d_out), row)
-                old = _load(builder, data[9], at, floats, align=4)
-                value = builder.select(adds, builder.fadd(old, value), value)
-                place = builder.bitcast(builder.gep(data[9], [at]), floats.as_pointer())
-                builder.store(value, place, align=4)
+            t = 0
+            while t < n_tokens:
+                n = 1 << (min(n_tokens - t, VECTOR // 2 // n_rows).bit_length() - 1)
+                totals = _emit_sums(
+                    builder, [[sums[r][t + i] for r in range(n_rows)] for i in range(n)]
+                )
+                at = [builder.add(token, _I64(t + i)) for i in range(n)]
+                x_scale = _joined(
+                    builder,
+                    [_splat(builder, builder.load(builder.gep(data[4], [a])), n_rows) for a in at],
+                )
+                scale = builder.fmul(_joined(builder, [w_scale] * n), x_scale)
+                value = builder.fmul(builder.sitofp(totals, scale.type), scale)
+                value = builder.fadd(value, _joined(builder, [shift] * n))
+                places = [
+                    builder.bitcast(
+                        builder.gep(data[9], [builder.add(builder.mul(a, d_out), row)]),
+                        floats.as_pointer(),
+                    )
+                    for a in at
+                ]
+                old = _joined(builder, [builder.load(place, align=4) for place in places])
+                # Adding -0.0 leaves every bit as it is.
+                nothing = ir.Constant(old.type, [-0.0] * old.type.count)
+                value = builder.fadd(value, builder.select(adds, old, nothing))
+                for i, place in enumerate(places):
+                    part = list(range(i * n_rows, (i + 1) * n_rows))
+                    builder.store(_picked(builder, value, value, part), place, align=4)
+                t += n
             return context.get_dummy_value()
 
         index = types.intp
@@ -260,29 +279,58 @@ def _emit_dots(builder: Any, w_rows: list[Any], x_rows: list[Any], k: Any) -> li
     return new_sums
 
 
-def _emit_horizontal_sums(builder: Any, vectors: list[Any]) -> list[Any]:
-    """The lane sums of all vectors, packed in order into vectors of as many lanes or fewer.
+def _emit_sums(builder: Any, vectors: list[list[Any]]) -> Any:
+    """The lane sums of vectors[t][r], r < 4, as one vector in that order; a power of two of them.
 
-    Neighbouring lanes of two vectors are added and packed into one, until each lane is a sum.
+    Within quarters of four lanes, rows are transposed and added; then quarters are added, so that
+    those of more and more tokens stand in one vector.
     """
-    width = vectors[0].type.count
-    packed = []
-    while vectors:
-        n = 1 << (min(width, len(vectors)).bit_length() - 1)  # a power of two
-        group, vectors = vectors[:n], vectors[n:]
-        while len(group) > 1:
-            pairs = zip(group[::2], group[1::2], strict=True)
-            group = [_add_neighbours(builder, a, b, 2 * width) for a, b in pairs]
-        vector = group[0]
-        while vector.type.count > n:
-            vector = _add_neighbours(builder, vector, vector, vector.type.count)
-        packed.append(vector)
-    return packed
+    n_lanes = vectors[0][0].type.count
+    quarters = range(0, n_lanes, 4)
+
+    def in_quarters(*lanes: int) -> list[int]:
+        """The same lanes of every quarter; 4 and up are those of the second vector."""
+        return [
+            q + lane if lane < 4 else n_lanes + q + lane - 4 for q in quarters for lane in lanes
+        ]
+
+    def halves_added(a: Any, b: Any, first: list[int], second: list[int]) -> Any:
+        return builder.add(_picked(builder, a, b, first), _picked(builder, a, b, second))
+
+    tokens = []
+    for rows in vectors:
+        a, b, c, d = rows
+        ab = halves_added(a, b, in_quarters(0, 4, 1, 5), in_quarters(2, 6, 3, 7))
+        cd = halves_added(c, d, in_quarters(0, 4, 1, 5), in_quarters(2, 6, 3, 7))
+        tokens.append(halves_added(ab, cd, in_quarters(0, 1, 4, 5), in_quarters(2, 3, 6, 7)))
+    width = n_lanes  # lanes that belong to one token
+    while width > 4:
+        half = width // 2
+        if len(tokens) > 1:
+            firsts = [i for at in range(0, 2 * n_lanes, width) for i in range(at, at + half)]
+            tokens = [
+                halves_added(a, b, firsts, [i + half for i in firsts])
+                for a, b in zip(tokens[::2], tokens[1::2], strict=True)
+            ]
+        else:
+            (token,) = tokens
+            n = token.type.count
+            firsts = [i for at in range(0, n, width) for i in range(at, at + half)]
+            tokens = [halves_added(token, token, firsts, [i + half for i in firsts])]
+        width = half
+    (joined,) = tokens
+    return joined
 
 
-def _add_neighbours(builder: Any, a: Any, b: Any, n: int) -> Any:
-    """Of the first n lanes of a and b side by side: lane 0 + lane 1, lane 2 + lane 3, ..."""
-    even, odd = (
-        ir.Constant(ir.VectorType(_I32, n // 2), list(range(first, n, 2))) for first in (0, 1)
-    )
-    return builder.add(builder.shuffle_vector(a, b, even), builder.shuffle_vector(a, b, odd))
+def _picked(builder: Any, a: Any, b: Any, lanes: list[int]) -> Any:
+    """The lanes of a and, counted on from a's, of b."""
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, len(lanes)), lanes))
+
+
+def _joined(builder: Any, vectors: list[Any]) -> Any:
+    """Vectors one behind the other; a power of two of them."""
+    while len(vectors) > 1:
+        both = list(range(2 * vectors[0].type.count))
+        pairs = zip(vectors[::2], vectors[1::2], strict=True)
+        vectors = [_picked(builder, a, b, both) for a, b in pairs]
+    return vectors[0]

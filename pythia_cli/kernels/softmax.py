@@ -1,4 +1,4 @@
-"""Exponentials that vectorise, the softmax over a row, and what a scored row of logits tells."""
+"""Exponentials that vectorise, the softmax over a row, and drawing from one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from pythia_cli.kernels._jit import jit
 from pythia_cli.kernels.layout import SCORE_PIECE
-from pythia_cli.kernels.simd import bits_from_float, float_from_bits, lane_dot, lane_sum
+from pythia_cli.kernels.simd import bits_from_float, float_from_bits, lane_sum
 
 _LOG2_E = np.float32(1.4426950408889634)
 _LN2_HIGH = np.float32(0.693359375)  # few bits, so that n * _LN2_HIGH is exact
@@ -95,37 +95,3 @@ def draw(weights: Any, fraction: Any, drawn: Any) -> None:
             if reached > fraction * total:
                 break
     drawn[0] = last
-
-
-@jit
-def score_rows(
-    logits: Any, targets: Any, p: Any, nll: Any, entropy: Any, ranks: Any, lo: Any, hi: Any
-) -> None:
-    """What rows lo..hi of logits [n_rows, d_vocab] say of targets [n_rows]; logits are overwritten.
-
-    nll [n_rows] float64 = log sum exp(logits) - logits[target], in nats; entropy [n_rows] float64
-    = -sum p log p, in nats; ranks [n_rows] = how many logits exceed the target's (0: it is
-    first). p [SCORE_PIECE] is scratch.
-    """
-    d_vocab = logits.shape[1]
-    for row in range(lo, hi):
-        z = logits[row]
-        largest = largest_of(z, d_vocab)
-        above = 0
-        target = z[targets[row]]
-        for i in range(d_vocab):
-            above += z[i] > target
-        total, weighted = np.float64(0.0), np.float64(0.0)
-        for first in range(0, d_vocab, SCORE_PIECE):
-            n = min(SCORE_PIECE, d_vocab - first)
-            piece = z[first : first + n]
-            for i in range(n):
-                piece[i] -= largest
-                p[i] = exp_nonpositive(piece[i])
-            # Short float32 sums, gathered in float64, keep the nll to about 1e-7.
-            total += np.float64(lane_sum(p, n))
-            weighted += np.float64(lane_dot(p, piece, n))
-        log_total = np.log(total)
-        nll[row] = log_total - np.float64(target - largest)
-        entropy[row] = log_total - weighted / total
-        ranks[row] = above

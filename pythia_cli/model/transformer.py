@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pythia_cli.errors import UsageError
 from pythia_cli.int8_file import Int8File
-from pythia_cli.kernels import compiled
+from pythia_cli.kernels import compiled, entries
 from pythia_cli.kernels.entries import Scratch, Shape
 from pythia_cli.kernels.layout import N_QUERIES, SCORE_PIECE, activation_levels, rotary_tables
 from pythia_cli.kernels.team import Team
@@ -17,8 +17,22 @@ from pythia_cli.model.kv_cache import KVCache
 from pythia_cli.model.scores import Scores
 from pythia_cli.model.weights import weights_of
 
-CHUNK = 128
+CHUNK = 256
 """Tokens that go through the layers together: enough to reuse each weight, and soon interrupted."""
+
+_LOGITS_CHUNK = 128
+"""The same where the logits of each token are kept, which take 0.2 MB a token."""
+
+
+_NO_TARGETS = np.empty(0, np.int64)
+
+
+class _Asked(NamedTuple):
+    """What is wanted of a chunk: logits [m, d_vocab] or the scores of targets [m]; m may be 0."""
+
+    logits: np.ndarray[Any, Any]
+    targets: np.ndarray[Any, Any]
+    scores: entries.Scores
 
 
 class Transformer:
@@ -39,14 +53,14 @@ class Transformer:
             levels_mlp=activation_levels(config.d_mlp),
         )
         self._logits = np.empty((1, self.d_vocab), np.float32)
-        self._score_scratch = np.empty((n_threads, SCORE_PIECE), np.float32)
+        self._scores = self._score_room(0)
         self._forward = compiled.function("forward")
-        self._score = compiled.function("score")
         self._arguments = compiled.Arguments(
             "forward", self._team.shared, shape, weights_of(file), self._new_scratch(),
             self.new_cache(1).arrays,
             *rotary_tables(config.n_ctx, config.n_rotary, config.rotary_base),
             np.zeros((1, 3), np.int64), np.zeros(1, np.int64), self._logits,
+            _NO_TARGETS, self._scores,
         )  # fmt: skip
 
     def new_cache(self, capacity: int | None = None) -> KVCache:
@@ -85,7 +99,7 @@ class Transformer:
             raise UsageError(f"a context of {caches[0].capacity} is full")
         texts = np.array([[cache.row, cache.length, 1] for cache in caches], np.int64)
         logits = self._logits_room(len(ids))
-        self._run(caches[0], texts, ids, logits)
+        self._run(caches[0], texts, ids, _Asked(logits, _NO_TARGETS, self._scores))
         for cache in caches:
             cache.reserve(1)
         return logits
@@ -101,15 +115,20 @@ class Transformer:
         m = len(targets)
         if m and (targets.min() < 0 or targets.max() >= self.d_vocab):
             raise UsageError(f"token ids must be within 0 to {self.d_vocab - 1}")
+        if len(self._scores.target_logits) == 0:
+            self._scores = self._score_room(CHUNK)
         scores = Scores(np.empty(m), np.empty(m), np.empty(m, np.int64))
         first = len(token_ids) - m
-        for at, logits in self.chunks(token_ids, cache, first):
-            part = slice(at - first, at - first + len(logits))
-            arguments = compiled.Arguments(
-                "score", logits, targets[part], self._score_scratch,
-                *(array[part] for array in scores),
-            )  # fmt: skip
-            self._team.run(self._score, arguments.address)
+
+        def asked(lo: int, hi: int) -> _Asked:
+            part = slice(max(lo - first, 0), max(hi - first, 0))
+            room = self._scores._replace(
+                nll=scores.nll[part], entropy=scores.entropy[part], ranks=scores.rank[part]
+            )
+            return _Asked(self._logits[:0], targets[part], room)
+
+        for _ in self._advance(token_ids, cache, CHUNK, asked):
+            pass
         return scores
 
     def chunks(
@@ -119,36 +138,54 @@ class Transformer:
 
         Chunks before `first` yield nothing. The logits are valid until the next step.
         """
+
+        def asked(lo: int, hi: int) -> _Asked:
+            return _Asked(self._logits_room(max(hi - max(lo, first), 0)), _NO_TARGETS, self._scores)
+
+        size = CHUNK if first >= len(token_ids) - 1 else _LOGITS_CHUNK
+        for lo, hi in self._advance(token_ids, cache, size, asked):
+            if hi > first:
+                yield max(lo, first), self._logits_room(hi - max(lo, first))
+
+    def close(self) -> None:
+        """Let the team's threads end."""
+        self._team.close()
+
+    def _advance(
+        self,
+        token_ids: np.ndarray[Any, Any],
+        cache: KVCache,
+        size: int,
+        asked: Callable[[int, int], _Asked],
+    ) -> Iterator[tuple[int, int]]:
+        """Append token_ids [n], `size` of them a time, and yield lo, hi behind tokens lo..hi.
+
+        asked(lo, hi) is what is wanted of them.
+        """
         token_ids = np.ascontiguousarray(token_ids, np.int64)
         self._check(token_ids)
         start = cache.reserve(len(token_ids))
         finished = 0
         try:
-            for at in range(0, len(token_ids), CHUNK):
-                chunk = token_ids[at : at + CHUNK]
-                logits_from = min(max(first, at), at + len(chunk))
-                logits = self._logits_room(at + len(chunk) - logits_from)
-                texts = np.array([[cache.row, start + at, len(chunk)]], np.int64)
-                self._run(cache, texts, chunk, logits)
-                finished = at + len(chunk)
-                if len(logits):
-                    yield logits_from, logits
+            for lo in range(0, len(token_ids), size):
+                hi = min(lo + size, len(token_ids))
+                texts = np.array([[cache.row, start + lo, hi - lo]], np.int64)
+                self._run(cache, texts, token_ids[lo:hi], asked(lo, hi))
+                finished = hi
+                yield lo, hi
         finally:
             cache.truncate(start + finished)
-
-    def close(self) -> None:
-        """Let the team's threads end."""
-        self._team.close()
 
     def _run(
         self,
         cache: KVCache,
         texts: np.ndarray[Any, Any],
         token_ids: np.ndarray[Any, Any],
-        logits: np.ndarray[Any, Any],
+        asked: _Asked,
     ) -> None:
         """One call of `forward`: at most CHUNK tokens."""
-        for i, value in ((4, cache.arrays), (7, texts), (8, token_ids), (9, logits)):
+        self._arguments.replace(4, cache.arrays)
+        for i, value in enumerate((texts, token_ids, *asked), start=7):
             self._arguments.replace(i, value)
         self._team.run(self._forward, self._arguments.address)
 
@@ -163,6 +200,17 @@ class Transformer:
         if len(self._logits) < n_rows:
             self._logits = np.empty((n_rows, self.d_vocab), np.float32)
         return self._logits[:n_rows]
+
+    def _score_room(self, n: int) -> entries.Scores:
+        """Room to score n tokens of a chunk; the results' own places are put in later."""
+        n_ranks, n_pieces = self._team.n_ranks, -(-self.d_vocab // SCORE_PIECE)
+        return entries.Scores(
+            target_logits=np.empty((n, 1), np.float32),
+            logits=np.empty((n_ranks, n, SCORE_PIECE), np.float32),
+            p=np.empty((n_ranks, SCORE_PIECE), np.float32),
+            sums=np.empty((n, n_pieces, 4)),
+            nll=np.empty(0), entropy=np.empty(0), ranks=_NO_TARGETS,
+        )  # fmt: skip
 
     def _new_scratch(self) -> Scratch:
         config, n = self.config, CHUNK

@@ -29,12 +29,12 @@ from pythia_cli.kernels.matmul import matmul, matmul_plain
 from pythia_cli.kernels.quantize_rows import absmax, quantize_row, quantize_rows
 from pythia_cli.kernels.quantize_weights import quantize_weights
 from pythia_cli.kernels.rotary import rotate_half
+from pythia_cli.kernels.scoring import merge_pieces, score_piece
 from pythia_cli.kernels.softmax import (
     draw,
     exp_nonpositive,
     exponentials,
     largest_of,
-    score_rows,
     softmax,
 )
 from tests.kernels import plain
@@ -108,11 +108,23 @@ def logits(asked: Draw) -> Arrays:
     return {
         "logits": 3 * asked.floats(asked.n, asked.d),
         "targets": asked.rng.integers(0, asked.d, asked.n),
-        "p": unwritten(SCORE_PIECE),
         "nll": unwritten(asked.n, dtype=np.float64),
         "entropy": unwritten(asked.n, dtype=np.float64),
         "rank": unwritten(asked.n, dtype=np.int64),
     }
+
+
+def score_by_pieces(a: Arrays, lo: int, hi: int) -> None:
+    """The two kernels one after the other, with pieces of 64 where the vocabulary is small."""
+    n, d_vocab = a["logits"].shape
+    size = SCORE_PIECE if d_vocab > 1000 else 64
+    target_logits = a["logits"][np.arange(n), a["targets"]][:, None]
+    starts = range(0, d_vocab, size)
+    sums = np.empty((n, len(starts), 4))
+    for piece, first in enumerate(starts):
+        part = np.ascontiguousarray(a["logits"][:, first : first + size])
+        score_piece(part, part.shape[1], target_logits, piece, np.empty(size, np.float32), sums, lo, hi)
+    merge_pieces(sums, target_logits, a["nll"], a["entropy"], a["rank"], lo, hi)
 
 
 def embedding(asked: Draw) -> Arrays:
@@ -288,8 +300,13 @@ KERNELS = [
         run=over_rows(draw_from_row),
     ),
     Twin(
-        "score_rows", score_rows, logits, only("nll", "entropy", "rank"), plain.score_rows, 3e-7,
-        "short float32 sums gathered in float64, and one rounding of target - largest",
+        "score_piece", score_piece, logits, only("nll", "entropy", "rank"), plain.score_rows, 3e-7,
+        "short float32 sums gathered in float64, and one rounding of logit - largest",
+        run=score_by_pieces,
+    ),
+    Twin(
+        "merge_pieces", merge_pieces, logits, only("nll", "entropy", "rank"), plain.score_rows,
+        3e-7, "float64 throughout; what score_piece leaves", run=score_by_pieces,
     ),
     Twin("embed", embed, embedding, only("out"), plain.embed, 1e-7, "one product"),
     Twin(
