@@ -19,7 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__ errors suite settings files",),
     (
         "kernels/__init__ kernels/layout kernels/entries kernels/object_cache kernels/_jit"
-        " kernels/simd kernels/barrier kernels/embedding"
+        " kernels/simd kernels/linear_tiles kernels/barrier kernels/embedding"
         " kernels/layer_norm kernels/gelu kernels/rotary kernels/softmax kernels/scoring"
         " kernels/quantize_rows"
         " kernels/quantize_weights kernels/matmul kernels/attention_tiles kernels/attention"

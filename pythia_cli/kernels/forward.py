@@ -85,7 +85,8 @@ def _score(
     for t in range(t_lo, t_hi):
         row = targets[t]
         matmul(w.embed_out_q8[row : row + 1], w.embed_out_scales[row : row + 1],
-               x_q[t : t + 1], x_scales[t : t + 1], scratch.no_bias, False, target_logits[t : t + 1], 0, 1)  # fmt: skip
+               x_q[t : t + 1], x_scales[t : t + 1], scratch.no_bias, False,
+               target_logits[t : t + 1], 0, 1)  # fmt: skip
     if not barrier(shared, n_ranks):
         return
     pieces_lo, pieces_hi = share(scores.sums.shape[1], 1, rank, n_ranks)

@@ -8,6 +8,7 @@ import numpy as np
 
 from pythia_cli.kernels import simd
 from pythia_cli.kernels._jit import jit
+from pythia_cli.kernels.linear_tiles import dot, linear_tile
 
 
 @jit
@@ -59,16 +60,16 @@ def _matmul_rows(
         for token in range(n_tokens):
             total = np.int32(0)
             if k > 0:
-                total = simd.dot(w_q8, row * d_in, x_q, token * d_in, k)
+                total = dot(w_q8, row * d_in, x_q, token * d_in, k)
             if k < d_in:
                 total = np.int32(total + _dot_from(w_q8, row, x_q, token, k))
             _put(total, w_scales[row] * x_scales[token], bias[row], adds, out, token, row)
 
 
-_tile_full = simd.linear_tile(simd.TILE_TOKENS)
-_tile_4 = simd.linear_tile(4)
-_tile_2 = simd.linear_tile(2)
-_tile_1 = simd.linear_tile(1)
+_tile_full = linear_tile(simd.TILE_TOKENS)
+_tile_4 = linear_tile(4)
+_tile_2 = linear_tile(2)
+_tile_1 = linear_tile(1)
 _BLOCK_BYTES = 256 * 1024
 
 

@@ -22,8 +22,8 @@ def score_piece(
     """sums[t, piece] of tokens lo..hi from logits[:, :n], those of one piece of the vocabulary.
 
     sums [n_tokens, n_pieces, 4] float64: the largest logit z, the sum of e = exp(logit - z), that
-    of e * (logit - z), and how many logits exceed the target's (target_logits [n_tokens, 1]). logits
-    are overwritten; p [n] is scratch.
+    of e * (logit - z), and how many logits exceed the target's (target_logits [n_tokens, 1]).
+    logits are overwritten; p [n] is scratch.
     """
     for t in range(lo, hi):
         z = logits[t]

@@ -48,7 +48,5 @@ def test_looking_into_the_store_compiles_nothing(pythia: Pythia, command: str) -
 
 
 @pytest.mark.parametrize("command", [("generate", "-n", "1"), ("perplexity", "-")])
-def test_int8_runs_without_torch_and_numba(
-    pythia: Pythia, command: tuple[str, ...]
-) -> None:
+def test_int8_runs_without_torch_and_numba(pythia: Pythia, command: tuple[str, ...]) -> None:
     assert loaded(pythia, *command) == {"llvmlite", "tokenizers", "safetensors", "numpy"}

@@ -123,7 +123,9 @@ def score_by_pieces(a: Arrays, lo: int, hi: int) -> None:
     sums = np.empty((n, len(starts), 4))
     for piece, first in enumerate(starts):
         part = np.ascontiguousarray(a["logits"][:, first : first + size])
-        score_piece(part, part.shape[1], target_logits, piece, np.empty(size, np.float32), sums, lo, hi)
+        score_piece(
+            part, part.shape[1], target_logits, piece, np.empty(size, np.float32), sums, lo, hi
+        )
     merge_pieces(sums, target_logits, a["nll"], a["entropy"], a["rank"], lo, hi)
 
 
