@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import codecs
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from pythia_cli.errors import PromptTooLong
+from pythia_cli.model.kv_cache import KVCache
 from pythia_cli.model.transformer import Transformer
 from pythia_cli.sampling import Sampler, SamplingOptions
+from pythia_cli.text_stream import TextStream
 from pythia_cli.tokenizer import PythiaTokenizer
 
 
@@ -32,8 +34,8 @@ class Generated:
     """A finished sample.
 
     token_ids are the drawn ones without the end of text; finish_reason is length, eos or stop.
-    context_full: it was the model's context that ended it. Seconds are wall time; the prefill's
-    are shared by all samples of a prompt.
+    context_full: it was the model's context that ended it. Seconds are wall time: the prefill's
+    that of the prompt, for all its samples; the decoding's that of all samples decoded along.
     """
 
     text: str
@@ -43,40 +45,6 @@ class Generated:
     context_full: bool
     prefill_seconds: float
     decode_seconds: float
-
-
-class TextStream:
-    """Bytes in, text out: whole characters only, and nothing that may yet become a stop text."""
-
-    def __init__(self, stop: tuple[str, ...]) -> None:
-        self._stop = tuple(text for text in stop if text)
-        # Bytes that are no UTF-8 become U+FFFD, as the tokenizers library decodes them.
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._held = ""
-        self.stopped = False
-
-    def feed(self, data: bytes, *, last: bool = False) -> str:
-        """The text that became certain with these bytes. After a stop text: nothing more."""
-        if self.stopped:
-            return ""
-        self._held += self._decoder.decode(data, final=last)
-        found = [at for text in self._stop if (at := self._held.find(text)) >= 0]
-        if found:
-            self.stopped = True
-            text, self._held = self._held[: min(found)], ""
-            return text
-        n_held = 0 if last else self._undecided()
-        cut = len(self._held) - n_held
-        text, self._held = self._held[:cut], self._held[cut:]
-        return text
-
-    def _undecided(self) -> int:
-        """The length of the longest end of the held text that begins a stop text."""
-        longest = max((len(text) for text in self._stop), default=0) - 1
-        for n in range(min(longest, len(self._held)), 0, -1):
-            if any(text.startswith(self._held[-n:]) for text in self._stop):
-                return n
-        return 0
 
 
 def prompt_tokens(
@@ -99,62 +67,149 @@ def prompt_tokens(
 def generate(
     model: Transformer,
     tokenizer: PythiaTokenizer,
-    prompt: np.ndarray[Any, Any],
+    prompts: Sequence[np.ndarray[Any, Any]],
     options: GenerateOptions,
     n_samples: int = 1,
-) -> Iterator[str | Generated]:
-    """For each sample: pieces of text as they become certain, then its Generated.
+) -> Iterator[tuple[int, str | Generated]]:
+    """For each sample of each prompt: pieces of text as they become certain, then its Generated.
 
-    prompt [n] comes from prompt_tokens. Sample i draws from the seed's i-th stream, so that it
-    is the same however many are asked for.
+    Each comes with its prompt's index, and one sample after another, though many are decoded
+    together: one pass over the weights serves them all. prompts come from prompt_tokens. Sample i
+    of any prompt draws from the seed's i-th stream, so that it is the same however many go along.
     """
-    n_ctx = model.config.n_ctx
-    room = n_ctx - len(prompt)
-    n_new = min(options.max_tokens, room)
+    room = [min(options.max_tokens, model.config.n_ctx - len(prompt)) for prompt in prompts]
     # The last token drawn is not fed back.
-    cache = model.new_cache(len(prompt) + n_new - 1)
-    started = time.perf_counter()
-    first_logits = model.prefill(prompt, cache).copy()
-    prefill_seconds = time.perf_counter() - started
-    for sample in range(n_samples):
-        cache.truncate(len(prompt))
-        sampler = Sampler(
-            options.sampling, tokenizer.size, np.random.default_rng([options.seed, sample])
-        )
-        stream = TextStream(options.stop)
-        seen: list[int] = prompt.tolist()
-        token_ids: list[int] = []
-        pieces: list[str] = []
-        finish_reason = "length"
-        logits = first_logits
-        started = time.perf_counter()
-        while True:
-            token_id = sampler.sample(logits, seen)
-            if token_id == tokenizer.end_of_text and not options.ignore_eos:
-                finish_reason = "eos"
-                break
-            token_ids.append(token_id)
-            seen.append(token_id)
-            if piece := stream.feed(tokenizer.token_bytes(token_id)):
-                pieces.append(piece)
-                yield piece
-            if stream.stopped:
-                finish_reason = "stop"
-                break
-            if len(token_ids) == n_new:
-                break
-            logits = model.decode(token_id, cache)
-        if piece := stream.feed(b"", last=True):
-            pieces.append(piece)
-            yield piece
-        if stream.stopped:
+    capacity = max(len(prompt) + n_new - 1 for prompt, n_new in zip(prompts, room, strict=True))
+    free = model.new_caches(capacity, len(prompts) * n_samples)
+    waiting = (
+        _Sample(i, prompt, n_new, options, tokenizer, sample)
+        for i, (prompt, n_new) in enumerate(zip(prompts, room, strict=True))
+        for sample in range(n_samples)
+    )
+    prefilled = _Prefilled(model)
+    active: list[tuple[_Sample, KVCache]] = []
+    told: deque[_Sample] = deque()  # in the order in which they are to be told
+    while True:
+        while free and (sample := next(waiting, None)) is not None:
+            told.append(sample)
+            sample.take(prefilled.first_logits(sample, free[-1]))
+            if not sample.ended:
+                active.append((sample, free.pop()))
+            yield from _certain(told)
+        if not active:
+            return
+        texts = [cache for _, cache in active]
+        logits = model.decode_together([sample.token_ids[-1] for sample, _ in active], texts)
+        for (sample, _), row in zip(active, logits, strict=True):
+            sample.take(row)
+        free += [cache for sample, cache in active if sample.ended]
+        active = [(sample, cache) for sample, cache in active if not sample.ended]
+        yield from _certain(told)
+
+
+def _certain(told: deque[_Sample]) -> Iterator[tuple[int, str | Generated]]:
+    """What can be told now: all of the first sample's, and where it has ended, of the next."""
+    while told:
+        sample = told[0]
+        while sample.events:
+            yield sample.prompt_index, sample.events.popleft()
+        if not sample.ended:
+            return
+        told.popleft()
+
+
+class _Prefilled:
+    """Prompts put into caches: each once, as long as its samples are the ones that begin."""
+
+    def __init__(self, model: Transformer) -> None:
+        self._model = model
+        self._prompt_index = -1
+        self._kept: KVCache | None = None
+        self._logits = np.empty(0, np.float32)
+        self._seconds = 0.0
+
+    def first_logits(self, sample: _Sample, cache: KVCache) -> np.ndarray[Any, Any]:
+        """The logits [d_vocab] after the prompt, which the cache then holds."""
+        prompt = sample.prompt
+        if sample.prompt_index != self._prompt_index:
+            started = time.perf_counter()
+            cache.truncate(0)
+            self._logits = self._model.prefill(prompt, cache).copy()
+            self._seconds = time.perf_counter() - started
+            self._prompt_index, self._kept = sample.prompt_index, cache
+        elif self._kept is cache:
+            cache.truncate(len(prompt))
+        elif self._kept is not None:
+            cache.copy_from(self._kept, len(prompt))
+        sample.begin(self._seconds)
+        return self._logits
+
+
+class _Sample:
+    """A text on its way: what was drawn, and the events that wait to be told."""
+
+    def __init__(
+        self,
+        prompt_index: int,
+        prompt: np.ndarray[Any, Any],
+        n_new: int,
+        options: GenerateOptions,
+        tokenizer: PythiaTokenizer,
+        sample: int,
+    ) -> None:
+        self.prompt_index = prompt_index
+        self.prompt = prompt
+        self.token_ids: list[int] = []
+        self.events: deque[str | Generated] = deque()
+        self.ended = False
+        self._n_new = n_new
+        self._options = options
+        self._tokenizer = tokenizer
+        generator = np.random.default_rng([options.seed, sample])
+        self._sampler = Sampler(options.sampling, tokenizer.size, generator)
+        self._stream = TextStream(options.stop)
+        self._seen: list[int] = prompt.tolist()
+        self._pieces: list[str] = []
+        self._prefill_seconds = self._started = 0.0
+
+    def begin(self, prefill_seconds: float) -> None:
+        """Its prompt is in the cache."""
+        self._prefill_seconds = prefill_seconds
+        self._started = time.perf_counter()
+
+    def take(self, logits: np.ndarray[Any, Any]) -> None:
+        """Draw the next token; `ended` where that ends the sample."""
+        token_id = self._sampler.sample(logits, self._seen)
+        if token_id == self._tokenizer.end_of_text and not self._options.ignore_eos:
+            self._end("eos")
+            return
+        self.token_ids.append(token_id)
+        self._seen.append(token_id)
+        self._tell(self._stream.feed(self._tokenizer.token_bytes(token_id)))
+        if self._stream.stopped:
+            self._end("stop")
+        elif len(self.token_ids) == self._n_new:
+            self._end("length")
+
+    def _tell(self, piece: str) -> None:
+        if piece:
+            self._pieces.append(piece)
+            self.events.append(piece)
+
+    def _end(self, finish_reason: str) -> None:
+        self._tell(self._stream.feed(b"", last=True))
+        if self._stream.stopped:
             finish_reason = "stop"
-        yield Generated(
-            text="".join(pieces),
-            token_ids=token_ids,
-            n_prompt_tokens=len(prompt),
-            finish_reason=finish_reason,
-            context_full=finish_reason == "length" and n_new < options.max_tokens,
-            prefill_seconds=prefill_seconds,
-            decode_seconds=time.perf_counter() - started,
+        full = finish_reason == "length" and self._n_new < self._options.max_tokens
+        self.events.append(
+            Generated(
+                text="".join(self._pieces),
+                token_ids=self.token_ids,
+                n_prompt_tokens=len(self.prompt),
+                finish_reason=finish_reason,
+                context_full=full,
+                prefill_seconds=self._prefill_seconds,
+                decode_seconds=time.perf_counter() - self._started,
+            )
         )
+        self.ended = True

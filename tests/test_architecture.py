@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("hf_checkpoint", "int8_file"),
     ("quantize store",),
     ("model/__init__ model/scores model/kv_cache model/weights model/transformer model/reference",),
-    ("sampling generate", "perplexity", "certificate"),
+    ("sampling text_stream generate", "perplexity", "certificate"),
     (
         "cli/__init__ cli/render cli/options cli/errors cli/interrupts cli/opening cli/generate"
         " cli/perplexity cli/quantize cli/checkpoint cli/app __main__",

@@ -1,21 +1,17 @@
-"""Text as it streams, what ends a sample, and samples that are the same whenever they are drawn."""
+"""What ends a sample, and samples that are the same whatever they are drawn along with."""
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pythia_cli.errors import PromptTooLong
 from pythia_cli.generate import (
     Generated,
     GenerateOptions,
-    TextStream,
     generate,
     prompt_tokens,
 )
@@ -25,99 +21,6 @@ from pythia_cli.sampling import SamplingOptions
 from pythia_cli.tokenizer import PythiaTokenizer
 
 GREEDY = SamplingOptions(temperature=0)
-
-
-# The stream ---------------------------------------------------------------------------------------
-
-
-def naive_stream(pieces: list[bytes], stop: tuple[str, ...]) -> tuple[list[str], bool]:
-    """What each piece makes certain, and whether a stop text came; from all the text each time."""
-    given_out, outs = "", []
-    for i in range(len(pieces) + 1):
-        data, last = b"".join(pieces[: i + 1]), i == len(pieces)
-        text = codecs.getincrementaldecoder("utf-8")("replace").decode(data, final=last)
-        places = [text.find(s) for s in stop if s in text]
-        if places:
-            outs.append(text[len(given_out) : min(places)])
-            return outs, True
-        certain = len(text)
-        if not last:
-            for at in range(len(text)):
-                if any(s.startswith(text[at:]) for s in stop):
-                    certain = at
-                    break
-        outs.append(text[len(given_out) : certain])
-        given_out = text[:certain]
-    return outs, False
-
-
-def stream(pieces: list[bytes], stop: tuple[str, ...]) -> tuple[list[str], bool]:
-    text_stream = TextStream(stop)
-    outs = []
-    for piece in pieces:
-        outs.append(text_stream.feed(piece))
-        if text_stream.stopped:
-            return outs, True
-    outs.append(text_stream.feed(b"", last=True))
-    return outs, text_stream.stopped
-
-
-few_letters = st.text(alphabet="ab\u00e9\U0001f600", max_size=12)
-
-
-@given(
-    text=few_letters,
-    stop=st.lists(st.text(alphabet="ab\u00e9\U0001f600", min_size=1, max_size=4), max_size=3),
-    data=st.data(),
-)
-def test_a_stream_gives_out_what_is_certain_and_no_more(
-    text: str, stop: list[str], data: st.DataObject
-) -> None:
-    """Cut anywhere, inside characters too, with stop texts that overlap and begin alike."""
-    raw = text.encode()
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=8)))
-    pieces = [raw[lo:hi] for lo, hi in zip([0, *cuts], [*cuts, len(raw)], strict=True)]
-    assert stream(pieces, tuple(stop)) == naive_stream(pieces, tuple(stop))
-
-
-@given(pieces=st.lists(st.binary(max_size=4), max_size=8), stop=st.lists(few_letters, max_size=2))
-def test_bytes_that_are_no_utf8_become_replacement_characters(
-    pieces: list[bytes], stop: list[str]
-) -> None:
-    stops = tuple(text for text in stop if text)
-    assert stream(pieces, stops) == naive_stream(pieces, stops)
-    whole = "".join(stream(pieces, ())[0])
-    assert whole == b"".join(pieces).decode("utf-8", errors="replace")
-
-
-def test_no_character_is_split() -> None:
-    text_stream = TextStream(())
-    outs = [text_stream.feed(bytes([byte])) for byte in "a\u20ac\U0001f600".encode()]
-    assert outs == ["a", "", "", "\u20ac", "", "", "", "\U0001f600"]
-    assert text_stream.feed(b"\xf0\x9f") == ""
-    assert text_stream.feed(b"", last=True) == "\ufffd"
-
-
-def test_what_may_become_a_stop_text_is_held_until_it_is_none() -> None:
-    text_stream = TextStream(("abab!",))
-    assert [text_stream.feed(piece) for piece in (b"xa", b"b", b"ab", b"ab")] == ["x", "", "", "ab"]
-    assert text_stream.feed(b"c") == "ababc"
-    assert text_stream.feed(b"ab") == ""
-    assert text_stream.feed(b"", last=True) == "ab"
-    assert not text_stream.stopped
-
-
-def test_the_earliest_stop_text_cuts_and_nothing_follows() -> None:
-    text_stream = TextStream(("cd", "bcde"))
-    assert text_stream.feed(b"abcdef") == "a"
-    assert text_stream.stopped
-    assert text_stream.feed(b"more") == text_stream.feed(b"", last=True) == ""
-
-
-def test_an_empty_stop_text_is_none() -> None:
-    text_stream = TextStream(("",))
-    assert text_stream.feed(b"abc") == "abc"
-    assert not text_stream.stopped
 
 
 # The loop, with a model that says what it is told ---------------------------------------------
@@ -142,16 +45,16 @@ class Script:
             assert length <= self.length
             self.length = length
 
-    def new_cache(self, capacity: int) -> Cache:
+    def new_caches(self, capacity: int, n_texts: int) -> list[Cache]:
         self.capacity = capacity
-        return self.Cache()
+        return [self.Cache() for _ in range(n_texts)]
 
     def prefill(self, token_ids: np.ndarray[Any, Any], cache: Cache) -> np.ndarray[Any, Any]:
         self.n_prompt = len(token_ids)
         return self._say(token_ids.tolist(), cache)
 
-    def decode(self, token_id: int, cache: Cache) -> np.ndarray[Any, Any]:
-        return self._say([token_id], cache)
+    def decode_together(self, token_ids: list[int], caches: list[Cache]) -> list[Any]:
+        return [self._say([i], cache) for i, cache in zip(token_ids, caches, strict=True)]
 
     def _say(self, token_ids: list[int], cache: Cache) -> np.ndarray[Any, Any]:
         cache.length += len(token_ids)
@@ -168,7 +71,8 @@ def run(
     """For each sample its pieces and its end."""
     samples, pieces = [], []
     given = GenerateOptions(**{"sampling": GREEDY, **options})
-    for event in generate(model, tokenizer, np.array(prompt), given, n_samples):
+    for prompt_index, event in generate(model, tokenizer, [np.array(prompt)], given, n_samples):
+        assert prompt_index == 0
         if isinstance(event, Generated):
             samples.append((pieces, event))
             pieces = []
@@ -341,3 +245,36 @@ def test_a_prompt_of_almost_the_whole_context_gets_one_token(
     prompt = prompt_tokens(demo_tokenizer, eval_text[:20_000], 512, truncate=True).tolist()
     ((_, end),) = run(model, demo_tokenizer, prompt, ignore_eos=True)
     assert (len(end.token_ids), end.finish_reason, end.context_full) == (1, "length", True)
+
+
+def test_prompts_go_together_and_come_one_after_another(
+    model: Transformer, demo_tokenizer: PythiaTokenizer
+) -> None:
+    """More samples than caches, of prompts of several lengths, ended at different times."""
+    texts = ["It is a truth", "Elizabeth", "", "Mr. Darcy was", *(f"Chapter {i}" for i in range(9))]
+    prompts = [prompt_tokens(demo_tokenizer, text, 512) for text in texts]
+    options = GenerateOptions(max_tokens=12, sampling=PLAIN, stop=(",", "."), seed=3)
+    events = list(generate(model, demo_tokenizer, prompts, options, 2))
+    ends = [(i, event) for i, event in events if isinstance(event, Generated)]
+    assert [i for i, _ in ends] == [i for i in range(len(texts)) for _ in range(2)]
+    assert len({len(end.token_ids) for _, end in ends}) > 2
+    alone = [
+        event
+        for prompt in prompts
+        for _, event in generate(model, demo_tokenizer, [prompt], options, 2)
+    ]
+    assert [event for _, event in events if isinstance(event, str)] == [
+        event for event in alone if isinstance(event, str)
+    ]
+    assert [end.token_ids for _, end in ends] == [
+        event.token_ids for event in alone if isinstance(event, Generated)
+    ]
+
+
+def test_a_piece_is_told_before_the_next_token_is_decoded(
+    demo_tokenizer: PythiaTokenizer,
+) -> None:
+    script = Script([*demo_tokenizer.encode("one two three").tolist(), 0])
+    events = generate(script, demo_tokenizer, [np.array([5])], GenerateOptions(sampling=GREEDY), 3)
+    assert next(events) == (0, "one")
+    assert len(script.fed) == 1

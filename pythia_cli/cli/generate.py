@@ -140,9 +140,8 @@ def generate(
     }
     if seed is None and temperature > 0:
         notices.detail(f"seed {chosen_seed}")
-    for text, token_ids in zip(prompts, encoded, strict=True):
-        _run(transformer, tokenizer, text, token_ids, generation, num_samples, record, notices,
-             echo=echo, stream=not no_stream, as_json=as_json)  # fmt: skip
+    _run(transformer, tokenizer, prompts, encoded, generation, num_samples, record, notices,
+         echo=echo, stream=not no_stream, as_json=as_json)  # fmt: skip
 
 
 def _prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
@@ -178,8 +177,8 @@ def _encode(
 def _run(
     transformer: Transformer,
     tokenizer: PythiaTokenizer,
-    prompt: str,
-    token_ids: np.ndarray[Any, Any],
+    prompts: list[str],
+    encoded: list[np.ndarray[Any, Any]],
     generation: GenerateOptions,
     num_samples: int,
     record: dict[str, Any],
@@ -189,11 +188,12 @@ def _run(
     stream: bool,
     as_json: bool,
 ) -> None:
-    """All samples of one prompt, to stdout."""
+    """All samples of all prompts, to stdout."""
     from pythia_cli.generate import generate as events
 
     fresh = True
-    for event in events(transformer, tokenizer, token_ids, generation, num_samples):
+    for prompt_index, event in events(transformer, tokenizer, encoded, generation, num_samples):
+        prompt = prompts[prompt_index]
         if isinstance(event, str):
             if stream and not as_json:
                 _write(prompt + event if echo and fresh else event)

@@ -59,21 +59,20 @@ class KVCache:
             raise UsageError(f"cannot cut a cache of {self.length} positions at {length}")
         self.length = length
 
-    def copy_from(self, other: KVCache) -> None:
-        """Hold what the other holds: its text, to be continued differently."""
-        self.length = 0
-        n_positions = self.padded(self.reserve(0) + other.length)
+    def copy_from(self, other: KVCache, length: int) -> None:
+        """Hold the first `length` positions of the other: its text, to be continued differently."""
+        if not 0 <= length <= min(other.length, self.capacity):
+            raise UsageError(f"cannot copy {length} of {other.length} positions")
+        n_positions = self.padded(length)
         n_blocks = n_positions // KEY_BLOCK
-        mine, its = self.arrays, other.arrays
-        mine.keys[:, self.row, :, :n_blocks] = its.keys[:, other.row, :, :n_blocks]
-        mine.key_scales[:, self.row, :, :n_positions] = its.key_scales[
-            :, other.row, :, :n_positions
-        ]
-        mine.values[:, self.row, :, :n_positions] = its.values[:, other.row, :, :n_positions]
-        mine.value_scales[:, self.row, :, :n_positions] = its.value_scales[
-            :, other.row, :, :n_positions
-        ]
-        self.reserve(other.length)
+        for mine, its, n in zip(
+            self.arrays,
+            other.arrays,
+            (n_blocks, n_positions, n_positions, n_positions),
+            strict=True,
+        ):
+            mine[:, self.row, :, :n] = its[:, other.row, :, :n]
+        self.length = length
 
 
 def _new_arrays(config: ModelConfig, capacity: int, n_rows: int) -> Cache:

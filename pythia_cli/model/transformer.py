@@ -20,9 +20,13 @@ from pythia_cli.model.weights import weights_of
 CHUNK = 256
 """Tokens that go through the layers together: enough to reuse each weight, and soon interrupted."""
 
-_LOGITS_CHUNK = 128
+LOGITS_CHUNK = 128
 """The same where the logits of each token are kept, which take 0.2 MB a token."""
 
+
+MOST_TOGETHER = 16
+"""Texts decoded in one pass: about where arithmetic takes as long as reading the weights."""
+_MOST_BYTES = 1 << 30
 
 _NO_TARGETS = np.empty(0, np.int64)
 
@@ -69,6 +73,16 @@ class Transformer:
         if capacity is not None and not 0 < capacity <= n_ctx:
             raise UsageError(f"a context of {capacity} is not within 1 to {n_ctx}, the model's own")
         return KVCache(self.config, capacity or n_ctx)
+
+    def new_caches(self, capacity: int, n_texts: int) -> list[KVCache]:
+        """Empty caches of texts to be decoded together: n_texts, or as many as there is room for.
+
+        At most MOST_TOGETHER, and 1 GiB when all are full.
+        """
+        config = self.config
+        n_bytes = capacity * config.n_layers * config.n_heads * (4 * config.d_head + 8)
+        n = max(1, min(n_texts, MOST_TOGETHER, _MOST_BYTES // n_bytes))
+        return KVCache.together(config, capacity, n)
 
     def prefill(self, token_ids: np.ndarray[Any, Any], cache: KVCache) -> np.ndarray[Any, Any]:
         """Append at least one token; the logits [d_vocab] after the last.
@@ -142,7 +156,7 @@ class Transformer:
         def asked(lo: int, hi: int) -> _Asked:
             return _Asked(self._logits_room(max(hi - max(lo, first), 0)), _NO_TARGETS, self._scores)
 
-        size = CHUNK if first >= len(token_ids) - 1 else _LOGITS_CHUNK
+        size = CHUNK if first >= len(token_ids) - 1 else LOGITS_CHUNK
         for lo, hi in self._advance(token_ids, cache, size, asked):
             if hi > first:
                 yield max(lo, first), self._logits_room(hi - max(lo, first))

@@ -15,7 +15,7 @@ from pythia_cli.int8_file import Int8File
 from pythia_cli.model.kv_cache import KVCache
 from pythia_cli.model.reference import Reference
 from pythia_cli.model.scores import score_logits
-from pythia_cli.model.transformer import CHUNK, Transformer
+from pythia_cli.model.transformer import CHUNK, LOGITS_CHUNK, Transformer
 from tests.golden_index import NAMES, golden
 
 # Activations and cache are rounded to 1/32767 of a row's largest value, some six times a layer,
@@ -75,7 +75,7 @@ def test_it_is_near_its_twin_and_the_same_bits_however_it_is_run(
 def test_no_cut_of_a_long_text_changes_a_bit(
     demo_int8: Int8File, open_model: OpenModel, cuts: list[int]
 ) -> None:
-    """Chunks of CHUNK tokens, cuts inside tiles of queries and blocks of keys, two threads."""
+    """Chunks of LOGITS_CHUNK tokens, cuts inside tiles of queries and blocks of keys, two threads."""
     model = open_model(demo_int8, 2)
     token_ids = np.random.default_rng(1).integers(0, 4078, 512)
     whole, cache = all_logits(model, token_ids), model.new_cache()
@@ -106,17 +106,19 @@ def test_what_a_cache_held_before_changes_no_bit(
 
 def test_prefill_gives_the_last_logits_only(demo_int8: Int8File, open_model: OpenModel) -> None:
     model = open_model(demo_int8, 1)
-    token_ids = np.arange(2 * CHUNK + 3)
+    token_ids = np.arange(CHUNK + 131)
     last = model.prefill(token_ids, model.new_cache()).copy()
     assert last.tobytes() == all_logits(model, token_ids)[-1].tobytes()
 
 
-@pytest.mark.parametrize("first", [0, 1, CHUNK - 1, CHUNK, CHUNK + 5, 2 * CHUNK + 2])
+@pytest.mark.parametrize(
+    "first", [0, 1, LOGITS_CHUNK - 1, LOGITS_CHUNK, LOGITS_CHUNK + 5, 2 * LOGITS_CHUNK + 2]
+)
 def test_chunks_give_logits_from_first_on(
     demo_int8: Int8File, open_model: OpenModel, first: int
 ) -> None:
     model = open_model(demo_int8, 2)
-    token_ids = np.arange(2 * CHUNK + 3)
+    token_ids = np.arange(2 * LOGITS_CHUNK + 3)
     whole, rows, at = all_logits(model, token_ids), [], first
     for i, logits in model.chunks(token_ids, model.new_cache(), first):
         assert i == at
@@ -175,14 +177,14 @@ def test_an_abandoned_run_leaves_the_cache_at_what_was_finished(
     demo_int8: Int8File, open_model: OpenModel
 ) -> None:
     model = open_model(demo_int8, 1)
-    token_ids = np.arange(3 * CHUNK)
+    token_ids = np.arange(3 * LOGITS_CHUNK)
     whole, cache = all_logits(model, token_ids), model.new_cache()
     chunks = model.chunks(token_ids, cache)
     next(chunks)
     chunks.close()
-    assert cache.length == CHUNK
-    rest = all_logits(model, token_ids[CHUNK:], cache)
-    assert rest.tobytes() == whole[CHUNK:].tobytes()
+    assert cache.length == LOGITS_CHUNK
+    rest = all_logits(model, token_ids[LOGITS_CHUNK:], cache)
+    assert rest.tobytes() == whole[LOGITS_CHUNK:].tobytes()
 
 
 def test_an_interrupt_leaves_the_cache_at_what_was_finished(
@@ -197,7 +199,7 @@ def test_an_interrupt_leaves_the_cache_at_what_was_finished(
             raise KeyboardInterrupt
         run(*args)
 
-    cache, token_ids = model.new_cache(), np.arange(3 * CHUNK)
+    cache, token_ids = model.new_cache(), np.arange(2 * CHUNK)
     with monkeypatch.context() as patch:
         patch.setattr(team, "run", interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -205,3 +207,51 @@ def test_an_interrupt_leaves_the_cache_at_what_was_finished(
     assert cache.length == CHUNK
     whole = all_logits(model, token_ids)
     assert all_logits(model, token_ids[CHUNK:], cache).tobytes() == whole[CHUNK:].tobytes()
+
+
+@pytest.mark.parametrize("n_texts", [1, 2, 3, 5, 9, 16])
+def test_texts_decoded_together_have_the_bits_of_each_alone(
+    demo_int8: Int8File, open_model: OpenModel, n_texts: int
+) -> None:
+    """Prompts of all lengths, one of them a copy, in an order that is not that of the caches."""
+    model = open_model(demo_int8, 2)
+    rng = np.random.default_rng(n_texts)
+    texts = [rng.integers(0, 4078, 1 + 23 * i) for i in range(n_texts)]
+    texts[-1] = texts[0]
+    following = rng.integers(0, 4078, (4, n_texts))
+    expected = [
+        all_logits(model, np.concatenate([text, following[:, i]]))[-4:]
+        for i, text in enumerate(texts)
+    ]
+    caches = model.new_caches(400, n_texts)[::-1]
+    for text, cache in zip(texts[:-1], caches[:-1], strict=True):
+        model.prefill(text, cache)
+    if n_texts == 1:
+        model.prefill(texts[0], caches[0])
+    else:
+        caches[-1].copy_from(caches[0], len(texts[0]))
+    for step, tokens in enumerate(following.tolist()):
+        logits = model.decode_together(tokens, caches)
+        for i in range(n_texts):
+            assert logits[i].tobytes() == expected[i][step].tobytes()
+
+
+def test_texts_decoded_together_stop_where_one_is_full(
+    demo_int8: Int8File, open_model: OpenModel
+) -> None:
+    model = open_model(demo_int8, 1)
+    caches = model.new_caches(3, 2)
+    model.prefill(np.arange(3), caches[0])
+    with pytest.raises(UsageError, match="full"):
+        model.decode_together([1, 2], caches)
+    assert [cache.length for cache in caches] == [3, 0]
+
+
+def test_caches_made_together_stay_within_their_room(
+    demo_int8: Int8File, open_model: OpenModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = open_model(demo_int8, 1)
+    assert len(model.new_caches(512, 3)) == 3
+    assert len(model.new_caches(512, 100)) == 16
+    monkeypatch.setattr("pythia_cli.model.transformer._MOST_BYTES", 1)
+    assert len(model.new_caches(512, 100)) == 1

@@ -1,0 +1,39 @@
+"""Bytes that become text as it is certain."""
+
+from __future__ import annotations
+
+import codecs
+
+
+class TextStream:
+    """Bytes in, text out: whole characters only, and nothing that may yet become a stop text."""
+
+    def __init__(self, stop: tuple[str, ...]) -> None:
+        self._stop = tuple(text for text in stop if text)
+        # Bytes that are no UTF-8 become U+FFFD, as the tokenizers library decodes them.
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._held = ""
+        self.stopped = False
+
+    def feed(self, data: bytes, *, last: bool = False) -> str:
+        """The text that became certain with these bytes. After a stop text: nothing more."""
+        if self.stopped:
+            return ""
+        self._held += self._decoder.decode(data, final=last)
+        found = [at for text in self._stop if (at := self._held.find(text)) >= 0]
+        if found:
+            self.stopped = True
+            text, self._held = self._held[: min(found)], ""
+            return text
+        n_held = 0 if last else self._undecided()
+        cut = len(self._held) - n_held
+        text, self._held = self._held[:cut], self._held[cut:]
+        return text
+
+    def _undecided(self) -> int:
+        """The length of the longest end of the held text that begins a stop text."""
+        longest = max((len(text) for text in self._stop), default=0) - 1
+        for n in range(min(longest, len(self._held)), 0, -1):
+            if any(text.startswith(self._held[-n:]) for text in self._stop):
+                return n
+        return 0
