@@ -1,5 +1,22 @@
-"""`python -m pythia_cli`."""
+"""`python -m pythia_cli`, and the console script: interrupts are heeded before anything is imported."""
 
-from pythia_cli.cli.app import main
+import os
+import signal
+from types import FrameType
 
-main()
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(128 + number)
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    from pythia_cli.cli import app
+
+    app.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         " kernels/layer_norm kernels/gelu kernels/rotary kernels/softmax kernels/scoring"
         " kernels/quantize_rows"
         " kernels/quantize_weights kernels/matmul kernels/attention_tiles kernels/attention"
-        " kernels/forward kernels/compile kernels/compiled kernels/team",
+        " kernels/forward kernels/compile kernels/compiled kernels/pace kernels/team",
         "tokenizer_file tokenizer",
         "safetensors_file",
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -19,9 +20,17 @@ T = TypeVar("T")
 
 
 def take() -> None:
-    """SIGTERM raises Terminated, as SIGINT raises KeyboardInterrupt; neither gets lost."""
+    """SIGTERM raises Terminated, as SIGINT raises KeyboardInterrupt; neither gets lost.
+
+    A compiled kernel that runs meanwhile is told to end, as Python's own handlers wait for it.
+    """
     signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.unraisablehook = _again
+    told, tells = socket.socketpair()
+    tells.setblocking(False)
+    signal.set_wakeup_fd(tells.detach(), warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(told,), daemon=True, name="pythia-signals").start()
 
 
 def apart(make: Callable[[], T]) -> T:
@@ -46,6 +55,13 @@ def leave(status: int) -> None:
     if status in (ExitStatus.INTERRUPTED, ExitStatus.TERMINATED):
         os._exit(status)
     sys.exit(status)
+
+
+def _watch(told: socket.socket) -> None:
+    """Each signal's number comes as a byte, from Python's handler in C."""
+    while told.recv(1):
+        if team := sys.modules.get("pythia_cli.kernels.team"):
+            team.abort_all()
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
