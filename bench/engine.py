@@ -15,12 +15,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from machine import read_bandwidth, seconds_of
 
 from pythia_cli import settings
 from pythia_cli.hf_checkpoint import FloatCheckpoint
@@ -30,27 +29,6 @@ from pythia_cli.model.transformer import Transformer
 from pythia_cli.quantize import write_int8
 
 N_DECODE, N_WINDOW, LATE = 64, 512, 1900
-
-
-def seconds_of(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def read_bandwidth(n_threads: int) -> float:
-    """GB/s of all threads reading an array that no cache holds."""
-    data = np.ones(1 << 26)
-    parts = np.array_split(data, n_threads)
-
-    def work() -> None:
-        threads = [threading.Thread(target=part.sum) for part in parts]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    return data.nbytes / seconds_of(work) / 1e9
 
 
 def measure(file: Int8File, reference: Reference, n_threads: int, rounds: int) -> dict[str, list]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from machine import process_cost
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = {"safetensors": "143000", "bin": "142000"}
@@ -23,22 +23,9 @@ STEPS = {"safetensors": "143000", "bin": "142000"}
 
 def measured(arguments: list[str], store: Path) -> dict[str, float]:
     """Run `pythia ARGUMENTS`; its wall seconds and peak resident memory. Raises where it fails."""
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pythia_cli", *arguments],
-        env={**os.environ, "PYTHIA_HOME": str(store)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"pythia {' '.join(arguments)} exited {process.returncode}")
-    return {
-        "seconds": round(time.perf_counter() - started, 2),
-        "peak_mib": round(usage.ru_maxrss / 1024, 1),
-    }
+    command = [sys.executable, "-m", "pythia_cli", *arguments]
+    cost = process_cost(command, {"PYTHIA_HOME": str(store)})
+    return {"seconds": round(cost["seconds"], 2), "peak_mib": round(cost["peak_mib"], 1)}
 
 
 def main() -> None:

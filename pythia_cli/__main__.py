@@ -1,4 +1,4 @@
-"""`python -m pythia_cli`, and the console script: interrupts are heeded before anything is imported."""
+"""`python -m pythia_cli` and the console script: interrupts are heeded before all imports."""
 
 import os
 import signal

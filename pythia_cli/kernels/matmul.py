@@ -89,7 +89,7 @@ def _matmul_tiled(
     n_tokens, d_in = x_q.shape
     d_out = out.shape[1]
     tiled_to = lo
-    if d_in % simd.VECTOR == 0:
+    if d_in % simd.VECTOR == 0 and n_tokens > 1:
         tiled_to += (hi - lo) // simd.TILE_ROWS * simd.TILE_ROWS
     adds = adds != 0
     block = max(_BLOCK_BYTES // d_in // simd.TILE_ROWS, 1) * simd.TILE_ROWS

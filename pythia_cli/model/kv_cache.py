@@ -6,7 +6,7 @@ import numpy as np
 
 from pythia_cli.errors import UsageError
 from pythia_cli.kernels.entries import Cache
-from pythia_cli.kernels.layout import KEY_BLOCK
+from pythia_cli.kernels.layout import KEY_BLOCK, aligned_zeros
 from pythia_cli.suite import ModelConfig
 
 
@@ -80,8 +80,8 @@ def _new_arrays(config: ModelConfig, capacity: int, n_rows: int) -> Cache:
     heads = (config.n_layers, n_rows, config.n_heads)
     blocks = (n_positions // KEY_BLOCK, config.d_head, KEY_BLOCK)
     return Cache(
-        keys=np.zeros((*heads, *blocks), np.int16),
-        key_scales=np.zeros((*heads, n_positions), np.float32),
-        values=np.zeros((*heads, n_positions, config.d_head), np.int16),
-        value_scales=np.zeros((*heads, n_positions), np.float32),
+        keys=aligned_zeros((*heads, *blocks), np.int16),
+        key_scales=aligned_zeros((*heads, n_positions), np.float32),
+        values=aligned_zeros((*heads, n_positions, config.d_head), np.int16),
+        value_scales=aligned_zeros((*heads, n_positions), np.float32),
     )

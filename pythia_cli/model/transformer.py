@@ -11,7 +11,13 @@ from pythia_cli.errors import UsageError
 from pythia_cli.int8_file import Int8File
 from pythia_cli.kernels import compiled, entries
 from pythia_cli.kernels.entries import Scratch, Shape
-from pythia_cli.kernels.layout import N_QUERIES, SCORE_PIECE, activation_levels, rotary_tables
+from pythia_cli.kernels.layout import (
+    N_QUERIES,
+    SCORE_PIECE,
+    activation_levels,
+    aligned_zeros,
+    rotary_tables,
+)
 from pythia_cli.kernels.team import Team
 from pythia_cli.model.kv_cache import KVCache
 from pythia_cli.model.scores import Scores
@@ -220,7 +226,7 @@ class Transformer:
         n_ranks, n_pieces = self._team.n_ranks, -(-self.d_vocab // SCORE_PIECE)
         return entries.Scores(
             target_logits=np.empty((n, 1), np.float32),
-            logits=np.empty((n_ranks, n, SCORE_PIECE), np.float32),
+            logits=aligned_zeros((n_ranks, n, SCORE_PIECE), np.float32),
             p=np.empty((n_ranks, SCORE_PIECE), np.float32),
             sums=np.empty((n, n_pieces, 4)),
             nll=np.empty(0), entropy=np.empty(0), ranks=_NO_TARGETS,
@@ -230,10 +236,10 @@ class Transformer:
         config, n = self.config, CHUNK
 
         def real(*shape: int) -> np.ndarray[Any, Any]:
-            return np.zeros(shape, np.float32)
+            return aligned_zeros(shape, np.float32)
 
         def short(*shape: int) -> np.ndarray[Any, Any]:
-            return np.zeros(shape, np.int16)
+            return aligned_zeros(shape, np.int16)
 
         d, d_mlp = config.d_model, config.d_mlp
         n_positions = KVCache.padded(config.n_ctx)

@@ -75,7 +75,7 @@ def test_it_is_near_its_twin_and_the_same_bits_however_it_is_run(
 def test_no_cut_of_a_long_text_changes_a_bit(
     demo_int8: Int8File, open_model: OpenModel, cuts: list[int]
 ) -> None:
-    """Chunks of LOGITS_CHUNK tokens, cuts inside tiles of queries and blocks of keys, two threads."""
+    """Cuts inside and between chunks, tiles of queries and blocks of keys; two threads."""
     model = open_model(demo_int8, 2)
     token_ids = np.random.default_rng(1).integers(0, 4078, 512)
     whole, cache = all_logits(model, token_ids), model.new_cache()

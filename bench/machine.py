@@ -1,0 +1,85 @@
+"""What a measurement needs of the machine: a clock, its read bandwidth, a process's cost."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+N_PASSES = 5
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def read_bandwidth(n_threads: int) -> float:
+    """GB/s of all threads reading an array that no cache holds: the best of a few passes.
+
+    A dot product of float32 with itself: the fastest reader in numpy. Its float64 sum stays a
+    third below, as it waits for its additions.
+    """
+    import numpy as np
+
+    data = np.ones(1 << 27, np.float32)
+    parts = np.array_split(data, n_threads)
+
+    def work() -> None:
+        threads = [threading.Thread(target=np.dot, args=(part, part)) for part in parts]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return data.nbytes / min(seconds_of(work) for _ in range(N_PASSES)) / 1e9
+
+
+def process_cost(command: list[str], environment: Mapping[str, str]) -> dict[str, float]:
+    """Run a command unheard; its wall seconds and peak resident memory. Raises where it fails.
+
+    Linux counts the parent's memory at the time of the start as the child's own peak: call this
+    from a small process.
+    """
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} exited {process.returncode}")
+    return {"seconds": seconds, "peak_mib": usage.ru_maxrss / 1024}
+
+
+def cpu_model() -> str:
+    """The processor as its maker names it, with family and model, where Linux tells."""
+    fields = _cpuinfo()
+    family = ", ".join(f"{f} {fields[f]}" for f in ("cpu family", "model") if f in fields)
+    name = fields.get("model name") or platform.processor() or platform.machine()
+    return f"{name} ({family})" if family else name
+
+
+def has_avx512() -> bool:
+    """Whether Linux lists the extensions that engines mean by AVX-512."""
+    flags = _cpuinfo().get("flags", "").split()
+    return {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= set(flags)
+
+
+def _cpuinfo() -> dict[str, str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return {}
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    return {name.strip(): value.strip() for name, value in pairs}

@@ -1,0 +1,90 @@
+"""pythia itself, as an engine of the bench. MODEL is an int8 file."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from peer_worker import EARLY, LATE, N_DECODE, N_LATE, N_PROMPT, N_WINDOW, rate, tokens
+
+from pythia_cli.int8_file import Int8File
+from pythia_cli.model.kv_cache import KVCache
+from pythia_cli.model.transformer import Transformer
+
+N_SAMPLES = 4
+
+
+class Engine:
+    def __init__(self, model: str, n_threads: int) -> None:
+        self._file = Int8File(Path(model))
+        self._model = Transformer(self._file, n_threads)
+        self._cache = self._model.new_cache()
+        self._tokens = np.array(tokens(LATE))
+
+    def versions(self) -> dict[str, str]:
+        libraries = ("pythia-cli", "numba", "llvmlite", "numpy")
+        return {"python": platform.python_version()} | {name: version(name) for name in libraries}
+
+    def streamed_bytes(self) -> int:
+        """The weights that one token of decoding reads: every int8 matrix but the embedding."""
+        sizes = {n: t.nbytes for n, t in self._file.tensors.items() if t.dtype == np.int8}
+        return sum(sizes.values()) - sizes["embed_in.weight"]
+
+    def logits(self, window: list[int]) -> np.ndarray:
+        self._cache.truncate(0)
+        rows = np.empty((len(window), self._model.d_vocab), np.float32)
+        for at, logits in self._model.chunks(np.array(window), self._cache):
+            rows[at : at + len(logits)] = logits
+        return rows
+
+    def _decode_from(self, position: int, n: int) -> float:
+        """Tokens a second of n greedy tokens after `position`; the prompt is not timed."""
+        self._cache.truncate(0)
+        token = int(self._model.prefill(self._tokens[:position], self._cache).argmax())
+
+        def work() -> None:
+            following = token
+            for _ in range(n):
+                following = int(self._model.decode(following, self._cache).argmax())
+
+        return rate(n, work)
+
+    def decode(self) -> float:
+        return self._decode_from(N_PROMPT, N_DECODE)
+
+    def decode_100(self) -> float:
+        return self._decode_from(EARLY, N_LATE)
+
+    def decode_1900(self) -> float:
+        return self._decode_from(LATE, N_LATE)
+
+    def score_512(self) -> float:
+        """nll, entropy and rank at every position."""
+        self._cache.truncate(0)
+        window, targets = self._tokens[:N_WINDOW], self._tokens[1 : N_WINDOW + 1]
+        return rate(N_WINDOW, lambda: self._model.score(window, targets, self._cache))
+
+    def prefill_512(self) -> float:
+        self._cache.truncate(0)
+        window = self._tokens[:N_WINDOW]
+        return rate(N_WINDOW, lambda: self._model.prefill(window, self._cache))
+
+    def samples_4(self) -> float:
+        """Tokens a second of four continuations of one prompt, all four counted."""
+        n_ctx = self._model.config.n_ctx
+        caches = KVCache.together(self._model.config, n_ctx, N_SAMPLES)
+        first = self._model.prefill(self._tokens[:N_PROMPT], caches[0])
+        # Four different tokens, so that the samples part.
+        following = [int(token) for token in np.argsort(first)[-N_SAMPLES:]]
+        for cache in caches[1:]:
+            cache.copy_from(caches[0])
+
+        def work() -> None:
+            nonlocal following
+            for _ in range(N_DECODE):
+                logits = self._model.decode_together(following, caches)
+                following = [int(row.argmax()) for row in logits]
+
+        return rate(N_SAMPLES * N_DECODE, work)

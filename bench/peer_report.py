@@ -1,0 +1,155 @@
+"""From the figures of all rounds to medians, ratios, bars and tables."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+OURS, LLAMA = "pythia", "llama.cpp"
+
+UNITS = {
+    "decode": "tokens/s",
+    "decode_1900": "tokens/s",
+    "decode_100": "tokens/s",
+    "score_512": "tokens/s",
+    "prefill_512": "tokens/s",
+    "samples_4": "tokens/s",
+    "cold_first_token": "s",
+    "peak_mib": "MiB",
+    "first_run_seconds": "s more",
+    "read_gb_per_second": "GB/s",
+}
+SMALLER_IS_BETTER = {"cold_first_token", "peak_mib"}
+
+Figures = dict[str, dict[str, list[float]]]
+"""Engine -> figure -> one value a round."""
+
+
+class Bar(NamedTuple):
+    """A bound that we set ourselves; `value` is None where its figures were not taken."""
+
+    name: str
+    value: float | None
+    sign: str
+    bound: float
+    against: str
+
+    @property
+    def met(self) -> bool | None:
+        if self.value is None:
+            return None
+        return self.value >= self.bound if self.sign == ">=" else self.value <= self.bound
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"not measured: {self.name} {self.sign} {self.bound:g}"
+        word = "met" if self.met else "NOT MET"
+        return f"{word:8}{self.name} {self.value:.2f} {self.sign} {self.bound:g}  ({self.against})"
+
+
+def ratio(ours: list[float], theirs: list[float]) -> float:
+    """The median of the rounds' ratios: within a round the machine is most alike."""
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+
+
+def best_peer(figures: Figures, figure: str, prefix: str = "") -> str | None:
+    """The peer with the best median, among those whose name starts with `prefix`."""
+    medians = {
+        name: statistics.median(taken[figure])
+        for name, taken in figures.items()
+        if name != OURS and name.startswith(prefix) and figure in taken
+    }
+    choose = min if figure in SMALLER_IS_BETTER else max
+    return choose(medians, key=lambda name: medians[name], default=None)
+
+
+def bars(figures: Figures, bandwidth: list[float], streamed_bytes: int) -> list[Bar]:
+    ours = figures[OURS]
+
+    def peer(figure: str, sign: str, bound: float, prefix: str = "") -> Bar:
+        name = best_peer(figures, figure, prefix)
+        value = ratio(ours[figure], figures[name][figure]) if name else None
+        return Bar(f"{figure} / peer's", value, sign, bound, name or "no peer")
+
+    possible = [gb * 1e9 / streamed_bytes for gb in bandwidth]
+    first_run = statistics.median(ours["first_run_seconds"])
+    late, samples = ratio(ours["decode_1900"], ours["decode_100"]), ours["samples_4"]
+    return [
+        peer("decode", ">=", 1.35),
+        Bar("decode / read bandwidth", ratio(ours["decode"], possible), ">=", 0.80, "machine"),
+        peer("score_512", ">=", 1.15),
+        peer("prefill_512", ">=", 1.15),
+        Bar("decode_1900 / decode_100", late, ">=", 0.75, OURS),
+        peer("cold_first_token", "<=", 1.0, LLAMA),
+        peer("peak_mib", "<=", 0.85, LLAMA),
+        Bar("samples_4 / decode", ratio(samples, ours["decode"]), ">=", 2.2, OURS),
+        Bar("first_run_seconds", first_run, "<=", 25, OURS),
+    ]
+
+
+def summary(figures: Figures) -> dict[str, dict[str, dict[str, Any]]]:
+    """Engine -> figure -> median, min, max, rounds, and `ours_to_this` where both took it."""
+
+    def of(figure: str, values: list[float]) -> dict[str, Any]:
+        entry = {
+            "median": statistics.median(values),
+            "min": min(values),
+            "max": max(values),
+            "rounds": values,
+        }
+        if figure in figures[OURS]:
+            entry["ours_to_this"] = ratio(figures[OURS][figure], values)
+        return entry
+
+    return {
+        engine: {figure: of(figure, values) for figure, values in taken.items()}
+        for engine, taken in figures.items()
+    }
+
+
+def lines(record: dict[str, Any]) -> Iterator[str]:
+    """The table for people: one line for a figure and an engine, then the bars."""
+    for figure, unit in UNITS.items():
+        for engine, taken in record["engines"].items():
+            if figure in taken:
+                entry = taken[figure]
+                show = _format(entry["median"])
+                spread = f"[{show(entry['min'])} .. {show(entry['max'])}]"
+                line = f"{figure:19}{engine:15}{show(entry['median']):>8}  {spread:20} {unit:9}"
+                if engine != OURS and "ours_to_this" in entry:
+                    line += f"ours / this {entry['ours_to_this']:.2f}"
+                yield line.rstrip()
+    yield ""
+    for bar in record["bars"]:
+        yield str(Bar(*(bar[field] for field in Bar._fields)))
+
+
+def markdown(record: dict[str, Any]) -> str:
+    """Medians by engine, the bars, and what they were measured with."""
+    engines = list(record["engines"])
+    rows = [["", *engines], ["---"] * (len(engines) + 1)]
+    for figure, unit in UNITS.items():
+        taken = [record["engines"][engine].get(figure) for engine in engines]
+        if any(taken):
+            cells = [_format(e["median"])(e["median"]) if e else "" for e in taken]
+            rows.append([f"`{figure}`, {unit}", *cells])
+    rows += [[], ["bar", "value", "bound", "against", "met"], ["---"] * 5]
+    for bar in record["bars"]:
+        value = "" if bar["value"] is None else f"{bar['value']:.2f}"
+        met = {True: "yes", False: "**no**", None: "not measured"}[bar["met"]]
+        rows.append([bar["name"], value, f"{bar['sign']} {bar['bound']:g}", bar["against"], met])
+    table = "\n".join("| " + " | ".join(row) + " |" if row else "" for row in rows)
+    versions = {k: v for of in record["versions"].values() for k, v in of.items()}
+    return (
+        f"{record['date']}, {record['threads']} threads of {record['cpu']}; medians of"
+        f" {record['rounds']} rounds, engines in turn. Written by `python bench/peers.py`.\n\n"
+        f"{table}\n\n"
+        f"Versions: {', '.join(f'{name} {v}' for name, v in sorted(versions.items()))}.\n"
+    )
+
+
+def _format(like: float) -> Callable[[float], str]:
+    """How to write numbers of this size: three digits or so."""
+    n_decimals = 2 if like < 10 else 1 if like < 100 else 0
+    return lambda value: f"{value:.{n_decimals}f}"

@@ -1,0 +1,94 @@
+"""What a comparison needs on the disk: the peers' environment, the model, and its conversions."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parent
+ROOT = BENCH.parent
+MODEL, STEP = "pythia-410m", "143000"
+
+PACKAGES = {
+    "torch": "torch<=2.13.0",
+    "numpy": "numpy",
+    "ctranslate2": "ctranslate2",
+    "gguf": "gguf",
+    "safetensors": "safetensors",
+    "transformers": "transformers<5",
+}
+BUILT_HERE = "llama-cpp-python"
+CMAKE_ARGS = "-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF"
+
+_MISSING = """
+import sys
+from importlib.metadata import PackageNotFoundError, version
+for name in sys.argv[1:]:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        print(name)
+"""
+
+
+def run(command: list[str | Path], environment: Mapping[str, str] | None = None) -> None:
+    """Run a command, its output on our stderr: stdout is kept for the result."""
+    subprocess.run(
+        command, check=True, stdout=sys.stderr, env={**os.environ, **(environment or {})}
+    )
+
+
+def peers_python(folder: Path) -> Path:
+    """The interpreter of the peers' environment, made and filled where something is missing."""
+    python = folder / "bin/python"
+    if not python.exists():
+        run([sys.executable, "-m", "venv", folder])
+        (folder / ".gitignore").write_text("*\n")
+    probe = [python, "-c", _MISSING, *PACKAGES, BUILT_HERE]
+    missing = subprocess.run(probe, check=True, capture_output=True, text=True).stdout.split()
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
+    if wanted := [PACKAGES[name] for name in missing if name in PACKAGES]:
+        run([*pip, *wanted])
+    if BUILT_HERE in missing:
+        # A wheel made elsewhere leaves out what this processor has.
+        run([*pip, "--no-binary", BUILT_HERE, BUILT_HERE], {"CMAKE_ARGS": CMAKE_ARGS})
+    return python
+
+
+def float_model(folder: Path) -> Path:
+    """A full-size random pythia-410m in float16, as a Hugging Face folder."""
+    if not (folder / "tokenizer.json").is_file():  # the last that is written
+        run([sys.executable, ROOT / "tools/make_full_model.py", folder])
+    return folder
+
+
+def gguf_model(python: Path, source: Path, out: Path) -> Path:
+    """The model as GGUF Q8_0, for llama.cpp."""
+    if not out.is_file():
+        part = out.with_suffix(".part")
+        run([python, BENCH / "peer_gguf.py", source, part])
+        part.rename(out)
+    return out
+
+
+def ctranslate2_model(python: Path, source: Path, out: Path) -> Path:
+    """The model in CTranslate2's int8, with its tokenizer beside it."""
+    if not (out / "tokenizer.json").is_file():
+        converter = python.with_name("ct2-transformers-converter")
+        options = ["--quantization", "int8", "--force"]
+        run([converter, "--model", source, "--output_dir", out, *options])
+        shutil.copy(source / "tokenizer.json", out)
+    return out
+
+
+def int8_model(source: Path, environment: Mapping[str, str]) -> Path:
+    """The model in our store (PYTHIA_HOME of the environment), where `-m MODEL` finds it."""
+    name = f"{MODEL}@{STEP}"
+    quantize = [sys.executable, "-m", "pythia_cli", "quantize", str(source), "--as", name]
+    run(quantize, environment)
+    store = Path(environment["PYTHIA_HOME"])
+    return next(store.glob(f"checkpoints/{MODEL}/step{STEP}/*.safetensors"))

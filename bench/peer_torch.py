@@ -1,0 +1,93 @@
+"""torch through transformers: float32, or int8 weights with activations quantized on the fly.
+
+    python bench/peer_torch.py MODEL THREADS DTYPE     # one token, for the cold start
+
+MODEL is a Hugging Face folder, DTYPE float32 or int8. Eager mode, as the dynamic int8 has no other.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peer_worker import LATE, N_PROMPT, N_WINDOW, rate, tokens
+from transformers import DynamicCache, GPTNeoXForCausalLM
+
+PROMPT = "Call me"
+N_DECODE, N_LATE = 32, 8
+"""Fewer than the others': they are slow and steady."""
+
+
+class Engine:
+    def __init__(self, model: str, n_threads: int, dtype: str) -> None:
+        torch.set_num_threads(n_threads)
+        self._folder = Path(model)
+        network = GPTNeoXForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
+        if dtype == "int8":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                network = torch.ao.quantization.quantize_dynamic(
+                    network, {torch.nn.Linear}, dtype=torch.qint8
+                )
+        self._network = network
+        self._late: DynamicCache | None = None
+
+    def versions(self) -> dict[str, str]:
+        return {name: version(name) for name in ("torch", "transformers", "numpy")}
+
+    def first_token(self, prompt: str) -> int:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+        return int(self._run(tokenizer.encode(prompt).ids, None, 1)[-1].argmax())
+
+    @torch.inference_mode()
+    def _run(self, ids: list[int], cache: Any, n_rows: int) -> torch.Tensor:
+        """Append ids to the cache; the logits of the last n_rows [n_rows, d_vocab]."""
+        out = self._network(
+            input_ids=torch.tensor([ids]),
+            past_key_values=cache,
+            use_cache=cache is not None,
+            logits_to_keep=n_rows,
+        )
+        return out.logits[0]
+
+    def logits(self, window: list[int]) -> np.ndarray:
+        return self._run(window, None, len(window)).numpy()
+
+    def _decode_with(self, cache: DynamicCache, token: int, n: int) -> float:
+        def work() -> None:
+            following = token
+            for _ in range(n):
+                following = int(self._run([following], cache, 1)[-1].argmax())
+
+        return rate(n, work)
+
+    def decode(self) -> float:
+        cache = DynamicCache()
+        token = int(self._run(tokens(N_PROMPT), cache, 1)[-1].argmax())
+        return self._decode_with(cache, token, N_DECODE)
+
+    def decode_1900(self) -> float:
+        """The prompt is run once and kept; later rounds cut the cache back to it."""
+        if self._late is None:
+            self._late = DynamicCache()
+            self._run(tokens(LATE), self._late, 1)
+        self._late.crop(LATE)
+        return self._decode_with(self._late, tokens(1)[0], N_LATE)
+
+    def score_512(self) -> float:
+        """Logits at every position, and nothing made of them."""
+        return rate(N_WINDOW, lambda: self._run(tokens(N_WINDOW), None, N_WINDOW))
+
+    def prefill_512(self) -> float:
+        return rate(N_WINDOW, lambda: self._run(tokens(N_WINDOW), DynamicCache(), 1))
+
+
+if __name__ == "__main__":
+    print(Engine(sys.argv[1], int(sys.argv[2]), sys.argv[3]).first_token(PROMPT))

@@ -1,0 +1,72 @@
+"""One engine in a process of its own, idle until it is asked for a figure.
+
+    PYTHON bench/peer_worker.py MODULE MODEL THREADS [OPTION ...]
+
+Reads one JSON object a line from stdin, `{"call": NAME, "args": [...]}`, and answers with
+`{"value": ...}`. MODULE is one of the peer_*.py that define an `Engine` made from (MODEL, THREADS,
+*OPTIONS). Every figure of an Engine is a method that returns tokens a second; `logits(tokens)` are
+those after each token, float32 [n, d_vocab], and `versions()` names its libraries.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+N_PROMPT, N_DECODE, N_WINDOW, LATE, N_LATE, EARLY = 8, 128, 512, 1900, 32, 100
+
+
+def tokens(n: int) -> list[int]:
+    """The same n ids for every engine, all within GPT-NeoX's vocabulary and none special."""
+    return [int(t) for t in np.random.default_rng(0).integers(300, 50_000, n)]
+
+
+def rate(n_tokens: int, work: Callable[[], object]) -> float:
+    """Tokens a second."""
+    started = time.perf_counter()
+    work()
+    return n_tokens / (time.perf_counter() - started)
+
+
+def agreement(ours: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """How alike two sets of logits [n, d_vocab] are: shared top-1, and mean correlation a row."""
+    a = ours - ours.mean(axis=1, keepdims=True)
+    b = reference - reference.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return {
+        "top1": float((ours.argmax(axis=1) == reference.argmax(axis=1)).mean()),
+        "correlation": float(((a * b).sum(axis=1) / norms).mean()),
+    }
+
+
+def answer(engine: Any, call: str, args: list[Any]) -> Any:
+    # Logits travel by file and are compared here: the parent has to stay small (process_cost).
+    if call == "save_logits":
+        np.save(args[0], engine.logits(tokens(N_WINDOW)))
+        return None
+    if call == "compare_logits":
+        return agreement(engine.logits(tokens(N_WINDOW)), np.load(args[0]))
+    return getattr(engine, call)(*args)
+
+
+def main() -> None:
+    module, model, n_threads, *options = sys.argv[1:]
+    # Libraries print to stdout as they please; answers have a pipe that they do not know.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    engine = importlib.import_module(module).Engine(model, int(n_threads), *options)
+    for line in sys.stdin:
+        request = json.loads(line)
+        value = answer(engine, request["call"], request.get("args", []))
+        print(json.dumps({"value": value}), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

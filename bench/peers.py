@@ -1,0 +1,323 @@
+"""pythia beside llama.cpp, CTranslate2 and torch, on one full-size pythia-410m, in one run.
+
+    python bench/peers.py [--threads 2] [--rounds 3] [--only NAME,...] [--out FILE.json]
+
+The first run makes an environment for the peers and builds llama.cpp for this processor. Every
+engine sits in a process of its own, idle while another is measured; rounds are interleaved, so
+that drift of the machine hits all alike. A peer whose logits are not those of torch in float32 is
+not timed. A table for people goes to stderr; the last line of stdout is JSON. POSIX only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import peer_report
+import peer_setup
+from machine import cpu_model, has_avx512, process_cost
+from peer_report import OURS, Figures
+
+BANDWIDTH, REFERENCE = "machine", "torch-float32"
+LEAST_CORRELATION = 0.99
+SETTLE_SECONDS = 0.5
+"""OpenMP's threads go on spinning for a while after they have worked (200 ms in Intel's)."""
+
+COMMON = ("decode", "score_512", "prefill_512", "decode_1900")
+PROMPT = "Call me"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One entry of the comparison: peer_worker's MODULE, MODEL (a conversion's name), OPTIONS."""
+
+    name: str
+    module: str
+    model: str
+    options: tuple[str, ...] = ()
+    figures: tuple[str, ...] = COMMON
+    environment: tuple[tuple[str, str], ...] = ()
+    n_cold: int = 3
+    """Cold starts a round, of which the median counts."""
+
+
+# By itself it takes AVX2 on processors that are not Intel's, and packs no weights; in these
+# settings it scores and prefills up to a tenth faster.
+CTRANSLATE2_BEST = (
+    ("CT2_USE_EXPERIMENTAL_PACKED_GEMM", "1"),
+    *((("CT2_FORCE_CPU_ISA", "AVX512"),) if has_avx512() else ()),
+)
+ENGINES = (
+    Engine(BANDWIDTH, "peer_bandwidth", "int8", figures=("read_gb_per_second",), n_cold=0),
+    Engine(OURS, "peer_ours", "int8", figures=(*COMMON, "decode_100", "samples_4")),
+    Engine("llama.cpp", "peer_llama", "gguf", ("0",)),
+    Engine("llama.cpp-flash", "peer_llama", "gguf", ("1",)),
+    Engine("ctranslate2", "peer_ctranslate2", "ctranslate2", environment=CTRANSLATE2_BEST),
+    Engine(REFERENCE, "peer_torch", "float", ("float32",), n_cold=1),
+    Engine("torch-int8", "peer_torch", "float", ("int8",), n_cold=1),
+)
+FIGURES = ("read_gb_per_second", *COMMON, "decode_100", "samples_4")
+
+
+class Broken(Exception):
+    """A worker ended before it answered."""
+
+
+class Worker:
+    """An engine's process, asked over a pipe."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
+        self._log = log
+        with log.open("w") as errors:
+            self._process = subprocess.Popen(
+                command,
+                env={**os.environ, **environment},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+
+    def ask(self, call: str, *args: object) -> Any:
+        with contextlib.suppress(BrokenPipeError):
+            print(json.dumps({"call": call, "args": args}), file=self._process.stdin, flush=True)
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise Broken(self._log.read_text()[-2000:])
+        return json.loads(answer)["value"]
+
+    def close(self) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+class Comparison:
+    """The engines of one run, their workers, and what is refused."""
+
+    def __init__(self, python: Path, models: dict[str, Path], work: Path, n_threads: int) -> None:
+        self._python, self._models, self._work = python, models, work
+        self._n_threads = n_threads
+        self._workers: dict[str, Worker] = {}
+        self.ours = store_environment(work, n_threads)
+        self.engines: list[Engine] = []
+        self.agreement: dict[str, dict[str, float]] = {}
+        self.refused: dict[str, str] = {}
+        self.versions: dict[str, dict[str, str]] = {}
+
+    def _of(self, engine: Engine) -> tuple[str, dict[str, str]]:
+        """The interpreter, and the environment."""
+        if engine.module in ("peer_ours", "peer_bandwidth"):
+            # Our bandwidth's threads are Python's own.
+            return sys.executable, {**self.ours, "OPENBLAS_NUM_THREADS": "1"}
+        return str(self._python), dict(engine.environment)
+
+    def _program(self, engine: Engine, *script: str) -> list[str]:
+        python, _ = self._of(engine)
+        model = str(self._models[engine.model])
+        folder = peer_setup.BENCH
+        return [
+            python,
+            str(folder / script[0]),
+            *script[1:],
+            model,
+            str(self._n_threads),
+            *engine.options,
+        ]
+
+    def open(self, wanted: set[str]) -> None:
+        """Start the workers one by one; check their logits, warm them up."""
+        reference = self._work / "reference.npy"
+        for engine in sorted(ENGINES, key=lambda e: e.name != REFERENCE):
+            if engine.name not in wanted and engine.name != REFERENCE:
+                continue
+            tell(f"starting {engine.name}")
+            _, environment = self._of(engine)
+            worker = Worker(
+                self._program(engine, "peer_worker.py", engine.module),
+                environment,
+                self._work / f"{engine.name}.log",
+            )
+            self._workers[engine.name] = worker
+            try:
+                self._check(engine, worker, reference)
+                if engine.name in wanted:
+                    for figure in engine.figures[:3]:
+                        worker.ask(figure)
+            except Broken as error:
+                if engine.name in (OURS, BANDWIDTH, REFERENCE):
+                    raise SystemExit(f"{engine.name} failed:\n{error}") from error
+                self.refused[engine.name] = f"failed: {error}"
+            if engine.name in self.refused or engine.name not in wanted:
+                self._workers.pop(engine.name).close()
+        self.engines = [engine for engine in ENGINES if engine.name in self._workers]
+        for name, reason in self.refused.items():
+            tell(f"not timed: {name}: {reason}")
+
+    def _check(self, engine: Engine, worker: Worker, reference: Path) -> None:
+        self.versions[engine.name] = worker.ask("versions")
+        if engine.name == REFERENCE:
+            worker.ask("save_logits", str(reference))
+        elif engine.name != BANDWIDTH:
+            alike = worker.ask("compare_logits", str(reference))
+            self.agreement[engine.name] = alike
+            tell(
+                f"  same top-1 as {REFERENCE}: {alike['top1']:.3f} of the positions,"
+                f" correlation of logits {alike['correlation']:.5f}"
+            )
+            if not alike["correlation"] >= LEAST_CORRELATION:
+                self.refused[engine.name] = f"correlation {alike['correlation']:.4f}"
+
+    def figure(self, engine: Engine, figure: str) -> float:
+        """One measurement; every other worker is idle."""
+        try:
+            value = self._workers[engine.name].ask(figure)
+        except Broken as error:
+            raise SystemExit(f"{engine.name} failed at {figure}:\n{error}") from error
+        time.sleep(SETTLE_SECONDS)
+        return float(value)
+
+    def streamed_bytes(self) -> int:
+        return int(self._workers[OURS].ask("streamed_bytes"))
+
+    def cold(self, engine: Engine) -> dict[str, float]:
+        """Start to exit of processes that print one token; the median of each cost."""
+        _, environment = self._of(engine)
+        command = (
+            generate_command()
+            if engine.name == OURS
+            else self._program(engine, f"{engine.module}.py")
+        )
+        costs = [process_cost(command, environment) for _ in range(engine.n_cold)]
+        return {
+            "cold_first_token": statistics.median(cost["seconds"] for cost in costs),
+            "peak_mib": statistics.median(cost["peak_mib"] for cost in costs),
+        }
+
+    def first_run(self) -> float:
+        """Seconds of our first token where no kernel was ever compiled."""
+        with tempfile.TemporaryDirectory(dir=self._work) as empty:
+            return process_cost(generate_command(), {**self.ours, "PYTHIA_CACHE": empty})["seconds"]
+
+    def close(self) -> None:
+        for worker in self._workers.values():
+            worker.close()
+
+
+def tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def store_environment(work: Path, n_threads: int) -> dict[str, str]:
+    """A store and a cache of our own."""
+    return {
+        "PYTHIA_HOME": str(work / "home"),
+        "PYTHIA_CACHE": str(work / "kernels"),
+        "PYTHIA_THREADS": str(n_threads),
+    }
+
+
+def generate_command() -> list[str]:
+    options = ["-n", "1", "-m", peer_setup.MODEL, "--temperature", "0"]
+    return [sys.executable, "-m", "pythia_cli", "generate", PROMPT, *options]
+
+
+def measure(comparison: Comparison, rounds: int) -> Figures:
+    """Rounds of figures, and for each figure all engines in turn, each round another first."""
+    figures: Figures = {engine.name: {} for engine in comparison.engines}
+    # Untimed: compiles what the command line needs beyond the worker, and warms the page cache.
+    process_cost(generate_command(), comparison.ours)
+    for i in range(rounds):
+        tell(f"round {i + 1} of {rounds}")
+        turn = i % len(comparison.engines)
+        engines = comparison.engines[turn:] + comparison.engines[:turn]
+        for figure in FIGURES:
+            for engine in engines:
+                if figure in engine.figures:
+                    value = comparison.figure(engine, figure)
+                    figures[engine.name].setdefault(figure, []).append(value)
+        for engine in engines:
+            if engine.n_cold:
+                for name, value in comparison.cold(engine).items():
+                    figures[engine.name].setdefault(name, []).append(value)
+        extra = comparison.first_run() - figures[OURS]["cold_first_token"][-1]
+        figures[OURS].setdefault("first_run_seconds", []).append(extra)
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--model", type=Path, help="a float checkpoint's folder (config.json, model.safetensors)"
+    )
+    parser.add_argument("--venv", type=Path, default=peer_setup.ROOT / ".peers-venv")
+    names = [engine.name for engine in ENGINES if engine.name not in (OURS, BANDWIDTH)]
+    parser.add_argument("--only", metavar="NAME,...", help=f"peers, of {', '.join(names)}")
+    parser.add_argument("--keep", type=Path, help="keep the conversions of this model here")
+    parser.add_argument("--out", type=Path, help="write the JSON here too")
+    parser.add_argument("--table", type=Path, help="write a table in Markdown here")
+    arguments = parser.parse_args()
+    wanted = set(arguments.only.split(",") if arguments.only else names)
+    if unknown := wanted - set(names):
+        parser.error(f"no such peer: {', '.join(sorted(unknown))}")
+
+    python = peer_setup.peers_python(arguments.venv.absolute())
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        kept = (arguments.keep or work).absolute()
+        kept.mkdir(parents=True, exist_ok=True)
+        source = (arguments.model or peer_setup.float_model(kept / "float")).absolute()
+        models = {
+            "float": source,
+            "gguf": peer_setup.gguf_model(python, source, kept / "model.gguf"),
+            "ctranslate2": peer_setup.ctranslate2_model(python, source, kept / "ctranslate2"),
+            "int8": peer_setup.int8_model(source, store_environment(work, arguments.threads)),
+        }
+        comparison = Comparison(python, models, work, arguments.threads)
+        try:
+            comparison.open(wanted | {OURS, BANDWIDTH})
+            streamed = comparison.streamed_bytes()
+            figures = measure(comparison, arguments.rounds)
+        finally:
+            comparison.close()
+
+    bandwidth = figures[BANDWIDTH]["read_gb_per_second"]
+    found = peer_report.bars(figures, bandwidth, streamed)
+    record = {
+        "date": datetime.date.today().isoformat(),
+        "cpu": cpu_model(),
+        "threads": arguments.threads,
+        "rounds": arguments.rounds,
+        "streamed_bytes": streamed,
+        "engines": peer_report.summary(figures),
+        "bars": [{**bar._asdict(), "met": bar.met} for bar in found],
+        "agreement": comparison.agreement,
+        "refused": comparison.refused,
+        "versions": comparison.versions,
+    }
+    for line in peer_report.lines(record):
+        tell(line)
+    if arguments.out:
+        arguments.out.write_text(json.dumps(record, indent=2) + "\n")
+    if arguments.table:
+        arguments.table.write_text(peer_report.markdown(record))
+    print(json.dumps(record))
+
+
+if __name__ == "__main__":
+    main()
