@@ -50,8 +50,13 @@ def n_threads() -> int:
     return max(1, min(_physical_cores(_affinity()), _cgroup_cpus()))
 
 
+def simd() -> str:
+    """PYTHIA_SIMD: the name of a SIMD tier to be compiled for, or empty for the best."""
+    return os.environ.get("PYTHIA_SIMD", "")
+
+
 def compiled_for() -> tuple[str, ...]:
-    """The settings that change what processor kernels are compiled for."""
+    """The settings that change what kernels are compiled for."""
     names = ("PYTHIA_SIMD", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT")
     return tuple(os.environ.get(name, "") for name in names)
 

@@ -18,8 +18,9 @@ PACKAGE = Path(pythia_cli.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__ errors suite settings files",),
     (
-        "kernels/__init__ kernels/layout kernels/entries kernels/object_cache kernels/_jit"
-        " kernels/simd kernels/linear_tiles kernels/barrier kernels/embedding"
+        "kernels/__init__ kernels/layout kernels/entries kernels/tiers kernels/object_cache"
+        " kernels/_jit"
+        " kernels/dot_tiles kernels/simd kernels/linear_tiles kernels/barrier kernels/embedding"
         " kernels/layer_norm kernels/gelu kernels/rotary kernels/softmax kernels/scoring"
         " kernels/quantize_rows"
         " kernels/quantize_weights kernels/matmul kernels/attention_tiles kernels/attention"
@@ -30,10 +31,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("hf_checkpoint", "int8_file"),
     ("quantize store",),
     ("model/__init__ model/scores model/kv_cache model/weights model/transformer model/reference",),
-    ("sampling text_stream generate", "perplexity", "certificate"),
+    ("sampling text_stream generate", "perplexity", "certificate", "bench"),
     (
         "cli/__init__ cli/render cli/options cli/errors cli/interrupts cli/opening cli/generate"
-        " cli/perplexity cli/quantize cli/checkpoint cli/app __main__",
+        " cli/perplexity cli/quantize cli/bench cli/checkpoint cli/app __main__",
     ),
 )
 

@@ -1,11 +1,40 @@
-"""The decorator of kernels: how Numba is to compile them."""
+"""How Numba is to compile kernels: for which processor, and with which flags."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import llvmlite.binding as llvm
 import numba
+from numba.core import config
+
+from pythia_cli import settings
+from pythia_cli.kernels import tiers
+
+
+def _compile_for_tier() -> tiers.Tier:
+    """The tier of PYTHIA_SIMD or the best one, with Numba set to compile for it.
+
+    NUMBA_CPU_NAME and NUMBA_CPU_FEATURES stand in for the processor's own, where given.
+    """
+    architecture = llvm.get_process_triple().split("-")[0]
+    if config.CPU_FEATURES is None:
+        features = dict(llvm.get_host_cpu_features())
+    else:
+        given = filter(None, config.CPU_FEATURES.split(","))
+        features = {name[1:]: name.startswith("+") for name in given}
+    tier = tiers.choose(architecture, features, settings.simd())
+    features = tiers.without(tier, features)
+    flags = [f"{'+' if on else '-'}{name}" for name, on in sorted(features.items())]
+    config.CPU_FEATURES = ",".join(flags)
+    # A processor's name brings its features with it: those it is to lack are named, and are "-".
+    config.CPU_NAME = config.CPU_NAME or llvm.get_host_cpu_name()
+    config.DISABLE_JIT = 0
+    return tier
+
+
+TIER = _compile_for_tier()
 
 
 def jit(function: Callable[..., Any]) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.kernels._jit import jit
+from pythia_cli.kernels._jit import TIER, jit
 from pythia_cli.kernels.attention_tiles import (
     mix_tile,
     mix_tile_1x1,
@@ -27,8 +27,10 @@ from pythia_cli.kernels.attention_tiles import (
 from pythia_cli.kernels.layout import KEY_BLOCK, MAX_INT16
 from pythia_cli.kernels.quantize_rows import quantize_row
 from pythia_cli.kernels.rotary import rotate_half
-from pythia_cli.kernels.simd import QUERIES, VECTORS, fma
+from pythia_cli.kernels.simd import fma
 from pythia_cli.kernels.softmax import softmax
+
+_QUERIES, _VECTORS = TIER.n_queries, TIER.n_vectors
 
 
 @jit
@@ -57,7 +59,7 @@ def append_to_cache(qkv: Any, start: Any, cos: Any, sin: Any, kv: Any, lo: Any, 
 
 @jit
 def _scores(q: Any, q_at: Any, n_queries: Any, kv: Any, head: Any, n_blocks: Any, out: Any) -> None:
-    """out[j, p] = q_j k_p / sqrt(d_head) for n_queries (1 or QUERIES) over n_blocks of keys."""
+    """out[j, p] = q_j k_p / sqrt(d_head) for n_queries (1 or _QUERIES) over n_blocks of keys."""
     keys, key_scales = kv[0], kv[1]
     d_head, q_stride, stride = keys.shape[2], q.shape[1], out.shape[1]
     block_size = d_head * KEY_BLOCK
@@ -65,9 +67,9 @@ def _scores(q: Any, q_at: Any, n_queries: Any, kv: Any, head: Any, n_blocks: Any
     block = 0
     while block < n_blocks:
         at, to = first + block * block_size, block * KEY_BLOCK
-        if n_queries > 1 and block + VECTORS <= n_blocks:
+        if n_queries > 1 and block + _VECTORS <= n_blocks:
             score_tile(q, q_at, q_stride, keys, at, d_head, out, to, stride)
-            block += VECTORS
+            block += _VECTORS
         elif n_queries > 1:
             score_tile_narrow(q, q_at, q_stride, keys, at, d_head, out, to, stride)
             block += 1
@@ -97,9 +99,9 @@ def _mix(
     d = 0
     while d + KEY_BLOCK <= d_head:
         at, to = first + d, out_at + d
-        if n_queries > 1 and d + VECTORS * KEY_BLOCK <= d_head:
+        if n_queries > 1 and d + _VECTORS * KEY_BLOCK <= d_head:
             mix_tile(p, 0, p_stride, values, at, d_head, n_positions, out, to, stride)
-            d += VECTORS * KEY_BLOCK
+            d += _VECTORS * KEY_BLOCK
         elif n_queries > 1:
             mix_tile_narrow(p, 0, p_stride, values, at, d_head, n_positions, out, to, stride)
             d += KEY_BLOCK
@@ -130,7 +132,7 @@ def attention(qkv: Any, start: Any, kv: Any, scores: Any, out: Any, lo: Any, hi:
     for head in range(lo, hi):
         t = 0
         while t < n_tokens:
-            n_queries = QUERIES if t + QUERIES <= n_tokens else 1
+            n_queries = _QUERIES if t + _QUERIES <= n_tokens else 1
             # The last query of the tile sees the most; what others must not see weighs 0.
             n_positions = start + t + n_queries
             n_blocks = (n_positions + KEY_BLOCK - 1) // KEY_BLOCK

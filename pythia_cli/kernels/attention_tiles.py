@@ -14,7 +14,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from pythia_cli.kernels.simd import LANES, QUERIES, VECTORS
+from pythia_cli.kernels._jit import TIER
+from pythia_cli.kernels.simd import LANES
 
 _I16, _I32, _I64, _FLOAT = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
 _FLOATS = ir.VectorType(_FLOAT, LANES)
@@ -157,11 +158,11 @@ def _chains(builder: Any, n: Any, start: list[list[Any]], term: Any) -> list[lis
     return ended
 
 
-score_tile = _score_tile(QUERIES, VECTORS)
-score_tile_narrow = _score_tile(QUERIES, 1)
+score_tile = _score_tile(TIER.n_queries, TIER.n_vectors)
+score_tile_narrow = _score_tile(TIER.n_queries, 1)
 score_tile_1x4 = _score_tile(1, 4)
 score_tile_1x1 = _score_tile(1, 1)
-mix_tile = _mix_tile(QUERIES, VECTORS)
-mix_tile_narrow = _mix_tile(QUERIES, 1)
+mix_tile = _mix_tile(TIER.n_queries, TIER.n_vectors)
+mix_tile_narrow = _mix_tile(TIER.n_queries, 1)
 mix_tile_1x4 = _mix_tile(1, 4)
 mix_tile_1x1 = _mix_tile(1, 1)

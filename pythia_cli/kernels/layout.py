@@ -32,8 +32,11 @@ def aligned_zeros(shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray
 
 
 def activation_levels(d_in: int) -> int:
-    """The largest |x_q| for which a dot product of `d_in` int8 weights fits an int32 sum."""
-    return min(MAX_INT16, MAX_INT32 // (127 * d_in))
+    """The largest |x_q| for which a dot product of `d_in` int8 weights fits an int32 sum.
+
+    And for which x_q splits into two signed bytes (dot_tiles.py).
+    """
+    return min(127 * 256 + 127, MAX_INT32 // (127 * d_in))
 
 
 def rotary_tables(

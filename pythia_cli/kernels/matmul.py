@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.kernels import simd
-from pythia_cli.kernels._jit import jit
-from pythia_cli.kernels.linear_tiles import dot, linear_tile
+from pythia_cli.kernels._jit import TIER, jit
+from pythia_cli.kernels.linear_tiles import TILE_ROWS, dot, linear_tile
 
 
 @jit
@@ -55,7 +54,7 @@ def _matmul_rows(
 ) -> None:  # fmt: skip
     """Row by row: the rows that fill no tile, and widths that fill no vector."""
     n_tokens, d_in = x_q.shape
-    k = d_in - d_in % simd.VECTOR
+    k = d_in - d_in % _VECTOR
     for row in range(lo, hi):
         for token in range(n_tokens):
             total = np.int32(0)
@@ -66,7 +65,8 @@ def _matmul_rows(
             _put(total, w_scales[row] * x_scales[token], bias[row], adds, out, token, row)
 
 
-_tile_full = linear_tile(simd.TILE_TOKENS)
+_VECTOR, _FULL = TIER.vector, TIER.n_tokens
+_tile_full = linear_tile(_FULL)
 _tile_4 = linear_tile(4)
 _tile_2 = linear_tile(2)
 _tile_1 = linear_tile(1)
@@ -89,39 +89,39 @@ def _matmul_tiled(
     n_tokens, d_in = x_q.shape
     d_out = out.shape[1]
     tiled_to = lo
-    if d_in % simd.VECTOR == 0 and n_tokens > 1:
-        tiled_to += (hi - lo) // simd.TILE_ROWS * simd.TILE_ROWS
+    if d_in % _VECTOR == 0 and n_tokens > 1:
+        tiled_to += (hi - lo) // TILE_ROWS * TILE_ROWS
     adds = adds != 0
-    block = max(_BLOCK_BYTES // d_in // simd.TILE_ROWS, 1) * simd.TILE_ROWS
+    block = max(_BLOCK_BYTES // d_in // TILE_ROWS, 1) * TILE_ROWS
     for block_lo in range(lo, tiled_to, block):
         block_hi = min(block_lo + block, tiled_to)
         token = 0
         while token < n_tokens:
             left = n_tokens - token
-            if left >= simd.TILE_TOKENS and left != 8:
-                for row in range(block_lo, block_hi, simd.TILE_ROWS):
+            if left >= _FULL and left != 8:
+                for row in range(block_lo, block_hi, TILE_ROWS):
                     _tile_full(w_q8, w_scales, row, x_q, x_scales, token, d_in, bias, adds,
                                out, d_out)  # fmt: skip
-                token += simd.TILE_TOKENS
-            elif left >= 4 and simd.TILE_TOKENS > 4:
-                for row in range(block_lo, block_hi, simd.TILE_ROWS):
+                token += _FULL
+            elif left >= 4 and _FULL > 4:
+                for row in range(block_lo, block_hi, TILE_ROWS):
                     _tile_4(w_q8, w_scales, row, x_q, x_scales, token, d_in, bias, adds,
                             out, d_out)  # fmt: skip
                 token += 4
             elif left >= 2:
-                for row in range(block_lo, block_hi, simd.TILE_ROWS):
+                for row in range(block_lo, block_hi, TILE_ROWS):
                     _tile_2(w_q8, w_scales, row, x_q, x_scales, token, d_in, bias, adds,
                             out, d_out)  # fmt: skip
                 token += 2
             else:
-                for row in range(block_lo, block_hi, simd.TILE_ROWS):
+                for row in range(block_lo, block_hi, TILE_ROWS):
                     _tile_1(w_q8, w_scales, row, x_q, x_scales, token, d_in, bias, adds,
                             out, d_out)  # fmt: skip
                 token += 1
     _matmul_rows(w_q8, w_scales, x_q, x_scales, bias, adds, out, tiled_to, hi)
 
 
-matmul = _matmul_tiled if simd.VECTOR else matmul_plain
+matmul = _matmul_tiled if TIER.vector else matmul_plain
 """out [n_tokens, d_out] (=, or += where `adds`) (x_q * x_scales) @ (w_q8 * w_scales).T + bias.
 
 w_q8 [d_out, d_in] int8, w_scales [d_out], x_q [n_tokens, d_in] int16, x_scales [n_tokens],

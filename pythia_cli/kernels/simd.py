@@ -1,9 +1,4 @@
-"""Intrinsics that Numba lacks: bit casts, float sums in a fixed order, integer dot products.
-
-The tile is chosen from the features that Numba compiles for. On x86 it is a register tile around
-`vpmaddwd`, exact on int16 pairs; LLVM fuses it with its sum into `vpdpwssd` where there is VNNI.
-Elsewhere VECTOR is 0 and `matmul` leaves its plain loop to LLVM's vectoriser.
-"""
+"""Intrinsics that Numba lacks: bit casts, and float sums in a fixed order."""
 
 from __future__ import annotations
 
@@ -12,40 +7,16 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from pythia_cli.kernels.dot_tiles import load
 from pythia_cli.kernels.layout import KEY_BLOCK
 
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _FLOAT = ir.FloatType()
 
 LANES = KEY_BLOCK
-
-
-def _compiled_for(feature: str) -> bool:
-    features: str = cpu_target.target_context.codegen()._tm_features
-    return f"+{feature}" in features.split(",")
-
-
-TILE_ROWS = 4
-"""Rows of weights in a tile of `linear_tile`; TILE_TOKENS and QUERIES, VECTORS are a tier's own.
-
-QUERIES by VECTORS of LANES floats are the sums of attention that stay in registers.
-"""
-
-if _compiled_for("avx512bw"):
-    # 32 vector registers: 24 sums, 4 weights, 1 activation.
-    QUERIES, VECTORS = 8, 2
-    VECTOR, TILE_TOKENS, MADD = 32, 6, "llvm.x86.avx512.pmaddw.d.512"
-elif _compiled_for("avx2"):
-    # 16 vector registers: 8 sums, 2 activations, 1 weight, 1 product.
-    QUERIES, VECTORS = 4, 1
-    VECTOR, TILE_TOKENS, MADD = 16, 2, "llvm.x86.avx2.pmadd.wd"
-else:
-    QUERIES, VECTORS = 4, 1
-    VECTOR, TILE_TOKENS, MADD = 0, 1, ""
 
 
 @intrinsic
@@ -110,12 +81,6 @@ def lane_dot(typingctx: Any, x: Any, y: Any, n: Any) -> Any:
         return _emit_lane_sum(builder, args[2], term)
 
     return types.float32(x, y, types.intp), codegen
-
-
-def load(builder: Any, row: Any, at: Any, kind: Any, align: int) -> Any:
-    """IR: what stands at row[at], as a value of this kind."""
-    address = builder.bitcast(builder.gep(row, [at]), kind.as_pointer())
-    return builder.load(address, align=align)
 
 
 def _emit_lane_sum(builder: Any, n: Any, term: Any) -> Any:
