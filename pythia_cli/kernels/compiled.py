@@ -94,6 +94,8 @@ class Arguments:
 
     def replace(self, i: int, value: Any) -> None:
         """Put another value in the place of argument i."""
+        if value is self._values[i]:
+            return
         self._values[i] = value
         at = self._starts[i]
         for word in _words(self._hints[i], value):

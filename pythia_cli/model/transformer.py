@@ -102,7 +102,8 @@ class Transformer:
 
     def decode(self, token_id: int, cache: KVCache) -> np.ndarray[Any, Any]:
         """Append one token; the logits [d_vocab] after it, valid until the next call."""
-        return self.prefill(np.array([token_id], np.int64), cache)
+        logits: np.ndarray[Any, Any] = self.decode_together([token_id], [cache])[0]
+        return logits
 
     def decode_together(
         self, token_ids: Sequence[int], caches: Sequence[KVCache]
@@ -115,8 +116,9 @@ class Transformer:
         """
         ids = np.array(token_ids, np.int64)
         self._check(ids)
-        if any(cache.length == cache.capacity for cache in caches):
-            raise UsageError(f"a context of {caches[0].capacity} is full")
+        for cache in caches:
+            if cache.length == cache.capacity:
+                raise UsageError(f"a context of {cache.capacity} is full")
         texts = np.array([[cache.row, cache.length, 1] for cache in caches], np.int64)
         logits = self._logits_room(len(ids))
         self._run(caches[0], texts, ids, _Asked(logits, _NO_TARGETS, self._scores))
