@@ -83,6 +83,17 @@ def share(n: Any, grain: Any, rank: Any, n_ranks: Any) -> Any:
 
 
 @jit
+def claim(claims: Any, slot: Any, grain: Any, n: Any) -> Any:
+    """The next part [lo, hi) of n things that no rank has taken yet; lo >= hi where none is left.
+
+    claims[slot] counts the parts taken, of `grain` things each. Ranks that a busy machine or slow
+    memory holds up so leave more to the others.
+    """
+    lo = _atomic_add(claims, slot, 1) * grain
+    return lo, min(lo + grain, n)
+
+
+@jit
 def barrier(shared: Any, n_ranks: Any) -> Any:
     """Wait until all ranks are here. False where the team was told to abort."""
     if n_ranks == 1:

@@ -143,6 +143,7 @@ ENTRIES = {
     "forward": Entry(
         "forward",
         "forward",
+        # fmt: off
         (
             Int64s1,
             Shape,
@@ -151,12 +152,14 @@ ENTRIES = {
             Cache,
             Floats2,
             Floats2,
+            Int64s1,
             Int64s2,
             Int64s1,
             Floats2,
             Int64s1,
             Scores,
         ),
+        # fmt: on
         for_team=True,
     ),
     "exponentials": Entry("softmax", "exponentials", (Floats1, float, Floats1, Doubles1)),

@@ -13,7 +13,7 @@ from typing import Any
 
 from pythia_cli.kernels._jit import jit
 from pythia_cli.kernels.attention import append_to_cache, attention
-from pythia_cli.kernels.barrier import barrier, share
+from pythia_cli.kernels.barrier import barrier, claim, share
 from pythia_cli.kernels.embedding import embed
 from pythia_cli.kernels.gelu import gelu
 from pythia_cli.kernels.layer_norm import layer_norm
@@ -27,7 +27,8 @@ _Cut = namedtuple(
     "x normed input_q input_scales post_q post_scales qkv attended attended_q attended_scales"
     " mlp mlp_q mlp_scales",
 )
-_ROW_GRAIN = 16  # whole tiles, and whole cache lines of the output
+_CLAIMS = 4  # of blocks of rows, in each layer: see `claim`
+_BLOCK_BYTES = 128 * 1024  # of weights, that a thread takes at a time
 
 
 @jit
@@ -75,8 +76,8 @@ def _attend(
 
 @jit
 def _score(
-    rank: Any, n_ranks: Any, shared: Any, w: Any, scratch: Any, x_q: Any, x_scales: Any,
-    targets: Any, scores: Any,
+    rank: Any, n_ranks: Any, shared: Any, w: Any, scratch: Any, claims: Any, x_q: Any,
+    x_scales: Any, targets: Any, scores: Any,
 ) -> None:  # fmt: skip
     """Rate targets [m] by the unembedding of x_q [m, d_model], a piece of the vocabulary a time."""
     m, d_vocab = targets.shape[0], w.embed_out_q8.shape[0]
@@ -89,23 +90,49 @@ def _score(
                target_logits[t : t + 1], 0, 1)  # fmt: skip
     if not barrier(shared, n_ranks):
         return
-    pieces_lo, pieces_hi = share(scores.sums.shape[1], 1, rank, n_ranks)
-    for piece in range(pieces_lo, pieces_hi):
-        lo = piece * SCORE_PIECE
-        n = min(SCORE_PIECE, d_vocab - lo)
+    last = claims.shape[0] - 1
+    lo, hi = claim(claims, last, SCORE_PIECE, d_vocab)
+    while lo < hi:
+        n, piece = hi - lo, lo // SCORE_PIECE
         logits = scores.logits[rank]
         matmul(w.embed_out_q8[lo : lo + n], w.embed_out_scales[lo : lo + n], x_q, x_scales,
                scratch.no_bias, False, logits, 0, n)  # fmt: skip
         score_piece(logits, n, target_logits, piece, scores.p[rank], scores.sums, 0, m)
+        lo, hi = claim(claims, last, SCORE_PIECE, d_vocab)
     if not barrier(shared, n_ranks):
         return
     merge_pieces(scores.sums, target_logits, scores.nll, scores.entropy, scores.ranks, t_lo, t_hi)
 
 
 @jit
+def _grain(d_in: Any) -> Any:
+    """How many rows of d_in weights are claimed at a time: whole tiles and lines of the output."""
+    return max(_BLOCK_BYTES // d_in // 16, 1) * 16
+
+
+@jit
+def _up(w: Any, i: Any, s: Any, claims: Any, grain: Any) -> None:
+    """Layer i's MLP as far as its GELU, by rows that are claimed."""
+    d_mlp = w.up_q8.shape[1]
+    lo, hi = claim(claims, _CLAIMS * i + 1, grain, d_mlp)
+    while lo < hi:
+        matmul(w.up_q8[i], w.up_scales[i], s.post_q, s.post_scales, w.up_bias[i],
+               False, s.mlp, lo, hi)  # fmt: skip
+        gelu(s.mlp, lo, hi)
+        lo, hi = claim(claims, _CLAIMS * i + 1, grain, d_mlp)
+
+
+@jit
+def _down(w: Any, i: Any, s: Any, lo: Any, hi: Any) -> None:
+    """Rows lo..hi of layer i's MLP back, added to the residual stream."""
+    matmul(w.down_q8[i], w.down_scales[i], s.mlp_q, s.mlp_scales, w.down_bias[i],
+           True, s.x, lo, hi)  # fmt: skip
+
+
+@jit
 def forward(
     rank: Any, n_ranks: Any, shared: Any, shape: Any, w: Any, scratch: Any, cache: Any,
-    cos: Any, sin: Any, texts: Any, token_ids: Any, logits: Any,
+    cos: Any, sin: Any, claims: Any, texts: Any, token_ids: Any, logits: Any,
     targets: Any, scores: Any,
 ) -> None:  # fmt: skip
     """Append token_ids [n] to their texts; logits [m, d_vocab] of the last m of them.
@@ -113,15 +140,15 @@ def forward(
     Or, where there are targets [m], scores: how the last m tokens rate them as their successors.
 
     texts [n_texts, 3], one after another in token_ids: the text's row in the cache, the position
-    of its first new token, and how many it gets. The rest as entries.py has it.
+    of its first new token, and how many it gets. claims [4 * n_layers + 1] are zeros. The rest as
+    entries.py has it.
     """
     n_tokens = token_ids.shape[0]
     s = _cut(scratch, n_tokens)
     t_lo, t_hi = share(n_tokens, 1, rank, n_ranks)
     head_lo, head_hi = share(texts.shape[0] * shape.n_heads, 1, rank, n_ranks)
-    qkv_lo, qkv_hi = share(w.qkv_q8.shape[1], _ROW_GRAIN, rank, n_ranks)
-    up_lo, up_hi = share(w.up_q8.shape[1], _ROW_GRAIN, rank, n_ranks)
-    d_lo, d_hi = share(w.dense_q8.shape[1], _ROW_GRAIN, rank, n_ranks)
+    d_model, d_mlp = w.dense_q8.shape[1], w.up_q8.shape[1]
+    grain = _grain(d_model)
 
     embed(token_ids, w.embed_in_q8, w.embed_in_scales, s.x, t_lo, t_hi)
     for i in range(w.qkv_q8.shape[0]):
@@ -137,12 +164,13 @@ def forward(
         if not barrier(shared, n_ranks):
             return
 
-        matmul(w.qkv_q8[i], w.qkv_scales[i], s.input_q, s.input_scales, w.qkv_bias[i],
-               False, s.qkv, qkv_lo, qkv_hi)  # fmt: skip
+        lo, hi = claim(claims, _CLAIMS * i, grain, 3 * d_model)
+        while lo < hi:
+            matmul(w.qkv_q8[i], w.qkv_scales[i], s.input_q, s.input_scales, w.qkv_bias[i],
+                   False, s.qkv, lo, hi)  # fmt: skip
+            lo, hi = claim(claims, _CLAIMS * i, grain, 3 * d_model)
         if shape.parallel:
-            matmul(w.up_q8[i], w.up_scales[i], s.post_q, s.post_scales, w.up_bias[i],
-                   False, s.mlp, up_lo, up_hi)  # fmt: skip
-            gelu(s.mlp, up_lo, up_hi)
+            _up(w, i, s, claims, grain)
         if not barrier(shared, n_ranks):
             return
 
@@ -157,8 +185,15 @@ def forward(
         if not barrier(shared, n_ranks):
             return
 
-        matmul(w.dense_q8[i], w.dense_scales[i], s.attended_q, s.attended_scales, w.dense_bias[i],
-               True, s.x, d_lo, d_hi)  # fmt: skip
+        # A row's two sums go to the same place, in this order: whoever claims it makes both.
+        d_grain = _grain(d_model + d_mlp) if shape.parallel else grain
+        lo, hi = claim(claims, _CLAIMS * i + 2, d_grain, d_model)
+        while lo < hi:
+            matmul(w.dense_q8[i], w.dense_scales[i], s.attended_q, s.attended_scales,
+                   w.dense_bias[i], True, s.x, lo, hi)  # fmt: skip
+            if shape.parallel:
+                _down(w, i, s, lo, hi)
+            lo, hi = claim(claims, _CLAIMS * i + 2, d_grain, d_model)
         if not shape.parallel:
             if not barrier(shared, n_ranks):
                 return
@@ -168,16 +203,17 @@ def forward(
             )  # fmt: skip
             if not barrier(shared, n_ranks):
                 return
-            matmul(w.up_q8[i], w.up_scales[i], s.post_q, s.post_scales, w.up_bias[i],
-                   False, s.mlp, up_lo, up_hi)  # fmt: skip
-            gelu(s.mlp, up_lo, up_hi)
+            _up(w, i, s, claims, grain)
             if not barrier(shared, n_ranks):
                 return
             quantize_rows(s.mlp, shape.levels_mlp, s.mlp_q, s.mlp_scales, t_lo, t_hi)
             if not barrier(shared, n_ranks):
                 return
-        matmul(w.down_q8[i], w.down_scales[i], s.mlp_q, s.mlp_scales, w.down_bias[i],
-               True, s.x, d_lo, d_hi)  # fmt: skip
+            d_grain = _grain(d_mlp)
+            lo, hi = claim(claims, _CLAIMS * i + 3, d_grain, d_model)
+            while lo < hi:
+                _down(w, i, s, lo, hi)
+                lo, hi = claim(claims, _CLAIMS * i + 3, d_grain, d_model)
         if not barrier(shared, n_ranks):
             return
 
@@ -193,8 +229,11 @@ def forward(
         return
     last_q, last_scales = s.input_q[first:], s.input_scales[first:]
     if targets.shape[0] > 0:
-        _score(rank, n_ranks, shared, w, scratch, last_q, last_scales, targets, scores)
+        _score(rank, n_ranks, shared, w, scratch, claims, last_q, last_scales, targets, scores)
     else:
-        lo, hi = share(w.embed_out_q8.shape[0], _ROW_GRAIN, rank, n_ranks)
-        matmul(w.embed_out_q8, w.embed_out_scales, last_q, last_scales,
-               scratch.no_bias, False, logits, lo, hi)  # fmt: skip
+        last, d_vocab = claims.shape[0] - 1, w.embed_out_q8.shape[0]
+        lo, hi = claim(claims, last, grain, d_vocab)
+        while lo < hi:
+            matmul(w.embed_out_q8, w.embed_out_scales, last_q, last_scales,
+                   scratch.no_bias, False, logits, lo, hi)  # fmt: skip
+            lo, hi = claim(claims, last, grain, d_vocab)

@@ -64,12 +64,13 @@ class Transformer:
         )
         self._logits = np.empty((1, self.d_vocab), np.float32)
         self._scores = self._score_room(0)
+        self._claims = np.zeros(4 * config.n_layers + 1, np.int64)
         self._forward = compiled.function("forward")
         self._arguments = compiled.Arguments(
             "forward", self._team.shared, shape, weights_of(file), self._new_scratch(),
             self.new_cache(1).arrays,
             *rotary_tables(config.n_ctx, config.n_rotary, config.rotary_base),
-            np.zeros((1, 3), np.int64), np.zeros(1, np.int64), self._logits,
+            self._claims, np.zeros((1, 3), np.int64), np.zeros(1, np.int64), self._logits,
             _NO_TARGETS, self._scores,
         )  # fmt: skip
 
@@ -207,8 +208,9 @@ class Transformer:
     ) -> None:
         """One call of `forward`: at most CHUNK tokens."""
         self._arguments.replace(4, cache.arrays)
-        for i, value in enumerate((texts, token_ids, *asked), start=7):
+        for i, value in enumerate((texts, token_ids, *asked), start=8):
             self._arguments.replace(i, value)
+        self._claims[:] = 0
         self._team.run(self._forward, self._arguments.address)
 
     def _check(self, token_ids: np.ndarray[Any, Any]) -> None:
