@@ -79,7 +79,7 @@ class Engine:
         # Four different tokens, so that the samples part.
         following = [int(token) for token in np.argsort(first)[-N_SAMPLES:]]
         for cache in caches[1:]:
-            cache.copy_from(caches[0])
+            cache.copy_from(caches[0], N_PROMPT)
 
         def work() -> None:
             nonlocal following

@@ -125,6 +125,11 @@ def test_fields_of_quantize_and_checkpoint(
         assert f"`{field}`" in text
 
 
+def test_fields_of_bench(records: Records) -> None:
+    (record,) = records("bench", "--rounds", "1", "--json")
+    assert sorted(names(section("output.md", "## bench --json"))) == sorted(record)
+
+
 def test_fields_of_the_certificate() -> None:
     fields = list(certificate.Certificate.__dataclass_fields__)
     assert names(section("measures.md", "## Certificate")) == fields

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import FrameType
 from typing import Any, TypeVar
 
 from pythia_cli import settings
-from pythia_cli.cli.errors import ExitStatus, Terminated
+from pythia_cli.cli.errors import Terminated
 
 T = TypeVar("T")
 
@@ -51,10 +53,11 @@ def apart(make: Callable[[], T]) -> T:
 
 
 def leave(status: int) -> None:
-    """Exit; after an interrupt without waiting for what other threads may be in."""
-    if status in (ExitStatus.INTERRUPTED, ExitStatus.TERMINATED):
-        os._exit(status)
-    sys.exit(status)
+    """Exit at once, whatever other threads may be in: there is nothing to tidy up."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def _watch(told: socket.socket) -> None:
@@ -69,10 +72,31 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def _again(unraisable: Any) -> None:
-    """An interrupt that fell into a destructor or a callback, where Python drops it: once more."""
+    """An interrupt that fell into a destructor or a callback, where Python drops it: once more.
+
+    By another thread, and when this is left: a handler that ran in here would raise for nothing.
+    """
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        _thread.interrupt_main()
+        _thread.start_new_thread(_send, (signal.SIGINT,))
     elif issubclass(unraisable.exc_type, Terminated):
-        _thread.interrupt_main(signal.SIGTERM)
+        _thread.start_new_thread(_send, (signal.SIGTERM,))
     elif settings.debug():
         sys.__unraisablehook__(unraisable)
+
+
+def _send(number: signal.Signals) -> None:
+    """The signal to the main thread, as soon as that is not within _again."""
+    main = threading.main_thread().ident
+    assert main is not None
+    frame: FrameType | None
+    while True:
+        time.sleep(0.001)
+        frame = sys._current_frames().get(main)
+        while frame is not None and frame.f_code is not _again.__code__:
+            frame = frame.f_back
+        if frame is None:
+            break
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main, number)  # unlike interrupt_main, it ends a system call as well
+    else:
+        _thread.interrupt_main(number)

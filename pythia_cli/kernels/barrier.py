@@ -97,7 +97,7 @@ def claim(claims: Any, slot: Any, grain: Any, n: Any) -> Any:
 def barrier(shared: Any, n_ranks: Any) -> Any:
     """Wait until all ranks are here. False where the team was told to abort."""
     if n_ranks == 1:
-        return True
+        return _atomic_load(shared, ABORTED) == 0
     generation = _atomic_load(shared, GENERATION)
     if _atomic_add(shared, ARRIVED, 1) == n_ranks - 1:
         _atomic_store(shared, ARRIVED, 0)

@@ -96,11 +96,9 @@ class Arguments:
         """Put another value in the place of argument i."""
         if value is self._values[i]:
             return
+        words = list(_words(self._hints[i], value))
         self._values[i] = value
-        at = self._starts[i]
-        for word in _words(self._hints[i], value):
-            self._words[at] = word
-            at += 1
+        self._words[self._starts[i] : self._starts[i] + len(words)] = words
 
 
 def call(kernel: str, *values: Any) -> None:
@@ -136,7 +134,8 @@ def _words(hint: Any, value: Any) -> Iterator[int]:
         expected: ArrayType = hint.__metadata__[0]
         array: dict[str, Any] = value.__array_interface__
         if (
-            array["typestr"][1:] != expected.dtype
+            array["typestr"][0] == ">"
+            or array["typestr"][1:] != expected.dtype
             or len(value.shape) != expected.n_axes
             or not (value.flags.c_contiguous and value.flags.aligned)
         ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
 import signal
 import threading
@@ -17,8 +18,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pythia_cli.kernels import team as team_module
 from pythia_cli.kernels.barrier import barrier, share
-from pythia_cli.kernels.team import Team
+from pythia_cli.kernels.layout import ARRIVED
+from pythia_cli.kernels.pace import Pace
+from pythia_cli.kernels.team import Team, abort_all
 
 every_size = pytest.mark.parametrize("n_ranks", [1, 2, 3, 5])
 
@@ -45,9 +49,17 @@ def count(rank: int, n_ranks: int, shared: Any, calls: list[tuple[int, int]]) ->
     calls.append((rank, n_ranks))
 
 
+class Steady(Pace):
+    """All ranks run, however busy the machine is that these tests run on."""
+
+    def ran(self, wall: float, lost: float) -> None:
+        assert lost <= wall
+
+
 @pytest.fixture
-def teams() -> Iterator[Any]:
-    """Makes teams, and closes them."""
+def teams(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Makes teams that never rest, and closes them."""
+    monkeypatch.setattr(team_module, "Pace", Steady)
     made: list[Team] = []
 
     def make(n_ranks: int) -> Team:
@@ -230,3 +242,102 @@ def test_interrupts_at_any_moment_lose_no_member(teams: Any, n_ranks: int) -> No
             assert sums.tolist() == [20] * n_ranks
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("n_ranks", [1, 2, 3])
+def test_an_abort_from_another_thread_frees_all_that_wait(teams: Any, n_ranks: int) -> None:
+    """What a signal does while a kernel runs, and Python cannot be heard."""
+    team = teams(n_ranks)
+    freed: list[int] = []
+
+    def wait_for_one_more(rank: int, n_ranks: int, shared: Any) -> None:
+        assert not wait_for_all(shared, n_ranks + 1)
+        freed.append(rank)
+
+    def abort_when_all_wait() -> None:
+        while team.shared[ARRIVED] < n_ranks:
+            time.sleep(0.001)
+        abort_all()
+
+    for _ in range(3):
+        freed.clear()
+        aborting = threading.Thread(target=abort_when_all_wait)
+        aborting.start()
+        with pytest.raises(KeyboardInterrupt):
+            team.run(wait_for_one_more)
+        aborting.join()
+        assert sorted(freed) == list(range(n_ranks))
+        assert not team.shared.any()
+        cells, sums = np.zeros(n_ranks, np.int64), np.zeros((20, n_ranks), np.int64)
+        team.run(sum_of_all, cells, sums)
+        assert sums[-1].tolist() == [19 * n_ranks * (n_ranks + 1) // 2] * n_ranks
+
+
+def ended(child: int, within: float) -> int:
+    """The exit status of a child; one that hangs is killed."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    raise AssertionError("the child hangs")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("n_ranks", [1, 3])
+def test_a_forked_child_runs_the_team_and_so_does_the_parent(teams: Any, n_ranks: int) -> None:
+    team = teams(n_ranks)
+
+    def all_meet() -> bool:
+        cells, sums = np.zeros(n_ranks, np.int64), np.zeros((20, n_ranks), np.int64)
+        team.run(sum_of_all, cells, sums)
+        return bool((sums[-1] == 19 * n_ranks * (n_ranks + 1) // 2).all())
+
+    assert all_meet()
+    for _ in range(2):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                status = 0 if all_meet() and all_meet() else 2
+            finally:
+                os._exit(status)
+        assert all_meet()
+        assert ended(child, within=20) == 0
+    assert all_meet()
+
+
+def test_resting_ranks_are_not_counted() -> None:
+    """Functions hear how many run, which may be fewer than n_ranks."""
+    team = Team(4)
+    try:
+        for n_running in (2, 1):
+            team._pace.ran(1.0, 1.0)
+            calls: list[tuple[int, int]] = []
+            team.run(count, calls)
+            assert sorted(calls) == [(rank, n_running) for rank in range(n_running)]
+        team._pace.ran(1.0, 0.0)
+        cells, sums = np.zeros(4, np.int64), np.zeros((20, 4), np.int64)
+        team.run(sum_of_all, cells, sums)
+        assert sums[-1].tolist() == [19 * 3] * 2 + [0, 0]
+        assert team.n_ranks == 4
+    finally:
+        team.close()
+
+
+def test_the_pace_hears_of_each_run(teams: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    team = teams(2)
+    told: list[tuple[float, float]] = []
+    monkeypatch.setattr(team._pace, "ran", lambda wall, lost: told.append((wall, lost)))
+
+    def sleep(rank: int, n_ranks: int, shared: Any) -> None:
+        if rank == 1:
+            time.sleep(0.05)
+
+    team.run(sleep)
+    ((wall, lost),) = told
+    assert 0.04 < lost <= wall, "a thread that sleeps has no processor"
