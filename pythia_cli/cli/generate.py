@@ -72,7 +72,7 @@ def generate(
         bool, typer.Option("--ignore-eos", help="Go on past <|endoftext|>.")
     ] = False,
     num_samples: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Continue each prompt N times.")
+        int, typer.Option(min=1, metavar="N", help="Continue each prompt N times, all at once.")
     ] = 1,
     prompt_file: Annotated[
         Path | None,

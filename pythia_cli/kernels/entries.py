@@ -21,7 +21,6 @@ class ArrayType(NamedTuple):
 _Array = np.ndarray[Any, Any]
 Int8s2 = Annotated[_Array, ArrayType("i1", 2)]
 Int8s3 = Annotated[_Array, ArrayType("i1", 3)]
-Int16s1 = Annotated[_Array, ArrayType("i2", 1)]
 Int16s2 = Annotated[_Array, ArrayType("i2", 2)]
 Int16s5 = Annotated[_Array, ArrayType("i2", 5)]
 Int16s6 = Annotated[_Array, ArrayType("i2", 6)]
@@ -139,29 +138,13 @@ class Entry(NamedTuple):
     for_team: bool = False
 
 
+_FORWARD = (
+    Int64s1, Shape, Weights, Scratch, Cache, Floats2, Floats2,
+    Int64s1, Int64s2, Int64s1, Floats2, Int64s1, Scores,
+)  # fmt: skip
+
 ENTRIES = {
-    "forward": Entry(
-        "forward",
-        "forward",
-        # fmt: off
-        (
-            Int64s1,
-            Shape,
-            Weights,
-            Scratch,
-            Cache,
-            Floats2,
-            Floats2,
-            Int64s1,
-            Int64s2,
-            Int64s1,
-            Floats2,
-            Int64s1,
-            Scores,
-        ),
-        # fmt: on
-        for_team=True,
-    ),
+    "forward": Entry("forward", "forward", _FORWARD, for_team=True),
     "exponentials": Entry("softmax", "exponentials", (Floats1, float, Floats1, Doubles1)),
     "draw": Entry("softmax", "draw", (Floats1, float, Int64s1)),
     "quantize_weights": Entry(

@@ -1,4 +1,4 @@
-"""The tiles of every tier: right where they run, and the expected instructions where they do not."""
+"""The tiles of every tier: exact where they run, and elsewhere of the expected instructions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 
 TILED = [tier for tier in (*X86_TIERS, *ARM_TIERS) if tier.vector]
 NEON = next(tier for tier in ARM_TIERS if tier.vector)
-# A processor of each tier. LLVM writes vpmaddwd and vpaddd for vpdpwssd on one that does them faster.
+# A processor of each tier: LLVM takes vpdpwssd only on those that it holds to be fast at it.
 PROCESSORS = {
     "avx512-vnni": "znver4",
     "avx512": "skylake-avx512",
