@@ -8,8 +8,8 @@ while, later each time it turns out to be too soon.
 
 from __future__ import annotations
 
-_WINDOW = 0.1  # seconds: shorter ones take what passes at once for a busy machine
-_BUSY = 0.25  # part of the time without a processor
+_WINDOW = 0.2  # seconds: shorter ones take what passes at once for a busy machine
+_BUSY = 0.3  # part of the time without a processor
 _FIRST_REST, _LONGEST_REST, _SOON = 0.25, 4.0, 1.0  # seconds
 
 

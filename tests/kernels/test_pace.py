@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pythia_cli.kernels.pace import Pace
 
-STEP = 1 / 8  # longer than what is judged at once; exact in binary
+STEP = 1 / 4  # longer than what is judged at once; exact in binary
 
 
 def busy(pace: Pace) -> None:
@@ -76,7 +76,7 @@ def test_a_while_of_quiet_forgets_how_long_they_rested() -> None:
 
 def test_short_runs_are_judged_together() -> None:
     pace = Pace(4)
-    for _ in range(6):
+    for _ in range(12):
         pace.ran(1 / 64, 1 / 64)
         assert pace.n_ranks == 4, "what passes at once is no busy machine"
     pace.ran(1 / 64, 1 / 64)
