@@ -51,8 +51,12 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    interrupts.take()
-    interrupts.leave(run())
+    try:
+        interrupts.take()
+        status = run()
+    except BaseException as error:  # an interrupt just before or behind what `run` guards
+        status = _fail(error)
+    interrupts.leave(status)
 
 
 def run(arguments: list[str] | None = None) -> int:
