@@ -19,9 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from machine import read_bandwidth, seconds_of
+from machine import seconds_of
 
 from pythia_cli import settings
+from pythia_cli.bench import read_bandwidth, streamed_bytes
 from pythia_cli.hf_checkpoint import FloatCheckpoint
 from pythia_cli.int8_file import Int8File, Source
 from pythia_cli.model.reference import Reference
@@ -86,8 +87,7 @@ def main() -> None:
         figures = measure(file, reference, arguments.threads, arguments.rounds)
 
     medians = {name: statistics.median(values) for name, values in figures.items()}
-    streamed = sum(t.nbytes for n, t in file.tensors.items() if t.dtype == np.int8)
-    streamed -= file.tensors["embed_in.weight"].nbytes
+    streamed = streamed_bytes(file)
     for name, values in figures.items():
         print(
             f"{name:26} median {medians[name]:8.1f}  from {min(values):8.1f} to {max(values):8.1f}",

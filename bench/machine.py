@@ -1,43 +1,19 @@
-"""What a measurement needs of the machine: a clock, its read bandwidth, a process's cost."""
+"""What a measurement needs of the machine: a clock, a process's cost, its name."""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-
-N_PASSES = 5
 
 
 def seconds_of(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
-
-
-def read_bandwidth(n_threads: int) -> float:
-    """GB/s of all threads reading an array that no cache holds: the best of a few passes.
-
-    A dot product of float32 with itself: the fastest reader in numpy. Its float64 sum stays a
-    third below, as it waits for its additions.
-    """
-    import numpy as np
-
-    data = np.ones(1 << 27, np.float32)
-    parts = np.array_split(data, n_threads)
-
-    def work() -> None:
-        threads = [threading.Thread(target=np.dot, args=(part, part)) for part in parts]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    return data.nbytes / min(seconds_of(work) for _ in range(N_PASSES)) / 1e9
 
 
 def process_cost(command: list[str], environment: Mapping[str, str]) -> dict[str, float]:

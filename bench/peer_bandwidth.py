@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from machine import read_bandwidth
+from pythia_cli.bench import read_bandwidth
 
 
 class Engine:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from peer_worker import EARLY, LATE, N_DECODE, N_LATE, N_PROMPT, N_WINDOW, rate, tokens
 
+from pythia_cli.bench import streamed_bytes
 from pythia_cli.int8_file import Int8File
 from pythia_cli.model.kv_cache import KVCache
 from pythia_cli.model.transformer import Transformer
@@ -29,8 +30,7 @@ class Engine:
 
     def streamed_bytes(self) -> int:
         """The weights that one token of decoding reads: every int8 matrix but the embedding."""
-        sizes = {n: t.nbytes for n, t in self._file.tensors.items() if t.dtype == np.int8}
-        return sum(sizes.values()) - sizes["embed_in.weight"]
+        return streamed_bytes(self._file)
 
     def logits(self, window: list[int]) -> np.ndarray:
         self._cache.truncate(0)

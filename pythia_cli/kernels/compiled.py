@@ -9,7 +9,7 @@ import ctypes
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, get_type_hints
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -23,14 +23,6 @@ _PROTOTYPE = ctypes.CFUNCTYPE(
 # Where Numba's calling convention puts a result of None, and would put an exception.
 _IGNORED = ctypes.create_string_buffer(16)
 _LOCK = threading.Lock()
-
-
-class LoadReport(NamedTuple):
-    """How kernels came about: whether they were compiled, the cache damaged, and could be kept."""
-
-    compiled: bool
-    found_damaged: bool
-    kept: bool
 
 
 class _Library:
@@ -53,23 +45,25 @@ class _Library:
 _loaded: _Library | None = None
 
 
-def load(before_compiling: Callable[[bool], None] = lambda damaged: None) -> LoadReport:
+def load(before_compiling: Callable[[bool], None] = lambda damaged: None) -> bool:
     """Make the kernels ready. Compiling takes seconds, and is announced to before_compiling.
 
-    It is told whether the cache was damaged. Later calls do nothing.
+    It is told whether the cache was damaged. False where what was compiled could not be kept;
+    later calls do nothing.
     """
     global _loaded
     with _LOCK:
         if _loaded is not None:
-            return LoadReport(compiled=False, found_damaged=False, kept=True)
+            return True
         cache = ObjectCache()
         kernels: Mapping[str, tuple[str, bytes]] | None = cache.read()
-        if compiled := kernels is None:
+        kept = True
+        if kernels is None:
             before_compiling(cache.found_damaged)
             kernels = _compile()
-        kept = cache.write(kernels) if compiled else True
+            kept = cache.write(kernels)
         _loaded = _Library(kernels)
-        return LoadReport(compiled, cache.found_damaged, kept)
+        return kept
 
 
 def _compile() -> Mapping[str, tuple[str, bytes]]:

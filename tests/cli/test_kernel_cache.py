@@ -10,7 +10,6 @@ import pytest
 from pythia_cli.cli import opening
 from pythia_cli.cli.render import Notices
 from pythia_cli.kernels import compiled
-from pythia_cli.kernels.compiled import LoadReport
 from tests.cli.running import Pythia, Result, without_model_lines
 from tests.conftest import DEMO
 
@@ -36,8 +35,7 @@ def test_running_without_a_cache_comes_with_a_notice(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Here only the notice: a run would compile everything."""
-    report = LoadReport(compiled=True, found_damaged=False, kept=False)
-    monkeypatch.setattr(compiled, "load", lambda announce: report)
+    monkeypatch.setattr(compiled, "load", lambda announce: False)
     opening.load_kernels(Notices(quiet=False, verbose=False))
     (notice,) = capsys.readouterr().err.splitlines()
     assert "PYTHIA_CACHE" in notice
