@@ -8,9 +8,12 @@ PythiaError
 ├── NotFound              a name, step, file or installed checkpoint       (exit status 3)
 │   ├── UnknownName
 │   └── NotInstalled
+├── NetworkError          no answer, or no sensible one; worth a retry     (exit status 4)
+├── NotAuthorised         the Hub asks for a login, or for access          (exit status 5)
 ├── IntegrityError        damaged or malformed data                        (exit status 6)
 │   └── UnsafeFile        refused: reading it would run code
-└── ResourceError         disk, memory or permission                       (exit status 7)
+├── ResourceError         disk, memory or permission                       (exit status 7)
+└── LockTimeout           another process works on it                      (exit status 8)
 """
 
 from __future__ import annotations
@@ -84,15 +87,19 @@ class UnknownName(NotFound):
 class NotInstalled(NotFound):
     """A checkpoint asked for by name is not in the store."""
 
-    def __init__(self, model: str, step: int, revision: str, repository: str | None) -> None:
-        super().__init__(f"{model} {revision} is not installed")
-        name = f"{model}@{step}"
+    def __init__(self, model: str, step: int, *, downloadable: bool) -> None:
+        super().__init__(f"{model} step{step} is not installed")
         self.hint = "pythia checkpoint list"
-        if repository is not None:
-            self.hint = (
-                f"hf download {repository} --revision {revision} --local-dir {model}-{revision}"
-                f" && pythia quantize {model}-{revision} --as {name}"
-            )
+        if downloadable:
+            self.hint = f"pythia download -m {model} -c {step}"
+
+
+class NetworkError(PythiaError):
+    """The Hub cannot be reached, or what answers is not the Hub; the same again may succeed."""
+
+
+class NotAuthorised(PythiaError):
+    """The Hub wants a login (401), or this account has no access (403)."""
 
 
 class IntegrityError(PythiaError):
@@ -115,3 +122,12 @@ class ResourceError(PythiaError):
         super().__init__(f"{path}: {reason}", hint=hint)
         self.path = path
         self.reason = reason
+
+
+class LockTimeout(PythiaError):
+    """Another process has worked on the same thing for longer than we wait."""
+
+    hint = "the same again when the other is done, or --wait SECONDS"
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(f"{what} is still in use by another pythia after {seconds:.0f} s")

@@ -20,7 +20,7 @@ from pythia_cli.suite import ModelConfig
 
 SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-_PREFERENCE = (SINGLE_FILES[0], INDEX_FILES[0], SINGLE_FILES[1], INDEX_FILES[1])
+PREFERENCE = (SINGLE_FILES[0], INDEX_FILES[0], SINGLE_FILES[1], INDEX_FILES[1])
 
 # What older versions of transformers saved along: masks and frequencies, made anew from the config.
 _BUFFERS = re.compile(
@@ -200,7 +200,7 @@ def _config_file(folder: Path) -> Path:
 
 
 def _find_weights(folder: Path) -> Path:
-    for name in _PREFERENCE:
+    for name in PREFERENCE:
         if (folder / name).is_file():
             return folder / name
     raise InputError(

@@ -9,7 +9,7 @@ import json
 import mmap
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -70,6 +70,13 @@ def tensor_shapes(config: ModelConfig) -> dict[str, tuple[str, tuple[int, ...]]]
     shapes["final_layer_norm.bias"] = ("F32", (d,))
     shapes["embed_out.scales"] = ("F32", (d_vocab,))
     return shapes
+
+
+def data_bytes(config: ModelConfig) -> int:
+    """The size of all tensors: that of a whole file is a little more."""
+    return sum(
+        prod(shape) * _DTYPES[dtype].itemsize for dtype, shape in tensor_shapes(config).values()
+    )
 
 
 @dataclass(frozen=True)
@@ -230,13 +237,21 @@ class Int8File:
         self._map = _map_file(path, before)
         self.tensors = {name: self._view(self._places[name]) for name in shapes}
 
-    def damaged_tensors(self) -> list[str]:
-        """The names of the tensors whose sha256 is not the one in the header; reads everything."""
-        return [
-            name
-            for name, tensor in self.tensors.items()
-            if hashlib.sha256(tensor.data.cast("B")).hexdigest() != self.tensors_sha256[name]
-        ]
+    def damaged_tensors(self, progress: Callable[[int], None] = lambda n_bytes: None) -> list[str]:
+        """The names of the tensors that are not as written; reads everything, and tells how much.
+
+        A tensor's sha256 is in the header; what pads it to the boundary has to be zeros.
+        """
+        damaged = []
+        for name, tensor in self.tensors.items():
+            place = self._places[name]
+            end = place.offset + place.n_bytes
+            padding = self._map[end : end + -place.n_bytes % ALIGNMENT]
+            digest = hashlib.sha256(tensor.data.cast("B")).hexdigest()
+            if digest != self.tensors_sha256[name] or any(padding):
+                damaged.append(name)
+            progress(place.n_bytes)
+        return damaged
 
     def _view(self, place: TensorPlace) -> np.ndarray[Any, Any]:
         flat = np.frombuffer(self._map, _DTYPES[place.dtype], prod(place.shape), place.offset)

@@ -1,8 +1,11 @@
-"""Installed checkpoints: where they lie, how one is published, and which is active.
+"""Installed checkpoints: where they lie, and which is active. publish.py puts them there.
 
-STORE/checkpoints/MODEL/stepN/model.int8.safetensors, manifest.json, certificate.json
+STORE/checkpoints/MODEL/stepN/manifest.json     names the other files; without it nothing is there
+                              model-ID.int8.safetensors
+                              original-ID/      the float checkpoint, where it was kept
 STORE/tokenizers/SHA256.json    one copy of each distinct tokenizer
-STORE/incoming/                 what is being written
+STORE/incoming/                 what is being made
+STORE/locks/                    empty files, for locks
 STORE/active.json               the checkpoint that commands use when none is named
 """
 
@@ -12,30 +15,34 @@ import contextlib
 import glob
 import os
 import re
-import shutil
-import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pythia_cli.errors import IntegrityError, NotInstalled, ResourceError
-from pythia_cli.files import file_sha256, fsync_folder, read_json_object, write_aside, write_json
+from pythia_cli.errors import IntegrityError, NotFound, NotInstalled, ResourceError
+from pythia_cli.files import read_json_object, write_json
+from pythia_cli.locks import lock
 from pythia_cli.suite import Checkpoint, repository
 
 if TYPE_CHECKING:
-    from pythia_cli.hf_checkpoint import FloatCheckpoint
-    from pythia_cli.int8_file import Source
+    from pythia_cli.int8_file import Int8File
 
-WEIGHTS = "model.int8.safetensors"
 MANIFEST = "manifest.json"
-CERTIFICATE = "certificate.json"
+_FIELDS = (
+    ("weights", str),
+    ("source_files", dict),
+    ("tokenizer_sha256", str),
+    ("certificate", dict | None),
+    ("source_folder", str | None),
+)
+_SHORT_WAIT = 60.0  # seconds, for what others hold for a moment only
 
 
 @dataclass(frozen=True)
 class Installed:
-    """A checkpoint in the store."""
+    """A checkpoint in the store, as it was when its manifest was first asked for."""
 
     checkpoint: Checkpoint
     folder: Path
@@ -44,66 +51,101 @@ class Installed:
     @property
     def weights(self) -> Path:
         """Its int8 file."""
-        return self.folder / WEIGHTS
+        return self.folder / str(self.manifest["weights"])
 
+    @cached_property
     def manifest(self) -> dict[str, Any]:
         """Provenance, as publish wrote it. Raises IntegrityError where it is damaged."""
         path = self.folder / MANIFEST
         content = read_json_object(path)
-        for field, kind in (("source_folder", str), ("source_files", dict)):
-            if not isinstance(content.get(field), kind):
+        for field, kind in _FIELDS:
+            if field not in content or not isinstance(content[field], kind):
                 raise IntegrityError(path, f"damaged: it has no {field}")
+        if Path(content["weights"]).name != content["weights"]:
+            raise IntegrityError(path, "damaged: its weights lie elsewhere")
         return content
 
+    @property
     def certificate(self) -> dict[str, Any] | None:
         """The quantization error measured when it was made, if any."""
-        path = self.folder / CERTIFICATE
-        return read_json_object(path) if path.is_file() else None
+        found: dict[str, Any] | None = self.manifest["certificate"]
+        return found
 
     def tokenizer_path(self, sha256: str) -> Path:
         """The tokenizer.json that its weights or its manifest name by its sha256."""
         return self.tokenizers / f"{sha256}.json"
 
     def n_bytes(self) -> int:
-        """The size of its folder's files."""
-        return sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
+        """The size of its folder's files, the kept original's among them."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
+    def last_used(self) -> float:
+        """When it was last opened, in seconds since 1970."""
+        return (self.folder / MANIFEST).stat().st_mtime
 
 
 class Store:
-    """The folder of installed checkpoints. Reading never writes; the folder need not exist."""
+    """The folder of installed checkpoints; it need not exist, and may be read-only."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.tokenizers = folder / "tokenizers"
 
     def find(self, checkpoint: Checkpoint) -> Installed | None:
         """The installed checkpoint, or None."""
-        folder = self._place(checkpoint)
-        if not (folder / WEIGHTS).is_file():
+        folder = self.place(checkpoint)
+        if not (folder / MANIFEST).is_file():
             return None
-        return Installed(checkpoint, folder, self.folder / "tokenizers")
+        return Installed(checkpoint, folder, self.tokenizers)
 
     def get(self, checkpoint: Checkpoint) -> Installed:
         """The installed checkpoint. Raises NotInstalled."""
         installed = self.find(checkpoint)
         if installed is None:
             model = checkpoint.model
-            raise NotInstalled(model, checkpoint.step, checkpoint.revision, repository(model))
+            raise NotInstalled(model, checkpoint.step, downloadable=repository(model) is not None)
         return installed
+
+    def open(self, checkpoint: Checkpoint) -> tuple[Installed, Int8File]:
+        """Map an installed checkpoint's weights, which from then on nobody can take away.
+
+        Raises NotInstalled, IntegrityError, ResourceError.
+        """
+        from pythia_cli.int8_file import Int8File
+
+        installed = self.get(checkpoint)
+        while True:
+            try:
+                file = Int8File(installed.weights)
+            except NotFound:
+                # Replaced or removed since its manifest was read; or it was never whole.
+                again = self.get(checkpoint)
+                if again.manifest != installed.manifest:
+                    installed = again
+                    continue
+                raise IntegrityError(
+                    installed.weights,
+                    "is missing",
+                    hint=f"pythia checkpoint remove {checkpoint}, and install it again",
+                ) from None
+            with contextlib.suppress(OSError):
+                os.utime(installed.folder / MANIFEST)  # for `last_used`
+            return installed, file
 
     def has_model(self, model: str) -> bool:
         """Whether any checkpoint of this model is installed."""
         return Path(model).name == model and any(
-            self.folder.glob(f"checkpoints/{glob.escape(model)}/step*/{WEIGHTS}")
+            self.folder.glob(f"checkpoints/{glob.escape(model)}/step*/{MANIFEST}")
         )
 
     def installed(self) -> list[Installed]:
         """All checkpoints, by model and step."""
         found = []
-        for path in self.folder.glob(f"checkpoints/*/step*/{WEIGHTS}"):
+        for path in self.folder.glob(f"checkpoints/*/step*/{MANIFEST}"):
             step = re.fullmatch(r"step(0|[1-9][0-9]*)", path.parent.name)
             if step is not None:
                 found.append(Checkpoint(path.parent.parent.name, int(step.group(1))))
-        return [i for c in sorted(found) if (i := self.find(c)) is not None]
+        return [Installed(c, self.place(c), self.tokenizers) for c in sorted(found)]
 
     def active(self) -> Checkpoint | None:
         """The checkpoint chosen by `use`, installed or not; None where none was."""
@@ -120,97 +162,25 @@ class Store:
         """Make an installed checkpoint the active one. Raises NotInstalled, ResourceError."""
         self.get(checkpoint)
         content = {"model": checkpoint.model, "step": checkpoint.step}
-        with self._writing():
+        with self.writing(), self.changing():
             write_json(self.folder / "active.json", content)
 
-    def publish(
-        self,
-        source_checkpoint: FloatCheckpoint,
-        checkpoint: Checkpoint,
-        source: Source,
-        progress: Callable[[int], None] = lambda n_parameters: None,
-        certify: Callable[[Path], dict[str, Any]] | None = None,
-    ) -> Installed:
-        """Quantize into the store; an installed checkpoint of that name is replaced at the end.
-
-        `certify` is given the finished int8 file and returns the certificate to keep with it.
-        Written aside, read back, fsynced, renamed: a failure or interrupt leaves the store as it
-        was. Raises what reading the checkpoint raises, and ResourceError from writing.
-        """
-        from pythia_cli.int8_file import Int8File
-        from pythia_cli.quantize import write_int8
-
-        staging = self.folder / "incoming" / f"{checkpoint}-{uuid.uuid4().hex[:12]}"
-        with self._writing():
-            staging.mkdir(parents=True)
-            try:
-                weights = staging / WEIGHTS
-                write_int8(source_checkpoint, weights, source, progress)
-                _fsync(weights)
-                file = Int8File(weights)
-                if damaged := file.damaged_tensors():
-                    raise IntegrityError(weights, f"{damaged[0]} did not come back as written")
-                if certify is not None:
-                    write_json(staging / CERTIFICATE, certify(weights))
-                manifest = {
-                    "model": checkpoint.model,
-                    "step": checkpoint.step,
-                    "source": source.to_dict(),
-                    "source_folder": str(source_checkpoint.folder.resolve()),
-                    "source_files": fingerprint(source_checkpoint.all_files),
-                    "quantization": file.quantization,
-                    "tokenizer_sha256": file.tokenizer_sha256,
-                    "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                }
-                write_json(staging / MANIFEST, manifest)
-                fsync_folder(staging)
-                with self._tokenizer(source_checkpoint.tokenizer_path, file.tokenizer_sha256):
-                    self._move_into_place(staging, self._place(checkpoint))
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
-                with contextlib.suppress(OSError):
-                    staging.parent.rmdir()  # only where nothing else is being written
-        return self.get(checkpoint)
-
-    def _place(self, checkpoint: Checkpoint) -> Path:
+    def place(self, checkpoint: Checkpoint) -> Path:
+        """The folder in which a checkpoint is, or would be, installed."""
         return self.folder / "checkpoints" / checkpoint.model / checkpoint.revision
 
-    def _move_into_place(self, staging: Path, place: Path) -> None:
-        """Rename, and keep what was there until that is done; a failure puts it back."""
-        place.parent.mkdir(parents=True, exist_ok=True)
-        old = staging.with_name(staging.name + "-old")
-        try:
-            if place.exists():
-                place.rename(old)
-            staging.rename(place)
-            fsync_folder(place.parent)
-        except BaseException:
-            if place.exists() and not staging.exists():
-                place.rename(staging)
-            if old.exists():
-                old.rename(place)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
+    def lock_path(self, name: str) -> Path:
+        """The file whose lock stands for a name: a checkpoint's, or `store`."""
+        return self.folder / "locks" / f"{name}.lock"
 
     @contextlib.contextmanager
-    def _tokenizer(self, path: Path, sha256: str) -> Iterator[None]:
-        """With this tokenizer in the store; where it was not, a failure takes it out again."""
-        kept = self.folder / "tokenizers" / f"{sha256}.json"
-        if kept.is_file() and file_sha256(kept) == sha256:
+    def changing(self) -> Iterator[None]:
+        """Alone in changing what is installed: for moments, never while anything is computed."""
+        with lock(self.lock_path("store"), "the store", _SHORT_WAIT):
             yield
-            return
-        mended = kept.exists()
-        kept.parent.mkdir(exist_ok=True)
-        try:
-            write_aside(kept, path.read_bytes())
-            yield
-        except BaseException:
-            if not mended:
-                kept.unlink(missing_ok=True)
-            raise
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
         """What goes wrong with the disk becomes a ResourceError that names the store."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -221,13 +191,3 @@ class Store:
                 f"the store cannot be written ({error.strerror or error})",
                 hint="choose another folder with --store or PYTHIA_HOME, or make room",
             ) from error
-
-
-def fingerprint(files: list[Path]) -> dict[str, list[int]]:
-    """Size and modification time (ns) of each file: enough to see that a folder has changed."""
-    return {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
-
-
-def _fsync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

@@ -16,7 +16,7 @@ PACKAGE = Path(pythia_cli.__file__).parent
 # From the ground up. A floor has rooms, which are strangers to one another; a room has files.
 # A file imports from lower floors, and within its room from what is listed before it.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("__init__ errors suite settings files",),
+    ("__init__ errors suite step_sets known_problems settings files",),
     (
         "kernels/__init__ kernels/layout kernels/entries kernels/tiers kernels/object_cache"
         " kernels/_jit"
@@ -27,19 +27,25 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         " kernels/forward kernels/compile kernels/compiled kernels/pace kernels/team",
         "tokenizer_file tokenizer",
         "safetensors_file",
+        "locks",
+        "hub",
     ),
     ("hf_checkpoint", "int8_file"),
-    ("quantize store",),
+    ("quantize store publish",),
     ("model/__init__ model/scores model/kv_cache model/weights model/transformer model/reference",),
-    ("sampling text_stream generate", "perplexity", "certificate", "bench"),
+    ("sampling text_stream generate", "perplexity", "certificate", "bench", "download audit"),
     (
-        "cli/__init__ cli/render cli/options cli/errors cli/interrupts cli/opening cli/generate"
-        " cli/perplexity cli/quantize cli/bench cli/checkpoint cli/app __main__",
+        "cli/__init__ cli/render cli/options cli/errors cli/interrupts cli/inputs cli/engine"
+        " cli/installing cli/opening cli/generate"
+        " cli/perplexity cli/quantize cli/download cli/bench cli/checkpoint cli/remove cli/verify"
+        " cli/audit cli/app __main__",
     ),
 )
 
 # Who speaks to each library. numpy is everyone's above the ground.
 KEEPERS = {
+    "filelock": "locks",
+    "huggingface_hub": "hub",
     "llvmlite": "kernels/",
     "numba": "kernels/",
     "platformdirs": "settings",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pythia_cli import __version__
-from pythia_cli.cli import opening, options
+from pythia_cli.cli import engine, opening, options
 from pythia_cli.cli.render import Notices
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def bench(
     opened_store = opening.open_store(store)
     notices = Notices(quiet=quiet, verbose=False)
     opened = opening.open_checkpoint(model, checkpoint, opened_store, notices)
-    n_threads = opening.choose_threads(threads)
-    transformer = opening.open_transformer(opened.file, n_threads, notices)
+    n_threads = engine.choose_threads(threads)
+    transformer = engine.open_transformer(opened.file, n_threads, notices)
     from pythia_cli import bench as measuring
 
     n_steps = (1 + rounds) * measuring.N_STEPS

@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pythia_cli.cli import opening, options
+from pythia_cli.cli import installing, opening, options
+from pythia_cli.cli.audit import audit
+from pythia_cli.cli.remove import remove
 from pythia_cli.cli.render import Notices
+from pythia_cli.cli.verify import verify
 
 if TYPE_CHECKING:
     from pythia_cli.store import Installed
     from pythia_cli.suite import Checkpoint
 
-commands = typer.Typer(help="List checkpoints, and choose the one that commands use.")
+commands = typer.Typer(help="List, choose, verify and remove checkpoints; audit those on the Hub.")
+commands.command()(remove)
+commands.command()(verify)
+commands.command()(audit)
 
 
 @commands.callback(invoke_without_command=True)
@@ -25,39 +31,57 @@ def _root(context: typer.Context) -> None:
 
 @commands.command("list")
 def list_checkpoints(
+    available: Annotated[
+        bool,
+        typer.Option("--available", help="All published steps of the model, installed or not."),
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="NAME",
+            help="Only this model's. With --available: default the active checkpoint's.",
+        ),
+    ] = None,
     store: options.StoreFolder = None,
     as_json: options.Json = False,
 ) -> None:
     """List the installed checkpoints; * marks the active one.
 
-    Example:
+    Examples:
 
       pythia checkpoint list
+
+      pythia checkpoint list --available -m pythia-410m
     """
-    from pythia_cli.errors import PythiaError
+    from pythia_cli.errors import PythiaError, UsageError
+    from pythia_cli.suite import Checkpoint, steps_of
 
     where = opening.open_store(store)
+    notices = Notices(quiet=False, verbose=False)
     active = where.active() or opening.DEFAULT
-    everything = where.installed()
-    if not everything:
-        Notices(quiet=False, verbose=False).say(
-            f"no checkpoint is installed in {where.folder} yet; the built-in demo comes by itself"
-        )
-    for installed in everything:
+    everything = {i.checkpoint: i for i in where.installed()}
+    wanted = list(everything)
+    if available:
+        named = opening.name_checkpoint(model, None, where).model
+        steps = steps_of(named)
+        if steps is None:
+            raise UsageError(f"the published steps of {named} are not known")
+        wanted = [Checkpoint(named, step) for step in steps]
+    elif model is not None:
+        named = opening.name_checkpoint(model, None, where).model
+        wanted = [checkpoint for checkpoint in everything if checkpoint.model == named]
+    if not wanted:
+        what = "no checkpoint" if model is None else f"no checkpoint of {model}"
+        notices.say(f"{what} is installed in {where.folder} yet; the built-in demo comes by itself")
+    for checkpoint in wanted:
         try:
-            record = _record(installed, active)
-        except PythiaError as error:  # one that is damaged hides no other
-            Notices(quiet=False, verbose=False).say(f"{installed.checkpoint}: {error}")
+            record = _record(checkpoint, everything.get(checkpoint), active)
+        except (PythiaError, OSError) as error:  # one that is damaged hides no other
+            notices.say(f"{checkpoint}: {error}")
             continue
-        if as_json:
-            typer.echo(json.dumps(record))
-            continue
-        certificate = record["certificate"]
-        typer.echo(
-            f"{'*' if record['active'] else ' '} {installed.checkpoint}"
-            f"  {record['n_bytes'] / 1e6:.1f} MB"
-            + (f"  KL {certificate['kl_mean']:.2g}" if certificate else "")
-        )
+        typer.echo(json.dumps(record) if as_json else _line(checkpoint, record))
 
 
 @commands.command()
@@ -89,7 +113,7 @@ def use(
         )
     checkpoint = opening.name_checkpoint(named_model if at else model, named_step, where)
     if checkpoint.model == opening.DEFAULT.model and where.find(checkpoint) is None:
-        opening.install_demo(checkpoint, where, notices)
+        installing.install_demo(checkpoint, where, notices)
     where.use(checkpoint)
     notices.say(f"{checkpoint} is now active")
 
@@ -107,15 +131,27 @@ def current(store: options.StoreFolder = None, as_json: options.Json = False) ->
     typer.echo(json.dumps(record) if as_json else str(checkpoint))
 
 
-def _record(installed: Installed, active: Checkpoint) -> dict[str, Any]:
-    checkpoint = installed.checkpoint
+def _record(
+    checkpoint: Checkpoint, installed: Installed | None, active: Checkpoint
+) -> dict[str, Any]:
     return {
         "model": checkpoint.model,
         "checkpoint": checkpoint.revision,
         "step": checkpoint.step,
         "tokens_seen": checkpoint.tokens_seen,
-        "n_bytes": installed.n_bytes(),
+        "installed": installed is not None,
+        "n_bytes": installed.n_bytes() if installed is not None else None,
         "active": checkpoint == active,
-        "certificate": installed.certificate(),
-        "folder": str(installed.folder),
+        "certificate": installed.certificate if installed is not None else None,
+        "folder": str(installed.folder) if installed is not None else None,
     }
+
+
+def _line(checkpoint: Checkpoint, record: dict[str, Any]) -> str:
+    line = f"{'*' if record['active'] else ' '} {checkpoint!s:<24}"
+    line += f" {record['n_bytes'] / 1e6:>9,.1f} MB" if record["installed"] else f" {'-':>12}"
+    seen = record["tokens_seen"]
+    line += f"  {seen / 1e9:>7.3f} G tokens" if seen is not None else ""
+    if record["certificate"]:
+        line += f"  KL {record['certificate']['kl_mean']:.2g}"
+    return line.rstrip()

@@ -13,6 +13,9 @@ import typer
 from pythia_cli import settings
 from pythia_cli.errors import (
     IntegrityError,
+    LockTimeout,
+    NetworkError,
+    NotAuthorised,
     NotFound,
     PythiaError,
     ResourceError,
@@ -31,8 +34,11 @@ class ExitStatus(IntEnum):
     BUG = 1
     USAGE = 2
     NOT_FOUND = 3
+    NETWORK = 4
+    NOT_AUTHORISED = 5
     INTEGRITY = 6
     RESOURCE = 7
+    LOCKED = 8
     INTERRUPTED = 130
     BROKEN_PIPE = 141
     TERMINATED = 143
@@ -45,8 +51,11 @@ class Terminated(BaseException):
 _STATUS: tuple[tuple[type[PythiaError], ExitStatus], ...] = (
     (UsageError, ExitStatus.USAGE),
     (NotFound, ExitStatus.NOT_FOUND),
+    (NetworkError, ExitStatus.NETWORK),
+    (NotAuthorised, ExitStatus.NOT_AUTHORISED),
     (IntegrityError, ExitStatus.INTEGRITY),
     (ResourceError, ExitStatus.RESOURCE),
+    (LockTimeout, ExitStatus.LOCKED),
     (PythiaError, ExitStatus.INTEGRITY),
 )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pythia_cli.cli import opening, options
+from pythia_cli.cli import engine, inputs, opening, options
 from pythia_cli.cli.render import Notices
 
 if TYPE_CHECKING:
@@ -119,14 +119,14 @@ def generate(
         raise UsageError("give a PROMPT or --prompt-file, not both")
     prompts = _prompts(prompt, prompt_file)
     chosen_seed = secrets.randbits(32) if seed is None else seed
-    stops = tuple(opening.argument_text(text, "--stop") for text in stop or ())
+    stops = tuple(inputs.argument_text(text, "--stop") for text in stop or ())
     generation = GenerateOptions(max_tokens, sampling, stops, ignore_eos, chosen_seed)
 
     started = time.perf_counter()
     opened = opening.open_checkpoint(model, checkpoint, opened_store, notices)
     tokenizer = opened.tokenizer(plain_text=plain_text)
     encoded = _encode(prompts, tokenizer, opened.file.config.n_ctx, truncate_prompt)
-    transformer = opening.open_transformer(opened.file, opening.choose_threads(threads), notices)
+    transformer = engine.open_transformer(opened.file, engine.choose_threads(threads), notices)
     load_seconds = time.perf_counter() - started
 
     record = {
@@ -150,19 +150,19 @@ def _prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
 
     if prompt_file is not None:
         # Only a line end ends a prompt: splitlines would cut at form feeds and the like as well.
-        lines = list(io.StringIO(opening.read_text(prompt_file), newline=None))
+        lines = list(io.StringIO(inputs.read_text(prompt_file), newline=None))
         if not lines:
             raise InputError(prompt_file, "has no prompts: expected one a line")
         return [line.removesuffix("\n") for line in lines]
     piped = ""
     if sys.stdin is not None and not sys.stdin.isatty():
-        piped = opening.read_text(Path("-"))
+        piped = inputs.read_text(Path("-"))
     if prompt is None and not piped:
         raise UsageError("there is no prompt", hint='pythia generate "Call me"')
     # The line end that echo or a file brings is not part of the text to continue.
     if prompt is None:
         return [piped.removesuffix("\n")]
-    prompt = opening.argument_text(prompt, "PROMPT")
+    prompt = inputs.argument_text(prompt, "PROMPT")
     return [f"{piped.removesuffix(chr(10))}\n{prompt}" if piped else prompt]
 
 

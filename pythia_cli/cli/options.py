@@ -44,6 +44,16 @@ Threads = Annotated[
         help="Default: the physical cores granted to this process.",
     ),
 ]
+WAIT_SECONDS = 3600.0
+Wait = Annotated[
+    float,
+    typer.Option(
+        "--wait",
+        metavar="SECONDS",
+        min=0,
+        help="How long to wait for another pythia that works on the same checkpoint.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, one object a line.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on stderr but errors.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Timings on stderr.")]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
-from pythia_cli.cli import opening, options
+from pythia_cli.cli import engine, inputs, opening, options
 from pythia_cli.cli.render import Notices
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def perplexity(
     from pythia_cli import perplexity as scoring
 
     notices = Notices(quiet=quiet, verbose=verbose)
-    texts = [(name, opening.read_text(Path(name))) for name in files]
+    texts = [(name, inputs.read_text(Path(name))) for name in files]
     opened = opening.open_checkpoint(model, checkpoint, opened_store, notices, dtype)
     chosen = scoring.Protocol.make(protocol, opened.file.config.n_ctx, context, stride, bos)
     tokenizer = opened.tokenizer(plain_text=plain_text)
@@ -104,7 +104,7 @@ def perplexity(
     everything = scoring.Totals()
     started = time.perf_counter()
     with _opened_per_token(per_token, files) as token_file:
-        scorer = _scorer(opened, dtype, chosen.context, opening.choose_threads(threads), notices)
+        scorer = _scorer(opened, dtype, chosen.context, engine.choose_threads(threads), notices)
         started = time.perf_counter()
         with notices.progress("scoring", sum(n for _, _, n in prepared), "tokens") as progress:
             for name, documents, _ in prepared:
@@ -137,7 +137,7 @@ def _scorer(
 
         reference = Reference.from_checkpoint(FloatCheckpoint(folder), n_threads)
         return reference.score
-    transformer = opening.open_transformer(opened.file, n_threads, notices)
+    transformer = engine.open_transformer(opened.file, n_threads, notices)
     cache = transformer.new_cache(context)
 
     def score(token_ids: Any, targets: Any) -> Any:

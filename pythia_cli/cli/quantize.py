@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pythia_cli.cli import opening, options
+from pythia_cli.cli import installing, opening, options
 from pythia_cli.cli.render import Notices
 
 
@@ -40,6 +40,7 @@ def quantize(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace an installed checkpoint of that name.")
     ] = False,
+    wait: options.Wait = options.WAIT_SECONDS,
     store: options.StoreFolder = None,
     threads: options.Threads = None,
     as_json: options.Json = False,
@@ -57,39 +58,23 @@ def quantize(
 
       pythia quantize ./my-finetune --as mine@1 --certify held-out.txt
     """
-    from pythia_cli.errors import UsageError
-    from pythia_cli.hf_checkpoint import INDEX_FILES, SINGLE_FILES
     from pythia_cli.suite import parse_name
 
     notices = Notices(quiet=quiet, verbose=verbose)
     checkpoint = parse_name(name)
     where = opening.open_store(store)
-    if not replace and where.find(checkpoint) is not None:
-        raise UsageError(
-            f"{checkpoint} is already installed",
-            hint="add --replace to make it anew from this folder",
-        )
-    if source.is_file() and source.name in (*SINGLE_FILES, *INDEX_FILES):
-        source = source.parent  # as named in the Hugging Face cache
+    installing.refuse_installed(checkpoint, where, replace=replace)
     started = time.perf_counter()
-    installed = opening.publish(source, checkpoint, commit, where, notices, certify, threads)
-    certificate = installed.certificate()
+    installed = installing.install_folder(
+        installing.folder_of(source),
+        checkpoint,
+        where,
+        notices,
+        installing.Certifying(certify, threads),
+        commit=commit,
+        wait_seconds=wait,
+    )
     if as_json:
-        record = {
-            **installed.manifest(),
-            "folder": str(installed.folder),
-            "certificate": certificate,
-        }
-        typer.echo(json.dumps(record))
-    n_bytes = installed.weights.stat().st_size
-    notices.say(f"installed {checkpoint}: {n_bytes / 1e6:.1f} MB in {installed.folder}")
-    if certificate is not None:
-        notices.say(
-            f"int8 against float32 on {certificate['n_tokens']} tokens of"
-            f" {certificate['text_name']}:"
-            f" nll {certificate['delta_nll']:+.2g} nats a token,"
-            f" KL mean {certificate['kl_mean']:.2g}, median {certificate['kl_median']:.2g},"
-            f" 99 % {certificate['kl_p99']:.2g}, max {certificate['kl_max']:.2g},"
-            f" top-1 agreement {certificate['top1_agreement']:.2%}"
-        )
+        typer.echo(json.dumps(installing.record(installed)))
+    installing.say_installed(installed, notices)
     notices.detail(f"{time.perf_counter() - started:.2f} s")

@@ -27,6 +27,10 @@ class Notices:
             with contextlib.suppress(OSError):
                 print(text, file=sys.stderr, flush=True)
 
+    def waiting(self, what: str) -> None:
+        """That another process is at work, and we wait for it."""
+        self.say(f"waiting for another pythia, which works on {what}")
+
     def detail(self, text: str) -> None:
         """One line, with --verbose only."""
         if self._verbose:
@@ -60,6 +64,8 @@ class Notices:
             if outermost:
                 bars.stop()
                 self._bars = None
+            else:
+                bars.remove_task(task)
 
 
 def _new_bars() -> Progress:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pythia_cli.cli import opening
+from pythia_cli.cli import engine
 from pythia_cli.cli.render import Notices
 from pythia_cli.kernels import compiled
 from tests.cli.running import Pythia, Result, without_model_lines
@@ -36,6 +36,6 @@ def test_running_without_a_cache_comes_with_a_notice(
 ) -> None:
     """Here only the notice: a run would compile everything."""
     monkeypatch.setattr(compiled, "load", lambda announce: False)
-    opening.load_kernels(Notices(quiet=False, verbose=False))
+    engine.load_kernels(Notices(quiet=False, verbose=False))
     (notice,) = capsys.readouterr().err.splitlines()
     assert "PYTHIA_CACHE" in notice

@@ -1,0 +1,305 @@
+"""`pythia download`: checkpoints from the Hugging Face Hub, verified, quantized, installed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pythia_cli.cli import engine, installing, opening, options
+from pythia_cli.cli.render import Notices
+
+if TYPE_CHECKING:
+    from pythia_cli.download import Fetched, Wanted
+    from pythia_cli.publish import Making
+    from pythia_cli.store import Installed, Store
+    from pythia_cli.suite import Checkpoint
+
+_MODEL = "pythia-410m"
+
+
+def download(
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="NAME",
+            help=f"A Pythia model. Default: the active checkpoint's, or {_MODEL}.",
+        ),
+    ] = None,
+    steps: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-c",
+            "--checkpoint",
+            metavar="STEPS",
+            help="3000, main, 0,64,512, 1000:10000:1000, log (0, 1, 2, 4 .. 512) or all;"
+            " repeatable. Default: main.",
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FOLDER",
+            help="Install one checkpoint from this folder instead of the Hub.",
+        ),
+    ] = None,
+    keep_original: Annotated[
+        bool,
+        typer.Option("--keep-original", help="Keep the float weights too (for --dtype float32)."),
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Fetch and make anew what is installed already.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be fetched, and its size.")
+    ] = False,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help="Use only what the Hugging Face cache holds already."),
+    ] = False,
+    certify: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Measure int8 against float32 on this text file, and keep the figures.",
+        ),
+    ] = None,
+    wait: options.Wait = options.WAIT_SECONDS,
+    store: options.StoreFolder = None,
+    threads: options.Threads = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Download checkpoints, check every byte, quantize them to int8 and install them.
+
+    Uses the login, mirror (HF_ENDPOINT), offline mode and cache of huggingface_hub. An installed
+    checkpoint needs the network no more.
+
+    Examples:
+
+      pythia download
+
+      pythia download -c 0,64,512,main
+
+      pythia download -m pythia-70m-deduped -c 1000:10000:1000 --dry-run
+    """
+    from pythia_cli.errors import UsageError
+    from pythia_cli.suite import MODELS, parse_name
+
+    notices = Notices(quiet=quiet, verbose=verbose)
+    where = opening.open_store(store)
+    if model is None:
+        active = where.active()
+        model = active.model if active is not None and active.model in MODELS else _MODEL
+    certifying = installing.Certifying(certify, threads)
+    if folder is not None:
+        if steps is None or len(steps) != 1:
+            raise UsageError("--from takes one checkpoint's name", hint="add -c STEP")
+        checkpoint = parse_name(f"{model}@{steps[0]}")
+        installing.refuse_installed(checkpoint, where, replace=replace)
+        installed = installing.install_folder(
+            installing.folder_of(folder), checkpoint, where, notices, certifying, wait_seconds=wait
+        )
+        if as_json:
+            typer.echo(json.dumps({"status": "installed", **installing.record(installed)}))
+        installing.say_installed(installed, notices)
+        return
+    checkpoints = _checkpoints(model, steps or ["main"], where)
+    missing = [c for c in checkpoints if replace or where.find(c) is None]
+    run = _Run(where, notices, certifying, as_json, keep_original)
+    for checkpoint in checkpoints:
+        if checkpoint not in missing:
+            run.tell_present(where.get(checkpoint))
+    if missing:
+        run.fetch(missing, offline=offline, replace=replace, wait=wait, dry_run=dry_run)
+    if run.failure is not None:
+        raise run.failure
+
+
+def _checkpoints(model: str, steps: list[str], store: Store) -> list[Checkpoint]:
+    from pythia_cli.errors import UnknownName, UsageError
+    from pythia_cli.step_sets import parse_steps
+    from pythia_cli.suite import DEMO, MODELS, Checkpoint, nearest_models
+
+    if model == DEMO:
+        raise UsageError(
+            "the demo is built in, and comes by itself", hint="pythia generate -m demo"
+        )
+    if model not in MODELS:
+        raise UnknownName("model", model, nearest_models(model, []))
+    return [Checkpoint(model, step) for step in parse_steps(model, steps)]
+
+
+class _Run:
+    """One download of several checkpoints: what is told of each, and the first failure."""
+
+    def __init__(
+        self,
+        store: Store,
+        notices: Notices,
+        certifying: installing.Certifying,
+        as_json: bool,
+        keep_original: bool,
+    ) -> None:
+        self.failure: Exception | None = None
+        self._store = store
+        self._notices = notices
+        self._certifying = certifying
+        self._as_json = as_json
+        self._keep_original = keep_original
+
+    def tell_present(self, installed: Installed) -> None:
+        """That a checkpoint was there already."""
+        self._record("present", installed)
+        self._notices.say(f"{installed.checkpoint} is installed already")
+
+    def fetch(
+        self,
+        checkpoints: list[Checkpoint],
+        *,
+        offline: bool,
+        replace: bool,
+        wait: float,
+        dry_run: bool,
+    ) -> None:
+        """Look them up, then print or do what there is to do."""
+        from pythia_cli.download import check_disk, download, look_up_all
+        from pythia_cli.errors import IntegrityError, NotFound, PythiaError
+        from pythia_cli.hub import is_offline
+
+        found = look_up_all(checkpoints, offline=offline or is_offline())
+        wanted: list[Wanted] = []
+        for checkpoint, what in found.items():
+            if not isinstance(what, PythiaError):
+                wanted.append(what)
+            elif isinstance(what, NotFound | IntegrityError):
+                self._fail(checkpoint, what)
+            else:
+                raise what
+        if dry_run:
+            self._print_plan(wanted)
+            return
+        if not wanted:
+            return
+        check_disk(self._store, wanted, keep_original=self._keep_original)
+        engine.load_kernels(self._notices)
+        for one in wanted:
+            self._say_doubts(one)
+        n_bytes = sum(one.n_fetch for one in wanted)
+        several = len(wanted) > 1
+        label = f"{len(wanted)} checkpoints"
+        with self._notices.progress(label, n_bytes, "B") if several else _nothing() as overall:
+
+            @contextlib.contextmanager
+            def progress_of(one: Wanted) -> Iterator[Callable[[int], None]]:
+                self._notices.say(f"fetching {one.revision}: {one.n_fetch / 1e6:,.1f} MB")
+                label = f"fetching {one.checkpoint}"
+                with self._notices.progress(label, one.n_fetch, "B") as advance:
+
+                    def both(amount: int) -> None:
+                        advance(amount)
+                        overall(amount)
+
+                    yield both
+
+            for outcome in download(
+                self._store,
+                wanted,
+                self._publish,
+                progress_of,
+                replace=replace,
+                wait_seconds=wait,
+                waiting=self._notices.waiting,
+            ):
+                if outcome.error is not None:
+                    self._fail(outcome.checkpoint, outcome.error)
+                elif outcome.installed is not None and outcome.is_new:
+                    self._record("installed", outcome.installed)
+                    installing.say_installed(outcome.installed, self._notices)
+                elif outcome.installed is not None:
+                    self.tell_present(outcome.installed)
+
+    def _publish(self, work: Making, one: Wanted, fetched: Fetched) -> Installed:
+        source = installing.open_source(fetched.folder, one.checkpoint)
+        self._certifying.check(source)
+        return installing.publish_source(
+            work,
+            source,
+            self._notices,
+            self._certifying,
+            commit=one.revision.commit,
+            hashes=fetched.sha256,
+            keep=fetched.folder if self._keep_original and fetched.ours else None,
+        )
+
+    def _say_doubts(self, one: Wanted) -> None:
+        """What is known or seen to be wrong with a branch, before its bytes are fetched."""
+        from pythia_cli.download import same_weights
+        from pythia_cli.known_problems import known_problem
+
+        if problem := known_problem(one.checkpoint):
+            self._notices.say(f"{one.revision}: reported: {problem}; see checkpoint audit")
+        for name, sha256 in one.sha256.items():
+            if sha256 is not None and len(one.weights) == 1:
+                for other in same_weights(self._store, one.checkpoint, sha256):
+                    self._notices.say(
+                        f"{one.revision}: {name} is the same file as that of {other},"
+                        f" sha256 {sha256[:12]}..."
+                    )
+
+    def _print_plan(self, wanted: list[Wanted]) -> None:
+        for one in wanted:
+            if self._as_json:
+                record = {
+                    "status": "planned",
+                    "model": one.checkpoint.model,
+                    "checkpoint": one.checkpoint.revision,
+                    "step": one.checkpoint.step,
+                    "repo": one.revision.repo,
+                    "commit": one.revision.commit,
+                    "files": {n: one.origin(n).files[n].size for n in one.names},
+                    "cached": sorted(one.cached),
+                    "n_bytes_to_fetch": one.n_fetch,
+                }
+                typer.echo(json.dumps(record))
+            else:
+                typer.echo(
+                    f"{one.checkpoint}  {one.n_fetch / 1e6:,.1f} MB"
+                    f"  {one.revision.repo}@{one.revision.commit[:12]}  {' '.join(one.weights)}"
+                )
+        if not self._as_json and wanted:
+            total = sum(one.n_fetch for one in wanted)
+            typer.echo(f"{len(wanted)} to fetch, {total / 1e6:,.1f} MB")
+
+    def _record(self, status: str, installed: Installed) -> None:
+        if self._as_json:
+            typer.echo(json.dumps({"status": status, **installing.record(installed)}))
+
+    def _fail(self, checkpoint: Checkpoint, error: Any) -> None:
+        """Told at the end where it is the first; the others go on meanwhile."""
+        if self._as_json:
+            record = {
+                "status": "failed",
+                "model": checkpoint.model,
+                "checkpoint": checkpoint.revision,
+                "step": checkpoint.step,
+                "error": str(error),
+            }
+            typer.echo(json.dumps(record))
+        if self.failure is None:
+            self.failure = error
+        else:
+            self._notices.say(f"failed: {error}")
+
+
+@contextlib.contextmanager
+def _nothing() -> Iterator[Callable[[int], None]]:
+    yield lambda amount: None

@@ -1,0 +1,42 @@
+"""The engine made ready: threads chosen, kernels loaded or compiled, a model opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pythia_cli import settings
+from pythia_cli.cli.interrupts import apart
+from pythia_cli.cli.render import Notices
+
+if TYPE_CHECKING:
+    from pythia_cli.int8_file import Int8File
+    from pythia_cli.model.transformer import Transformer
+
+
+def open_transformer(file: Int8File, n_threads: int, notices: Notices) -> Transformer:
+    """The model ready to run."""
+    load_kernels(notices)
+    from pythia_cli.model.transformer import Transformer
+
+    return Transformer(file, n_threads)
+
+
+def load_kernels(notices: Notices) -> None:
+    """Make the kernels ready; says so where they have to be compiled first."""
+    from pythia_cli.kernels import compiled
+
+    def announce(damaged: bool) -> None:
+        if damaged:
+            notices.say("the compiled kernels were damaged, and are compiled anew")
+        notices.say("compiling kernels for this processor, once: about 15 seconds")
+
+    if not apart(lambda: compiled.load(announce)):
+        notices.say(
+            f"{settings.cache_folder()} cannot be written, so that every run compiles its kernels"
+            " anew; set PYTHIA_CACHE to a folder of yours"
+        )
+
+
+def choose_threads(asked: int | None) -> int:
+    """--threads, or what the machine grants."""
+    return asked if asked is not None else settings.n_threads()

@@ -1,0 +1,297 @@
+"""A Hugging Face Hub on loopback, with a CDN on a second port, that misbehaves when told to.
+
+Only the endpoints that huggingface_hub uses to look up and download models. What a test sets on
+`hub.faults` changes the answers from then on; `hub.requests` and `hub.transfers` say what came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+LARGE = (".safetensors", ".bin")
+_PIECE = 1 << 16
+
+
+@dataclass
+class Faults:
+    """How to misbehave; each is off where it is empty or None."""
+
+    api_status: list[int] = field(default_factory=list)
+    """Answer the next requests for metadata with these statuses, in turn."""
+    api_status_for_ever: int | None = None
+    cdn_status_for_ever: int | None = None
+    gated: bool = False
+    retry_after: int | None = None
+    captive_portal: bool = False
+    """Everything is 200 and a page of HTML."""
+    truncate: int | None = None
+    """Close the connection after this many bytes of a large file, each time."""
+    truncate_times: int | None = None
+    """... but only so many times."""
+    reset: bool = False
+    """Reset the connection in the midst of a large file."""
+    wrong_bytes: bool = False
+    """A large file of the right size whose last byte is another."""
+    drip_seconds: float | None = None
+    """Pause between single bytes of a large file."""
+    redirect_to: str | None = None
+    """Send requests for files there."""
+    etag: str | None = None
+    """State this etag for large files."""
+    extra_files: tuple[str, ...] = ()
+    """Names that revisions list besides their own."""
+
+
+@dataclass
+class Branch:
+    """A branch: its commit, its folder of files, and sha256 stated wrongly, by file name."""
+
+    commit: str
+    folder: Path | None
+    stated: dict[str, str] = field(default_factory=dict)
+
+
+def commit_of(repo: str, branch: str) -> str:
+    """A commit's name, as git would give one."""
+    return hashlib.sha1(f"{repo} {branch}".encode()).hexdigest()
+
+
+class Hub:
+    """`with Hub(repos) as hub:` serves {repo: {branch: Branch}}; hub.url is its endpoint."""
+
+    def __init__(self, repos: Mapping[str, Mapping[str, Branch]]) -> None:
+        self.repos = repos
+        self.faults = Faults()
+        self.requests: list[tuple[str, str, dict[str, str]]] = []
+        """(port's name, method and path, headers) of all requests."""
+        self.transfers: list[tuple[str, int]] = []
+        """(file, bytes sent) of all bodies of large files that were begun."""
+        self._sha256: dict[Path, str] = {}
+        self._lock = threading.Lock()
+        self._servers = [self._server("hub", _HubHandler), self._server("cdn", _CdnHandler)]
+        self.url, self.cdn_url = (f"http://127.0.0.1:{s.server_port}" for s in self._servers)
+
+    def _server(self, name: str, handler: type[_Handler]) -> ThreadingHTTPServer:
+        bound = type(handler.__name__, (handler,), {"hub": self, "port_name": name})
+        server = ThreadingHTTPServer(("127.0.0.1", 0), bound)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        return server
+
+    def __enter__(self) -> Hub:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+
+    def sha256(self, path: Path) -> str:
+        """A file's sha256, found once."""
+        with self._lock:
+            if path not in self._sha256:
+                self._sha256[path] = hashlib.sha256(path.read_bytes()).hexdigest()
+            return self._sha256[path]
+
+    def find(self, repo: str, revision: str) -> Branch | None:
+        """A branch by its name or its commit."""
+        branches = self.repos.get(repo, {})
+        if revision in branches:
+            return branches[revision]
+        return next((b for b in branches.values() if b.commit == revision), None)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: Hub
+    port_name: str
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        self.hub.requests.append(
+            (self.port_name, f"{self.command} {self.path}", dict(self.headers.items()))
+        )
+        try:
+            if self.hub.faults.captive_portal:
+                self.answer(200, b"<html>Welcome to our hotel</html>", {"Content-Type": "text/html"})
+            else:
+                self.serve()
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    def serve(self) -> None:
+        raise NotImplementedError
+
+    def answer(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def refuse(self, status: int, code: str = "") -> None:
+        headers = {"X-Error-Code": code} if code else {}
+        if self.hub.faults.retry_after is not None and status in (429, 503):
+            headers["Retry-After"] = str(self.hub.faults.retry_after)
+        self.answer(status, json.dumps({"error": "no"}).encode(), headers)
+
+
+class _HubHandler(_Handler):
+    def serve(self) -> None:
+        faults = self.hub.faults
+        path = unquote(urlsplit(self.path).path)
+        if faults.api_status:
+            self.refuse(faults.api_status.pop(0))
+        elif faults.api_status_for_ever is not None:
+            code = "GatedRepo" if faults.gated else ""
+            self.refuse(faults.api_status_for_ever, code)
+        elif path.startswith("/api/models/"):
+            self._api(path.removeprefix("/api/models/"))
+        else:
+            self._file(path[1:])
+
+    def _api(self, path: str) -> None:
+        owner, name, kind, *rest = path.split("/", 3)
+        repo = f"{owner}/{name}"
+        if repo not in self.hub.repos:
+            self.refuse(404, "RepoNotFound")
+        elif kind == "refs":
+            branches = [
+                {"name": n, "ref": f"refs/heads/{n}", "targetCommit": b.commit}
+                for n, b in self.hub.repos[repo].items()
+            ]
+            body = {"branches": branches, "converts": [], "tags": []}
+            self.answer(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        else:
+            branch = self.hub.find(repo, rest[0])
+            if branch is None:
+                self.refuse(404, "RevisionNotFound")
+                return
+            siblings = [self._sibling(branch, path) for path in files_of(branch)]
+            siblings += [
+                {"rfilename": name, "size": 1, "blobId": "0" * 40}
+                for name in self.hub.faults.extra_files
+            ]
+            body = {"id": repo, "modelId": repo, "sha": branch.commit, "siblings": siblings}
+            self.answer(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+    def _sibling(self, branch: Branch, path: Path) -> dict[str, Any]:
+        size = path.stat().st_size
+        sibling = {"rfilename": path.name, "size": size, "blobId": blob_id(path)}
+        if path.suffix in LARGE:
+            sha256 = branch.stated.get(path.name, self.hub.sha256(path))
+            sibling["lfs"] = {"sha256": sha256, "size": size, "pointerSize": 135}
+        return sibling
+
+    def _file(self, path: str) -> None:
+        owner, name, resolve, revision, filename = path.split("/", 4)
+        branch = self.hub.find(f"{owner}/{name}", revision)
+        found = None
+        if branch is not None and branch.folder is not None:
+            found = branch.folder / filename
+        if resolve != "resolve" or branch is None or found is None or not found.is_file():
+            self.refuse(404, "EntryNotFound")
+            return
+        faults = self.hub.faults
+        if faults.redirect_to is not None:
+            self.answer(302, b"", {"Location": faults.redirect_to + self.path})
+            return
+        headers = {"X-Repo-Commit": branch.commit}
+        if found.suffix not in LARGE:
+            headers["ETag"] = f'"{blob_id(found)}"'
+            self.answer(200, found.read_bytes(), headers)
+            return
+        sha256 = branch.stated.get(found.name, self.hub.sha256(found))
+        headers["X-Linked-Etag"] = f'"{faults.etag or sha256}"'
+        headers["X-Linked-Size"] = str(found.stat().st_size)
+        signed = f"?signature=secret-{revision[:8]}"
+        headers["Location"] = f"{self.hub.cdn_url}/{path}{signed}"
+        self.answer(302, b"", headers)
+
+
+class _CdnHandler(_Handler):
+    def serve(self) -> None:
+        faults = self.hub.faults
+        if faults.cdn_status_for_ever is not None:
+            self.refuse(faults.cdn_status_for_ever)
+            return
+        owner, name, _, revision, filename = unquote(urlsplit(self.path).path)[1:].split("/", 4)
+        branch = self.hub.find(f"{owner}/{name}", revision)
+        assert branch is not None
+        assert branch.folder is not None
+        path = branch.folder / filename
+        size = path.stat().st_size
+        first = 0
+        if (asked := self.headers.get("Range")) is not None:
+            first = int(asked.removeprefix("bytes=").split("-")[0])
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {first}-{size - 1}/{size}")
+        else:
+            self.send_response(200)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(size - first))
+        self.end_headers()
+        if self.command != "HEAD":
+            self._body(path, first)
+
+    def _body(self, path: Path, first: int) -> None:
+        faults = self.hub.faults
+        size = path.stat().st_size
+        sent = 0
+        self.hub.transfers.append((path.name, 0))
+        mine = len(self.hub.transfers) - 1
+        with path.open("rb") as file:
+            file.seek(first)
+            while piece := file.read(_PIECE):
+                if faults.wrong_bytes and first + sent + len(piece) == size:
+                    piece = piece[:-1] + bytes([piece[-1] ^ 1])
+                if faults.reset and sent > 0:
+                    linger = struct.pack("ii", 1, 0)
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    self.connection.close()
+                    self.close_connection = True
+                    return
+                if faults.truncate is not None and sent + len(piece) > faults.truncate:
+                    if faults.truncate_times is None or faults.truncate_times > 0:
+                        if faults.truncate_times is not None:
+                            faults.truncate_times -= 1
+                        self.wfile.write(piece[: faults.truncate - sent])
+                        self.close_connection = True
+                        return
+                if faults.drip_seconds is not None:
+                    for byte in piece:
+                        self.wfile.write(bytes([byte]))
+                        time.sleep(faults.drip_seconds)
+                else:
+                    self.wfile.write(piece)
+                sent += len(piece)
+                self.hub.transfers[mine] = (path.name, sent)
+
+
+def files_of(branch: Branch) -> list[Path]:
+    """A branch's files."""
+    return sorted(branch.folder.iterdir()) if branch.folder is not None else []
+
+
+def blob_id(path: Path) -> str:
+    """git's id of a file's content."""
+    data = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
