@@ -28,6 +28,7 @@ from pythia_cli.errors import (
 from pythia_cli.files import file_sha256
 
 _RETRY_PAUSES = (1.0, 3.0)  # seconds, before asking once more for metadata
+_LATER = "the same later"
 _LONGEST_PAUSE = 60.0  # seconds that the Hub may ask us to wait without our giving up
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -81,7 +82,10 @@ def resolve_offline(repo: str, name: str) -> Revision:
 
     found = try_to_load_from_cache(repo, "config.json", revision=name)
     if not isinstance(found, str):
-        raise NotFound(f"{repo} {name} is not in the Hugging Face cache, and we are offline")
+        raise NotFound(
+            f"{repo} {name} is not in the Hugging Face cache, and we are offline",
+            hint="the same with a network, and without --offline and HF_HUB_OFFLINE",
+        )
     folder = Path(found).parent
     files = {}
     for path in folder.iterdir():
@@ -144,16 +148,25 @@ def fetch(
             raise _no_hub()
         expected = file.sha256 or file.blob_id
         if metadata.etag != expected and _DIGEST.fullmatch(metadata.etag) is None:
-            raise IntegrityError(f"{revision} {name}", "the Hub calls it by a malformed hash")
+            raise IntegrityError(
+                f"{revision} {name}", "the Hub calls it by a malformed hash", hint=_LATER
+            )
         if metadata.commit_hash != revision.commit or metadata.etag != expected:
-            raise IntegrityError(f"{revision} {name}", "the Hub contradicts itself about its hash")
+            raise IntegrityError(
+                f"{revision} {name}", "the Hub contradicts itself about its hash", hint=_LATER
+            )
+        told = _told(progress)
         path = Path(
-            hf_hub_download(
-                revision.repo,
-                name,
-                revision=revision.commit,
-                local_dir=folder,
-                tqdm_class=_told(progress),
+            _retried(
+                lambda: hf_hub_download(
+                    revision.repo,
+                    name,
+                    revision=revision.commit,
+                    local_dir=folder,
+                    force_download=True,  # or it would copy a damaged file from the cache
+                    tqdm_class=told,
+                ),
+                on_network=False,  # the library's own retries go on where the bytes stopped
             )
         )
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # the library's own notes
@@ -223,13 +236,14 @@ class _Later(Exception):
 
 
 def _prepare() -> None:
-    """Have the library keep quiet, and give up where it would sleep for an hour."""
-    from huggingface_hub import logging, set_client_factory
+    """Have the library keep quiet, ask for nothing else, and give up rather than sleep for long."""
+    from huggingface_hub import constants, logging, set_client_factory
     from huggingface_hub.utils import _http
 
     if getattr(_prepare, "done", False):
         return
     logging.set_verbosity_error()
+    constants.HF_HUB_DISABLE_TELEMETRY = True
 
     def client() -> Any:
         made = _http.default_client_factory()
@@ -247,7 +261,7 @@ def _refuse_long_pauses(response: Any) -> None:
             raise _Later(int(seconds))
 
 
-def _retried(ask: Callable[[], Any]) -> Any:
+def _retried(ask: Callable[[], Any], *, on_network: bool = True) -> Any:
     """ask(), and again after pauses where the Hub or the network stumbles."""
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -259,7 +273,7 @@ def _retried(ask: Callable[[], Any]) -> Any:
             stumbled = (
                 _status(error) >= 500 or _status(error) == 429
                 if isinstance(error, HfHubHTTPError)
-                else _is_of_network(error)
+                else on_network and _is_of_network(error)
             )
             if pause is None or not stumbled:
                 raise
@@ -345,7 +359,7 @@ def _by_status(what: str, error: Any) -> Exception:
             f"{what}: the Hub has no such repository, revision or file",
             hint="pythia checkpoint list --available",
         )
-    return NetworkError(f"{what}: the Hub answered with status {status}", hint="the same later")
+    return NetworkError(f"{what}: the Hub answered with status {status}", hint=_LATER)
 
 
 def _unreachable(what: str, error: BaseException) -> NetworkError:

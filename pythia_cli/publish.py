@@ -125,9 +125,9 @@ def publish(
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         with work.store.changing():
-            _put_tokenizer(work.store, source_checkpoint.tokenizer_path, file.tokenizer_sha256)
-            _make_folders(place)
             try:
+                _put_tokenizer(work.store, source_checkpoint.tokenizer_path, file.tokenizer_sha256)
+                _make_folders(place)
                 weights.rename(place / str(manifest["weights"]))
                 if keep is not None:
                     keep.rename(place / f"original-{name}")
@@ -135,6 +135,7 @@ def publish(
                 write_json(place / MANIFEST, manifest)
             finally:
                 _tidy(place)
+                _drop_tokenizers(work.store)
     return work.store.get(work.checkpoint)
 
 
@@ -154,7 +155,7 @@ def remove(store: Store, checkpoint: Checkpoint, *, wait_seconds: float) -> None
 
 def sweep(store: Store) -> None:
     """Remove what killed processes left behind, and tokenizers that nothing needs any more."""
-    for folder in store.folder.glob("incoming/*"):
+    for folder in store.folder.glob("incoming/*@*"):
         with lock_if_free(store.lock_path(folder.name)) as free:
             if free:
                 _remove_tree(folder)
@@ -165,15 +166,7 @@ def sweep(store: Store) -> None:
                     path.unlink(missing_ok=True)
         for place in store.folder.glob("checkpoints/*/step*"):
             _tidy(place)
-        needed = set()
-        for installed in store.installed():
-            try:
-                needed.add(installed.manifest["tokenizer_sha256"])
-            except PythiaError:
-                return  # what a damaged manifest needs is not known
-        for path in store.tokenizers.glob("*.json"):
-            if re.fullmatch(r"[0-9a-f]{64}", path.stem) and path.stem not in needed:
-                path.unlink(missing_ok=True)
+        _drop_tokenizers(store)
 
 
 def check_room(folder: Path, n_bytes: int, what: str) -> None:
@@ -201,8 +194,25 @@ def _put_tokenizer(store: Store, path: Path, sha256: str) -> None:
     write_aside(kept, path.read_bytes())
 
 
+def _drop_tokenizers(store: Store) -> None:
+    """Remove the tokenizers that no installed checkpoint needs."""
+    needed = set()
+    for installed in store.installed():
+        try:
+            needed.add(installed.manifest["tokenizer_sha256"])
+        except PythiaError:
+            return  # what a damaged manifest needs is not known
+    for path in store.tokenizers.glob("*.json"):
+        if re.fullmatch(r"[0-9a-f]{64}", path.stem) and path.stem not in needed:
+            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        store.tokenizers.rmdir()
+
+
 def _tidy(place: Path) -> None:
     """Remove what is ours in a checkpoint's folder and not named by its manifest."""
+    if not place.is_dir():
+        return
     named: set[str] = set()
     if (place / MANIFEST).exists():
         try:

@@ -13,6 +13,7 @@ import pythia_cli
 from pythia_cli.hf_checkpoint import FloatCheckpoint
 from pythia_cli.int8_file import Int8File, Source
 from pythia_cli.quantize import write_int8
+from pythia_cli.store import Store
 from pythia_cli.tokenizer import PythiaTokenizer
 
 DEMO = Path(pythia_cli.__file__).parent / "demo"
@@ -99,3 +100,21 @@ def demo_int8(
 ) -> Int8File:
     """The demo at step 3000 in int8."""
     return quantized(demo_folder(3000))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store of the test's own."""
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def small(golden_folder: Callable[[str], Path]) -> FloatCheckpoint:
+    """A tiny float checkpoint."""
+    return FloatCheckpoint(golden_folder("head8-f16"))
+
+
+@pytest.fixture(scope="session")
+def other(golden_folder: Callable[[str], Path]) -> FloatCheckpoint:
+    """Another one, of another shape."""
+    return FloatCheckpoint(golden_folder("head12-f32"))

@@ -37,8 +37,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "cli/__init__ cli/render cli/options cli/errors cli/interrupts cli/inputs cli/engine"
         " cli/installing cli/opening cli/generate"
-        " cli/perplexity cli/quantize cli/download cli/bench cli/checkpoint cli/remove cli/verify"
-        " cli/audit cli/app __main__",
+        " cli/perplexity cli/quantize cli/download cli/bench cli/remove cli/verify"
+        " cli/audit cli/checkpoint cli/app __main__",
     ),
 )
 

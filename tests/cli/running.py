@@ -113,11 +113,17 @@ def together(runs: Iterable[Callable[[], Result]]) -> list[Result]:
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int]]:
-    """All files in a folder and below, with their size and the time of their last change."""
+    """All files in a folder and below, with their size and the time of their last change.
+
+    But for the locks of a store; and a manifest's time is when its checkpoint was last used.
+    """
     return {
-        str(path.relative_to(folder)): (path.lstat().st_size, path.lstat().st_mtime_ns)
+        str(path.relative_to(folder)): (
+            path.lstat().st_size,
+            0 if path.name == "manifest.json" else path.lstat().st_mtime_ns,
+        )
         for path in sorted(folder.rglob("*"))
-        if not path.is_dir()
+        if not path.is_dir() and path.parent.name != "locks"
     }
 
 

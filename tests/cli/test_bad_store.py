@@ -16,7 +16,7 @@ from tests.cli.running import Pythia, Result, error_line, listing, together
 from tests.conftest import DEMO
 
 INSTALLED = "checkpoints/demo/step3000"
-WEIGHTS = f"{INSTALLED}/model.int8.safetensors"
+WEIGHTS = f"{INSTALLED}/model-*.int8.safetensors"
 GENERATE, FLOAT32 = "generate hi -n 1", "perplexity - --dtype float32"
 QUANTIZE = f"quantize {shlex.quote(str(DEMO / 'step0'))} --as mine@1"
 NOT_FOUND, INTEGRITY, RESOURCE = 3, 6, 7

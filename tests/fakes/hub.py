@@ -37,7 +37,7 @@ class Faults:
     """Everything is 200 and a page of HTML."""
     truncate: int | None = None
     """Close the connection after this many bytes of a large file, each time."""
-    truncate_times: int | None = None
+    truncate_times: int = 1000
     """... but only so many times."""
     reset: bool = False
     """Reset the connection in the midst of a large file."""
@@ -129,7 +129,9 @@ class _Handler(BaseHTTPRequestHandler):
         )
         try:
             if self.hub.faults.captive_portal:
-                self.answer(200, b"<html>Welcome to our hotel</html>", {"Content-Type": "text/html"})
+                self.answer(
+                    200, b"<html>Welcome to our hotel</html>", {"Content-Type": "text/html"}
+                )
             else:
                 self.serve()
         except (BrokenPipeError, ConnectionResetError):
@@ -202,12 +204,12 @@ class _HubHandler(_Handler):
         return sibling
 
     def _file(self, path: str) -> None:
-        owner, name, resolve, revision, filename = path.split("/", 4)
-        branch = self.hub.find(f"{owner}/{name}", revision)
+        parts = path.split("/", 4)
+        branch = self.hub.find("/".join(parts[:2]), parts[3]) if len(parts) == 5 else None
         found = None
         if branch is not None and branch.folder is not None:
-            found = branch.folder / filename
-        if resolve != "resolve" or branch is None or found is None or not found.is_file():
+            found = branch.folder / parts[4]
+        if branch is None or found is None or not found.is_file():
             self.refuse(404, "EntryNotFound")
             return
         faults = self.hub.faults
@@ -222,7 +224,7 @@ class _HubHandler(_Handler):
         sha256 = branch.stated.get(found.name, self.hub.sha256(found))
         headers["X-Linked-Etag"] = f'"{faults.etag or sha256}"'
         headers["X-Linked-Size"] = str(found.stat().st_size)
-        signed = f"?signature=secret-{revision[:8]}"
+        signed = f"?signature=secret-{parts[3][:8]}"
         headers["Location"] = f"{self.hub.cdn_url}/{path}{signed}"
         self.answer(302, b"", headers)
 
@@ -269,13 +271,15 @@ class _CdnHandler(_Handler):
                     self.connection.close()
                     self.close_connection = True
                     return
-                if faults.truncate is not None and sent + len(piece) > faults.truncate:
-                    if faults.truncate_times is None or faults.truncate_times > 0:
-                        if faults.truncate_times is not None:
-                            faults.truncate_times -= 1
-                        self.wfile.write(piece[: faults.truncate - sent])
-                        self.close_connection = True
-                        return
+                if (
+                    faults.truncate is not None
+                    and faults.truncate_times > 0
+                    and sent + len(piece) > faults.truncate
+                ):
+                    faults.truncate_times -= 1
+                    self.wfile.write(piece[: faults.truncate - sent])
+                    self.close_connection = True
+                    return
                 if faults.drip_seconds is not None:
                     for byte in piece:
                         self.wfile.write(bytes([byte]))

@@ -1,0 +1,36 @@
+"""Small checkpoints published into a store, for the tests of what follows from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pythia_cli.hf_checkpoint import FloatCheckpoint
+from pythia_cli.int8_file import Int8File, Source
+from pythia_cli.publish import making
+from pythia_cli.publish import publish as publish_made
+from pythia_cli.store import Installed, Store
+from pythia_cli.suite import Checkpoint
+
+FIRST, SECOND = Checkpoint("mine", 1), Checkpoint("mine", 2)
+
+
+def publish(store: Store, checkpoint: FloatCheckpoint, name: Checkpoint, **more: Any) -> Installed:
+    source = Source("someone/mine", name.revision, "abc", checkpoint.sha256())
+    with making(store, name, wait_seconds=1) as work:
+        return publish_made(work, checkpoint, source, **more)
+
+
+def certificate(weights: Path) -> dict[str, Any]:
+    """A certificate, as if measured."""
+    assert Int8File(weights).damaged_tensors() == []
+    return {"kl_mean": 0.25}
+
+
+def files(store: Store) -> list[str]:
+    """All files of a store but its locks."""
+    return sorted(
+        str(path.relative_to(store.folder))
+        for path in store.folder.rglob("*")
+        if path.is_file() and path.parent.name != "locks"
+    )
