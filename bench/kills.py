@@ -1,0 +1,50 @@
+"""kill -9 at 200 random moments of download + quantize + publish, against a Hub on loopback.
+
+    python bench/kills.py [--kills 200] [--seed 0]
+
+After each: everything listed verifies, what was installed before still is, the next run succeeds
+and leaves no stray file. The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.cli.running import Pythia  # noqa: E402
+from tests.fakes.hub import Hub  # noqa: E402
+from tests.fakes.suite import make_repository  # noqa: E402
+from tests.killing import Killing  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        with Hub(make_repository(folder / "hub")) as hub:
+            pythia = Pythia(folder / "store", folder / "cache", folder)
+            killing = Killing(pythia, hub, folder, arguments.seed)
+            n_alive = 0
+            for i in range(arguments.kills):
+                n_alive += killing.kill()
+                killing.check()
+                killing.mend()
+                if (i + 1) % 20 == 0:
+                    print(f"{i + 1} runs, {n_alive} killed alive", file=sys.stderr, flush=True)
+    print(
+        json.dumps(
+            {"runs": arguments.kills, "killed_alive": n_alive, "undisturbed_s": killing.seconds}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

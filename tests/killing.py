@@ -1,0 +1,83 @@
+"""kill -9 at random moments of a download, and what has to be true afterwards."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pythia_cli.store import Store
+from tests.cli.running import Pythia
+from tests.fakes.hub import Hub
+from tests.fakes.suite import MODEL
+
+
+@dataclass
+class Killing:
+    """`kill()` once, then `mend()`: a store that goes through many deaths of its writers."""
+
+    pythia: Pythia
+    hub: Hub
+    home: Path
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self._environment = {
+            "HF_ENDPOINT": self.hub.url,
+            "HF_HOME": str(self.home / "hf"),
+            "HOME": str(self.home),
+        }
+        self.store = Store(self.pythia.store)
+        self._run("64,512")
+        started = time.perf_counter()
+        self._run("512", "--replace")
+        self.seconds = time.perf_counter() - started
+        """What an undisturbed run takes."""
+
+    def _arguments(self, steps: str, *more: str) -> list[str]:
+        return ["download", "-m", MODEL, "-c", steps, *more]
+
+    def _run(self, steps: str, *more: str) -> None:
+        self.pythia(*self._arguments(steps, *more), env=self._environment)
+
+    def kill(self) -> bool:
+        """Kill a run at a random moment of its life; whether it was still alive then."""
+        process = self.pythia.start(
+            *self._arguments("512,143000", "--replace"),
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            process.wait(self._random.uniform(0, 1.8 * self.seconds))
+            return False
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return True
+
+    def check(self) -> None:
+        """All that is listed is whole; nothing that was there before is gone."""
+        steps = set()
+        for installed in self.store.installed():
+            _, file = self.store.open(installed.checkpoint)
+            assert file.damaged_tensors() == []
+            assert installed.tokenizer_path(file.tokenizer_sha256).is_file()
+            steps.add(installed.checkpoint.step)
+        assert steps >= {64, 512}
+
+    def mend(self) -> None:
+        """The next run succeeds, and leaves nothing of what died."""
+        self._run("512", "--replace")
+        self.check()
+        expected = 1  # the tokenizer
+        for installed in self.store.installed():
+            names = sorted(path.name for path in installed.folder.iterdir())
+            assert names == ["manifest.json", installed.weights.name]
+            expected += 2
+        found = [path for path in self.store.folder.rglob("*") if path.is_file()]
+        assert len([path for path in found if path.parent.name != "locks"]) == expected
+        assert not (self.store.folder / "incoming").exists()
