@@ -16,10 +16,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.cli.running import Pythia  # noqa: E402
-from tests.fakes.hub import Hub  # noqa: E402
-from tests.fakes.suite import make_repository  # noqa: E402
-from tests.killing import Killing  # noqa: E402
+from tests.cli.running import Pythia
+from tests.fakes.hub import Hub
+from tests.fakes.suite import make_repository
+from tests.killing import Killing
 
 
 def main() -> None:

@@ -140,12 +140,16 @@ def markdown(record: dict[str, Any]) -> str:
         met = {True: "yes", False: "**no**", None: "not measured"}[bar["met"]]
         rows.append([bar["name"], value, f"{bar['sign']} {bar['bound']:g}", bar["against"], met])
     table = "\n".join("| " + " | ".join(row) + " |" if row else "" for row in rows)
-    versions = {k: v for of in record["versions"].values() for k, v in of.items()}
+    versions = "; ".join(
+        f"{engine}: {', '.join(f'{name} {v}' for name, v in sorted(of.items()))}"
+        for engine, of in record["versions"].items()
+        if of
+    )
     return (
         f"{record['date']}, {record['threads']} threads of {record['cpu']}; medians of"
-        f" {record['rounds']} rounds, engines in turn. Written by `python bench/peers.py`.\n\n"
+        f" {record['rounds']} rounds, engines in turn. Written by `{record['command']}`.\n\n"
         f"{table}\n\n"
-        f"Versions: {', '.join(f'{name} {v}' for name, v in sorted(versions.items()))}.\n"
+        f"Versions of {versions}.\n"
     )
 
 

@@ -258,6 +258,12 @@ def measure(comparison: Comparison, rounds: int) -> Figures:
     return figures
 
 
+def _told(arguments: argparse.Namespace) -> list[str]:
+    """The options that a reader of the table has to know."""
+    told = [f"--threads {arguments.threads}", f"--rounds {arguments.rounds}"]
+    return told + ([f"--only {arguments.only}"] if arguments.only else [])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=2)
@@ -299,6 +305,7 @@ def main() -> None:
     bandwidth = figures[BANDWIDTH]["read_gb_per_second"]
     found = peer_report.bars(figures, bandwidth, streamed)
     record = {
+        "command": " ".join(["python bench/peers.py", *_told(arguments)]),
         "date": datetime.date.today().isoformat(),
         "cpu": cpu_model(),
         "threads": arguments.threads,

@@ -50,10 +50,10 @@ class PromptTooLong(UsageError):
 
     hint = "shorten the prompt, or add --truncate-prompt to keep its end"
 
-    def __init__(self, n_prompt_tokens: int, n_ctx: int) -> None:
+    def __init__(self, n_prompt_tokens: int, n_ctx: int, where: str = "") -> None:
         super().__init__(
-            f"the prompt has {n_prompt_tokens} tokens, but the context of this model holds {n_ctx}"
-            " and the last place is for the first new token"
+            f"{f'{where}: ' if where else ''}the prompt has {n_prompt_tokens} tokens, but the"
+            f" context of this model holds {n_ctx} and the last place is for the first new token"
         )
         self.n_prompt_tokens = n_prompt_tokens
         self.n_ctx = n_ctx

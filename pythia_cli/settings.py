@@ -1,4 +1,4 @@
-"""The only reader of the PYTHIA_ environment: folders, threads, debugging."""
+"""What the code asks of the environment: folders, threads, debugging."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def simd() -> str:
 
 def compiled_for() -> tuple[str, ...]:
     """The settings that change what kernels are compiled for."""
-    names = ("PYTHIA_SIMD", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT")
-    return tuple(os.environ.get(name, "") for name in names)
+    numba = (f"{n}={value}" for n, value in sorted(os.environ.items()) if n.startswith("NUMBA_"))
+    return (simd(), *numba)
 
 
 def debug() -> bool:

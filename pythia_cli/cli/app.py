@@ -53,12 +53,17 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    try:
-        interrupts.take()
-        status = run()
-    except BaseException as error:  # an interrupt just before or behind what `run` guards
-        status = _fail(error)
-    interrupts.leave(status)
+    failure: BaseException | None = None
+    while True:
+        try:
+            if failure is None:
+                interrupts.take()
+                status = run()
+            else:
+                status = _fail(failure)
+            interrupts.leave(status)
+        except BaseException as error:  # an interrupt just before or behind what `run` guards
+            failure = error
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -73,7 +78,8 @@ def run(arguments: list[str] | None = None) -> int:
     except SystemExit as error:
         # Completion ends in one; and typer makes one of a closed pipe even when not standing alone.
         if not isinstance(error.__context__, OSError):
-            return error.code if isinstance(error.code, int) else 0
+            status = error.code if isinstance(error.code, int) else 0
+            return status if interrupts.heed() is None else _fail(error)
         status = _fail(error.__context__)
     except BaseException as error:
         status = _fail(error)
@@ -81,6 +87,9 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _fail(error: BaseException) -> int:
+    if (number := interrupts.heed()) is not None:  # whatever became of its exception
+        errors.silence_stdout()
+        return 128 + number
     status = errors.report(error)
     if isinstance(error, OSError | KeyboardInterrupt | errors.Terminated):
         errors.silence_stdout()

@@ -30,10 +30,10 @@ def load_kernels(notices: Notices) -> None:
             notices.say("the compiled kernels were damaged, and are compiled anew")
         notices.say("compiling kernels for this processor, once: about 15 seconds")
 
-    if not apart(lambda: compiled.load(announce)):
+    if problem := apart(lambda: compiled.load(announce)):
         notices.say(
-            f"{settings.cache_folder()} cannot be written, so that every run compiles its kernels"
-            " anew; set PYTHIA_CACHE to a folder of yours"
+            f"{problem}, so that every run compiles its kernels anew; mend it, or set PYTHIA_CACHE"
+            " to a folder of yours"
         )
 
 

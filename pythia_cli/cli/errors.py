@@ -82,8 +82,8 @@ def report(error: BaseException) -> ExitStatus:
         _line("not enough memory", "use a smaller model, --context or --max-tokens")
         return ExitStatus.RESOURCE
     if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-        where = f"{error.filename}: " if error.filename else ""
-        _line(f"{where}{error.strerror or error}", None)
+        where = error.filename or "standard output"
+        _line(f"{where}: {error.strerror or error}", "make room, or write to another place")
         return ExitStatus.RESOURCE
     bug = f"a bug in pythia: {type(error).__name__}: {error}"
     _line(bug, None if settings.debug() else "the same with PYTHIA_DEBUG=1, and report it")

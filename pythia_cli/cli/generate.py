@@ -125,7 +125,7 @@ def generate(
     started = time.perf_counter()
     opened = opening.open_checkpoint(model, checkpoint, opened_store, notices)
     tokenizer = opened.tokenizer(plain_text=plain_text)
-    encoded = _encode(prompts, tokenizer, opened.file.config.n_ctx, truncate_prompt)
+    encoded = _encode(prompts, prompt_file, tokenizer, opened.file.config.n_ctx, truncate_prompt)
     transformer = engine.open_transformer(opened.file, engine.choose_threads(threads), notices)
     load_seconds = time.perf_counter() - started
 
@@ -167,11 +167,23 @@ def _prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
 
 
 def _encode(
-    prompts: list[str], tokenizer: PythiaTokenizer, n_ctx: int, truncate: bool
+    prompts: list[str],
+    prompt_file: Path | None,
+    tokenizer: PythiaTokenizer,
+    n_ctx: int,
+    truncate: bool,
 ) -> list[np.ndarray[Any, Any]]:
+    from pythia_cli.errors import PromptTooLong
     from pythia_cli.generate import prompt_tokens
 
-    return [prompt_tokens(tokenizer, text, n_ctx, truncate=truncate) for text in prompts]
+    encoded = []
+    for number, text in enumerate(prompts, start=1):
+        try:
+            encoded.append(prompt_tokens(tokenizer, text, n_ctx, truncate=truncate))
+        except PromptTooLong as error:
+            where = f"{prompt_file}, line {number}" if prompt_file is not None else ""
+            raise PromptTooLong(error.n_prompt_tokens, error.n_ctx, where) from None
+    return encoded
 
 
 def _run(

@@ -9,11 +9,10 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from pythia_cli import settings
 from pythia_cli.cli.errors import Terminated
@@ -21,18 +20,31 @@ from pythia_cli.cli.errors import Terminated
 T = TypeVar("T")
 
 
-def take() -> None:
-    """SIGTERM raises Terminated, as SIGINT raises KeyboardInterrupt; neither gets lost.
+_received = 0
+_leaving = threading.Event()
+_AGAIN_SECONDS = 0.5
 
-    A compiled kernel that runs meanwhile is told to end, as Python's own handlers wait for it.
+
+def take() -> None:
+    """SIGINT raises KeyboardInterrupt and SIGTERM Terminated, until they are heeded.
+
+    A compiled kernel that runs meanwhile is told to end, as Python's own handlers wait for it. C
+    code drops exceptions or wraps them in others: so a signal is remembered, and comes again.
     """
-    signal.signal(signal.SIGTERM, _terminate)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.unraisablehook = _again
+    signal.signal(signal.SIGTERM, _raise)
+    signal.signal(signal.SIGINT, _raise)
+    sys.unraisablehook = _unless_a_signal
     told, tells = socket.socketpair()
     tells.setblocking(False)
     signal.set_wakeup_fd(tells.detach(), warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(told,), daemon=True, name="pythia-signals").start()
+
+
+def heed() -> int | None:
+    """The signal that came, if any: the process is then about to leave, and more do nothing."""
+    if _received:
+        _leaving.set()
+    return _received or None
 
 
 def apart(make: Callable[[], T]) -> T:
@@ -52,51 +64,44 @@ def apart(make: Callable[[], T]) -> T:
     return result.result()
 
 
-def leave(status: int) -> None:
+def leave(status: int) -> NoReturn:
     """Exit at once, whatever other threads may be in: there is nothing to tidy up."""
+    _leaving.set()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(status)
 
 
+def _raise(number: int, frame: FrameType | None) -> None:
+    global _received
+    _received = _received or number
+    if not _leaving.is_set():
+        raise Terminated if _received == signal.SIGTERM else KeyboardInterrupt
+
+
 def _watch(told: socket.socket) -> None:
     """Each signal's number comes as a byte, from Python's handler in C."""
     while told.recv(1):
-        if team := sys.modules.get("pythia_cli.kernels.team"):
-            team.abort_all()
+        while not _leaving.is_set():
+            # The module may be there and not yet whole.
+            team = sys.modules.get("pythia_cli.kernels.team")
+            if (abort_all := getattr(team, "abort_all", None)) is not None:
+                abort_all()
+            if not _leaving.wait(_AGAIN_SECONDS):
+                _send_again()
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
-
-
-def _again(unraisable: Any) -> None:
-    """An interrupt that fell into a destructor or a callback, where Python drops it: once more.
-
-    By another thread, and when this is left: a handler that ran in here would raise for nothing.
-    """
-    if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        _thread.start_new_thread(_send, (signal.SIGINT,))
-    elif issubclass(unraisable.exc_type, Terminated):
-        _thread.start_new_thread(_send, (signal.SIGTERM,))
-    elif settings.debug():
-        sys.__unraisablehook__(unraisable)
-
-
-def _send(number: signal.Signals) -> None:
-    """The signal to the main thread, as soon as that is not within _again."""
+def _send_again() -> None:
+    number = _received or signal.SIGINT
     main = threading.main_thread().ident
-    assert main is not None
-    frame: FrameType | None
-    while True:
-        time.sleep(0.001)
-        frame = sys._current_frames().get(main)
-        while frame is not None and frame.f_code is not _again.__code__:
-            frame = frame.f_back
-        if frame is None:
-            break
-    if hasattr(signal, "pthread_kill"):
+    if hasattr(signal, "pthread_kill") and main is not None:
         signal.pthread_kill(main, number)  # unlike interrupt_main, it ends a system call as well
     else:
-        _thread.interrupt_main(number)
+        _thread.interrupt_main(signal.Signals(number))
+
+
+def _unless_a_signal(unraisable: Any) -> None:
+    """Nothing is said of an interrupt that fell into a destructor: it comes again."""
+    if settings.debug() and not issubclass(unraisable.exc_type, KeyboardInterrupt | Terminated):
+        sys.__unraisablehook__(unraisable)

@@ -36,12 +36,13 @@ def perplexity(
     ] = "stride",
     context: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Tokens of a window. Default: the model's; llama.cpp 512.",
+        typer.Option(metavar="N", min=2,
+                     help="Tokens of a window. Default: the model's; llama.cpp 512.",
                      rich_help_panel=_PROTOCOL),
     ] = None,
     stride: Annotated[
         int | None,
-        typer.Option(metavar="N", help="How far the window moves. Default: half of it.",
+        typer.Option(metavar="N", min=1, help="How far the window moves. Default: half of it.",
                      rich_help_panel=_PROTOCOL),
     ] = None,
     bos: Annotated[
@@ -76,8 +77,10 @@ def perplexity(
     opened_store = opening.open_store(store)
     opening.read_ahead(model, checkpoint, opened_store)
     from pythia_cli import perplexity as scoring
+    from pythia_cli.errors import ResourceError
 
     notices = Notices(quiet=quiet, verbose=verbose)
+    scoring.Protocol.make(protocol, 2, None, None, None)  # an unknown name is told first
     texts = [(name, inputs.read_text(Path(name))) for name in files]
     opened = opening.open_checkpoint(model, checkpoint, opened_store, notices, dtype)
     chosen = scoring.Protocol.make(protocol, opened.file.config.n_ctx, context, stride, bos)
@@ -117,7 +120,12 @@ def perplexity(
                     )
                     totals += document.totals()
                     if token_file is not None:
-                        _write_tokens(token_file, name, document, position, tokenizer)
+                        try:
+                            _write_tokens(token_file, name, document, position, tokenizer)
+                        except OSError as error:
+                            raise ResourceError(
+                                per_token or "-", f"cannot be written ({error.strerror})"
+                            ) from error
                     position += len(document.token_ids)
                 _print(name, totals, shared, time.perf_counter() - begun, as_json)
                 everything += totals

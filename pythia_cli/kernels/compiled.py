@@ -14,6 +14,8 @@ from typing import Any, get_type_hints
 import llvmlite.binding as llvm
 import numpy as np
 
+from pythia_cli import settings
+from pythia_cli.kernels import tiers
 from pythia_cli.kernels.entries import ENTRIES, ArrayType
 from pythia_cli.kernels.object_cache import ObjectCache
 
@@ -45,25 +47,28 @@ class _Library:
 _loaded: _Library | None = None
 
 
-def load(before_compiling: Callable[[bool], None] = lambda damaged: None) -> bool:
+def load(before_compiling: Callable[[bool], None] = lambda damaged: None) -> str:
     """Make the kernels ready. Compiling takes seconds, and is announced to before_compiling.
 
-    It is told whether the cache was damaged. False where what was compiled could not be kept;
-    later calls do nothing.
+    It is told whether the cache was damaged. Why what was compiled could not be kept, or empty;
+    later calls do nothing. Raises UsageError where PYTHIA_SIMD names no tier of this processor.
     """
     global _loaded
     with _LOCK:
         if _loaded is not None:
-            return True
+            return ""
         cache = ObjectCache()
         kernels: Mapping[str, tuple[str, bytes]] | None = cache.read()
-        kept = True
         if kernels is None:
+            architecture = llvm.get_process_triple().split("-")[0]
+            tiers.choose(architecture, llvm.get_host_cpu_features(), settings.simd())
             before_compiling(cache.found_damaged)
             kernels = _compile()
-            kept = cache.write(kernels)
+            cache.write(kernels)
+            _loaded = _Library(kernels)
+            return cache.problem
         _loaded = _Library(kernels)
-        return kept
+        return ""
 
 
 def _compile() -> Mapping[str, tuple[str, bytes]]:
@@ -97,7 +102,8 @@ class Arguments:
 
 def call(kernel: str, *values: Any) -> None:
     """Run a kernel that is none of a team's, without the GIL."""
-    function(kernel)(0, 1, None, Arguments(kernel, *values).address)
+    arguments = Arguments(kernel, *values)  # which has to outlive the run
+    function(kernel)(0, 1, None, arguments.address)
 
 
 def function(kernel: str) -> Callable[[int, int, Any, int], None]:

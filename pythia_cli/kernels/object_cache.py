@@ -37,28 +37,32 @@ def _key() -> str:
     return digest.hexdigest()[:24]
 
 
-def _private_folder() -> Path | None:
-    """The folder of compiled kernels, created 0700; None where it cannot be made or trusted."""
+def _private_folder() -> tuple[Path | None, str]:
+    """The folder of compiled kernels, created 0700; or None, and why it is not used."""
     folder = settings.cache_folder() / "kernels"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         status = folder.stat()
     except OSError:
-        return None
-    # Compiled code is run as it is: nobody else may have put it there.
-    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
-        return None
-    return folder
+        return None, f"{folder.parent} cannot be written"
+    # Compiled code is run as it is: nobody else, but root, may have put it there.
+    if hasattr(os, "getuid"):
+        if status.st_uid not in (0, os.getuid()):
+            return None, f"{folder} belongs to another user"
+        if status.st_mode & 0o022:
+            return None, f"{folder} may be written by others (chmod go-w mends that)"
+    return folder, ""
 
 
 class ObjectCache:
     """This processor's compiled kernels: `read` and `write` them whole.
 
-    found_damaged: what was there did not have its own sha256, and was not used.
+    found_damaged: what was there did not have its own sha256, and was not used. problem: why
+    nothing can be kept, or empty.
     """
 
     def __init__(self) -> None:
-        folder = _private_folder()
+        folder, self.problem = _private_folder()
         self._path = folder / f"{_key()}.bin" if folder is not None else None
         self.found_damaged = False
 
@@ -85,10 +89,10 @@ class ObjectCache:
             for name, symbol, code in zip(*[iter(fields)] * 3, strict=True)
         }
 
-    def write(self, kernels: Mapping[str, tuple[str, bytes]]) -> bool:
-        """Keep them for later processes; False where that could not be done."""
+    def write(self, kernels: Mapping[str, tuple[str, bytes]]) -> None:
+        """Keep them for later processes; where that cannot be done, there is a `problem`."""
         if self._path is None:
-            return False
+            return
         body = b"".join(
             struct.pack("<Q", len(field)) + field
             for name, (symbol, code) in kernels.items()
@@ -105,5 +109,4 @@ class ObjectCache:
         except OSError:
             with contextlib.suppress(OSError):
                 aside.unlink()
-            return False
-        return True
+            self.problem = f"{self._path.parent} cannot be written"

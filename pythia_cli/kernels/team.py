@@ -39,6 +39,7 @@ class Team:
 
     def _start(self) -> None:
         self._pid = os.getpid()
+        self.shared[:] = 0  # a fork may have come in the midst of a run
         self._jobs: list[queue.SimpleQueue[Any]] = [
             queue.SimpleQueue() for _ in range(self.n_ranks - 1)
         ]
@@ -47,6 +48,7 @@ class Team:
             threading.Thread(
                 target=_work, args=(rank, jobs, self._woken), daemon=True, name=f"pythia-{rank}"
             ).start()
+        weakref.finalize(self, _end, self._jobs).atexit = False
 
     def run(self, function: Callable[..., Any], *args: Any) -> None:
         """function(rank, n, shared, *args) on ranks below n <= n_ranks; returns when all have.
@@ -97,8 +99,7 @@ class Team:
 
     def close(self) -> None:
         """Let the threads end."""
-        for jobs in self._jobs:
-            jobs.put(None)
+        _end(self._jobs)
         self._jobs = []
 
 
@@ -107,8 +108,13 @@ _TEAMS: weakref.WeakSet[Team] = weakref.WeakSet()
 
 def abort_all() -> None:
     """Have whatever runs end at its next barrier, with KeyboardInterrupt. From any thread."""
-    for team in _TEAMS:
+    for team in _TEAMS.copy():
         team.shared[ABORTED] = 1
+
+
+def _end(jobs: list[queue.SimpleQueue[Any]]) -> None:
+    for of_one in jobs:
+        of_one.put(None)
 
 
 def _nothing(rank: int, n_ranks: int, shared: Any) -> None:

@@ -72,26 +72,81 @@ def test_an_interrupt_ends_the_waiting_and_leaves_the_work_alone() -> None:
     assert finished.wait(30)
 
 
-@pytest.mark.parametrize("kind", ["KeyboardInterrupt", "Terminated"])
-def test_an_interrupt_in_a_destructor_comes_again(pythia: Pythia, kind: str) -> None:
-    """Python tells of it and goes on; the command would never end."""
+SIGNALS = pytest.mark.parametrize(
+    ("number", "status"), [("SIGINT", 130), ("SIGTERM", 143)], ids=["INT", "TERM"]
+)
+DYING = """
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), NUMBER)
+        [0 for _ in range(1000)]
+dying = Dying()
+del dying
+"""
+DROPPING = """
+try:
+    os.kill(os.getpid(), NUMBER)
+    [0 for _ in range(1000)]
+except BaseException:
+    pass
+"""
+WRAPPING = """
+try:
+    os.kill(os.getpid(), NUMBER)
+    [0 for _ in range(1000)]
+except BaseException as error:
+    raise ImportError("numpy._core.multiarray failed to import") from error
+"""
+
+
+@SIGNALS
+@pytest.mark.parametrize("code", [DYING, DROPPING, WRAPPING], ids=["drop", "catch", "wrap"])
+def test_a_signal_that_other_code_loses_comes_again(
+    pythia: Pythia, number: str, status: int, code: str
+) -> None:
+    """Destructors and C code drop exceptions, or wrap them; the command would go on, or lie."""
     script = f"""if True:
-        import time
-        from pythia_cli.cli import interrupts
-        from pythia_cli.cli.errors import Terminated
-        interrupts.take()
-        class Dying:
-            def __del__(self):
-                raise {kind}
-        try:
-            dying = Dying()
-            del dying
-            time.sleep(3)
-        except {kind}:
-            print("again")
+        import os, signal, time
+        from pythia_cli.cli import app
+        def lose(arguments=None):
+            exec({code.replace("NUMBER", f"signal.{number}")!r}, dict(os=os, signal=signal))
+            time.sleep(10)
+        app.run = lose
+        app.main()
     """
-    done = pythia(command=(sys.executable, "-c", script))
-    assert (done.out, done.err) == ("again\n", "")
+    done = pythia(command=(sys.executable, "-c", script), status=status)
+    assert (done.out, done.err) == ("", "")
+
+
+@SIGNALS
+def test_a_signal_while_the_team_is_imported(pythia: Pythia, number: str, status: int) -> None:
+    script = f"""if True:
+        import os, signal, sys, time, types
+        from pythia_cli.cli import app
+        def half(arguments=None):
+            sys.modules["pythia_cli.kernels.team"] = types.ModuleType("half imported")
+            os.kill(os.getpid(), signal.{number})
+            time.sleep(10)
+        app.run = half
+        app.main()
+    """
+    done = pythia(command=(sys.executable, "-c", script), status=status)
+    assert (done.out, done.err) == ("", "")
+
+
+@SIGNALS
+def test_many_signals_end_as_one(start: Start, number: str, status: int) -> None:
+    for milliseconds in (80, 150, 300):
+        process = start("generate", "x", "-n", "500", "--ignore-eos", "--num-samples", "100")
+        while not heeds_sigterm(process.pid):
+            time.sleep(0.001)
+        time.sleep(milliseconds / 1000)
+        for _ in range(5):
+            process.send_signal(getattr(signal, number))
+            time.sleep(0.002)
+        _, err = process.communicate(timeout=30)
+        assert without_model_lines(err.decode()) == []
+        assert process.returncode == status
 
 
 @pytest.mark.parametrize("status", [130, 143])

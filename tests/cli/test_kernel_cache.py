@@ -35,7 +35,8 @@ def test_running_without_a_cache_comes_with_a_notice(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Here only the notice: a run would compile everything."""
-    monkeypatch.setattr(compiled, "load", lambda announce: False)
+    monkeypatch.setattr(compiled, "load", lambda announce: "/x cannot be written")
     engine.load_kernels(Notices(quiet=False, verbose=False))
     (notice,) = capsys.readouterr().err.splitlines()
+    assert "/x cannot be written, so that every run compiles" in notice
     assert "PYTHIA_CACHE" in notice
