@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from pythia_cli import settings
 from pythia_cli.files import file_sha256
 from pythia_cli.hf_checkpoint import FloatCheckpoint
 from pythia_cli.int8_file import LINEARS, NORMS, Int8Writer, Source, tensor_shapes
 from pythia_cli.kernels import compiled
 from pythia_cli.kernels.layout import SCALE_CANDIDATES
+
+_T = TypeVar("_T")
+_BLOCK = 1 << 18  # weights that a thread takes at a time: as float32 they fit its cache
+_AHEAD = 16  # blocks
 
 
 def quantize_matrix(w: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -33,17 +40,55 @@ def write_int8(
 ) -> None:
     """Quantize a checkpoint into a new file at `path`; progress is told parameters as they go by.
 
-    The matrices are read once and in the order of the file; scales are kept for their place after
-    them. Raises what FloatCheckpoint.tensor raises, and OSError from writing.
+    The matrices are read once and in the order of the file, blocks of rows by several threads
+    ahead of what is written; scales are kept for their place after them. Raises what
+    FloatCheckpoint.rows raises, and OSError from writing.
     """
+    with ThreadPoolExecutor(settings.n_threads(), "pythia-quantize") as pool:
+        _write_int8(checkpoint, path, source, progress, pool)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, work: Callable[..., _T], arguments: Iterable[tuple[Any, ...]]
+) -> Iterator[_T]:
+    """work(*a) for each of the arguments, by the pool and a little ahead."""
+    ahead: deque[Future[_T]] = deque()
+    try:
+        for a in arguments:
+            ahead.append(pool.submit(work, *a))
+            if len(ahead) > _AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        for future in ahead:
+            future.cancel()
+
+
+def _write_int8(
+    checkpoint: FloatCheckpoint,
+    path: Path,
+    source: Source,
+    progress: Callable[[int], None],
+    pool: ThreadPoolExecutor,
+) -> None:
     config = checkpoint.config
     scales: dict[str, list[np.ndarray[Any, Any]]] = {}
 
+    def rows(tensor: str, lo: int, hi: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        return quantize_matrix(checkpoint.rows(tensor, lo, hi))
+
+    def blocks(published: list[str], d_out: int, d_in: int) -> Iterator[tuple[str, int, int]]:
+        step = max(_BLOCK // d_in, 1)
+        for tensor in published:
+            for lo in range(0, d_out, step):
+                yield tensor, lo, min(lo + step, d_out)
+
     def matrix(name: str, published: list[str]) -> Iterator[np.ndarray[Any, Any]]:
         scales[name] = []
-        for tensor in published:
-            q, tensor_scales = quantize_matrix(checkpoint.tensor(tensor))
-            scales[name].append(tensor_scales)
+        *_, d_out, d_in = tensor_shapes(config)[f"{name}.weight"][1]
+        for q, row_scales in _in_order(pool, rows, blocks(published, d_out, d_in)):
+            scales[name].append(row_scales)
             yield q
             progress(q.size)
 
