@@ -63,8 +63,9 @@ def remove(
     if not chosen:
         notices.say("nothing to remove")
         return
-    if not yes:
-        _ask(chosen)
+    if not yes and not _agreed(chosen):
+        notices.say("nothing was removed")
+        return
     active = where.active()
     for installed in chosen:
         n_bytes = installed.n_bytes()
@@ -76,8 +77,8 @@ def remove(
             )
 
 
-def _ask(chosen: list[Installed]) -> None:
-    """Raises UsageError where there is nobody to ask, Abort where the answer is no."""
+def _agreed(chosen: list[Installed]) -> bool:
+    """Ask. Raises UsageError where there is nobody to be asked."""
     from pythia_cli.errors import UsageError
 
     names = ", ".join(str(installed.checkpoint) for installed in chosen[:8])
@@ -85,7 +86,9 @@ def _ask(chosen: list[Installed]) -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(f"would remove {names}{more}", hint="add --yes")
     n_bytes = sum(installed.n_bytes() for installed in chosen)
-    typer.confirm(f"remove {names}{more} ({n_bytes / 1e6:,.1f} MB)?", abort=True, err=True)
+    print(f"remove {names}{more} ({n_bytes / 1e6:,.1f} MB)? [y/N]: ", end="", file=sys.stderr)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _n_bytes(text: str) -> int:

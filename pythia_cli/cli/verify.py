@@ -38,6 +38,7 @@ def verify(
       pythia checkpoint verify 1000:10000 -m pythia-410m
     """
     from pythia_cli.errors import IntegrityError
+    from pythia_cli.suite import repository
 
     notices = Notices(quiet=quiet, verbose=False)
     where = opening.open_store(store)
@@ -62,10 +63,11 @@ def verify(
                 typer.echo(f"{installed.checkpoint}  {'; '.join(problems) or 'ok'}")
     if damaged:
         first = damaged[0]
+        hint = f"pythia checkpoint remove {first} --yes"
+        if repository(first.model) is not None:
+            hint = f"pythia download -m {first.model} -c {first.step} --replace"
         raise IntegrityError(
-            where.folder,
-            f"{len(damaged)} of {len(chosen)} checkpoints are damaged",
-            hint=f"pythia download -m {first.model} -c {first.step} --replace",
+            where.folder, f"{len(damaged)} of {len(chosen)} checkpoints are damaged", hint=hint
         )
 
 
