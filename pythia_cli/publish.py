@@ -81,6 +81,7 @@ def publish(
     progress: Callable[[int], None] = lambda n_parameters: None,
     certify: Callable[[Path], dict[str, Any]] | None = None,
     keep: Path | None = None,
+    n_threads: int = 1,
 ) -> Installed:
     """Quantize and install; an installed checkpoint of that name is replaced at the end.
 
@@ -96,7 +97,7 @@ def publish(
     with work.store.writing():
         files = fingerprint(source_checkpoint.all_files)
         weights = work.folder / "weights"
-        write_int8(source_checkpoint, weights, source, progress)
+        write_int8(source_checkpoint, weights, source, progress, n_threads)
         _fsync(weights)
         file = Int8File(weights)
         if damaged := file.damaged_tensors():

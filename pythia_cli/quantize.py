@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from pythia_cli import settings
 from pythia_cli.files import file_sha256
 from pythia_cli.hf_checkpoint import FloatCheckpoint
 from pythia_cli.int8_file import LINEARS, NORMS, Int8Writer, Source, tensor_shapes
@@ -37,14 +36,15 @@ def write_int8(
     path: Path,
     source: Source,
     progress: Callable[[int], None] = lambda n_parameters: None,
+    n_threads: int = 1,
 ) -> None:
     """Quantize a checkpoint into a new file at `path`; progress is told parameters as they go by.
 
-    The matrices are read once and in the order of the file, blocks of rows by several threads
+    The matrices are read once and in the order of the file, blocks of rows by n_threads
     ahead of what is written; scales are kept for their place after them. Raises what
     FloatCheckpoint.rows raises, and OSError from writing.
     """
-    with ThreadPoolExecutor(settings.n_threads(), "pythia-quantize") as pool:
+    with ThreadPoolExecutor(n_threads, "pythia-quantize") as pool:
         _write_int8(checkpoint, path, source, progress, pool)
 
 

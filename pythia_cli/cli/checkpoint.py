@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from pythia_cli.suite import Checkpoint
 
 commands = typer.Typer(help="List, choose, verify and remove checkpoints; audit those on the Hub.")
-commands.command()(remove)
-commands.command()(verify)
-commands.command()(audit)
 
 
 @commands.callback(invoke_without_command=True)
@@ -129,6 +126,11 @@ def current(store: options.StoreFolder = None, as_json: options.Json = False) ->
     checkpoint = opening.open_store(store).active() or opening.DEFAULT
     record = {"model": checkpoint.model, "step": checkpoint.step, "checkpoint": checkpoint.revision}
     typer.echo(json.dumps(record) if as_json else str(checkpoint))
+
+
+commands.command()(remove)
+commands.command()(verify)
+commands.command()(audit)
 
 
 def _record(

@@ -25,12 +25,15 @@ _DEMO_FOLDER = Path(__file__).resolve().parent.parent / "demo"
 
 
 class Certifying:
-    """A text to certify checkpoints with, read; or none. Raises what read_text raises."""
+    """A text to certify checkpoints with, read; or none. Raises what read_text raises.
+
+    n_threads: how many to use for this, and for quantizing.
+    """
 
     def __init__(self, path: Path | None, n_threads: int | None = None) -> None:
         self._path = path
         self._text = read_text(path) if path is not None else None
-        self._n_threads = n_threads
+        self.n_threads = choose_threads(n_threads)
 
     def check(self, source: FloatCheckpoint) -> None:
         """Raises InputError where the text is too short for this checkpoint's tokenizer."""
@@ -55,10 +58,9 @@ class Certifying:
             from pythia_cli.model.reference import Reference
             from pythia_cli.tokenizer import PythiaTokenizer
 
-            n_threads = choose_threads(self._n_threads)
-            model = open_transformer(Int8File(weights), n_threads, notices)
+            model = open_transformer(Int8File(weights), self.n_threads, notices)
             tokenizer = PythiaTokenizer(source.tokenizer_path)
-            reference = Reference.from_checkpoint(source, n_threads)
+            reference = Reference.from_checkpoint(source, self.n_threads)
             n_tokens = max(0, len(tokenizer.encode(text)) - 1)
             with notices.progress("certifying", n_tokens, "tokens") as progress:
                 return certify(model, reference, tokenizer, text, name, progress).to_dict()
@@ -117,6 +119,7 @@ def publish_source(
             progress=progress,
             certify=certifying.of(source, notices),
             keep=keep,
+            n_threads=certifying.n_threads,
         )
 
 
@@ -197,10 +200,14 @@ def folder_of(source: Path) -> Path:
 
 def record(installed: Installed) -> dict[str, Any]:
     """What --json tells of a checkpoint that was just installed."""
+    manifest = dict(installed.manifest)
+    certificate = manifest.pop("certificate")
     return {
+        "model": manifest.pop("model"),
         "checkpoint": installed.checkpoint.revision,
-        **installed.manifest,
+        **manifest,
         "folder": str(installed.folder),
+        "certificate": certificate,
     }
 
 

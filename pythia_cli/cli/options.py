@@ -44,9 +44,9 @@ Threads = Annotated[
         help="Default: the physical cores granted to this process.",
     ),
 ]
-WAIT_SECONDS = 3600.0
+WAIT_SECONDS = 3600
 Wait = Annotated[
-    float,
+    int,
     typer.Option(
         "--wait",
         metavar="SECONDS",

@@ -21,7 +21,7 @@ def remove(
     steps: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[STEPS]...", help="3000, 0,64,512, 1000:10000, log, all or MODEL@STEP."
+            metavar="STEPS...", help="3000, 0,64,512, 1000:10000, log, all or MODEL@STEP."
         ),
     ] = None,
     model: Annotated[

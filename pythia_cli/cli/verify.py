@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def verify(
     steps: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[STEPS]...", help="Default: all checkpoints of all models."),
+        typer.Argument(metavar="STEPS...", help="Default: all checkpoints of all models."),
     ] = None,
     model: Annotated[
         str | None,

@@ -12,7 +12,7 @@ from tests.cli.bad_checkpoints import DENSE, RAN, write_broken
 from tests.cli.running import Pythia, Result, error_line, listing, together
 from tests.conftest import GOLDEN
 
-USAGE, NOT_FOUND, INTEGRITY, RESOURCE = 2, 3, 6, 7
+USAGE, NOT_FOUND, NETWORK, INTEGRITY, RESOURCE = 2, 3, 4, 6, 7
 
 # A command, its exit status, and what its line says.
 REQUESTS = [
@@ -23,8 +23,8 @@ REQUESTS = [
     ("perplexity letter.txt", USAGE, "letter.txt: has 1 tokens ... at least 2 ... --bos"),
     ("perplexity short.txt --protocol llama.cpp", USAGE, "short.txt ... at least 512"),
     ("perplexity text.txt --protocol mlm", USAGE, "'mlm' ... stride, llama.cpp, lm-eval"),
-    ("perplexity text.txt --stride 0", USAGE, "--stride is 0"),
-    ("perplexity text.txt --context 1", USAGE, "--context is 1 ... 2 to 512"),
+    ("perplexity text.txt --stride 0", USAGE, "'--stride': 0 is not in the range x>=1"),
+    ("perplexity text.txt --context 1", USAGE, "'--context': 1 is not in the range x>=2"),
     ("perplexity text.txt --context 513", USAGE, "--context is 513 ... 2 to 512"),
     ("perplexity text.txt --protocol lm-eval --no-bos", USAGE, "--no-bos"),
     ("perplexity text.txt --protocol lm-eval --stride 9", USAGE, "--stride has no place"),
@@ -158,12 +158,11 @@ def test_not_installed_comes_with_the_commands_that_install_it(pythia: Pythia) -
     result = pythia("generate", "hi", "-m", "pythia-410m", "-c", "3000", status=None)
     what, _, hint = error_line(result, NOT_FOUND).partition("; try: ")
     assert what == "error: pythia-410m step3000 is not installed"
-    download, install = hint.split(" && ")
-    assert download.startswith("hf download EleutherAI/pythia-410m --revision step3000 ")
-    folder = shlex.split(download)[-1]
-    # The second one is taken at its word: all that it lacks is the folder.
-    result = pythia(*shlex.split(install)[1:], status=None)
-    check(result, NOT_FOUND, f"{folder} does not exist")
+    assert hint == "pythia download -m pythia-410m -c 3000"
+    # It is taken at its word: all that it lacks is a Hub.
+    env = {"HF_ENDPOINT": "http://127.0.0.1:9"}
+    result = pythia(*shlex.split(hint)[1:], env=env, status=None)
+    check(result, NETWORK, "EleutherAI/pythia-410m step3000: the Hub cannot be reached")
 
 
 def test_bad_number_of_threads_in_the_environment(pythia: Pythia) -> None:

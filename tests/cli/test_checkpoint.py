@@ -9,7 +9,8 @@ from tests.cli.running import Pythia, Result, error_line, listing, together
 from tests.conftest import DEMO
 
 FIELDS = {
-    "model", "checkpoint", "step", "tokens_seen", "n_bytes", "active", "certificate", "folder",
+    "model", "checkpoint", "step", "tokens_seen", "installed", "n_bytes", "active", "certificate",
+    "folder",
 }  # fmt: skip
 
 
@@ -18,7 +19,7 @@ def test_the_first_run_installs_the_demo(first_run: tuple[Pythia, Result]) -> No
     compiling, model, hint = result.err.splitlines()
     assert compiling.startswith("compiling kernels")
     assert model == "demo step3000, int8: a small built-in model, not a Pythia"
-    assert hint.startswith("for pythia-410m: hf download EleutherAI/pythia-410m ")
+    assert hint == "for pythia-410m itself: pythia download"
     assert pythia("checkpoint", "list", "--json").record["active"] is True
 
 
@@ -28,7 +29,7 @@ def test_list(pythia: Pythia) -> None:
     assert (record["model"], record["checkpoint"], record["step"]) == ("demo", "step3000", 3000)
     assert record["tokens_seen"] is None
     assert record["n_bytes"] == sum(p.stat().st_size for p in Path(record["folder"]).iterdir())
-    assert pythia("checkpoint", "list").out == "* demo@3000  2.3 MB\n"
+    assert pythia("checkpoint", "list").out == f"* {'demo@3000':<24} {'2.3':>9} MB\n"
 
 
 def test_nothing_is_written_by_looking(pythia: Pythia, tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_a_failing_use_keeps_the_choice(in_own_store: Pythia) -> None:
     in_own_store("checkpoint", "use", "demo@3000")
     before = listing(in_own_store.store)
     hint = error_line(in_own_store("checkpoint", "use", "pythia-70m@1", status=None), 3)
-    assert "hf download EleutherAI/pythia-70m --revision step1" in hint
+    assert hint.endswith("; try: pythia download -m pythia-70m -c 1")
     assert listing(in_own_store.store) == before
 
 

@@ -112,7 +112,7 @@ def test_a_local_folder_is_quantized_when_it_is_used(in_own_store: Pythia, tmp_p
     (folder / "model.safetensors").write_bytes((DEMO / "step3000/model.safetensors").read_bytes())
     assert in_own_store(*generate).record["model"] == first["model"]
     now = listing(in_own_store.store)
-    assert now.keys() == installed.keys()
+    assert len(now) == len(installed)
     assert now != installed
 
 
