@@ -10,6 +10,7 @@ import mmap
 import os
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from pythia_cli import settings
 from pythia_cli.errors import IntegrityError, NotFound, ResourceError
 from pythia_cli.safetensors_file import TensorPlace, read_layout
 from pythia_cli.suite import ModelConfig
@@ -242,16 +244,18 @@ class Int8File:
 
         A tensor's sha256 is in the header; what pads it to the boundary has to be zeros.
         """
-        damaged = []
-        for name, tensor in self.tensors.items():
+
+        def is_damaged(name: str) -> bool:
             place = self._places[name]
             end = place.offset + place.n_bytes
             padding = self._map[end : end + -place.n_bytes % ALIGNMENT]
-            digest = hashlib.sha256(tensor.data.cast("B")).hexdigest()
-            if digest != self.tensors_sha256[name] or any(padding):
-                damaged.append(name)
+            digest = hashlib.sha256(self.tensors[name].data.cast("B")).hexdigest()
             progress(place.n_bytes)
-        return damaged
+            return digest != self.tensors_sha256[name] or any(padding)
+
+        with ThreadPoolExecutor(settings.n_threads()) as pool:
+            damaged = pool.map(is_damaged, self.tensors)
+            return [name for name, bad in zip(self.tensors, damaged, strict=True) if bad]
 
     def _view(self, place: TensorPlace) -> np.ndarray[Any, Any]:
         flat = np.frombuffer(self._map, _DTYPES[place.dtype], prod(place.shape), place.offset)

@@ -197,8 +197,11 @@ class _HubHandler(_Handler):
 
     def _sibling(self, branch: Branch, path: Path) -> dict[str, Any]:
         size = path.stat().st_size
-        sibling = {"rfilename": path.name, "size": size, "blobId": blob_id(path)}
-        if path.suffix in LARGE:
+        sibling: dict[str, Any] = {"rfilename": path.name, "size": size}
+        if path.suffix not in LARGE:
+            sibling["blobId"] = blob_id(path)
+        else:
+            sibling["blobId"] = "d" * 40  # git's id of a pointer file, of no use to anybody
             sha256 = branch.stated.get(path.name, self.hub.sha256(path))
             sibling["lfs"] = {"sha256": sha256, "size": size, "pointerSize": 135}
         return sibling
@@ -261,6 +264,11 @@ class _CdnHandler(_Handler):
         self.hub.transfers.append((path.name, 0))
         mine = len(self.hub.transfers) - 1
         with path.open("rb") as file:
+            if faults == Faults():
+                self.wfile.flush()
+                sent = self.connection.sendfile(file, first)
+                self.hub.transfers[mine] = (path.name, sent)
+                return
             file.seek(first)
             while piece := file.read(_PIECE):
                 if faults.wrong_bytes and first + sent + len(piece) == size:
