@@ -32,18 +32,16 @@ def main() -> None:
         with Hub(make_repository(folder / "hub")) as hub:
             pythia = Pythia(folder / "store", folder / "cache", folder)
             killing = Killing(pythia, hub, folder, arguments.seed)
-            n_alive = 0
-            for i in range(arguments.kills):
-                n_alive += killing.kill()
-                killing.check()
-                killing.mend()
-                if (i + 1) % 20 == 0:
-                    print(f"{i + 1} runs, {n_alive} killed alive", file=sys.stderr, flush=True)
-    print(
-        json.dumps(
-            {"runs": arguments.kills, "killed_alive": n_alive, "undisturbed_s": killing.seconds}
-        )
-    )
+            n_runs = n_killed = 0
+            while n_killed < arguments.kills:
+                n_runs += 1
+                if killing.kill():
+                    n_killed += 1
+                    killing.check()
+                    killing.mend()
+                    if n_killed % 20 == 0:
+                        print(f"{n_killed} killed", file=sys.stderr, flush=True)
+    print(json.dumps({"runs": n_runs, "killed": n_killed, "undisturbed_s": killing.seconds}))
 
 
 if __name__ == "__main__":

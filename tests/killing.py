@@ -52,7 +52,7 @@ class Killing:
             stderr=subprocess.DEVNULL,
         )
         try:
-            process.wait(self._random.uniform(0, 1.8 * self.seconds))
+            process.wait(self._random.uniform(0, 1.3 * self.seconds))
             return False
         except subprocess.TimeoutExpired:
             process.kill()
