@@ -111,6 +111,31 @@ def branches(repo: str) -> list[str]:
     return [branch.name for branch in refs.branches]
 
 
+def endpoint() -> str:
+    """The Hub's address: HF_ENDPOINT, or the public one."""
+    from huggingface_hub import constants
+
+    return str(constants.ENDPOINT)
+
+
+def has_token() -> bool:
+    """Whether there is a login."""
+    from huggingface_hub import get_token
+
+    return get_token() is not None
+
+
+def greet(seconds: float = 5.0) -> float:
+    """How long the Hub takes for a sensible answer. Raises as `resolve`, after so many seconds."""
+    from huggingface_hub import HfApi
+
+    _prepare()
+    started = time.perf_counter()
+    with _translated(endpoint()):
+        HfApi().model_info("EleutherAI/pythia-410m", timeout=seconds)
+    return time.perf_counter() - started
+
+
 def is_offline() -> bool:
     """Whether HF_HUB_OFFLINE forbids the network."""
     from huggingface_hub import constants

@@ -18,8 +18,8 @@ PACKAGE = Path(pythia_cli.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__ errors suite step_sets known_problems settings files",),
     (
-        "kernels/__init__ kernels/layout kernels/entries kernels/tiers kernels/object_cache"
-        " kernels/_jit"
+        "kernels/__init__ kernels/layout kernels/entries kernels/processor kernels/tiers"
+        " kernels/object_cache kernels/_jit"
         " kernels/dot_tiles kernels/simd kernels/linear_tiles kernels/barrier kernels/embedding"
         " kernels/layer_norm kernels/gelu kernels/rotary kernels/softmax kernels/scoring"
         " kernels/quantize_rows"
@@ -33,11 +33,17 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("hf_checkpoint", "int8_file"),
     ("quantize store publish",),
     ("model/__init__ model/scores model/kv_cache model/weights model/transformer model/reference",),
-    ("sampling text_stream generate", "perplexity", "certificate", "bench", "download audit"),
     (
-        "cli/__init__ cli/render cli/options cli/errors cli/interrupts cli/inputs cli/engine"
-        " cli/installing cli/opening cli/generate"
-        " cli/perplexity cli/quantize cli/download cli/bench cli/remove cli/verify"
+        "sampling text_stream generate",
+        "perplexity",
+        "certificate",
+        "bench doctor",
+        "download audit",
+    ),
+    (
+        "cli/__init__ cli/render cli/completing cli/options cli/errors cli/interrupts cli/inputs"
+        " cli/engine cli/installing cli/opening cli/generate"
+        " cli/perplexity cli/quantize cli/download cli/bench cli/doctor cli/remove cli/verify"
         " cli/audit cli/checkpoint cli/app __main__",
     ),
 )

@@ -11,6 +11,7 @@ import typer
 from pythia_cli import __version__
 from pythia_cli.cli import checkpoint, errors, interrupts
 from pythia_cli.cli.bench import bench
+from pythia_cli.cli.doctor import doctor
 from pythia_cli.cli.download import download
 from pythia_cli.cli.generate import generate
 from pythia_cli.cli.perplexity import perplexity
@@ -28,6 +29,7 @@ app.command()(perplexity)
 app.command()(download)
 app.command()(quantize)
 app.command()(bench)
+app.command()(doctor)
 app.add_typer(checkpoint.commands, name="checkpoint")
 
 

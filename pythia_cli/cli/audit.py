@@ -8,14 +8,20 @@ from typing import Annotated
 
 import typer
 
-from pythia_cli.cli import opening, options
+from pythia_cli.cli import completing, opening, options
 from pythia_cli.cli.render import Notices
 
 
 def audit(
     model: Annotated[
         str | None,
-        typer.Option("-m", "--model", metavar="NAME", help="Default: the active checkpoint's."),
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="NAME",
+            autocompletion=completing.published_models,
+            help="Default: the active checkpoint's.",
+        ),
     ] = None,
     store: options.StoreFolder = None,
     as_json: options.Json = False,

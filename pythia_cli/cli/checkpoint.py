@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pythia_cli.cli import installing, opening, options
+from pythia_cli.cli import completing, installing, opening, options
 from pythia_cli.cli.audit import audit
 from pythia_cli.cli.remove import remove
 from pythia_cli.cli.render import Notices
@@ -38,6 +38,7 @@ def list_checkpoints(
             "-m",
             "--model",
             metavar="NAME",
+            autocompletion=completing.models,
             help="Only this model's. With --available: default the active checkpoint's.",
         ),
     ] = None,
@@ -83,10 +84,22 @@ def list_checkpoints(
 
 @commands.command()
 def use(
-    step: Annotated[str, typer.Argument(help="A step (3000, step3000, main) or MODEL@STEP.")],
+    step: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=completing.checkpoints,
+            help="A step (3000, step3000, main) or MODEL@STEP.",
+        ),
+    ],
     model: Annotated[
         str | None,
-        typer.Option("-m", "--model", metavar="NAME", help="Default: the active checkpoint's."),
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="NAME",
+            autocompletion=completing.models,
+            help="Default: the active checkpoint's.",
+        ),
     ] = None,
     store: options.StoreFolder = None,
     quiet: options.Quiet = False,

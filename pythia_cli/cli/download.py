@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pythia_cli.cli import engine, installing, opening, options
+from pythia_cli.cli import completing, engine, installing, opening, options
 from pythia_cli.cli.render import Notices
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def download(
             "-m",
             "--model",
             metavar="NAME",
+            autocompletion=completing.published_models,
             help=f"A Pythia model. Default: the active checkpoint's, or {_MODEL}.",
         ),
     ] = None,
@@ -38,6 +39,7 @@ def download(
             "-c",
             "--checkpoint",
             metavar="STEPS",
+            autocompletion=completing.published_steps,
             help="3000, main, 0,64,512, 1000:10000:1000, log (0, 1, 2, 4 .. 512) or all;"
             " repeatable. Default: main.",
         ),

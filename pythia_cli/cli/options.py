@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from pythia_cli.cli import completing
+
 Model = Annotated[
     str | None,
     typer.Option(
         "-m",
         "--model",
         metavar="NAME",
+        autocompletion=completing.models,
         help="A Pythia model (pythia-410m, pythia-70m-deduped, ...), demo, a name given to"
         " quantize --as, or a local folder. Default: the active checkpoint's.",
     ),
@@ -20,7 +23,11 @@ Model = Annotated[
 Step = Annotated[
     str | None,
     typer.Option(
-        "-c", "--checkpoint", metavar="STEP", help="3000, step3000 or main (the last step)."
+        "-c",
+        "--checkpoint",
+        metavar="STEP",
+        autocompletion=completing.steps,
+        help="3000, step3000 or main (the last step).",
     ),
 ]
 StoreFolder = Annotated[

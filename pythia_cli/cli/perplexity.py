@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
-from pythia_cli.cli import engine, inputs, opening, options
+from pythia_cli.cli import completing, engine, inputs, opening, options
 from pythia_cli.cli.render import Notices
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def perplexity(
     protocol: Annotated[
         str,
         typer.Option(metavar="NAME", help="stride, llama.cpp, lm-eval or document.",
+                     autocompletion=completing.protocols,
                      rich_help_panel=_PROTOCOL),
     ] = "stride",
     context: Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pythia_cli.cli import opening, options
+from pythia_cli.cli import completing, opening, options
 from pythia_cli.cli.render import Notices
 
 if TYPE_CHECKING:
@@ -21,12 +21,20 @@ def remove(
     steps: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="STEPS...", help="3000, 0,64,512, 1000:10000, log, all or MODEL@STEP."
+            metavar="STEPS...",
+            autocompletion=completing.checkpoints,
+            help="3000, 0,64,512, 1000:10000, log, all or MODEL@STEP.",
         ),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("-m", "--model", metavar="NAME", help="Default: the active checkpoint's."),
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="NAME",
+            autocompletion=completing.models,
+            help="Default: the active checkpoint's.",
+        ),
     ] = None,
     keep_under: Annotated[
         str | None,

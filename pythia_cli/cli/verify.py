@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pythia_cli.cli import opening, options
+from pythia_cli.cli import completing, opening, options
 from pythia_cli.cli.render import Notices
 
 if TYPE_CHECKING:
@@ -19,11 +19,21 @@ if TYPE_CHECKING:
 def verify(
     steps: Annotated[
         list[str] | None,
-        typer.Argument(metavar="STEPS...", help="Default: all checkpoints of all models."),
+        typer.Argument(
+            metavar="STEPS...",
+            autocompletion=completing.checkpoints,
+            help="Default: all checkpoints of all models.",
+        ),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("-m", "--model", metavar="NAME", help="Default: the active checkpoint's."),
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="NAME",
+            autocompletion=completing.models,
+            help="Default: the active checkpoint's.",
+        ),
     ] = None,
     store: options.StoreFolder = None,
     as_json: options.Json = False,

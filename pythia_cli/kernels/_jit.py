@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding as llvm
 import numba
 from numba.core import config
 
 from pythia_cli import settings
-from pythia_cli.kernels import tiers
+from pythia_cli.kernels import processor, tiers
 
 
 def _compile_for_tier() -> tiers.Tier:
@@ -18,9 +17,9 @@ def _compile_for_tier() -> tiers.Tier:
 
     NUMBA_CPU_NAME and NUMBA_CPU_FEATURES stand in for the processor's own, where given.
     """
-    architecture = llvm.get_process_triple().split("-")[0]
+    architecture = processor.architecture()
     if config.CPU_FEATURES is None:
-        features = dict(llvm.get_host_cpu_features())
+        features = processor.features()
     else:
         given = filter(None, config.CPU_FEATURES.split(","))
         features = {name[1:]: name.startswith("+") for name in given}
@@ -29,7 +28,7 @@ def _compile_for_tier() -> tiers.Tier:
     flags = [f"{'+' if on else '-'}{name}" for name, on in sorted(features.items())]
     config.CPU_FEATURES = ",".join(flags)
     # A processor's name brings its features with it: those it is to lack are named, and are "-".
-    config.CPU_NAME = config.CPU_NAME or llvm.get_host_cpu_name()
+    config.CPU_NAME = config.CPU_NAME or processor.name()
     config.DISABLE_JIT = 0
     return tier
 

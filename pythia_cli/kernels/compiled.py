@@ -15,7 +15,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from pythia_cli import settings
-from pythia_cli.kernels import tiers
+from pythia_cli.kernels import processor, tiers
 from pythia_cli.kernels.entries import ENTRIES, ArrayType
 from pythia_cli.kernels.object_cache import ObjectCache
 
@@ -60,8 +60,7 @@ def load(before_compiling: Callable[[bool], None] = lambda damaged: None) -> str
         cache = ObjectCache()
         kernels: Mapping[str, tuple[str, bytes]] | None = cache.read()
         if kernels is None:
-            architecture = llvm.get_process_triple().split("-")[0]
-            tiers.choose(architecture, llvm.get_host_cpu_features(), settings.simd())
+            tiers.choose(processor.architecture(), processor.features(), settings.simd())
             before_compiling(cache.found_damaged)
             kernels = _compile()
             cache.write(kernels)

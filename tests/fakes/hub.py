@@ -10,6 +10,7 @@ import hashlib
 import json
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -67,6 +68,15 @@ def commit_of(repo: str, branch: str) -> str:
     return hashlib.sha1(f"{repo} {branch}".encode()).hexdigest()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that die are part of the play; other errors are the fake's own."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class Hub:
     """`with Hub(repos) as hub:` serves {repo: {branch: Branch}}; hub.url is its endpoint."""
 
@@ -84,8 +94,7 @@ class Hub:
 
     def _server(self, name: str, handler: type[_Handler]) -> ThreadingHTTPServer:
         bound = type(handler.__name__, (handler,), {"hub": self, "port_name": name})
-        server = ThreadingHTTPServer(("127.0.0.1", 0), bound)
-        server.daemon_threads = True
+        server = _Server(("127.0.0.1", 0), bound)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         return server
 
@@ -171,6 +180,8 @@ class _HubHandler(_Handler):
             self._file(path[1:])
 
     def _api(self, path: str) -> None:
+        if path.count("/") == 1:
+            path += "/revision/main"
         owner, name, kind, *rest = path.split("/", 3)
         repo = f"{owner}/{name}"
         if repo not in self.hub.repos:

@@ -1,0 +1,110 @@
+"""What a shell offers for the words of a command: names of models, steps, protocols.
+
+Asked for by the shell at each Tab: nothing heavy is imported, and nothing raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+Offer = tuple[str, str]
+"""A word, and what is said beside it."""
+
+
+def models(context: typer.Context, incomplete: str) -> list[Offer]:
+    """Models that may be named with -m: installed ones first, then those of the suite."""
+    from pythia_cli.suite import DEMO, MODELS
+
+    counted: dict[str, int] = {}
+    for model, _ in _installed(context):
+        counted[model] = counted.get(model, 0) + 1
+    offers = [(model, f"{n} installed") for model, n in counted.items()]
+    offers += [(model, "published") for model in (DEMO, *MODELS) if model not in counted]
+    return _beginning(incomplete, offers)
+
+
+def published_models(context: typer.Context, incomplete: str) -> list[Offer]:
+    """Models that can be downloaded."""
+    from pythia_cli.suite import MODELS
+
+    return _beginning(incomplete, [(model, "published") for model in MODELS])
+
+
+def steps(context: typer.Context, incomplete: str) -> list[Offer]:
+    """Installed steps of the model that is meant."""
+    model = _model(context)
+    offers = [(str(s), f"{m} installed") for m, s in _installed(context) if m == model]
+    return _beginning(incomplete, offers)
+
+
+def published_steps(context: typer.Context, incomplete: str) -> list[Offer]:
+    """Steps, and sets of them, that can be downloaded; behind a comma too."""
+    from pythia_cli.suite import STEPS
+
+    before, comma, last = incomplete.rpartition(",")
+    offers = [("main", "the last step"), ("log", "0, 1, 2, 4 .. 512"), ("all", "all 154")]
+    offers += [(str(step), "step") for step in STEPS]
+    return [(before + comma + word, text) for word, text in _beginning(last, offers)]
+
+
+def checkpoints(context: typer.Context, incomplete: str) -> list[Offer]:
+    """Installed checkpoints: steps of the model that is meant, and all as MODEL@STEP."""
+    named = [(f"{model}@{step}", "installed") for model, step in _installed(context)]
+    return steps(context, incomplete) + _beginning(incomplete, named)
+
+
+def protocols(context: typer.Context, incomplete: str) -> list[Offer]:
+    """How perplexity is measured."""
+    return _beginning(
+        incomplete,
+        [
+            ("stride", "windows that overlap by half"),
+            ("llama.cpp", "the second half of chunks of 512"),
+            ("lm-eval", "every token behind a BOS"),
+            ("document", "each document by itself"),
+        ],
+    )
+
+
+def _beginning(incomplete: str, offers: Iterable[Offer]) -> list[Offer]:
+    return [offer for offer in offers if offer[0].startswith(incomplete)]
+
+
+def _store_folder(context: Any) -> Path:
+    from pythia_cli import settings
+
+    given = context.params.get("store") if context is not None else None
+    return settings.expanded(given) if given else settings.store_folder()
+
+
+def _installed(context: Any) -> list[tuple[str, int]]:
+    """(model, step) by model and step, as the store's folders are named."""
+    found = []
+    try:
+        for path in _store_folder(context).glob("checkpoints/*/step*/manifest.json"):
+            step = path.parent.name.removeprefix("step")
+            if step.isdigit():
+                found.append((path.parent.parent.name, int(step)))
+    except Exception:  # whatever is wrong with the store: there is nothing to offer
+        return []
+    return sorted(found)
+
+
+def _model(context: Any) -> str:
+    """The model named with -m, or the active checkpoint's."""
+    import json
+
+    from pythia_cli.suite import DEMO
+
+    named = context.params.get("model") if context is not None else None
+    if named:
+        return str(named)
+    try:
+        active = json.loads((_store_folder(context) / "active.json").read_text())
+        return str(active["model"])
+    except Exception:  # none was chosen, or it is damaged
+        return DEMO

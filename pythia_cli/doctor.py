@@ -1,0 +1,208 @@
+"""What this machine is to pythia, and for each thing that is wrong the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pythia_cli import __version__, hub, settings
+from pythia_cli.bench import read_bandwidth
+from pythia_cli.errors import PythiaError
+from pythia_cli.store import Store
+
+LIBRARIES = (
+    *("numpy", "numba", "llvmlite", "tokenizers", "safetensors", "torch", "huggingface_hub"),
+    *("typer", "rich"),
+)
+_TELLING = ("avx2", "avx512bw", "avx512vnni", "avxvnni", "neon", "dotprod")  # of all features
+_BYTES_410M = 354e6  # that a token of pythia-410m reads
+_LITTLE_DISK = 2e9  # bytes: a float checkpoint of the 410M, and an int8 one
+_LITTLE_MEMORY = 1e9
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: what was found, and how to mend it where that is a problem."""
+
+    name: str
+    value: str
+    problem: str | None = None
+    hint: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def examine(
+    store: Store, n_threads: int, progress: Callable[[int], None] = lambda n: None
+) -> Iterator[Finding]:
+    """Look at everything in turn, which takes seconds; `progress` is told 1 for each of LOOKS."""
+    for look in LOOKS:
+        yield from look(store, n_threads)
+        progress(1)
+
+
+def _versions(store: Store, n_threads: int) -> Iterator[Finding]:
+    found, missing = [f"pythia {__version__}", f"python {platform.python_version()}"], []
+    for library in LIBRARIES:
+        try:
+            found.append(f"{library} {version(library)}")
+        except PackageNotFoundError:
+            missing.append(library)
+    if missing:
+        problem = f"not installed: {', '.join(missing)}"
+        yield Finding("versions", ", ".join(found), problem, "pip install pythia-cli")
+    else:
+        yield Finding("versions", ", ".join(found))
+
+
+def _processor(store: Store, n_threads: int) -> Iterator[Finding]:
+    from pythia_cli.kernels import processor, tiers
+
+    features, architecture = processor.features(), processor.architecture()
+    telling = [name for name in _TELLING if features.get(name)]
+    found = ", ".join([processor.name(), *telling])
+    yield Finding("processor", f"{architecture}, {found}")
+    try:
+        best = tiers.choose(architecture, features, "")
+        used = tiers.choose(architecture, features, settings.simd())
+    except PythiaError as error:
+        yield Finding("SIMD tier", settings.simd(), str(error), "unset PYTHIA_SIMD")
+        return
+    problem = hint = None
+    if used != best:
+        problem, hint = f"PYTHIA_SIMD holds it below {best.name}", "unset PYTHIA_SIMD"
+    elif best.name == "plain":
+        problem = "no vector tier is known for this processor: several times slower"
+        hint = "use a processor with AVX2, AVX-512 or the ARM dot product"
+    yield Finding("SIMD tier", used.name, problem, hint)
+
+
+def _threads(store: Store, n_threads: int) -> Iterator[Finding]:
+    granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Finding("threads", f"{n_threads}, on {granted} logical processors of {os.cpu_count()}")
+    if not hasattr(os, "getloadavg"):
+        return
+    load = os.getloadavg()[0]
+    busy = load > 0.5 * n_threads + 0.5
+    yield Finding(
+        "load",
+        f"{load:.1f}",
+        "other processes are at work, and figures of speed will be low" if busy else None,
+        "see which: top" if busy else None,
+    )
+
+
+def _memory(store: Store, n_threads: int) -> Iterator[Finding]:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+        free, total = kib["MemAvailable"] * 1024, kib["MemTotal"] * 1024
+    except (OSError, ValueError, KeyError, IndexError):
+        return
+    little = free < _LITTLE_MEMORY
+    yield Finding(
+        "memory",
+        f"{free / 1e9:.1f} GB available of {total / 1e9:.1f}",
+        "pythia-410m needs half a GB, and up to 1.5 while it is quantized" if little else None,
+        "end what holds it, or use a smaller model: -m pythia-70m" if little else None,
+    )
+    if not little:
+        rate = read_bandwidth(n_threads)
+        bound = rate * 1e9 / _BYTES_410M
+        yield Finding(
+            "memory bandwidth",
+            f"{rate:.1f} GB/s read, so that pythia-410m decodes {bound:.0f} tokens/s at most",
+        )
+
+
+def _store(store: Store, n_threads: int) -> Iterator[Finding]:
+    everything = store.installed()
+    n_bytes = sum(installed.n_bytes() for installed in everything)
+    problem, hint = _writable(store.folder, "--store or PYTHIA_HOME")
+    existing = _existing(store.folder)
+    free = shutil.disk_usage(existing).free
+    value = f"{store.folder}: {len(everything)} checkpoints, {n_bytes / 1e6:,.0f} MB"
+    if problem is None and free < _LITTLE_DISK:
+        problem, hint = "there is little room", "pythia checkpoint remove --keep-under 2GB"
+    yield Finding("store", f"{value}; {free / 1e9:,.1f} GB free", problem, hint)
+    for installed in everything:
+        try:
+            whole = installed.weights.is_file()
+        except PythiaError:
+            whole = False
+        if not whole:
+            yield Finding(
+                "checkpoint",
+                str(installed.checkpoint),
+                "is damaged",
+                f"pythia checkpoint verify {installed.checkpoint}",
+            )
+    try:
+        active = store.active()
+    except PythiaError as error:
+        yield Finding("active checkpoint", "?", str(error), error.hint)
+        return
+    if active is None:
+        yield Finding("active checkpoint", "none chosen: the built-in demo")
+    else:
+        gone = store.find(active) is None
+        yield Finding(
+            "active checkpoint",
+            str(active),
+            "is not installed" if gone else None,
+            f"pythia download -m {active.model} -c {active.step}" if gone else None,
+        )
+
+
+def _kernels(store: Store, n_threads: int) -> Iterator[Finding]:
+    from pythia_cli.kernels.object_cache import ObjectCache
+
+    folder = settings.cache_folder()
+    cache = ObjectCache()
+    kept = cache.read() is not None
+    state = "compiled" if kept else "to be compiled by the first run, in about 15 s"
+    if cache.found_damaged:
+        state = "damaged, and to be compiled anew by the next run"
+    hint = "mend it, or set PYTHIA_CACHE to another folder" if cache.problem else None
+    yield Finding("kernels", f"{folder}: {state}", cache.problem or None, hint)
+
+
+def _hub(store: Store, n_threads: int) -> Iterator[Finding]:
+    endpoint = hub.endpoint()
+    if hub.is_offline():
+        yield Finding("Hub", f"{endpoint}: offline, as HF_HUB_OFFLINE asks for")
+        return
+    try:
+        seconds = hub.greet()
+    except PythiaError as error:
+        yield Finding("Hub", endpoint, str(error), error.hint)
+        return
+    login = "with a token" if hub.has_token() else "without a login, which Pythia needs none of"
+    yield Finding("Hub", f"{endpoint}: answers in {seconds:.1f} s, {login}")
+
+
+LOOKS = (_versions, _processor, _threads, _memory, _store, _kernels, _hub)
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _writable(folder: Path, how: str) -> tuple[str | None, str | None]:
+    existing = _existing(folder)
+    if not existing.is_dir():
+        return f"{existing} is not a folder", f"choose another with {how}"
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return (
+            "cannot be written: what is installed can be used, and nothing be added",
+            f"chmod u+w {existing}, or choose another folder with {how}",
+        )
+    return None, None
