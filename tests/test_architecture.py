@@ -35,14 +35,14 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("model/__init__ model/scores model/kv_cache model/weights model/transformer model/reference",),
     (
         "sampling text_stream generate",
-        "perplexity",
+        "perplexity surprisal",
         "certificate",
         "bench doctor",
         "download audit",
     ),
     (
-        "cli/__init__ cli/render cli/completing cli/options cli/errors cli/interrupts cli/inputs"
-        " cli/engine cli/installing cli/opening cli/generate"
+        "cli/__init__ cli/render cli/showing cli/completing cli/options cli/errors cli/interrupts"
+        " cli/inputs cli/engine cli/installing cli/opening cli/generate"
         " cli/perplexity cli/quantize cli/download cli/bench cli/doctor cli/remove cli/verify"
         " cli/audit cli/checkpoint cli/app __main__",
     ),

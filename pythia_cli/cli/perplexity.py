@@ -15,6 +15,7 @@ import typer
 
 from pythia_cli.cli import completing, engine, inputs, opening, options
 from pythia_cli.cli.render import Notices
+from pythia_cli.cli.showing import show_documents, write_page
 
 if TYPE_CHECKING:
     from pythia_cli.perplexity import Document, Scorer, Totals
@@ -58,6 +59,13 @@ def perplexity(
     per_token: Annotated[
         Path | None, typer.Option(metavar="FILE", help="One JSON object a token; - is stdout.")
     ] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print the text too, coloured by surprisal.")
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the text, coloured by surprisal, as a web page."),
+    ] = None,
     plain_text: options.PlainText = False,
     store: options.StoreFolder = None,
     threads: options.Threads = None,
@@ -78,9 +86,11 @@ def perplexity(
     opened_store = opening.open_store(store)
     opening.read_ahead(model, checkpoint, opened_store)
     from pythia_cli import perplexity as scoring
-    from pythia_cli.errors import ResourceError
+    from pythia_cli.errors import ResourceError, UsageError
 
     notices = Notices(quiet=quiet, verbose=verbose)
+    if show and (as_json or str(per_token) == "-"):
+        raise UsageError("--show is for people: without --json, and --per-token to a file")
     scoring.Protocol.make(protocol, 2, None, None, None)  # an unknown name is told first
     texts = [(name, inputs.read_text(Path(name))) for name in files]
     opened = opening.open_checkpoint(model, checkpoint, opened_store, notices, dtype)
@@ -128,10 +138,15 @@ def perplexity(
                                 per_token or "-", f"cannot be written ({error.strerror})"
                             ) from error
                     position += len(document.token_ids)
+                if show:
+                    show_documents(documents)
                 _print(name, totals, shared, time.perf_counter() - begun, as_json)
                 everything += totals
         if len(prepared) > 1:
             _print(None, everything, shared, time.perf_counter() - started, as_json)
+    if html is not None:
+        write_page(html, prepared, everything, shared)
+        notices.say(f"wrote {html}")
     seconds = time.perf_counter() - started
     notices.detail(f"{everything.n_tokens / seconds:.1f} tokens/s, {seconds:.2f} s")
 

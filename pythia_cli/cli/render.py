@@ -6,8 +6,8 @@ import contextlib
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -68,6 +68,40 @@ class Notices:
                 bars.remove_task(task)
 
 
+_PAINTS = ("dim", "", "yellow", "bold dark_orange", "bold underline red")
+_MARKED_FROM = 3  # of the levels, where there are no colours
+
+
+def paint(pieces: Iterable[tuple[str, int, float | None]], bounds: Sequence[float]) -> None:
+    """Write texts to stdout, coloured by level 0, 1, ..; each with its bits, for terminals without.
+
+    There, and in pipes, those of the upper levels are followed by their bits in braces.
+    """
+    if animated(sys.stdout):
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        text = Text(end="")
+        for piece, level, _ in pieces:
+            text.append(piece, style=_PAINTS[level])
+        console.print(text, end="" if text.plain.endswith("\n") else "\n")
+        legend = Text("bits a token: ")
+        for level, style in enumerate(_PAINTS):
+            told = f"from {bounds[level - 1]:g}" if level else f"less than {bounds[0]:g}"
+            legend.append(told, style=style)
+            legend.append("  ")
+        console.print(legend)
+        return
+    piece = ""
+    for piece, level, bits in pieces:
+        mark = f"{{{bits:.1f}}}" if level >= _MARKED_FROM and bits is not None else ""
+        body = piece.rstrip()
+        sys.stdout.write(f"{body}{mark}{piece[len(body) :]}")
+    if not piece.endswith("\n"):
+        sys.stdout.write("\n")
+
+
 def _new_bars() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -85,9 +119,9 @@ def _new_bars() -> Progress:
     )
 
 
-def animated() -> bool:
-    """Whether stderr is a terminal that can redraw a line."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
+def animated(stream: TextIO | None = None) -> bool:
+    """Whether this stream (stderr, where none is given) is a terminal that knows escapes."""
+    return (stream or sys.stderr).isatty() and os.environ.get("TERM", "") not in ("", "dumb")
 
 
 def _rate(speed: float, unit: str) -> str:

@@ -1,0 +1,92 @@
+"""`perplexity --show` and `--html`: in pipes, in terminals, without colours; what is refused."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import MODULE, Pythia
+from tests.cli.test_completing import until
+
+TEXT = "It is a truth universally acknowledged, that a single man in possession"
+USAGE = 2
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def test_a_pipe_gets_bits_in_braces_and_no_control_character(pythia: Pythia, text: Path) -> None:
+    out = pythia("perplexity", text, "--show", env={"TERM": "xterm-256color"}).out
+    shown, figures = out.splitlines()
+    assert re.sub(r"\{\d+\.\d\}", "", shown) == TEXT
+    assert "truth{10.4}" in shown
+    assert figures.startswith(f"{text}: perplexity ")
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", out)
+
+
+def in_terminal(pythia: Pythia, text: Path, **env: str) -> str:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        command = [*MODULE, "perplexity", str(text), "--show", "-q"]
+        os.execve(sys.executable, command, pythia.environment(**env))
+    shown = until(terminal, "stride 256)")
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    return shown
+
+
+def test_a_terminal_gets_colours(pythia: Pythia, text: Path) -> None:
+    shown = in_terminal(pythia, text, TERM="xterm-256color")
+    assert "\x1b[1;4;31m truth\x1b[0m" in shown
+    assert "{" not in shown
+    assert "bits a token: " in shown
+
+
+def test_no_color_leaves_bold_and_underline(pythia: Pythia, text: Path) -> None:
+    shown = in_terminal(pythia, text, TERM="xterm-256color", NO_COLOR="1")
+    assert "\x1b[1;4m truth\x1b[0m" in shown
+    assert not re.search(r"\x1b\[[\d;]*3[0-9]", shown)
+
+
+def test_a_dumb_terminal_gets_braces(pythia: Pythia, text: Path) -> None:
+    shown = in_terminal(pythia, text, TERM="dumb")
+    assert "truth{10.4}" in shown
+    assert "\x1b" not in shown
+
+
+def test_a_page(pythia: Pythia, text: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    plain = pythia("perplexity", text)
+    result = pythia("perplexity", text, "--html", page)
+    assert result.stdout == plain.stdout
+    assert f"wrote {page}" in result.err
+    made = page.read_text()
+    assert "<h1>demo step3000</h1>" in made
+    assert "<th>sha256 of the weights</th>" in made
+    assert re.sub(r"<[^>]*>", "", made[made.index("<pre>") : made.index("</pre>")]) == TEXT
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["page.html", "text.txt"]
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        (("--show", "--json"), USAGE),
+        (("--show", "--per-token", "-"), USAGE),
+        (("--html", "."), USAGE),
+        (("--html", "text.txt"), USAGE),
+        (("--html", "none/page.html"), 7),
+    ],
+)
+def test_refused(pythia: Pythia, text: Path, options: tuple[str, ...], status: int) -> None:
+    result = pythia("perplexity", "text.txt", *options, cwd=text.parent, status=status)
+    assert result.err.splitlines()[-1].startswith("error: ")
+    assert text.read_text() == TEXT
