@@ -283,7 +283,8 @@ class _Run:
 
     def _record(self, status: str, installed: Installed) -> None:
         if self._as_json:
-            typer.echo(json.dumps({"status": status, **installing.record(installed)}))
+            with self._notices.aside():
+                typer.echo(json.dumps({"status": status, **installing.record(installed)}))
 
     def _fail(self, checkpoint: Checkpoint, error: Any) -> None:
         """Told at the end where it is the first; the others go on meanwhile."""
@@ -295,7 +296,8 @@ class _Run:
                 "step": checkpoint.step,
                 "error": str(error),
             }
-            typer.echo(json.dumps(record))
+            with self._notices.aside():
+                typer.echo(json.dumps(record))
         if self.failure is None:
             self.failure = error
         else:

@@ -138,9 +138,10 @@ def perplexity(
                                 per_token or "-", f"cannot be written ({error.strerror})"
                             ) from error
                     position += len(document.token_ids)
-                if show:
-                    show_documents(documents)
-                _print(name, totals, shared, time.perf_counter() - begun, as_json)
+                with notices.aside():
+                    if show:
+                        show_documents(documents)
+                    _print(name, totals, shared, time.perf_counter() - begun, as_json)
                 everything += totals
         if len(prepared) > 1:
             _print(None, everything, shared, time.perf_counter() - started, as_json)

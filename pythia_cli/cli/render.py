@@ -24,8 +24,21 @@ class Notices:
     def say(self, text: str) -> None:
         """One line."""
         if not self._quiet:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), self.aside():
                 print(text, file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """With the bars off the screen, so that lines can be written there as they are."""
+        if self._bars is None:
+            yield
+            return
+        self._bars.stop()
+        try:
+            yield
+            sys.stdout.flush()
+        finally:
+            self._bars.start()
 
     def waiting(self, what: str) -> None:
         """That another process is at work, and we wait for it."""
@@ -114,8 +127,9 @@ def _new_bars() -> Progress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        # Or what is written to stdout goes to stderr: good on one screen only.
-        redirect_stdout=sys.stdout.isatty(),
+        # It would break lines between words, and write to stderr what was meant for stdout.
+        redirect_stdout=False,
+        redirect_stderr=False,
     )
 
 

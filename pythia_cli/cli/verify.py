@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pythia_cli.store import Installed
+    from pythia_cli.suite import Checkpoint
 
 
 def verify(
@@ -59,18 +60,8 @@ def verify(
             problems = _problems(installed, progress)
             if problems:
                 damaged.append(installed.checkpoint)
-            if as_json:
-                checkpoint = installed.checkpoint
-                record = {
-                    "model": checkpoint.model,
-                    "checkpoint": checkpoint.revision,
-                    "step": checkpoint.step,
-                    "ok": not problems,
-                    "problems": problems,
-                }
-                typer.echo(json.dumps(record))
-            else:
-                typer.echo(f"{installed.checkpoint}  {'; '.join(problems) or 'ok'}")
+            with notices.aside():
+                _print(installed.checkpoint, problems, as_json)
     if damaged:
         first = damaged[0]
         hint = f"pythia checkpoint remove {first} --yes"
@@ -79,6 +70,20 @@ def verify(
         raise IntegrityError(
             where.folder, f"{len(damaged)} of {len(chosen)} checkpoints are damaged", hint=hint
         )
+
+
+def _print(checkpoint: Checkpoint, problems: list[str], as_json: bool) -> None:
+    if not as_json:
+        typer.echo(f"{checkpoint}  {'; '.join(problems) or 'ok'}")
+        return
+    record = {
+        "model": checkpoint.model,
+        "checkpoint": checkpoint.revision,
+        "step": checkpoint.step,
+        "ok": not problems,
+        "problems": problems,
+    }
+    typer.echo(json.dumps(record))
 
 
 def _problems(installed: Installed, progress: Callable[[int], None]) -> list[str]:

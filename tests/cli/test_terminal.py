@@ -1,0 +1,86 @@
+"""Commands in a real terminal, 80 and 40 columns wide, and the same in a pipe."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Pythia
+from tests.cli.screens import lines_of, screen_of, wrapped
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pty is POSIX")
+
+MODEL_LINES = [
+    "demo step3000, int8: a small built-in model, not a Pythia",
+    "for pythia-410m itself: pythia download",
+]
+GENERATE = ("generate", "She looked at him and", "--echo", "-n", "40", "--seed", "1")
+WIDTHS = pytest.mark.parametrize("columns", [80, 40])
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+@WIDTHS
+def test_generate(pythia: Pythia, columns: int) -> None:
+    shown = screen_of(pythia, *GENERATE, columns=columns)
+    piped = pythia(*GENERATE)
+    assert not CONTROL.search(piped.out + piped.err)
+    assert shown == wrapped([*MODEL_LINES, *piped.out.splitlines()], columns)
+
+
+@WIDTHS
+def test_perplexity(pythia: Pythia, short_text: Path, columns: int) -> None:
+    command = ("perplexity", str(short_text), str(short_text))
+    shown = screen_of(pythia, *command, columns=columns)
+    piped = pythia(*command)
+    assert not CONTROL.search(piped.out + piped.err)
+    # The bar is gone when all is done.
+    assert shown == wrapped([*MODEL_LINES, *piped.out.splitlines()], columns)
+
+
+@WIDTHS
+def test_perplexity_painted(pythia: Pythia, short_text: Path, columns: int) -> None:
+    shown = screen_of(pythia, "perplexity", str(short_text), "--show", columns=columns)
+    text = short_text.read_text(encoding="utf-8")
+    legend = "bits a token: less than 1  from 1  from 3  from 6  from 10"
+    figures = pythia("perplexity", str(short_text)).out.splitlines()
+    lines = wrapped([*MODEL_LINES, *text.splitlines(), legend, *figures], columns)
+    assert shown == lines[-len(shown) :]
+    assert len(shown) >= min(len(lines), 90)
+
+
+@WIDTHS
+def test_checkpoint_use(in_own_store: Pythia, columns: int) -> None:
+    shown = screen_of(in_own_store, "checkpoint", "use", "64", columns=columns)
+    assert shown == ["demo@64 is now active"]
+    piped = in_own_store("checkpoint", "use", "512")
+    assert (piped.out, piped.err) == ("", "demo@512 is now active\n")
+
+
+@WIDTHS
+def test_an_error(pythia: Pythia, columns: int) -> None:
+    told = "error: unknown model 'pythia-140m'; did you mean pythia-14m or pythia-410m?"
+    shown = screen_of(pythia, "generate", "x", "-m", "pythia-140m", columns=columns, status=3)
+    assert shown == wrapped([told], columns)
+    assert pythia("generate", "x", "-m", "pythia-140m", status=3).err == f"{told}\n"
+
+
+@WIDTHS
+def test_help_fits(pythia: Pythia, columns: int) -> None:
+    for command in ((), ("generate",), ("download",), ("checkpoint", "remove")):
+        shown = screen_of(pythia, *command, "--help", columns=columns)
+        assert len(shown) > 10
+        assert all(len(line) <= columns for line in shown)
+
+
+def test_a_dumb_terminal_gets_plain_lines(pythia: Pythia, short_text: Path) -> None:
+    shown = screen_of(pythia, "perplexity", str(short_text), columns=80, TERM="dumb")
+    piped = pythia("perplexity", str(short_text))
+    assert shown == wrapped([*MODEL_LINES, *piped.out.splitlines()], 80)
+
+
+def test_a_screen_is_what_a_terminal_shows() -> None:
+    assert lines_of(b"one\r\ntwo\x1b[2K\rthree", 80) == ["one", "three"]
+    assert lines_of(b"12345", 3) == wrapped(["12345"], 3) == ["123", "45"]
