@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pythia_cli import __version__, hub, settings
+from pythia_cli import hub, release, settings
 from pythia_cli.bench import read_bandwidth
 from pythia_cli.errors import PythiaError
 from pythia_cli.store import Store
@@ -50,7 +50,7 @@ def examine(
 
 
 def _versions(store: Store, n_threads: int) -> Iterator[Finding]:
-    found, missing = [f"pythia {__version__}", f"python {platform.python_version()}"], []
+    found, missing = [f"pythia {release.told()}", f"python {platform.python_version()}"], []
     for library in LIBRARIES:
         try:
             found.append(f"{library} {version(library)}")

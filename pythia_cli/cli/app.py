@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from pythia_cli import __version__
 from pythia_cli.cli import checkpoint, errors, interrupts
 from pythia_cli.cli.bench import bench
 from pythia_cli.cli.doctor import doctor
@@ -35,7 +34,9 @@ app.add_typer(checkpoint.commands, name="checkpoint")
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"pythia {__version__}")
+        from pythia_cli import release
+
+        typer.echo(f"pythia {release.told()}")
         raise typer.Exit
 
 

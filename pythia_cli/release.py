@@ -1,0 +1,45 @@
+"""Which release this is: its version, and the commit that it was made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pythia_cli import __version__
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def commit() -> str | None:
+    """The commit, as the wheel says (setup.py); in a checkout that of HEAD; None where unknown."""
+    try:
+        return (_PACKAGE / "commit.txt").read_text().strip() or None
+    except OSError:
+        return _head(_PACKAGE.parent / ".git")
+
+
+def told() -> str:
+    """0.1.0 (1a2b3c4d5e6f)."""
+    short = commit()
+    return f"{__version__} ({short[:12]})" if short else __version__
+
+
+def _head(git: Path) -> str | None:
+    """What git's HEAD points to, read without git: it takes a tenth of what git takes."""
+    try:
+        if git.is_file():  # a worktree, whose HEAD is elsewhere
+            git = Path(git.read_text().removeprefix("gitdir:").strip())
+        head = (git / "HEAD").read_text().strip()
+        if not head.startswith("ref: "):
+            return head
+        name = head.removeprefix("ref: ")
+        shared = (
+            git / (git / "commondir").read_text().strip() if (git / "commondir").exists() else git
+        )
+        if (shared / name).is_file():
+            return (shared / name).read_text().strip()
+        for line in (shared / "packed-refs").read_text().splitlines():
+            if line.endswith(f" {name}"):
+                return line.split()[0]
+    except OSError:
+        pass
+    return None
