@@ -41,8 +41,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "download audit",
     ),
     (
-        "cli/__init__ cli/render cli/showing cli/completing cli/options cli/errors cli/interrupts"
-        " cli/inputs cli/engine cli/installing cli/opening cli/generate"
+        "cli/__init__ cli/render cli/showing cli/completing cli/grouped cli/options cli/errors"
+        " cli/interrupts cli/inputs cli/engine cli/installing cli/opening cli/generate"
         " cli/perplexity cli/quantize cli/download cli/bench cli/doctor cli/remove cli/verify"
         " cli/audit cli/checkpoint cli/app __main__",
     ),

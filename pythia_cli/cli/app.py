@@ -13,6 +13,7 @@ from pythia_cli.cli.bench import bench
 from pythia_cli.cli.doctor import doctor
 from pythia_cli.cli.download import download
 from pythia_cli.cli.generate import generate
+from pythia_cli.cli.grouped import Grouped
 from pythia_cli.cli.perplexity import perplexity
 from pythia_cli.cli.quantize import quantize
 
@@ -23,12 +24,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(generate)
-app.command()(perplexity)
-app.command()(download)
-app.command()(quantize)
-app.command()(bench)
-app.command()(doctor)
+app.command(cls=Grouped)(generate)
+app.command(cls=Grouped)(perplexity)
+app.command(cls=Grouped)(download)
+app.command(cls=Grouped)(quantize)
+app.command(cls=Grouped)(bench)
+app.command(cls=Grouped)(doctor)
 app.add_typer(checkpoint.commands, name="checkpoint")
 
 

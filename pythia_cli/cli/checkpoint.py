@@ -9,6 +9,7 @@ import typer
 
 from pythia_cli.cli import completing, installing, opening, options
 from pythia_cli.cli.audit import audit
+from pythia_cli.cli.grouped import Grouped
 from pythia_cli.cli.remove import remove
 from pythia_cli.cli.render import Notices
 from pythia_cli.cli.verify import verify
@@ -26,7 +27,7 @@ def _root(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-@commands.command("list")
+@commands.command("list", cls=Grouped)
 def list_checkpoints(
     available: Annotated[
         bool,
@@ -82,7 +83,7 @@ def list_checkpoints(
         typer.echo(json.dumps(record) if as_json else _line(checkpoint, record))
 
 
-@commands.command()
+@commands.command(cls=Grouped)
 def use(
     step: Annotated[
         str,
@@ -128,7 +129,7 @@ def use(
     notices.say(f"{checkpoint} is now active")
 
 
-@commands.command()
+@commands.command(cls=Grouped)
 def current(store: options.StoreFolder = None, as_json: options.Json = False) -> None:
     """Print the active checkpoint.
 
@@ -141,9 +142,9 @@ def current(store: options.StoreFolder = None, as_json: options.Json = False) ->
     typer.echo(json.dumps(record) if as_json else str(checkpoint))
 
 
-commands.command()(remove)
-commands.command()(verify)
-commands.command()(audit)
+commands.command(cls=Grouped)(remove)
+commands.command(cls=Grouped)(verify)
+commands.command(cls=Grouped)(audit)
 
 
 def _record(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pythia_cli.cli import engine, inputs, opening, options
+from pythia_cli.cli.grouped import OUTPUT
 from pythia_cli.cli.render import Notices
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from pythia_cli.tokenizer import PythiaTokenizer
 
 _SAMPLING = "Sampling, applied in this order"
-_OUTPUT = "Output"
 
 
 def generate(
@@ -34,35 +34,38 @@ def generate(
     model: options.Model = None,
     checkpoint: options.Step = None,
     max_tokens: Annotated[
-        int, typer.Option("-n", "--max-tokens", min=1, help="The most tokens to generate.")
+        int, typer.Option("-n", "--max-tokens", min=1, metavar="N",
+                          help="The most tokens to generate.")
     ] = 128,
     repetition_penalty: Annotated[
         float,
-        typer.Option(help="1. Divide (if negative: multiply) logits of tokens already there.",
-                     rich_help_panel=_SAMPLING),
+        typer.Option(metavar="X", rich_help_panel=_SAMPLING,
+                     help="1. Divide (if negative: multiply) logits of tokens already there."),
     ] = 1.0,
     temperature: Annotated[
         float,
-        typer.Option("--temperature", "--temp", help="2. Divide the logits; 0 is greedy.",
-                     rich_help_panel=_SAMPLING),
+        typer.Option("--temperature", "--temp", metavar="X", rich_help_panel=_SAMPLING,
+                     help="2. Divide the logits; 0 is greedy."),
     ] = 1.0,
     top_k: Annotated[
-        int, typer.Option(help="3. Keep the k most probable; 0: all.", rich_help_panel=_SAMPLING)
+        int,
+        typer.Option(metavar="N", rich_help_panel=_SAMPLING,
+                     help="3. Keep the k most probable; 0: all.")
     ] = 0,
     top_p: Annotated[
         float,
-        typer.Option(help="4. Of these, keep the most probable that together reach p.",
-                     rich_help_panel=_SAMPLING),
+        typer.Option(metavar="X", rich_help_panel=_SAMPLING,
+                     help="4. Of these, keep the most probable that together reach p."),
     ] = 1.0,
     min_p: Annotated[
         float,
-        typer.Option(help="5. Keep those with this fraction of the largest.",
-                     rich_help_panel=_SAMPLING),
+        typer.Option(metavar="X", rich_help_panel=_SAMPLING,
+                     help="5. Keep those with this fraction of the largest."),
     ] = 0.0,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="Draw the same again. Default: drawn; told by -v and --json.",
-                     rich_help_panel=_SAMPLING),
+        typer.Option(min=0, metavar="N", rich_help_panel=_SAMPLING,
+                     help="Draw the same again. Default: drawn; told by -v and --json."),
     ] = None,
     stop: Annotated[
         list[str] | None,
@@ -83,11 +86,11 @@ def generate(
     ] = False,
     plain_text: options.PlainText = False,
     echo: Annotated[
-        bool, typer.Option("--echo", help="Print the prompt too.", rich_help_panel=_OUTPUT)
+        bool, typer.Option("--echo", help="Print the prompt too.", rich_help_panel=OUTPUT)
     ] = False,
     no_stream: Annotated[
         bool,
-        typer.Option("--no-stream", help="Print when a sample is done.", rich_help_panel=_OUTPUT),
+        typer.Option("--no-stream", help="Print when a sample is done.", rich_help_panel=OUTPUT),
     ] = False,
     store: options.StoreFolder = None,
     threads: options.Threads = None,

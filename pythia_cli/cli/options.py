@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pythia_cli.cli import completing
+from pythia_cli.cli.grouped import CHECKPOINT, OUTPUT
 
 Model = Annotated[
     str | None,
@@ -16,6 +17,7 @@ Model = Annotated[
         "--model",
         metavar="NAME",
         autocompletion=completing.models,
+        rich_help_panel=CHECKPOINT,
         help="A Pythia model (pythia-410m, pythia-70m-deduped, ...), demo, a name given to"
         " quantize --as, or a local folder. Default: the active checkpoint's.",
     ),
@@ -27,6 +29,7 @@ Step = Annotated[
         "--checkpoint",
         metavar="STEP",
         autocompletion=completing.steps,
+        rich_help_panel=CHECKPOINT,
         help="3000, step3000 or main (the last step).",
     ),
 ]
@@ -36,6 +39,7 @@ StoreFolder = Annotated[
         "--store",
         metavar="DIR",
         envvar="PYTHIA_HOME",
+        rich_help_panel=CHECKPOINT,
         help="Where checkpoints are kept. Default: the platform's data folder.",
     ),
 ]
@@ -61,9 +65,16 @@ Wait = Annotated[
         help="How long to wait for another pythia that works on the same checkpoint.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, one object a line.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on stderr but errors.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Timings on stderr.")]
+Json = Annotated[
+    bool, typer.Option("--json", rich_help_panel=OUTPUT, help="JSON on stdout, one object a line.")
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Nothing on stderr but errors."),
+]
+Verbose = Annotated[
+    bool, typer.Option("-v", "--verbose", rich_help_panel=OUTPUT, help="Timings on stderr.")
+]
 PlainText = Annotated[
     bool,
     typer.Option(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 import typer
 
 from pythia_cli.cli import completing, engine, inputs, opening, options
+from pythia_cli.cli.grouped import OUTPUT
 from pythia_cli.cli.render import Notices
 from pythia_cli.cli.showing import show_documents, write_page
 
@@ -57,14 +58,19 @@ def perplexity(
         typer.Option(help="float32: the slow reference, on the float checkpoint's own folder."),
     ] = "int8",
     per_token: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="One JSON object a token; - is stdout.")
+        Path | None,
+        typer.Option(metavar="FILE", help="One JSON object a token; - is stdout.",
+                     rich_help_panel=OUTPUT),
     ] = None,
     show: Annotated[
-        bool, typer.Option("--show", help="Print the text too, coloured by surprisal.")
+        bool,
+        typer.Option("--show", help="Print the text too, coloured by surprisal.",
+                     rich_help_panel=OUTPUT),
     ] = False,
     html: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the text, coloured by surprisal, as a web page."),
+        typer.Option(metavar="FILE", help="Write the text, coloured by surprisal, as a web page.",
+                     rich_help_panel=OUTPUT),
     ] = None,
     plain_text: options.PlainText = False,
     store: options.StoreFolder = None,
