@@ -54,6 +54,8 @@ def verify(
     notices = Notices(quiet=quiet, verbose=False)
     where = opening.open_store(store)
     chosen = opening.choose_installed(steps, model, where)
+    if not chosen:
+        notices.say("none of these is installed")
     damaged = []
     with notices.progress("verifying", sum(i.n_bytes() for i in chosen), "B") as progress:
         for installed in chosen:

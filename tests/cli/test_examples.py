@@ -1,0 +1,101 @@
+"""Every example in the help of every command works, as it stands there.
+
+But for names of models: pythia-410m and others are too large to be served here, and read
+pythia-14m, which the fake Hub has at every step.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from pythia_cli.cli.app import app
+from pythia_cli.suite import STEPS
+from tests.cli.running import Pythia
+from tests.cli.test_completing import shell_environment
+from tests.fakes.hub import Branch, Hub, commit_of
+from tests.fakes.suite import MODEL, REPO, make_repository
+
+
+def examples(command: Any = None) -> Iterator[str]:
+    """The lines of help that are commands."""
+    command = command or get_command(app)
+    for line in (command.help or "").splitlines():
+        if re.match(r"\s+(pythia|echo|cat) ", line):
+            yield line.strip()
+    for inner in getattr(command, "commands", {}).values():
+        yield from examples(inner)
+
+
+EXAMPLES = list(examples())
+
+
+@pytest.fixture(scope="module")
+def place(pythia: Pythia, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with what the examples read, a store with what they name, and a Hub."""
+    folder = tmp_path_factory.mktemp("examples")
+    repository = make_repository(folder / "hub")[REPO]
+    source = repository["step512"].folder
+    assert source is not None
+    for step in STEPS:
+        name = f"step{step}"
+        if step not in (64, 143000):
+            repository[name] = Branch(commit_of(REPO, name), source)
+    text = "It was the best of times, it was the worst of times, it was the age of wisdom. " * 8
+    (folder / "chapters").mkdir()
+    for name in ("book.txt", "held-out.txt", "chapters/1.txt", "chapters/2.txt"):
+        (folder / name).write_text(text)
+    for name in ("pythia-14m", "my-finetune"):
+        shutil.copytree(source, folder / name)
+    own = replace(pythia, store=folder / "store")
+    with Hub({REPO: repository}) as hub:
+        (folder / "environment").write_text(f"{hub.url}\n")
+        env = {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hf")}
+        own("download", "-m", MODEL, "-c", "64,512,main", env=env)
+        own("checkpoint", "use", f"{MODEL}@main")
+        yield folder
+
+
+def test_every_command_has_examples() -> None:
+    def check(command: Any) -> None:
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            assert list(examples(command)), command.name
+        for one in (inner or {}).values():
+            check(one)
+
+    check(get_command(app))
+    assert len(EXAMPLES) >= 20
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example(pythia: Pythia, place: Path, tmp_path: Path, example: str) -> None:
+    if "jq" in shlex.split(example) and shutil.which("jq") is None:
+        example = example.split(" | jq")[0]
+    example = re.sub(r"pythia-(410m|70m-deduped)\b", MODEL, example)
+    # Each changes a store of its own, and asks nobody.
+    shutil.copytree(place / "store", tmp_path / "store")
+    if example.startswith("pythia quantize"):
+        shutil.rmtree(tmp_path / f"store/checkpoints/{MODEL}/step143000")
+    example = re.sub(r"(checkpoint remove \d\S*)$", r"\1 --yes", example)
+    own = replace(pythia, store=tmp_path / "store")
+    environment = shell_environment(own) | {
+        "HF_ENDPOINT": (place / "environment").read_text().strip(),
+        "HF_HOME": str(tmp_path / "hf"),
+    }
+    done = subprocess.run(
+        ["bash", "-ec", f"set -o pipefail; {example}"],
+        cwd=place, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=200, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done
+    assert done.stdout or done.stderr, done
