@@ -17,9 +17,21 @@ from pythia_cli.cli.grouped import Grouped
 from pythia_cli.cli.perplexity import perplexity
 from pythia_cli.cli.quantize import quantize
 
+_HELP = """Run EleutherAI Pythia checkpoints in int8 on a CPU.
+
+Start here:
+
+  pythia generate "Once upon a time"    # a small model that is built in
+
+  pythia download                       # pythia-410m: 911 MB, 407 MB in int8
+
+  pythia perplexity book.txt --show     # what surprises it in a text
+
+  pythia doctor                         # what this machine is good for
+"""
 app = typer.Typer(
     name="pythia",
-    help="Run EleutherAI Pythia checkpoints in int8 on a CPU.",
+    help=_HELP,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
