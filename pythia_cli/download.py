@@ -6,6 +6,7 @@ Several are pipelined: while one is quantized the next is fetched by another thr
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import shutil
 import threading
@@ -17,7 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli import hub
-from pythia_cli.errors import IntegrityError, LockTimeout, NetworkError, NotFound, PythiaError
+from pythia_cli.errors import (
+    IntegrityError,
+    LockTimeout,
+    NetworkError,
+    NotAuthorised,
+    NotFound,
+    PythiaError,
+    UnsupportedModel,
+)
 from pythia_cli.hf_checkpoint import INDEX_FILES, PREFERENCE
 from pythia_cli.hub import Revision
 from pythia_cli.int8_file import data_bytes
@@ -45,6 +54,7 @@ class Wanted:
     tokenizer_from: Revision
     cached: Mapping[str, Path]
     """What the user's Hugging Face cache has already."""
+    offline: bool
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,20 +94,28 @@ def look_up(checkpoint: Checkpoint, *, offline: bool = False) -> Wanted:
     tokenizer_from = revision if _TOKENIZER in revision.files else resolve(repo, "main")
     if _CONFIG not in revision.files or _TOKENIZER not in tokenizer_from.files:
         raise NotFound(f"{revision} lacks {_CONFIG} or {_TOKENIZER}", hint=_about(checkpoint))
-    wanted = Wanted(checkpoint, revision, weights, tokenizer_from, {})
+    wanted = Wanted(checkpoint, revision, weights, tokenizer_from, {}, offline)
     cached = {n: path for n in wanted.names if (path := hub.cached(wanted.origin(n), n))}
-    return Wanted(checkpoint, revision, weights, tokenizer_from, cached)
+    return dataclasses.replace(wanted, cached=cached)
 
 
 def look_up_all(
     checkpoints: list[Checkpoint], *, offline: bool = False
 ) -> dict[Checkpoint, Wanted | PythiaError]:
-    """look_up for many, several at a time; what it raises for one is that one's value."""
+    """look_up for many, several at a time; what it raises for one is that one's value.
+
+    Without a network, or a login that is asked for, one has asked for all.
+    """
+    for_all: list[PythiaError] = []
 
     def one(checkpoint: Checkpoint) -> Wanted | PythiaError:
+        if for_all:
+            return for_all[0]
         try:
             return look_up(checkpoint, offline=offline)
         except PythiaError as error:
+            if isinstance(error, NetworkError | NotAuthorised):
+                for_all.append(error)
             return error
 
     with ThreadPoolExecutor(_N_ASKING) as pool:
@@ -126,7 +144,7 @@ def check_disk(store: Store, wanted: list[Wanted], *, keep_original: bool) -> No
     fetched = [w.n_fetch for w in wanted]
     floats = max((a + b for a, b in zip(fetched, [*fetched[1:], 0], strict=True)), default=0)
     if keep_original:
-        floats = sum(fetched)
+        floats = sum(w.origin(n).files[n].size for w in wanted for n in w.names)
     made = sum(data_bytes(MODELS[w.checkpoint.model]) for w in wanted)
     what = str(wanted[0].checkpoint) if len(wanted) == 1 else f"{len(wanted)} checkpoints"
     check_room(store.folder, floats + made, f"installing {what}")
@@ -144,23 +162,40 @@ class Fetched:
     ours: bool
 
 
-def gather(wanted: Wanted, folder: Path, progress: Callable[[int], None]) -> Fetched:
+def gather(
+    wanted: Wanted,
+    folder: Path,
+    progress: Callable[[int], None],
+    tick: Callable[[int], None] = lambda n_bytes: None,
+    *,
+    keep: bool = False,
+) -> Fetched:
     """Have a checkpoint's files in one folder: those that are cached linked, the others fetched.
 
-    Every byte is verified, cached ones too; a damaged cached file is left alone, and fetched anew.
+    Every byte is verified, cached ones too, and tick is told of them; a damaged cached file is left
+    alone, and fetched anew. To `keep` the folder, what is cached is copied.
     """
     sha256: dict[str, str] = {}
-    fetched = False
+    fetched = keep
     folder.mkdir()
     for name in wanted.names:
         origin, cached = wanted.origin(name), wanted.cached.get(name)
         digest = None
         if cached is not None:
-            with contextlib.suppress(IntegrityError):
-                digest = hub.check(origin, name, cached)
-                _link(cached, folder / name)
+            try:
+                digest = hub.check(origin, name, cached, tick)
+            except IntegrityError:
+                if wanted.offline:
+                    raise
+            else:
+                _link(cached, folder / name, copied=keep)
         if digest is None:
-            digest = hub.fetch(origin, name, folder, progress)
+            if wanted.offline:
+                raise NotFound(
+                    f"{origin} {name} is not in the Hugging Face cache, and we are offline",
+                    hint="the same with a network, and without --offline and HF_HUB_OFFLINE",
+                )
+            digest = hub.fetch(origin, name, folder, progress, tick)
             fetched = True
         if name in wanted.weights:
             sha256[name] = digest
@@ -171,11 +206,12 @@ def gather(wanted: Wanted, folder: Path, progress: Callable[[int], None]) -> Fet
     return Fetched(folder, sha256, ours=True)
 
 
-def _link(path: Path, link: Path) -> None:
-    try:
-        link.symlink_to(path)
-    except OSError:
-        shutil.copyfile(path, link)
+def _link(path: Path, link: Path, *, copied: bool) -> None:
+    if not copied:
+        with contextlib.suppress(OSError):
+            link.symlink_to(path.resolve())
+            return
+    shutil.copyfile(path, link)
 
 
 @dataclass
@@ -185,6 +221,7 @@ class Fetching:
     work: Making
     wanted: Wanted
     progress: Callable[[int], None]
+    keep: bool
     _result: Future[Fetched] = field(default_factory=Future)
     _last: float = field(default_factory=time.monotonic)
 
@@ -194,15 +231,19 @@ class Fetching:
 
     def _run(self) -> None:
         try:
+            folder = self.work.folder / "original"
             self._result.set_result(
-                gather(self.wanted, self.work.folder / "original", self._arrived)
+                gather(self.wanted, folder, self._arrived, self._alive, keep=self.keep)
             )
         except BaseException as error:
             self._result.set_exception(error)
 
     def _arrived(self, n_bytes: int) -> None:
-        self._last = time.monotonic()
+        self._alive(n_bytes)
         self.progress(n_bytes)
+
+    def _alive(self, n_bytes: int) -> None:
+        self._last = time.monotonic()
 
     def result(self) -> Fetched:
         """Wait for it. Raises what `gather` raises, and NetworkError where nothing comes."""
@@ -211,7 +252,7 @@ class Fetching:
                 return self._result.result(timeout=0.5)
             except TimeoutError:
                 if self._result.done():
-                    raise
+                    return self._result.result()
                 if time.monotonic() - self._last > _STALL_SECONDS:
                     raise NetworkError(
                         f"{self.wanted.revision}: next to nothing arrived for"
@@ -240,6 +281,7 @@ def download(
     progress_of: Callable[[Wanted], contextlib.AbstractContextManager[Callable[[int], None]]],
     *,
     replace: bool = False,
+    keep: bool = False,
     wait_seconds: float,
     waiting: Callable[[str], None] = lambda what: None,
 ) -> Iterator[Outcome]:
@@ -247,15 +289,19 @@ def download(
 
     `publish` makes an installed checkpoint of what was fetched, and is called by this thread;
     progress_of(wanted) is entered when its transfer begins. What another process has installed in
-    the meantime is not fetched again. An error of one checkpoint's own (NotFound, IntegrityError)
-    is its outcome; any other is raised.
+    the meantime is not fetched again. An error of one checkpoint's own (NotFound, IntegrityError,
+    UnsupportedModel) is its outcome; any other is raised.
     """
+
+    def begin(one: Wanted, seconds: float, tell: Callable[[str], None]) -> _Begun:
+        return _begin(store, one, progress_of, replace, keep, seconds, tell)
+
     queue = list(wanted)
-    ahead: tuple[contextlib.ExitStack, Fetching | Installed] | None = None
+    ahead: _Begun | None = None
     try:
         while queue:
             now = queue.pop(0)
-            stack, job = ahead or _begin(store, now, progress_of, replace, wait_seconds, waiting)
+            stack, job = ahead or begin(now, wait_seconds, waiting)
             ahead = None
             with stack:
                 if isinstance(job, Installed):
@@ -265,11 +311,11 @@ def download(
                     fetched = job.result()
                     if queue:
                         with contextlib.suppress(LockTimeout):  # another's: waited for in its turn
-                            ahead = _begin(store, queue[0], progress_of, replace, 0, _silent)
+                            ahead = begin(queue[0], 0, _silent)
                     outcome = Outcome(
                         now.checkpoint, publish(job.work, now, fetched), is_new=True, error=None
                     )
-                except (NotFound, IntegrityError) as error:
+                except (NotFound, IntegrityError, UnsupportedModel) as error:
                     outcome = Outcome(now.checkpoint, None, is_new=False, error=error)
             yield outcome
     finally:
@@ -277,23 +323,27 @@ def download(
             ahead[0].close()
 
 
+_Begun = tuple[contextlib.ExitStack, Fetching | Installed]
+
+
 def _begin(
     store: Store,
     wanted: Wanted,
     progress_of: Callable[[Wanted], contextlib.AbstractContextManager[Callable[[int], None]]],
-    replace: bool,
+    again: bool,
+    keep: bool,
     wait_seconds: float,
     waiting: Callable[[str], None],
-) -> tuple[contextlib.ExitStack, Fetching | Installed]:
+) -> _Begun:
     """Lock a checkpoint and start its transfer, unless it has been installed by now."""
     with contextlib.ExitStack() as stack:
         work = stack.enter_context(
             making(store, wanted.checkpoint, wait_seconds=wait_seconds, waiting=waiting)
         )
         found = store.find(wanted.checkpoint)
-        if found is not None and not replace:
+        if found is not None and not again:
             return stack.pop_all(), found
-        job = Fetching(work, wanted, stack.enter_context(progress_of(wanted)))
+        job = Fetching(work, wanted, stack.enter_context(progress_of(wanted)), keep)
         job.start()
         return stack.pop_all(), job
     raise AssertionError
@@ -303,14 +353,15 @@ def _silent(what: Any) -> None:
     pass
 
 
-def same_weights(store: Store, checkpoint: Checkpoint, sha256: str) -> list[Checkpoint]:
-    """Other installed checkpoints that were made from a weights file with this sha256."""
-    found = []
+def same_weights(store: Store, wanted: list[Wanted]) -> Iterator[tuple[Wanted, Checkpoint]]:
+    """Those whose weights are the same files as another's, installed or wanted before, and its."""
+    known: dict[frozenset[str], list[Checkpoint]] = {}
     for installed in store.installed():
-        with contextlib.suppress(PythiaError, KeyError, TypeError):
-            if (
-                installed.checkpoint != checkpoint
-                and installed.manifest["source"]["sha256"] == sha256
-            ):
-                found.append(installed.checkpoint)
-    return found
+        with contextlib.suppress(PythiaError, KeyError, TypeError, AttributeError):
+            files = frozenset(installed.manifest["source"]["files"].values())
+            known.setdefault(files, []).append(installed.checkpoint)
+    for one in wanted:
+        hashes = [digest for digest in one.sha256.values() if digest is not None]
+        others = known.setdefault(frozenset(hashes), [])
+        yield from ((one, other) for other in others if hashes and other != one.checkpoint)
+        others.append(one.checkpoint)

@@ -68,6 +68,7 @@ class UnsupportedModel(UsageError):
         super().__init__(f"{source}: {field} is {value!r}; expected {expected}")
         self.field = field
         self.value = value
+        self.expected = expected
 
 
 class NotFound(PythiaError):

@@ -6,6 +6,7 @@ import errno
 import math
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -255,7 +256,9 @@ def _load_bin(path: Path) -> dict[Any, Any]:
 
     try:
         is_zip = zipfile.is_zipfile(path)
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip or None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch says of old formats is for its own users
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip or None)
     except pickle.UnpicklingError as error:
         text = str(error)
         if "global" in text.lower():

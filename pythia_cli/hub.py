@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from pythia_cli.errors import (
 from pythia_cli.files import file_sha256
 
 _RETRY_PAUSES = (1.0, 3.0)  # seconds, before asking once more for metadata
+_ANSWER_SECONDS = 30.0  # for a beginning of an answer, where the library would wait for ever
 _LATER = "the same later"
 _LONGEST_PAUSE = 60.0  # seconds that the Hub may ask us to wait without our giving up
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -63,7 +65,11 @@ def resolve(repo: str, name: str) -> Revision:
     from huggingface_hub import HfApi
 
     with _translated(f"{repo} {name}"):
-        info = _retried(lambda: HfApi().model_info(repo, revision=name, files_metadata=True))
+        info = _retried(
+            lambda: HfApi().model_info(
+                repo, revision=name, files_metadata=True, timeout=_ANSWER_SECONDS
+            )
+        )
     if not isinstance(info.sha, str) or not _COMMIT.fullmatch(info.sha):
         raise _no_hub()
     files = {}
@@ -90,14 +96,20 @@ def resolve_offline(repo: str, name: str) -> Revision:
     files = {}
     for path in folder.iterdir():
         if path.is_file():
-            # A blob is named by its sha256, or by git's id of it.
+            # A blob is named by its sha256, or by git's id of it, and linked from the snapshot.
             digest = path.resolve().name
+            if not _DIGEST.fullmatch(digest):
+                raise IntegrityError(
+                    path,
+                    "cannot be verified: it is no link to a blob that is named by its hash",
+                    hint=f"copy the cache with its links (cp -a), or download --from {folder}",
+                )
             large = len(digest) == 64
             files[path.name] = RemoteFile(
                 path.name,
                 path.stat().st_size,
-                digest if large and _DIGEST.fullmatch(digest) else None,
-                digest if not large and _DIGEST.fullmatch(digest) else None,
+                digest if large else None,
+                None if large else digest,
             )
     return Revision(repo, name, folder.name, files)
 
@@ -112,10 +124,10 @@ def branches(repo: str) -> list[str]:
 
 
 def endpoint() -> str:
-    """The Hub's address: HF_ENDPOINT, or the public one."""
+    """The Hub's address, HF_ENDPOINT or the public one, without a password that stands in it."""
     from huggingface_hub import constants
 
-    return str(constants.ENDPOINT)
+    return re.sub(r"//[^/@]*@", "//", str(constants.ENDPOINT))
 
 
 def has_token() -> bool:
@@ -156,11 +168,12 @@ def fetch(
     name: str,
     folder: Path,
     progress: Callable[[int], None] = lambda n_bytes: None,
+    tick: Callable[[int], None] = lambda n_bytes: None,
 ) -> str:
     """Download one file of a revision to folder / name, check every byte, and return its sha256.
 
-    progress is told bytes as they come. Raises IntegrityError where what arrived is not what the
-    Hub describes, and as `resolve`.
+    progress is told bytes as they come, tick as they are checked. Raises IntegrityError where what
+    arrived is not what the Hub describes, and as `resolve`.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
@@ -195,17 +208,25 @@ def fetch(
             )
         )
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # the library's own notes
-    return check(revision, name, path)
+    return check(revision, name, path, tick)
 
 
-def check(revision: Revision, name: str, path: Path) -> str:
-    """The sha256 of a file that is to be this one. Raises IntegrityError where it is another."""
+def check(
+    revision: Revision,
+    name: str,
+    path: Path,
+    tick: Callable[[int], None] = lambda n_bytes: None,
+) -> str:
+    """The sha256 of a file that is to be this one. Raises IntegrityError where it is another.
+
+    tick is told bytes as they are read.
+    """
     file = _file(revision, name)
     where = f"{revision} {name}"
     if path.stat().st_size != file.size:
         raise IntegrityError(where, f"{path.stat().st_size} bytes arrived, of {file.size}")
     if file.sha256 is not None:
-        sha256 = file_sha256(path)
+        sha256 = file_sha256(path, tick)
         if sha256 != file.sha256:
             raise IntegrityError(
                 where,
@@ -260,30 +281,42 @@ class _Later(Exception):
         self.seconds = seconds
 
 
+_PREPARING = threading.Lock()
+_prepared = False
+
+
 def _prepare() -> None:
     """Have the library keep quiet, ask for nothing else, and give up rather than sleep for long."""
     from huggingface_hub import constants, logging, set_client_factory
     from huggingface_hub.utils import _http
 
-    if getattr(_prepare, "done", False):
-        return
+    global _prepared
     logging.set_verbosity_error()
     constants.HF_HUB_DISABLE_TELEMETRY = True
 
     def client() -> Any:
         made = _http.default_client_factory()
+        made.timeout = _ANSWER_SECONDS
         made.event_hooks["response"].append(_refuse_long_pauses)
         return made
 
-    set_client_factory(client)
-    _prepare.done = True  # type: ignore[attr-defined]
+    with _PREPARING:  # as it closes the client that other threads use
+        if not _prepared:
+            set_client_factory(client)
+            _prepared = True
 
 
 def _refuse_long_pauses(response: Any) -> None:
-    if response.status_code in (429, 503):
-        seconds = response.headers.get("Retry-After", "")
-        if seconds.isdigit() and int(seconds) > _LONGEST_PAUSE:
-            raise _Later(int(seconds))
+    from huggingface_hub.utils import parse_ratelimit_headers
+
+    if response.status_code not in (429, 503):
+        return
+    asked = response.headers.get("Retry-After", "")
+    seconds = int(asked) if asked.isdigit() else 0
+    if (limit := parse_ratelimit_headers(response.headers)) is not None and limit.remaining == 0:
+        seconds = max(seconds, limit.reset_in_seconds)
+    if seconds > _LONGEST_PAUSE:
+        raise _Later(seconds)
 
 
 def _retried(ask: Callable[[], Any], *, on_network: bool = True) -> Any:
@@ -316,7 +349,7 @@ def _is_of_network(error: Exception) -> bool:
 
 @contextlib.contextmanager
 def _translated(what: str) -> Iterator[None]:
-    """Turn the library's exceptions into ours."""
+    """Turn the library's exceptions into ours, without them: they quote signed addresses."""
     from huggingface_hub.errors import (
         FileMetadataError,
         HfHubHTTPError,
@@ -332,36 +365,36 @@ def _translated(what: str) -> Iterator[None]:
         raise NetworkError(
             f"{what}: the Hub asks to come back in {error.seconds:.0f} s (too many requests)",
             hint="the same then, or log in with hf auth login for a higher limit",
-        ) from error
-    except OfflineModeIsEnabled as error:
+        ) from None
+    except OfflineModeIsEnabled:
         raise NetworkError(
             f"{what}: HF_HUB_OFFLINE forbids the network", hint="unset HF_HUB_OFFLINE"
-        ) from error
+        ) from None
     except HfHubHTTPError as error:
-        raise _by_status(what, error) from error
+        raise _by_status(what, error) from None
     except LocalEntryNotFoundError as error:
         cause = error.__cause__
         if isinstance(cause, HfHubHTTPError):
-            raise _by_status(what, cause) from error
-        raise _unreachable(what, cause or error) from error
-    except FileMetadataError as error:
-        raise _no_hub() from error
+            raise _by_status(what, cause) from None
+        raise _unreachable(what, cause or error) from None
+    except FileMetadataError:
+        raise _no_hub() from None
     except Exception as error:
         if _is_of_network(error) or isinstance(error, ConnectionError | TimeoutError):
-            raise _unreachable(what, error) from error
+            raise _unreachable(what, error) from None
         if isinstance(error, OSError) and error.errno is None:
             # Of the library itself: other bytes came than were announced.
             raise NetworkError(f"{what}: the transfer was cut short", hint="the same again") from (
-                error
+                None
             )
         if isinstance(error, OSError):
             raise ResourceError(
                 error.filename or what,
                 f"cannot be written ({error.strerror or error})",
                 hint="make room, or choose another folder with --store",
-            ) from error
-        if isinstance(error, ValueError | KeyError | TypeError | AttributeError):
-            raise _no_hub() from error  # it answered, but not as the Hub does
+            ) from None
+        if isinstance(error, ValueError | KeyError | TypeError | AttributeError | RecursionError):
+            raise _no_hub() from None  # it answered, but not as the Hub does
         raise
 
 
@@ -395,9 +428,7 @@ def _unreachable(what: str, error: BaseException) -> NetworkError:
 
 
 def _no_hub() -> NetworkError:
-    from huggingface_hub import constants
-
     return NetworkError(
-        f"what answers at {constants.ENDPOINT} is not a Hugging Face Hub",
+        f"what answers at {endpoint()} is not a Hugging Face Hub",
         hint="log in to the network (a captive portal?), check HF_ENDPOINT, and the same again",
     )

@@ -64,7 +64,7 @@ def making(
         sweep(store)
         folder = store.folder / "incoming" / str(checkpoint)
         _remove_tree(folder)
-        folder.mkdir(parents=True)
+        _make_below(folder)
         try:
             yield Making(store, checkpoint, folder)
         finally:
@@ -148,7 +148,7 @@ def remove(store: Store, checkpoint: Checkpoint, *, wait_seconds: float) -> None
         lock(store.lock_path(str(checkpoint)), str(checkpoint), wait_seconds),
         store.changing(),
     ):
-        place = store.place(checkpoint)
+        place = store.get(checkpoint).folder  # another may have been first
         (place / MANIFEST).unlink(missing_ok=True)
         fsync_folder(place)
         _tidy(place)
@@ -212,7 +212,7 @@ def _drop_tokenizers(store: Store) -> None:
 
 def _tidy(place: Path) -> None:
     """Remove what is ours in a checkpoint's folder and not named by its manifest."""
-    if not place.is_dir():
+    if not os.access(place, os.R_OK | os.X_OK):  # gone, or somebody else's
         return
     named: set[str] = set()
     if (place / MANIFEST).exists():
@@ -245,6 +245,16 @@ def _make_folders(folder: Path) -> None:
     _make_folders(folder.parent)
     folder.mkdir(exist_ok=True)
     fsync_folder(folder.parent)
+
+
+def _make_below(folder: Path) -> None:
+    """Make a folder whose parent others remove when they leave it empty."""
+    while True:
+        try:
+            folder.mkdir(parents=True)
+        except FileNotFoundError:
+            continue
+        return
 
 
 def _fsync(path: Path) -> None:

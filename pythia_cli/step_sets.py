@@ -36,7 +36,7 @@ def _part(model: str, part: str) -> Iterable[int]:
         if match is None:
             return [step for step in steps if step == 0 or step < 1000]
         first, last, every = (int(group) if group else 1 for group in match.groups())
-        chosen = [s for s in steps if first <= s <= last and (s - first) % max(every, 1) == 0]
+        chosen = [s for s in steps if first <= s <= last and every and (s - first) % every == 0]
         if not chosen:
             raise UsageError(
                 f"{part!r} holds no published step of {model}",

@@ -15,27 +15,33 @@ import contextlib
 import glob
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pythia_cli.errors import IntegrityError, NotFound, NotInstalled, ResourceError
 from pythia_cli.files import read_json_object, write_json
 from pythia_cli.locks import lock
-from pythia_cli.suite import Checkpoint, repository
+from pythia_cli.suite import NAME, Checkpoint, repository
 
 if TYPE_CHECKING:
     from pythia_cli.int8_file import Int8File
 
 MANIFEST = "manifest.json"
 _FIELDS = (
+    ("model", str),
+    ("step", int),
     ("weights", str),
+    ("source", dict),
     ("source_files", dict),
+    ("source_folder", str | None),
+    ("quantization", str),
     ("tokenizer_sha256", str),
     ("certificate", dict | None),
-    ("source_folder", str | None),
+    ("created", str),
 )
 _SHORT_WAIT = 60.0  # seconds, for what others hold for a moment only
 
@@ -57,12 +63,16 @@ class Installed:
     def manifest(self) -> dict[str, Any]:
         """Provenance, as publish wrote it. Raises IntegrityError where it is damaged."""
         path = self.folder / MANIFEST
-        content = read_json_object(path)
+        hint = f"pythia checkpoint remove {self.checkpoint}, and install it again"
+        try:
+            content = read_json_object(path)
+        except IntegrityError as error:
+            raise IntegrityError(path, error.reason, hint=hint) from error
         for field, kind in _FIELDS:
             if field not in content or not isinstance(content[field], kind):
-                raise IntegrityError(path, f"damaged: it has no {field}")
+                raise IntegrityError(path, f"damaged: it has no {field}", hint=hint)
         if Path(content["weights"]).name != content["weights"]:
-            raise IntegrityError(path, "damaged: its weights lie elsewhere")
+            raise IntegrityError(path, "damaged: its weights lie elsewhere", hint=hint)
         return content
 
     @property
@@ -76,12 +86,31 @@ class Installed:
         return self.tokenizers / f"{sha256}.json"
 
     def n_bytes(self) -> int:
-        """The size of its folder's files, the kept original's among them."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        """The size of its folder's files, a kept original's among them; 0 where it is gone."""
+        total = 0
+        for path in self.folder.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                total += status.st_size if stat.S_ISREG(status.st_mode) else 0
+        return total
 
     def last_used(self) -> float:
-        """When it was last opened, in seconds since 1970."""
-        return (self.folder / MANIFEST).stat().st_mtime
+        """When it was last opened, in seconds since 1970; 0 where it is gone."""
+        try:
+            return (self.folder / MANIFEST).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+
+class Opened(NamedTuple):
+    """A checkpoint that nobody can take away any more: its weights mapped, tokenizer.json read.
+
+    tokenizer: None where there is none.
+    """
+
+    installed: Installed
+    file: Int8File
+    tokenizer: bytes | None
 
 
 class Store:
@@ -94,8 +123,11 @@ class Store:
     def find(self, checkpoint: Checkpoint) -> Installed | None:
         """The installed checkpoint, or None."""
         folder = self.place(checkpoint)
-        if not (folder / MANIFEST).is_file():
-            return None
+        try:
+            if not (folder / MANIFEST).is_file():
+                return None
+        except PermissionError as error:
+            raise ResourceError(folder, "cannot be read (Permission denied)") from error
         return Installed(checkpoint, folder, self.tokenizers)
 
     def get(self, checkpoint: Checkpoint) -> Installed:
@@ -106,10 +138,11 @@ class Store:
             raise NotInstalled(model, checkpoint.step, downloadable=repository(model) is not None)
         return installed
 
-    def open(self, checkpoint: Checkpoint) -> tuple[Installed, Int8File]:
+    def open(self, checkpoint: Checkpoint, *, is_use: bool = True) -> Opened:
         """Map an installed checkpoint's weights, which from then on nobody can take away.
 
-        Raises NotInstalled, IntegrityError, ResourceError.
+        `last_used` is then now, where this is_use. Raises NotInstalled, IntegrityError,
+        ResourceError.
         """
         from pythia_cli.int8_file import Int8File
 
@@ -117,6 +150,7 @@ class Store:
         while True:
             try:
                 file = Int8File(installed.weights)
+                tokenizer = _read(installed.tokenizer_path(file.tokenizer_sha256))
             except NotFound:
                 # Replaced or removed since its manifest was read; or it was never whole.
                 again = self.get(checkpoint)
@@ -128,9 +162,12 @@ class Store:
                     "is missing",
                     hint=f"pythia checkpoint remove {checkpoint}, and install it again",
                 ) from None
-            with contextlib.suppress(OSError):
-                os.utime(installed.folder / MANIFEST)  # for `last_used`
-            return installed, file
+            if tokenizer is None and self.get(checkpoint).manifest != installed.manifest:
+                continue
+            if is_use:
+                with contextlib.suppress(OSError):
+                    os.utime(installed.folder / MANIFEST)
+            return Opened(installed, file, tokenizer)
 
     def has_model(self, model: str) -> bool:
         """Whether any checkpoint of this model is installed."""
@@ -152,10 +189,14 @@ class Store:
         path = self.folder / "active.json"
         if not path.is_file():
             return None
-        content = read_json_object(path)
+        hint = "pythia checkpoint use demo@3000"
+        try:
+            content = read_json_object(path)
+        except IntegrityError as error:
+            raise IntegrityError(path, error.reason, hint=hint) from error
         model, step = content.get("model"), content.get("step")
-        if not isinstance(model, str) or Path(model).name != model or type(step) is not int:
-            raise IntegrityError(path, "damaged", hint="pythia checkpoint use demo@3000")
+        if not isinstance(model, str) or not NAME.fullmatch(model) or type(step) is not int:
+            raise IntegrityError(path, "damaged", hint=hint)
         return Checkpoint(model, step)
 
     def use(self, checkpoint: Checkpoint) -> None:
@@ -191,3 +232,12 @@ class Store:
                 f"the store cannot be written ({error.strerror or error})",
                 hint="choose another folder with --store or PYTHIA_HOME, or make room",
             ) from error
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ResourceError(path, f"cannot be read ({error.strerror})") from error

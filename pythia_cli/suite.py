@@ -205,7 +205,7 @@ def check_shape(model: str, config: ModelConfig, source: str | Path) -> None:
             raise UnsupportedModel(source, field, found, f"{expected!r}, as {model} has it")
 
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 
 @dataclass(frozen=True, order=True)
@@ -262,7 +262,7 @@ def parse_name(text: str) -> Checkpoint:
     """
     hint = "--as pythia-410m@143000"
     model, at, step = text.partition("@")
-    if not at or not _NAME.fullmatch(model):
+    if not at or not NAME.fullmatch(model):
         raise UsageError(f"{text!r} is no name for a checkpoint; expected MODEL@STEP", hint=hint)
     if model == DEMO or model.startswith(LOCAL_PREFIX):
         raise UsageError(f"{model!r} is a reserved name", hint=hint)

@@ -29,14 +29,17 @@ class PythiaTokenizer:
 
     It normalises to NFC, so decoding need not give the text back. A model's logits go on past
     `size`, its vocabulary being padded; those ids stand for nothing.
-    Raises NotFound, and IntegrityError for a damaged or foreign file.
+    content: the file's, where it was read already. Raises NotFound, and IntegrityError for a
+    damaged or foreign file.
     """
 
-    def __init__(self, path: Path, *, plain_text: bool = False) -> None:
-        if not path.is_file():
+    def __init__(
+        self, path: Path, *, plain_text: bool = False, content: bytes | None = None
+    ) -> None:
+        if content is None and not path.is_file():
             raise NotFound(f"{path} does not exist")
         try:
-            self._tokenizer = read_tokenizer(path)
+            self._tokenizer = read_tokenizer(path, content)
         except Exception as error:  # the library raises plain Exception
             raise IntegrityError(path, f"not a tokenizer.json ({error})") from error
         # With plain_text, what looks like a special token is text as any other.

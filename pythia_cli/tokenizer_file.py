@@ -31,13 +31,20 @@ def read_ahead(path: Path) -> None:
     threading.Thread(target=read, name="pythia-tokenizer").start()
 
 
-def read_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer of a file. Raises what the library raises: a plain Exception."""
+def read_tokenizer(path: Path, content: bytes | None = None) -> Tokenizer:
+    """The tokenizer of a file, or of its content where that is known.
+
+    Raises what the library raises: a plain Exception.
+    """
     ahead = _AHEAD.pop(path, None)
-    return ahead.result() if ahead is not None else _read(path)
+    if ahead is not None and (content is None or ahead.exception() is None):
+        return ahead.result()
+    return _read(path, content)
 
 
-def _read(path: Path) -> Tokenizer:
+def _read(path: Path, content: bytes | None = None) -> Tokenizer:
     from tokenizers import Tokenizer
 
+    if content is not None:
+        return Tokenizer.from_buffer(content)
     return Tokenizer.from_file(str(path))

@@ -126,6 +126,27 @@ def test_a_stumbling_hub_is_asked_again(served: Hub) -> None:
     assert served.faults.api_status == []
 
 
+def test_a_hub_that_never_answers_is_given_up(served: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(hub, "_prepared", False)
+    served.faults = Faults(silent=True)
+    with pytest.raises(NetworkError, match="cannot be reached"):
+        hub.resolve(REPO, "main")
+    with pytest.raises(NetworkError, match="cannot be reached"):
+        hub.branches(REPO)
+
+
+def test_the_public_hubs_way_to_ask_for_a_pause(served: Hub) -> None:
+    served.faults = Faults(ratelimit_seconds=250)
+    with pytest.raises(NetworkError, match="come back in 250 s"):
+        hub.resolve(REPO, "main")
+
+
+def test_a_password_in_the_endpoint_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://user:secret@127.0.0.1:1/x")
+    assert hub.endpoint() == "http://127.0.0.1:1/x"
+
+
 def test_offline_there_is_what_the_cache_has(served: Hub, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="we are offline"):
         hub.resolve_offline(REPO, "main")
@@ -143,6 +164,11 @@ def test_offline_there_is_what_the_cache_has(served: Hub, tmp_path: Path) -> Non
     assert path is not None
     assert hub.check(revision, "large.bin", path) == revision.files["large.bin"].sha256
     assert hub.cached(revision, "small.json") is None
+    # A copy without links has lost what it could be verified by.
+    path.unlink()
+    path.write_bytes(DATA)
+    with pytest.raises(IntegrityError, match="cannot be verified"):
+        hub.resolve_offline(REPO, "main")
 
 
 def test_a_folder_that_cannot_be_written(served: Hub, tmp_path: Path) -> None:

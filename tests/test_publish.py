@@ -122,10 +122,10 @@ def test_what_does_not_come_back_as_written_is_not_published(
 def test_remove(store: Store, small: FloatCheckpoint, other: FloatCheckpoint) -> None:
     publish(store, small, FIRST)
     publish(store, other, SECOND)
-    _, file = store.open(FIRST)
+    opened = store.open(FIRST)
     remove(store, FIRST, wait_seconds=1)
     assert [installed.checkpoint for installed in store.installed()] == [SECOND]
-    assert file.damaged_tensors() == []  # whoever has it open goes on
+    assert opened.file.damaged_tensors() == []  # whoever has it open goes on
     with pytest.raises(NotInstalled):
         remove(store, FIRST, wait_seconds=1)
     remove(store, SECOND, wait_seconds=1)
@@ -250,3 +250,25 @@ def test_room_is_checked(tmp_path: Path) -> None:
     check_room(tmp_path / "not/yet/there", 1000, "this")
     with pytest.raises(ResourceError, match=r"this needs 1,000,000,000,000 MB, and .* MB are free"):
         check_room(tmp_path / "not/yet/there", 10**18, "this")
+
+
+def test_of_two_removals_the_second_finds_nothing(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(store, small, FIRST)
+    changing = Store.changing
+
+    def another_is_first(own: Store) -> Any:
+        monkeypatch.setattr(Store, "changing", changing)
+        shutil.rmtree(own.place(FIRST))
+        return changing(own)
+
+    monkeypatch.setattr(Store, "changing", another_is_first)
+    with pytest.raises(NotInstalled):
+        remove(store, FIRST, wait_seconds=1)
+
+
+def test_a_folder_that_is_gone_has_no_size(store: Store, small: FloatCheckpoint) -> None:
+    installed = publish(store, small, FIRST)
+    remove(store, FIRST, wait_seconds=1)
+    assert (installed.n_bytes(), installed.last_used()) == (0, 0.0)

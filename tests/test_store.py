@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import Any
 
 import pytest
@@ -155,9 +156,9 @@ def test_a_reader_is_not_disturbed_by_a_replacement(
         return manifest
 
     monkeypatch.setattr(Installed.manifest, "func", read_then_replace)
-    _, file = store.open(FIRST)
+    opened = store.open(FIRST)
     assert len(replaced) == 1
-    assert file.config == other.config
+    assert opened.file.config == other.config
 
 
 def test_weights_that_are_missing_are_told(store: Store, small: FloatCheckpoint) -> None:
@@ -172,3 +173,11 @@ def test_opening_remembers_when(store: Store, small: FloatCheckpoint) -> None:
     assert store.get(FIRST).last_used() == 0
     store.open(FIRST)
     assert store.get(FIRST).last_used() > 0
+
+
+def test_what_is_open_stays_when_it_is_removed(store: Store, small: FloatCheckpoint) -> None:
+    publish(store, small, FIRST)
+    opened = store.open(FIRST)
+    shutil.rmtree(store.folder)
+    assert opened.file.damaged_tensors() == []
+    assert opened.tokenizer == small.tokenizer_path.read_bytes()

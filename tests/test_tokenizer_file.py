@@ -20,9 +20,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     read = tokenizer_file._read
 
-    def note(path: Path) -> object:
+    def note(path: Path, content: bytes | None = None) -> object:
         names.append(threading.current_thread().name)
-        return read(path)
+        return read(path, content)
 
     monkeypatch.setattr(tokenizer_file, "_read", note)
     return names

@@ -77,10 +77,11 @@ def list_checkpoints(
     for checkpoint in wanted:
         try:
             record = _record(checkpoint, everything.get(checkpoint), active)
-        except (PythiaError, OSError) as error:  # one that is damaged hides no other
-            notices.say(f"{checkpoint}: {error}")
+            line = json.dumps(record) if as_json else _line(checkpoint, record)
+        except (PythiaError, OSError, KeyError, TypeError, ValueError) as error:
+            notices.say(f"{checkpoint}: {error}")  # one that is damaged hides no other
             continue
-        typer.echo(json.dumps(record) if as_json else _line(checkpoint, record))
+        typer.echo(line)
 
 
 @commands.command(cls=Grouped)

@@ -105,10 +105,14 @@ def download(
     if folder is not None:
         if steps is None or len(steps) != 1:
             raise UsageError("--from takes one checkpoint's name", hint="add -c STEP")
+        if dry_run or offline or keep_original:
+            raise UsageError(
+                "--dry-run, --offline and --keep-original have no place beside --from",
+                hint="the folder is read where it is, and left there",
+            )
         checkpoint = parse_name(f"{model}@{steps[0]}")
-        installing.refuse_installed(checkpoint, where, replace=replace)
-        installed = installing.install_folder(
-            installing.folder_of(folder), checkpoint, where, notices, certifying, wait_seconds=wait
+        installed = installing.install_named(
+            folder, checkpoint, where, notices, certifying, replace=replace, wait_seconds=wait
         )
         if as_json:
             typer.echo(json.dumps({"status": "installed", **installing.record(installed)}))
@@ -120,6 +124,8 @@ def download(
     for checkpoint in checkpoints:
         if checkpoint not in missing:
             run.tell_present(where.get(checkpoint))
+    if len(missing) < len(checkpoints) and (certify is not None or keep_original):
+        notices.say("what is installed already is left as it is; --replace makes it anew")
     if missing:
         run.fetch(missing, offline=offline, replace=replace, wait=wait, dry_run=dry_run)
     if run.failure is not None:
@@ -152,6 +158,7 @@ class _Run:
         keep_original: bool,
     ) -> None:
         self.failure: Exception | None = None
+        self._several = False
         self._store = store
         self._notices = notices
         self._certifying = certifying
@@ -159,7 +166,8 @@ class _Run:
         self._keep_original = keep_original
 
     def tell_present(self, installed: Installed) -> None:
-        """That a checkpoint was there already."""
+        """That a checkpoint was there already. Raises IntegrityError where it is damaged."""
+        _ = installed.manifest
         self._record("present", installed)
         self._notices.say(f"{installed.checkpoint} is installed already")
 
@@ -177,6 +185,7 @@ class _Run:
         from pythia_cli.errors import IntegrityError, NotFound, PythiaError
         from pythia_cli.hub import is_offline
 
+        self._several = len(checkpoints) > 1
         found = look_up_all(checkpoints, offline=offline or is_offline())
         wanted: list[Wanted] = []
         for checkpoint, what in found.items():
@@ -193,8 +202,7 @@ class _Run:
             return
         check_disk(self._store, wanted, keep_original=self._keep_original)
         engine.load_kernels(self._notices)
-        for one in wanted:
-            self._say_doubts(one)
+        self._say_doubts(wanted)
         n_bytes = sum(one.n_fetch for one in wanted)
         several = len(wanted) > 1
         label = f"{len(wanted)} checkpoints"
@@ -218,6 +226,7 @@ class _Run:
                 self._publish,
                 progress_of,
                 replace=replace,
+                keep=self._keep_original,
                 wait_seconds=wait,
                 waiting=self._notices.waiting,
             ):
@@ -230,7 +239,8 @@ class _Run:
                     self.tell_present(outcome.installed)
 
     def _publish(self, work: Making, one: Wanted, fetched: Fetched) -> Installed:
-        source = installing.open_source(fetched.folder, one.checkpoint)
+        with _named(one):
+            source = installing.open_source(fetched.folder, one.checkpoint)
         self._certifying.check(source)
         return installing.publish_source(
             work,
@@ -242,20 +252,18 @@ class _Run:
             keep=fetched.folder if self._keep_original and fetched.ours else None,
         )
 
-    def _say_doubts(self, one: Wanted) -> None:
-        """What is known or seen to be wrong with a branch, before its bytes are fetched."""
+    def _say_doubts(self, wanted: list[Wanted]) -> None:
+        """What is known or seen to be wrong with branches, before their bytes are fetched."""
         from pythia_cli.download import same_weights
         from pythia_cli.known_problems import known_problem
 
-        if problem := known_problem(one.checkpoint):
-            self._notices.say(f"{one.revision}: reported: {problem}; see checkpoint audit")
-        for name, sha256 in one.sha256.items():
-            if sha256 is not None and len(one.weights) == 1:
-                for other in same_weights(self._store, one.checkpoint, sha256):
-                    self._notices.say(
-                        f"{one.revision}: {name} is the same file as that of {other},"
-                        f" sha256 {sha256[:12]}..."
-                    )
+        for one in wanted:
+            if problem := known_problem(one.checkpoint):
+                self._notices.say(f"{one.revision}: reported: {problem}; see checkpoint audit")
+        for one, other in same_weights(self._store, wanted):
+            self._notices.say(
+                f"{one.revision}: {one.weights[0]} is the same file as that of {other}"
+            )
 
     def _print_plan(self, wanted: list[Wanted]) -> None:
         for one in wanted:
@@ -287,7 +295,7 @@ class _Run:
                 typer.echo(json.dumps({"status": status, **installing.record(installed)}))
 
     def _fail(self, checkpoint: Checkpoint, error: Any) -> None:
-        """Told at the end where it is the first; the others go on meanwhile."""
+        """The first one is raised at the end; the others go on meanwhile."""
         if self._as_json:
             record = {
                 "status": "failed",
@@ -298,10 +306,25 @@ class _Run:
             }
             with self._notices.aside():
                 typer.echo(json.dumps(record))
-        if self.failure is None:
-            self.failure = error
-        else:
+        if self._several:
             self._notices.say(f"failed: {error}")
+        self.failure = self.failure or error
+
+
+@contextlib.contextmanager
+def _named(one: Wanted) -> Iterator[None]:
+    """Errors name what a file was fetched as: where it lies now, it will be gone."""
+    from pythia_cli.errors import IntegrityError, UnsupportedModel
+
+    hint = f"another step, or report it to {one.revision.repo}"
+    try:
+        yield
+    except IntegrityError as error:
+        where = f"{one.revision} {Path(error.path).name}"
+        raise type(error)(where, error.reason, hint=hint) from error
+    except UnsupportedModel as error:
+        where = f"{one.revision} config.json"
+        raise UnsupportedModel(where, error.field, error.value, error.expected) from error
 
 
 @contextlib.contextmanager

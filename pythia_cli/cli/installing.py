@@ -134,7 +134,10 @@ def install_folder(
     unless: Callable[[Installed], bool] = lambda installed: False,
     wait_seconds: float = WAIT_SECONDS,
 ) -> Installed:
-    """A folder's float checkpoint under this name, `unless` what is there by then will do."""
+    """A folder's float checkpoint under this name, `unless` what is there by then will do.
+
+    `unless` may raise, and is asked again when the lock is held.
+    """
     from pythia_cli.publish import making
 
     source = open_source(folder, checkpoint)
@@ -181,13 +184,39 @@ def install_local(folder: Path, store: Store, notices: Notices) -> Installed:
     return install_folder(folder, checkpoint, store, notices, Certifying(None), unless=is_current)
 
 
-def refuse_installed(checkpoint: Checkpoint, store: Store, *, replace: bool) -> None:
-    """Raises UsageError where it is installed and not to be replaced."""
-    if not replace and store.find(checkpoint) is not None:
+def install_named(
+    folder: Path,
+    checkpoint: Checkpoint,
+    store: Store,
+    notices: Notices,
+    certifying: Certifying,
+    *,
+    commit: str | None = None,
+    replace: bool,
+    wait_seconds: float,
+) -> Installed:
+    """install_folder under a name of the user's. Raises UsageError where it is taken."""
+
+    def refuse(installed: Installed) -> bool:
+        if replace:
+            return False
         raise UsageError(
             f"{checkpoint} is already installed",
             hint="add --replace to make it anew from this folder",
         )
+
+    if (found := store.find(checkpoint)) is not None:
+        refuse(found)
+    return install_folder(
+        folder_of(folder),
+        checkpoint,
+        store,
+        notices,
+        certifying,
+        commit=commit,
+        unless=refuse,
+        wait_seconds=wait_seconds,
+    )
 
 
 def folder_of(source: Path) -> Path:

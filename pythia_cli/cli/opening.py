@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,7 @@ class Opened:
 
     installed: Installed
     file: Int8File
+    tokenizer_json: bytes | None
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -50,12 +52,12 @@ class Opened:
 
     def tokenizer(self, *, plain_text: bool = False) -> PythiaTokenizer:
         """The tokenizer that came with it."""
-        from pythia_cli.files import file_sha256
         from pythia_cli.tokenizer import PythiaTokenizer
 
         path = self.installed.tokenizer_path(self.file.tokenizer_sha256)
-        tokenizer = PythiaTokenizer(path, plain_text=plain_text)
-        if file_sha256(path) != self.file.tokenizer_sha256:
+        tokenizer = PythiaTokenizer(path, plain_text=plain_text, content=self.tokenizer_json)
+        data = self.tokenizer_json or b""
+        if hashlib.sha256(data).hexdigest() != self.file.tokenizer_sha256:
             raise IntegrityError(
                 path,
                 "is not the tokenizer that the checkpoint was published with",
@@ -148,7 +150,8 @@ def choose_installed(steps: list[str] | None, model: str | None, store: Store) -
     if not steps:
         if model is None:
             return everything
-        return [i for i in everything if i.checkpoint.model == model]
+        named = name_checkpoint(model, None, store).model
+        return [i for i in everything if i.checkpoint.model == named]
     chosen: dict[Checkpoint, Installed] = {}
     for word in steps:
         named, at, step = word.rpartition("@")

@@ -39,6 +39,7 @@ StoreFolder = Annotated[
         "--store",
         metavar="DIR",
         envvar="PYTHIA_HOME",
+        readable=False,  # or typer would look, and call it bad usage
         rich_help_panel=CHECKPOINT,
         help="Where checkpoints are kept. Default: the platform's data folder.",
     ),

@@ -63,15 +63,15 @@ def quantize(
     notices = Notices(quiet=quiet, verbose=verbose)
     checkpoint = parse_name(name)
     where = opening.open_store(store)
-    installing.refuse_installed(checkpoint, where, replace=replace)
     started = time.perf_counter()
-    installed = installing.install_folder(
-        installing.folder_of(source),
+    installed = installing.install_named(
+        source,
         checkpoint,
         where,
         notices,
         installing.Certifying(certify, threads),
         commit=commit,
+        replace=replace,
         wait_seconds=wait,
     )
     if as_json:

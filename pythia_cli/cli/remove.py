@@ -57,7 +57,7 @@ def remove(
 
       pythia checkpoint remove --keep-under 20GB --yes
     """
-    from pythia_cli.errors import UsageError
+    from pythia_cli.errors import NotInstalled, UsageError
     from pythia_cli.publish import remove as take_away
 
     notices = Notices(quiet=quiet, verbose=False)
@@ -77,7 +77,11 @@ def remove(
     active = where.active()
     for installed in chosen:
         n_bytes = installed.n_bytes()
-        take_away(where, installed.checkpoint, wait_seconds=wait)
+        try:
+            take_away(where, installed.checkpoint, wait_seconds=wait)
+        except NotInstalled:
+            notices.say(f"{installed.checkpoint} is gone already")
+            continue
         notices.say(f"removed {installed.checkpoint}: {n_bytes / 1e6:,.1f} MB")
         if installed.checkpoint == active:
             notices.say(
@@ -102,7 +106,7 @@ def _agreed(chosen: list[Installed]) -> bool:
 def _n_bytes(text: str) -> int:
     from pythia_cli.errors import UsageError
 
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt]?)b?", text.strip().lower())
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([kmgt]?)b?", text.strip().lower())
     if match is None:
         raise UsageError(f"{text!r} is no size", hint="--keep-under 20GB")
     return int(float(match.group(1)) * _UNITS[match.group(2)])

@@ -38,7 +38,7 @@ class Notices:
             yield
             sys.stdout.flush()
         finally:
-            self._bars.start()
+            _start_anew(self._bars)
 
     def waiting(self, what: str) -> None:
         """That another process is at work, and we wait for it."""
@@ -63,13 +63,11 @@ class Notices:
             self._bars = _new_bars()
             self._bars.start()
         bars = self._bars
-        task = bars.add_task(label, total=total, rate="")
+        task = bars.add_task(label, total=total, unit=unit)
 
         def advance(amount: int) -> None:
-            bars.advance(task, amount)
-            speed = bars.tasks[task].finished_speed or bars.tasks[task].speed
-            if speed:
-                bars.update(task, rate=_rate(speed, unit))
+            with contextlib.suppress(KeyError):  # a thread may go on for longer than its bar
+                bars.advance(task, amount)
 
         try:
             yield advance
@@ -115,22 +113,54 @@ def paint(pieces: Iterable[tuple[str, int, float | None]], bounds: Sequence[floa
         sys.stdout.write("\n")
 
 
+_NARROW = 60  # columns, below which a bar tells neither rate nor time left
+
+
 def _new_bars() -> Progress:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.table import Column
+    from rich.text import Text
 
-    return Progress(
-        TextColumn("{task.description}"),
+    class RateColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(_rate(speed, task.fields["unit"]) if speed else "")
+
+    console = Console(stderr=True)
+    whole = Column(no_wrap=True)
+    columns = [
+        TextColumn("{task.description}", table_column=whole),
         BarColumn(bar_width=None),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
+        TextColumn("{task.percentage:>3.0f}%", table_column=whole),
+    ]
+    if console.width >= _NARROW:
+        columns += [RateColumn(table_column=whole), TimeRemainingColumn()]
+    # Redirected, lines would be broken between words, and stdout's written to stderr.
+    return Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    )
+
+
+def _start_anew(bars: Progress) -> None:
+    """After a stop: the display it had would first go up by its height, over other lines."""
+    from rich.live import Live
+
+    bars.live = Live(
+        console=bars.console,
         transient=True,
-        # It would break lines between words, and write to stderr what was meant for stdout.
         redirect_stdout=False,
         redirect_stderr=False,
+        get_renderable=bars.get_renderable,
     )
+    bars.start()
 
 
 def animated(stream: TextIO | None = None) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +15,7 @@ from pythia_cli.cli.render import Notices
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pythia_cli.store import Installed
+    from pythia_cli.store import Installed, Store
     from pythia_cli.suite import Checkpoint
 
 
@@ -48,7 +50,7 @@ def verify(
 
       pythia checkpoint verify 1000:10000 -m pythia-410m
     """
-    from pythia_cli.errors import IntegrityError
+    from pythia_cli.errors import IntegrityError, NotInstalled
     from pythia_cli.suite import repository
 
     notices = Notices(quiet=quiet, verbose=False)
@@ -59,7 +61,11 @@ def verify(
     damaged = []
     with notices.progress("verifying", sum(i.n_bytes() for i in chosen), "B") as progress:
         for installed in chosen:
-            problems = _problems(installed, progress)
+            try:
+                problems = _problems(where, installed.checkpoint, progress)
+            except NotInstalled:
+                notices.say(f"{installed.checkpoint} was removed meanwhile")
+                continue
             if problems:
                 damaged.append(installed.checkpoint)
             with notices.aside():
@@ -88,23 +94,43 @@ def _print(checkpoint: Checkpoint, problems: list[str], as_json: bool) -> None:
     typer.echo(json.dumps(record))
 
 
-def _problems(installed: Installed, progress: Callable[[int], None]) -> list[str]:
-    from pythia_cli.errors import PythiaError
-    from pythia_cli.files import file_sha256
-    from pythia_cli.int8_file import Int8File
+def _problems(store: Store, checkpoint: Checkpoint, progress: Callable[[int], None]) -> list[str]:
+    """What is wrong with it. Raises NotInstalled where it was removed meanwhile."""
+    from pythia_cli.errors import NotInstalled, PythiaError
 
     try:
-        file = Int8File(installed.weights)
+        opened = store.open(checkpoint, is_use=False)
+        file, manifest = opened.file, opened.installed.manifest
         problems = [f"{name} is damaged" for name in file.damaged_tensors(progress)]
-        manifest: dict[str, Any] = installed.manifest
         told = (file.source.to_dict(), file.quantization, file.tokenizer_sha256)
         if (manifest["source"], manifest["quantization"], manifest["tokenizer_sha256"]) != told:
             problems.append("its manifest is another file's")
-        tokenizer = installed.tokenizer_path(file.tokenizer_sha256)
-        if not tokenizer.is_file():
-            problems.append(f"{tokenizer.name} (its tokenizer) is missing")
-        elif file_sha256(tokenizer) != file.tokenizer_sha256:
-            problems.append(f"{tokenizer.name} (its tokenizer) is damaged")
-    except (PythiaError, KeyError) as error:
+        if opened.tokenizer is None:
+            problems.append(f"{file.tokenizer_sha256}.json (its tokenizer) is missing")
+        elif hashlib.sha256(opened.tokenizer).hexdigest() != file.tokenizer_sha256:
+            problems.append(f"{file.tokenizer_sha256}.json (its tokenizer) is damaged")
+        problems += _damage_of_original(opened.installed, file.source.files, progress)
+    except NotInstalled:
+        raise
+    except PythiaError as error:
         return [str(error)]
+    return problems
+
+
+def _damage_of_original(
+    installed: Installed, hashes: dict[str, str], progress: Callable[[int], None]
+) -> list[str]:
+    """What is wrong with the float weights that were kept in the store, if they were."""
+    from pythia_cli.files import file_sha256
+
+    named = installed.manifest["source_folder"]
+    if named is None or Path(named).parent != installed.folder.resolve():
+        return []
+    problems = []
+    for name, sha256 in hashes.items():
+        path = Path(named) / name
+        if not path.is_file():
+            problems.append(f"{name} (its original) is missing")
+        elif file_sha256(path, progress) != sha256:
+            problems.append(f"{name} (its original) is damaged")
     return problems

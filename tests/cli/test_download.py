@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from pythia_cli.int8_file import Int8File
 from tests.cli.running import Pythia, Result, listing, without_model_lines
+from tests.cli.screens import screen_of
 from tests.fakes.hub import Branch, Faults, Hub, commit_of
 from tests.fakes.suite import (
     BIN_STEP,
@@ -184,10 +186,52 @@ def test_a_duplicate_is_told(user: Callable[..., Result]) -> None:
     assert f"{WEIGHTS} is the same file as that of {MODEL}@512" in told.err
 
 
+def test_a_duplicate_within_one_run_is_told(user: Callable[..., Result]) -> None:
+    told = download(user, "-c", f"512,{DUPLICATE_STEP}")
+    assert f"step{DUPLICATE_STEP}: {WEIGHTS} is the same file as that of {MODEL}@512" in told.err
+
+
 def test_a_branch_without_weights(user: Callable[..., Result], store: Path) -> None:
     line = failed(download(user, "-c", str(EMPTY_STEP), status=None), NOT_FOUND)
     assert "holds no weights" in line
     assert installed(store) == []
+
+
+def test_failures_keep_out_nobody_else_and_are_all_told(
+    user: Callable[..., Result], hub: Hub, store: Path, tmp_path: Path
+) -> None:
+    source = hub.repos[REPO]["step512"].folder
+    assert source is not None
+    llama = tmp_path / "llama"
+    shutil.copytree(source, llama)
+    (llama / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    hub.repos = {REPO: {**hub.repos[REPO], "step6000": Branch("6" * 40, llama)}}
+    result = download(user, "-c", f"64,{EMPTY_STEP},6000,main", status=None)
+    assert "holds no weights" in failed(result, NOT_FOUND)
+    assert f"failed: {REPO} step{EMPTY_STEP} holds no weights\n" in result.err
+    assert f"failed: {REPO} step6000 config.json: model_type is 'llama'" in result.err
+    assert installed(store) == [f"{MODEL}@143000", f"{MODEL}@64"]
+
+
+def test_without_a_network_one_look_up_tells_for_all(user: Callable[..., Result]) -> None:
+    started = time.monotonic()
+    env = {"HF_ENDPOINT": "http://127.0.0.1:9"}
+    failed(download(user, "-c", "all", status=None, env=env), NETWORK)
+    assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_progress_of_several_in_a_terminal(
+    pythia: Pythia, hub: Hub, store: Path, tmp_path: Path, columns: int
+) -> None:
+    """The second is still being fetched when the first one's bars go."""
+    hub.faults = Faults(pause_seconds=0.002)
+    own = replace(pythia, store=store)
+    env = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")}
+    shown = screen_of(own, "download", "-m", MODEL, "-c", "64,512,main", columns=columns, **env)
+    text = "".join(line.ljust(columns) for line in shown)
+    assert text.count("installed pythia-14m@") == 3
+    assert "fetching pythia-14m" not in text.replace("fetching EleutherAI/", "")
 
 
 def test_a_branch_that_is_not_there(user: Callable[..., Result]) -> None:
@@ -355,10 +399,19 @@ def test_the_cache_of_transformers_is_used_and_kept(
     line = failed(download(user, "-c", "512", "--offline", status=None), NOT_FOUND)
     assert "is not in the Hugging Face cache" in line
     assert len(hub.requests) == before
+    # To be kept in the store, it is copied.
+    kept = download(user, "-c", "64", "--replace", "--keep-original", "--json").record
+    original = Path(kept["source_folder"])
+    assert original.is_relative_to(store)
+    assert not any(path.is_symlink() for path in original.iterdir())
+    assert len(hub.transfers) == 1
     # A damaged copy there is not trusted, and not touched.
     (blob,) = [p for p in (tmp_path / "hf").rglob("blobs/*") if p.stat().st_size > 10**6 * 5]
     blob.write_bytes(blob.read_bytes()[:-1] + b"x")
     damaged = listing(tmp_path / "hf")
+    before = len(hub.requests)
+    failed(download(user, "-c", "64", "--replace", "--offline", status=None), INTEGRITY)
+    assert len(hub.requests) == before
     download(user, "-c", "64", "--replace")
     assert len(hub.transfers) == 2
     assert listing(tmp_path / "hf") == damaged
@@ -374,6 +427,13 @@ def test_the_original_is_kept(user: Callable[..., Result], store: Path) -> None:
     assert hint is not None
     user(*hint.group(1).split())
     user(*perplexity, stdin=text)
+    # Which is verified too.
+    (original,) = store.glob(f"checkpoints/{MODEL}/step64/original-*/{WEIGHTS}")
+    data = bytearray(original.read_bytes())
+    data[-1] ^= 1
+    original.write_bytes(data)
+    told = user("checkpoint", "verify", status=INTEGRITY).out
+    assert told == f"{MODEL}@64  {WEIGHTS} (its original) is damaged\n"
 
 
 def test_from_a_folder(user: Callable[..., Result], hub: Hub, store: Path) -> None:
@@ -395,6 +455,7 @@ def test_from_a_folder(user: Callable[..., Result], hub: Hub, store: Path) -> No
         (("-m", MODEL, "-c", "1001:1999"), USAGE),
         (("-m", MODEL, "-c", ""), NOT_FOUND),
         (("-m", MODEL, "--from", "."), USAGE),
+        (("-m", MODEL, "-c", "64", "--from", ".", "--dry-run"), USAGE),
         (("-m", MODEL, "--wait", "-1"), USAGE),
     ],
 )

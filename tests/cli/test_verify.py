@@ -56,9 +56,9 @@ def test_a_damaged_tensor_is_named(in_own_store: Pythia) -> None:
     [
         ("tokenizers/*.json", b"{}", "(its tokenizer) is damaged"),
         ("tokenizers/*.json", None, "(its tokenizer) is missing"),
-        ("checkpoints/demo/step3000/manifest.json", b"{}", "damaged: it has no weights"),
+        ("checkpoints/demo/step3000/manifest.json", b"{}", "damaged: it has no model"),
         ("checkpoints/demo/step3000/model-*", b"", "not a whole safetensors file"),
-        ("checkpoints/demo/step3000/model-*", None, "does not exist"),
+        ("checkpoints/demo/step3000/model-*", None, "is missing"),
     ],
 )
 def test_other_damage(in_own_store: Pythia, file: str, content: bytes | None, told: str) -> None:

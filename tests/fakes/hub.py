@@ -44,6 +44,12 @@ class Faults:
     """Reset the connection in the midst of a large file."""
     wrong_bytes: bool = False
     """A large file of the right size whose last byte is another."""
+    silent: bool = False
+    """Accept requests for metadata, and never answer."""
+    ratelimit_seconds: int | None = None
+    """429 in the form of the public Hub: no requests left, for so long."""
+    pause_seconds: float | None = None
+    """Pause between pieces of 64 KiB of a large file."""
     drip_seconds: float | None = None
     """Pause between single bytes of a large file."""
     redirect_to: str | None = None
@@ -169,7 +175,12 @@ class _HubHandler(_Handler):
     def serve(self) -> None:
         faults = self.hub.faults
         path = unquote(urlsplit(self.path).path)
-        if faults.api_status:
+        if faults.silent:
+            time.sleep(60)
+        elif faults.ratelimit_seconds is not None:
+            limit = f'"api";r=0;t={faults.ratelimit_seconds}'
+            self.answer(429, b"{}", {"RateLimit": limit})
+        elif faults.api_status:
             self.refuse(faults.api_status.pop(0))
         elif faults.api_status_for_ever is not None:
             code = "GatedRepo" if faults.gated else ""
@@ -305,6 +316,7 @@ class _CdnHandler(_Handler):
                         time.sleep(faults.drip_seconds)
                 else:
                     self.wfile.write(piece)
+                    time.sleep(faults.pause_seconds or 0)
                 sent += len(piece)
                 self.hub.transfers[mine] = (path.name, sent)
 
