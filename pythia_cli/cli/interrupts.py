@@ -65,12 +65,15 @@ def apart(make: Callable[[], T]) -> T:
 
 
 def leave(status: int) -> NoReturn:
-    """Exit at once, whatever other threads may be in: there is nothing to tidy up."""
+    """Exit at once, whatever other threads may be in: there is nothing to tidy up.
+
+    With `status`; or as a signal asks for that came, even where all was done by then.
+    """
     _leaving.set()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
-    os._exit(status)
+    os._exit(128 + _received if _received else status)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
