@@ -131,6 +131,8 @@ def publish(
                 _make_folders(place)
                 weights.rename(place / str(manifest["weights"]))
                 if keep is not None:
+                    for path in keep.iterdir():
+                        _fsync(path)
                     keep.rename(place / f"original-{name}")
                 fsync_folder(place)
                 write_json(place / MANIFEST, manifest)

@@ -49,6 +49,12 @@ def same(shown: str, printed: str) -> bool:
     return all(math.isclose(float(a), float(b), rel_tol=CLOSE) for a, b in pairs)
 
 
+def test_the_readme_has_the_table_that_the_bench_wrote() -> None:
+    written = (ROOT / "docs/performance-table.md").read_text(encoding="utf-8")
+    table = next(part for part in written.split("\n\n") if part.startswith("|  | machine"))
+    assert table.strip() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_same_is_strict_about_text_and_near_about_numbers() -> None:
     assert same("nll 3.5788, 12 tokens\n", "nll 3.5789, 12 tokens\n")
     assert not same("nll 3.5788\n", "nll 3.6\n")
