@@ -522,3 +522,17 @@ def test_shards(user: Callable[..., Result], hub: Hub, tmp_path: Path, store: Pa
     assert (
         without_model_lines(user("generate", "It", "-n", "2", "-m", MODEL, "-c", "6000").err) == []
     )
+
+
+def test_every_field_of_json_is_documented(user: Callable[..., Result], hub: Hub) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/output.md").read_text(encoding="utf-8")
+    records = download(user, "-c", "64", "--dry-run", "--json").records
+    records += download(user, "-c", f"64,{EMPTY_STEP}", "--json", status=NOT_FOUND).records
+    assert {record["status"] for record in records} == {"planned", "installed", "failed"}
+    records += user("checkpoint", "verify", "--json").records
+    records += user("checkpoint", "audit", "-m", MODEL, "--json").records
+    records += user("checkpoint", "list", "--available", "-m", MODEL, "--json").records
+    records += user("doctor", "--json").records
+    fields = {field for record in records for field in record}
+    fields |= set(records[-1]["findings"][0])
+    assert {field for field in fields if f"`{field}`" not in page} == set()
