@@ -1,4 +1,4 @@
-"""Every example in the help of every command works, as it stands there.
+"""Every example works: in the help of every command, in the README, and on docs/checkpoints.md.
 
 But for names of models: pythia-410m and others are too large to be served here, and read
 pythia-14m, which the fake Hub has at every step.
@@ -36,7 +36,19 @@ def examples(command: Any = None) -> Iterator[str]:
         yield from examples(inner)
 
 
-EXAMPLES = list(examples())
+def of_page(name: str) -> Iterator[str]:
+    """The commands of `pythia` in a page's sh blocks, without their comments."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for block in re.findall(r"```sh\n(.*?)```", text, re.S):
+        for line in block.splitlines():
+            if line.startswith("pythia "):
+                yield re.sub(r"\s+#.*", "", line)
+
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = list(
+    dict.fromkeys([*examples(), *of_page("README.md"), *of_page("docs/checkpoints.md")])
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +72,8 @@ def place(pythia: Pythia, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with Hub({REPO: repository}) as hub:
         (folder / "environment").write_text(f"{hub.url}\n")
         env = {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hf")}
-        own("download", "-m", MODEL, "-c", "64,512,main", env=env)
+        own("download", "-m", MODEL, "-c", "64,512,1000,main", env=env)
+        own("download", "-m", MODEL, "-c", "3000", "--keep-original", env=env)
         own("checkpoint", "use", f"{MODEL}@main")
         yield folder
 
@@ -86,7 +99,8 @@ def test_an_example(pythia: Pythia, place: Path, tmp_path: Path, example: str) -
     shutil.copytree(place / "store", tmp_path / "store")
     if example.startswith("pythia quantize"):
         shutil.rmtree(tmp_path / f"store/checkpoints/{MODEL}/step143000")
-    example = re.sub(r"(checkpoint remove \d\S*)$", r"\1 --yes", example)
+    if "checkpoint remove" in example and "--yes" not in example:
+        example += " --yes"
     own = replace(pythia, store=tmp_path / "store")
     environment = shell_environment(own) | {
         "HF_ENDPOINT": (place / "environment").read_text().strip(),
