@@ -6,13 +6,13 @@ been mended since. `pythia checkpoint audit` finds out what the Hub holds today.
 
 from __future__ import annotations
 
-from pythia_cli.suite import DEMO, MODELS, Checkpoint
+from pythia_cli.suite import MODELS, Checkpoint
 
 
 def known_problem(checkpoint: Checkpoint) -> str | None:
     """What has been reported of this branch, with the number of the report; None where nothing."""
     model, step = checkpoint.model, checkpoint.step
-    if model not in MODELS or model == DEMO:
+    if model not in MODELS:
         return None
     if model == "pythia-2.8b" and (step in _FINAL_OF_2_8B or step <= 53000):
         return "it serves weights of the end of training (issues 205 and 195)"

@@ -12,7 +12,15 @@ from pythia_cli.perplexity import Document
 LEVELS = (1.0, 3.0, 6.0, 10.0)
 """Bits from which on a token counts as of level 1, 2, 3 and 4."""
 
-_LN2 = math.log(2)
+_CONTROLS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"}
+_CONTROLS |= {0x7F: "\u2421", **{code: f"\\x{code:02x}" for code in range(0x80, 0xA0)}}
+
+
+def visible(text: str) -> str:
+    """With control characters as pictures: they would move the cursor, or be lost in HTML."""
+    return text.translate(_CONTROLS)
+
+
 _COLOURS = ("transparent", "#fff3c4", "#ffd98a", "#ffab73", "#f4767b")
 
 
@@ -46,6 +54,8 @@ def stretches(document: Document) -> Iterator[Stretch]:
             worst = i
         data = document.text[begin:end]
         last = i == len(document.n_bytes) - 1
+        if not last and document.n_bytes[i + 1] == 0:
+            continue  # the next token is of the same character
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
@@ -71,7 +81,7 @@ def page(
         for name, value in provenance
     )
     body = "".join(
-        f"<h2>{html.escape(name)}</h2>\n<pre>{''.join(map(_document, documents))}</pre>\n"
+        f"<h2>{html.escape(name)}</h2>\n<pre>\n{''.join(map(_document, documents))}</pre>\n"
         for name, documents in texts
     )
     bounds = ["", *(f"{bound:g} bits" for bound in LEVELS)]
@@ -100,7 +110,7 @@ def _document(document: Document) -> str:
 
 
 def _span(stretch: Stretch) -> str:
-    text = html.escape(stretch.text, quote=False)
+    text = html.escape(visible(stretch.text), quote=False)
     if stretch.bits is None:
         return text
     told = f"{stretch.bits:.2f} bits, rank {stretch.rank}, entropy {stretch.entropy:.2f} bits"

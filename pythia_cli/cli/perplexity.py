@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import secrets
+import shutil
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
@@ -15,8 +13,9 @@ import typer
 
 from pythia_cli.cli import completing, engine, inputs, opening, options
 from pythia_cli.cli.grouped import OUTPUT
+from pythia_cli.cli.outputs import opened_output
 from pythia_cli.cli.render import Notices
-from pythia_cli.cli.showing import show_documents, write_page
+from pythia_cli.cli.showing import page_of, show_documents
 
 if TYPE_CHECKING:
     from pythia_cli.perplexity import Document, Scorer, Totals
@@ -95,8 +94,9 @@ def perplexity(
     from pythia_cli.errors import ResourceError, UsageError
 
     notices = Notices(quiet=quiet, verbose=verbose)
-    if show and (as_json or str(per_token) == "-"):
-        raise UsageError("--show is for people: without --json, and --per-token to a file")
+    to_stdout = [str(path) for path in (per_token, html)].count("-")
+    if to_stdout > 1 or (show and (as_json or to_stdout)):
+        raise UsageError("only one of --json, --show, --per-token - and --html - goes to stdout")
     scoring.Protocol.make(protocol, 2, None, None, None)  # an unknown name is told first
     texts = [(name, inputs.read_text(Path(name))) for name in files]
     opened = opening.open_checkpoint(model, checkpoint, opened_store, notices, dtype)
@@ -121,9 +121,15 @@ def perplexity(
         shared["quantization"] = None
     notices.detail(f"protocol {chosen.name}, context {chosen.context}, stride {chosen.stride}")
 
+    # In a terminal; whoever reads a pipe gets each line when it is known.
+    in_table = len(prepared) > 1 and sys.stdout.isatty() and not (as_json or show)
+    rows: list[tuple[str, Totals]] = []
     everything = scoring.Totals()
     started = time.perf_counter()
-    with _opened_per_token(per_token, files) as token_file:
+    with (
+        opened_output(per_token, files) as token_file,
+        opened_output(html, files) as page_file,
+    ):
         scorer = _scorer(opened, dtype, chosen.context, engine.choose_threads(threads), notices)
         started = time.perf_counter()
         with notices.progress("scoring", sum(n for _, _, n in prepared), "tokens") as progress:
@@ -139,6 +145,8 @@ def perplexity(
                     if token_file is not None:
                         try:
                             _write_tokens(token_file, name, document, position, tokenizer)
+                        except BrokenPipeError:
+                            raise
                         except OSError as error:
                             raise ResourceError(
                                 per_token or "-", f"cannot be written ({error.strerror})"
@@ -147,12 +155,17 @@ def perplexity(
                 with notices.aside():
                     if show:
                         show_documents(documents)
-                    _print(name, totals, shared, time.perf_counter() - begun, as_json)
+                    if not in_table:
+                        _print(name, totals, shared, time.perf_counter() - begun, as_json)
+                rows.append((name, totals))
                 everything += totals
-        if len(prepared) > 1:
+        if in_table:
+            _print_table([*rows, ("total", everything)], shared)
+        elif len(prepared) > 1:
             _print(None, everything, shared, time.perf_counter() - started, as_json)
-    if html is not None:
-        write_page(html, prepared, everything, shared)
+        if page_file is not None:
+            page_file.write(page_of(prepared, everything, shared))
+    if html is not None and str(html) != "-":
         notices.say(f"wrote {html}")
     seconds = time.perf_counter() - started
     notices.detail(f"{everything.n_tokens / seconds:.1f} tokens/s, {seconds:.2f} s")
@@ -178,44 +191,6 @@ def _scorer(
     return score
 
 
-@contextlib.contextmanager
-def _opened_per_token(path: Path | None, inputs: list[str]) -> Iterator[TextIO | None]:
-    """The file of token records: written aside, and put in place when all is well.
-
-    A link is followed; a device or a pipe is written as it stands. Raises InputError for a folder
-    or for one of the inputs, ResourceError.
-    """
-    from pythia_cli.errors import InputError, ResourceError
-
-    if path is None:
-        yield None
-        return
-    if str(path) == "-":
-        yield sys.stdout
-        return
-    # /dev/stdout leads through /proc to a file that is open elsewhere: never to be replaced.
-    in_place = str(path).startswith(("/dev/", "/proc/"))
-    target = path if in_place else path.resolve()
-    in_place = in_place or (target.exists() and not target.is_file())
-    if target.is_dir():
-        raise InputError(path, "is a folder; name a file to write")
-    if any(name != "-" and target.exists() and target.samefile(name) for name in inputs):
-        raise InputError(path, "is one of the texts; name another file to write")
-    aside = target.with_name(f".{target.name}-{secrets.token_hex(6)}")
-    try:
-        file = target.open("w", encoding="ascii") if in_place else aside.open("x", encoding="ascii")
-    except OSError as error:
-        raise ResourceError(path, f"cannot be written ({error.strerror})") from error
-    try:
-        with file:
-            yield file
-        if not in_place:
-            aside.replace(target)
-    finally:
-        if not in_place:
-            aside.unlink(missing_ok=True)
-
-
 def _write_tokens(
     file: TextIO, name: str, document: Document, position: int, tokenizer: PythiaTokenizer
 ) -> None:
@@ -235,6 +210,35 @@ def _write_tokens(
             "rank": token.rank,
         }
         file.write(json.dumps(record) + "\n")
+
+
+_NARROW = 60  # columns, below which a table leaves out the standard error
+
+
+def _print_table(rows: list[tuple[str, Totals]], shared: dict[str, Any]) -> None:
+    """A line for each file; names are cut at their front where the terminal is narrow."""
+    columns = shutil.get_terminal_size().columns
+    heads = {"perplexity": "perplexity", "stderr": "+/-", "bits_per_byte": "bits/byte"}
+    if columns < _NARROW:
+        del heads["stderr"]
+    lines = [["", *heads.values(), "tokens"]]
+    for name, totals in rows:
+        figures = totals.figures()
+        told = ["-" if figures[f] is None else f"{figures[f]:.4f}" for f in heads]
+        lines.append([name, *told, str(totals.n_tokens)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths[0] = max(min(widths[0], columns - sum(widths[1:]) - 2 * len(heads) - 2), 8)
+    for name, *numbers in lines:
+        short = name if len(name) <= widths[0] else f"..{name[2 - widths[0] :]}"
+        right = "".join(f"  {n:>{width}}" for n, width in zip(numbers, widths[1:], strict=True))
+        sys.stdout.write(f"{short:<{widths[0]}}{right}\n")
+    sys.stdout.write(f"{_protocol(shared)}\n")
+    sys.stdout.flush()
+
+
+def _protocol(shared: dict[str, Any]) -> str:
+    bos = ", bos" if shared["bos"] else ""
+    return f"{shared['protocol']}, context {shared['context']}, stride {shared['stride']}{bos}"
 
 
 def _print(
@@ -259,7 +263,6 @@ def _print(
             f"{'' if error is None else f' +/- {error:.4f}'},"
             f" bits per byte {'-' if bits is None else f'{bits:.4f}'},"
             f" nll {totals.nll / totals.n_tokens:.4f} nats a token,"
-            f" {totals.n_tokens} tokens ({shared['protocol']}, context {shared['context']},"
-            f" stride {shared['stride']}{', bos' if shared['bos'] else ''})\n"
+            f" {totals.n_tokens} tokens ({_protocol(shared)})\n"
         )
     sys.stdout.flush()

@@ -61,15 +61,16 @@ class Notices:
         outermost = self._bars is None
         if self._bars is None:
             self._bars = _new_bars()
-            self._bars.start()
         bars = self._bars
-        task = bars.add_task(label, total=total, unit=unit)
 
         def advance(amount: int) -> None:
             with contextlib.suppress(KeyError):  # a thread may go on for longer than its bar
                 bars.advance(task, amount)
 
         try:
+            if outermost:
+                bars.start()
+            task = bars.add_task(label, total=total, unit=unit)
             yield advance
         finally:
             if outermost:
@@ -88,6 +89,10 @@ def paint(pieces: Iterable[tuple[str, int, float | None]], bounds: Sequence[floa
 
     There, and in pipes, those of the upper levels are followed by their bits in braces.
     """
+    if sys.stdout.isatty():
+        from pythia_cli.surprisal import visible
+
+        pieces = ((visible(piece), level, bits) for piece, level, bits in pieces)
     if animated(sys.stdout):
         from rich.console import Console
         from rich.text import Text

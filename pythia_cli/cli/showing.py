@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pythia_cli.cli.render import paint
@@ -19,24 +18,12 @@ def show_documents(documents: list[Document]) -> None:
         paint(((s.text, s.level, s.bits) for s in stretches(document)), LEVELS)
 
 
-def write_page(
-    path: Path,
-    texts: list[tuple[str, list[Document], int]],
-    totals: Totals,
-    shared: dict[str, Any],
-) -> None:
-    """A web page of the scored texts, with what it was measured with.
-
-    Raises InputError for a folder or one of the texts, ResourceError.
-    """
-    from pythia_cli.errors import InputError, ResourceError
-    from pythia_cli.files import write_aside
+def page_of(
+    texts: list[tuple[str, list[Document], int]], totals: Totals, shared: dict[str, Any]
+) -> str:
+    """A web page of the scored texts, with what it was measured with."""
     from pythia_cli.surprisal import page
 
-    if path.is_dir():
-        raise InputError(path, "is a folder; name a file to write")
-    if any(name != "-" and path.exists() and path.samefile(name) for name, _, _ in texts):
-        raise InputError(path, "is one of the texts; name another file to write")
     figures = totals.figures()
     told = {
         "model": shared["model"],
@@ -51,8 +38,4 @@ def write_page(
     }
     title = " ".join(str(shared[key]) for key in ("model", "checkpoint") if shared[key])
     rows = [(name, str(value)) for name, value in told.items() if value is not None]
-    text = page(title, rows, [(name, documents) for name, documents, _ in texts])
-    try:
-        write_aside(path.resolve(), text.encode())
-    except OSError as error:
-        raise ResourceError(path, f"cannot be written ({error.strerror})") from error
+    return page(title, rows, [(name, documents) for name, documents, _ in texts])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def test_a_page(pythia: Pythia, text: Path, tmp_path: Path) -> None:
     made = page.read_text()
     assert "<h1>demo step3000</h1>" in made
     assert "<th>sha256 of the weights</th>" in made
-    assert re.sub(r"<[^>]*>", "", made[made.index("<pre>") : made.index("</pre>")]) == TEXT
+    assert re.sub(r"<[^>]*>", "", made[made.index("<pre>\n") + 6 : made.index("</pre>")]) == TEXT
     assert sorted(p.name for p in tmp_path.iterdir()) == ["page.html", "text.txt"]
 
 
@@ -81,6 +82,7 @@ def test_a_page(pythia: Pythia, text: Path, tmp_path: Path) -> None:
     [
         (("--show", "--json"), USAGE),
         (("--show", "--per-token", "-"), USAGE),
+        (("--html", "-", "--per-token", "-"), USAGE),
         (("--html", "."), USAGE),
         (("--html", "text.txt"), USAGE),
         (("--html", "none/page.html"), 7),
@@ -90,3 +92,28 @@ def test_refused(pythia: Pythia, text: Path, options: tuple[str, ...], status: i
     result = pythia("perplexity", "text.txt", *options, cwd=text.parent, status=status)
     assert result.err.splitlines()[-1].startswith("error: ")
     assert text.read_text() == TEXT
+
+
+def test_a_page_goes_to_stdout_and_into_pipes(pythia: Pythia, text: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    pythia("perplexity", text, "--html", page)
+    out = pythia("perplexity", text, "--html", "-").out
+    assert page.read_text() in out
+    fifo = tmp_path / "pipe"
+    os.mkfifo(fifo)
+    reader = subprocess.Popen(["cat", str(fifo)], stdout=subprocess.PIPE)
+    pythia("perplexity", text, "--html", fifo)
+    assert reader.communicate(timeout=60)[0].decode() == page.read_text()
+    assert fifo.is_fifo()
+
+
+def test_control_characters_do_not_reach_a_terminal(pythia: Pythia, tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_bytes(b"red \x1b[31mRED\x1b[2J\x07bell \x08 \xc2\x9b8A end\r\nline")
+    shown = in_terminal(pythia, path, TERM="xterm-256color")
+    for raw in ("\x1b[31mRED", "\x1b[2J", "\x07", "\x08", "\x9b"):
+        assert raw not in shown
+    plain = re.sub(r"\x1b\[[\d;]*m", "", shown)
+    assert "red \u241b[31mRED\u241b[2J\u2407bell \u2408 \\x9b8A end\u240d" in plain
+    piped = pythia("perplexity", path, "--show").stdout
+    assert b"\x1b" in piped  # a pipe gets the text as it is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -36,8 +37,18 @@ def test_perplexity(pythia: Pythia, short_text: Path, columns: int) -> None:
     shown = screen_of(pythia, *command, columns=columns)
     piped = pythia(*command)
     assert not CONTROL.search(piped.out + piped.err)
-    # The bar is gone when all is done.
-    assert shown == wrapped([*MODEL_LINES, *piped.out.splitlines()], columns)
+    # The bar is gone when all is done, and there is a table in place of long lines.
+    *before, head, one, two, total, protocol = shown
+    assert before == wrapped(MODEL_LINES, columns)
+    assert head.split() == ["perplexity", *(["+/-"] * (columns > 60)), "bits/byte", "tokens"]
+    assert one == two
+    assert one.split()[0].endswith(".txt")
+    figures = json.loads(pythia(*command, "--json").out.splitlines()[0])
+    assert f"{figures['perplexity']:.4f}" in one
+    assert f"{figures['bits_per_byte']:.4f}" in one
+    assert total.startswith("total  ")
+    assert protocol == "stride, context 512, stride 256"[:columns]
+    assert {len(line) for line in (head, one, total)} == {len(one)}
 
 
 @WIDTHS
