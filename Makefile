@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench install
+.PHONY: demo test check completions bench install
 install: $(VENV)/installed
 
 # The marker is made anew whenever the dependencies may have changed.
@@ -24,6 +24,9 @@ check: install  ## Lint, types, generated files, tests
 	$(BIN)/python tools/make_completions.py --check
 	$(BIN)/python tools/make_cli_reference.py --check
 	$(BIN)/pytest
+
+completions: install  ## Write completions/ anew
+	$(BIN)/python tools/make_completions.py
 
 bench: install  ## Decode, prefill and scoring on a full-size random pythia-410m
 	$(BIN)/python bench/engine.py

@@ -1,3 +1,4 @@
+COMP_WORDBREAKS=${COMP_WORDBREAKS//@}
 _pythia_completion() {
     local IFS=$'
 '

@@ -13,7 +13,7 @@ from typing import Any
 
 from pythia_cli import hub, release, settings
 from pythia_cli.bench import read_bandwidth
-from pythia_cli.errors import PythiaError
+from pythia_cli.errors import NotInstalled, PythiaError
 from pythia_cli.store import Store
 
 LIBRARIES = (
@@ -45,7 +45,11 @@ def examine(
 ) -> Iterator[Finding]:
     """Look at everything in turn, which takes seconds; `progress` is told 1 for each of LOOKS."""
     for look in LOOKS:
-        yield from look(store, n_threads)
+        try:
+            yield from look(store, n_threads)
+        except (PythiaError, OSError, ValueError) as error:  # it is there for when things fail
+            hint = getattr(error, "hint", None)
+            yield Finding(look.__name__.strip("_"), "cannot be looked at", str(error), hint)
         progress(1)
 
 
@@ -58,7 +62,7 @@ def _versions(store: Store, n_threads: int) -> Iterator[Finding]:
             missing.append(library)
     if missing:
         problem = f"not installed: {', '.join(missing)}"
-        yield Finding("versions", ", ".join(found), problem, "pip install pythia-cli")
+        yield Finding("versions", ", ".join(found), problem, f"pip install {' '.join(missing)}")
     else:
         yield Finding("versions", ", ".join(found))
 
@@ -96,7 +100,7 @@ def _threads(store: Store, n_threads: int) -> Iterator[Finding]:
         "load",
         f"{load:.1f}",
         "other processes are at work, and figures of speed will be low" if busy else None,
-        "see which: top" if busy else None,
+        "top" if busy else None,
     )
 
 
@@ -131,20 +135,16 @@ def _store(store: Store, n_threads: int) -> Iterator[Finding]:
     free = shutil.disk_usage(existing).free
     value = f"{store.folder}: {len(everything)} checkpoints, {n_bytes / 1e6:,.0f} MB"
     if problem is None and free < _LITTLE_DISK:
-        problem, hint = "there is little room", "pythia checkpoint remove --keep-under 2GB"
+        problem, hint = "there is little room", "another disk: --store or PYTHIA_HOME"
+        if n_bytes > _LITTLE_DISK:
+            hint = "pythia checkpoint remove --keep-under 2GB"
     yield Finding("store", f"{value}; {free / 1e9:,.1f} GB free", problem, hint)
     for installed in everything:
         try:
-            whole = installed.weights.is_file()
-        except PythiaError:
-            whole = False
-        if not whole:
-            yield Finding(
-                "checkpoint",
-                str(installed.checkpoint),
-                "is damaged",
-                f"pythia checkpoint verify {installed.checkpoint}",
-            )
+            store.open(installed.checkpoint, is_use=False)
+        except PythiaError as error:
+            verify = f"pythia checkpoint verify {installed.checkpoint}"
+            yield Finding("checkpoint", str(installed.checkpoint), str(error), verify)
     try:
         active = store.active()
     except PythiaError as error:
@@ -153,13 +153,12 @@ def _store(store: Store, n_threads: int) -> Iterator[Finding]:
     if active is None:
         yield Finding("active checkpoint", "none chosen: the built-in demo")
     else:
-        gone = store.find(active) is None
-        yield Finding(
-            "active checkpoint",
-            str(active),
-            "is not installed" if gone else None,
-            f"pythia download -m {active.model} -c {active.step}" if gone else None,
-        )
+        try:
+            store.get(active)
+        except NotInstalled as error:
+            yield Finding("active checkpoint", str(active), "is not installed", error.hint)
+        else:
+            yield Finding("active checkpoint", str(active))
 
 
 def _kernels(store: Store, n_threads: int) -> Iterator[Finding]:
@@ -176,6 +175,7 @@ def _kernels(store: Store, n_threads: int) -> Iterator[Finding]:
 
 
 def _hub(store: Store, n_threads: int) -> Iterator[Finding]:
+    settings.check_hub_endpoint()
     endpoint = hub.endpoint()
     if hub.is_offline():
         yield Finding("Hub", f"{endpoint}: offline, as HF_HUB_OFFLINE asks for")

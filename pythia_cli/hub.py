@@ -424,7 +424,7 @@ def _by_status(what: str, error: Any) -> Exception:
 def _unreachable(what: str, error: BaseException) -> NetworkError:
     return NetworkError(
         f"{what}: the Hub cannot be reached ({type(error).__name__})",
-        hint="check the network and HF_ENDPOINT, and the same again; or download --from FOLDER",
+        hint="the same again with a network and the right HF_ENDPOINT; or pythia download --from",
     )
 
 

@@ -51,9 +51,10 @@ def read_layout(path: Path) -> Layout:
     Raises IntegrityError for a damaged, truncated or foreign file.
     """
     try:
-        with safe_open(path, framework="numpy"):
-            pass  # the library checks offsets, sizes, overlaps and the length of the file
+        # Opened here first: the library calls a file that may not be read one that is not there.
         with path.open("rb") as file:
+            with safe_open(path, framework="numpy"):
+                pass  # the library checks offsets, sizes, overlaps and the length of the file
             (n_header,) = struct.unpack("<Q", file.read(8))
             header = file.read(min(n_header, _MAX_HEADER))
         content = json.loads(header)

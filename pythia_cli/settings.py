@@ -61,6 +61,21 @@ def compiled_for() -> tuple[str, ...]:
     return (simd(), *numba)
 
 
+def check_hub_endpoint() -> None:
+    """Raises UsageError where HF_ENDPOINT is no address: huggingface_hub would not even load."""
+    from urllib.parse import urlsplit
+
+    endpoint = os.environ.get("HF_ENDPOINT", "")
+    try:
+        parts = urlsplit(endpoint)
+        sound = not endpoint or (parts.scheme in ("http", "https") and bool(parts.hostname))
+        _ = parts.port
+    except ValueError:
+        sound = False
+    if not sound:
+        raise UsageError("HF_ENDPOINT is no http address", hint="unset HF_ENDPOINT")
+
+
 def debug() -> bool:
     """Whether a failure shows its traceback (PYTHIA_DEBUG=1)."""
     return os.environ.get("PYTHIA_DEBUG", "") not in ("", "0")

@@ -20,7 +20,15 @@ def completions() -> dict[str, str]:
         )
         + "\n"
         for shell in ("bash", "zsh", "fish")
-    }
+    } | {"completions/pythia.bash": _bash()}
+
+
+def _bash() -> str:
+    """bash cuts words at `@` unless it is told otherwise, and MODEL@STEP is one word."""
+    script = get_completion_script(
+        prog_name="pythia", complete_var="_PYTHIA_COMPLETE", shell="bash"
+    )
+    return "COMP_WORDBREAKS=${COMP_WORDBREAKS//@}\n" + script + "\n"
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python tools/make_picture.py
 
-Each command runs in a terminal of its own with a fresh store and the demo model; what it shows is
-left on the screen is drawn by rich. Run it where the look of the output has changed. POSIX only.
+Each command runs in a terminal of its own with a fresh store and the demo model; what it leaves on
+the screen is drawn by rich. Run it where the look of the output has changed. POSIX only.
 """
 
 import os

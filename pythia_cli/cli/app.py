@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from typing import Annotated
 
@@ -16,6 +17,13 @@ from pythia_cli.cli.generate import generate
 from pythia_cli.cli.grouped import Grouped
 from pythia_cli.cli.perplexity import perplexity
 from pythia_cli.cli.quantize import quantize
+
+
+def _narrow() -> dict[str, int]:
+    """The width of help where the terminal is narrower than the least that it takes by itself."""
+    columns = shutil.get_terminal_size().columns
+    return {"terminal_width": columns - 2} if columns < 52 else {}
+
 
 _HELP = """Run EleutherAI Pythia checkpoints in int8 on a CPU.
 
@@ -34,7 +42,7 @@ app = typer.Typer(
     help=_HELP,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], **_narrow()},
 )
 app.command(cls=Grouped)(generate)
 app.command(cls=Grouped)(perplexity)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pythia_cli import settings
 from pythia_cli.cli import completing, opening, options
 from pythia_cli.cli.render import Notices
 
@@ -40,6 +41,7 @@ def audit(
     from pythia_cli.suite import Checkpoint, steps_of
 
     notices = Notices(quiet=quiet, verbose=False)
+    settings.check_hub_endpoint()
     named = opening.name_checkpoint(model, None, opening.open_store(store)).model
     steps = steps_of(named) or ()
     with notices.progress(f"asking for {named}", len(steps), "steps") as progress:

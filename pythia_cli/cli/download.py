@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pythia_cli import settings
 from pythia_cli.cli import completing, engine, installing, opening, options
 from pythia_cli.cli.render import Notices
 
@@ -118,6 +119,7 @@ def download(
             typer.echo(json.dumps({"status": "installed", **installing.record(installed)}))
         installing.say_installed(installed, notices)
         return
+    settings.check_hub_endpoint()
     checkpoints = _checkpoints(model, steps or ["main"], where)
     missing = [c for c in checkpoints if replace or where.find(c) is None]
     run = _Run(where, notices, certifying, as_json, keep_original)

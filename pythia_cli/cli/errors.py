@@ -76,14 +76,17 @@ def report(error: BaseException) -> ExitStatus:
     if isinstance(error, _ClickException):
         context = getattr(error, "ctx", None)
         hint = f"{context.command_path} --help" if context is not None else "pythia --help"
-        _line(error.format_message(), hint)  # type: ignore[attr-defined]
+        _line(error.format_message().rstrip("."), hint)  # type: ignore[attr-defined]
         return ExitStatus.USAGE
     if isinstance(error, MemoryError):
         _line("not enough memory", "use a smaller model, --context or --max-tokens")
         return ExitStatus.RESOURCE
     if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         where = error.filename or "standard output"
-        _line(f"{where}: {error.strerror or error}", "make room, or write to another place")
+        hint = "make room, or write to another place"
+        if isinstance(error, PermissionError):
+            hint = "its owner may give you access: chmod, or chown"
+        _line(f"{where}: {error.strerror or error}", hint)
         return ExitStatus.RESOURCE
     bug = f"a bug in pythia: {type(error).__name__}: {error}"
     _line(bug, None if settings.debug() else "the same with PYTHIA_DEBUG=1, and report it")

@@ -75,6 +75,7 @@ class Notices:
         finally:
             if outermost:
                 bars.stop()
+                bars.console.show_cursor(True)  # whatever an interrupt has left undone
                 self._bars = None
             else:
                 bars.remove_task(task)

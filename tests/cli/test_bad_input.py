@@ -165,6 +165,13 @@ def test_not_installed_comes_with_the_commands_that_install_it(pythia: Pythia) -
     check(result, NETWORK, "EleutherAI/pythia-410m step3000: the Hub cannot be reached")
 
 
+@pytest.mark.parametrize("endpoint", ["http://[::1", "http://x:99999", "nonsense", "ftp://x"])
+def test_an_endpoint_that_is_none(pythia: Pythia, endpoint: str) -> None:
+    for command in (("download",), ("checkpoint", "audit", "-m", "pythia-14m")):
+        result = pythia(*command, env={"HF_ENDPOINT": endpoint}, status=None)
+        check(result, USAGE, "HF_ENDPOINT is no http address")
+
+
 def test_bad_number_of_threads_in_the_environment(pythia: Pythia) -> None:
     for value in ("zero", "0"):
         result = pythia("generate", "hi", env={"PYTHIA_THREADS": value}, status=None)

@@ -91,6 +91,7 @@ def test_bash(pythia: Pythia) -> None:
         COMP_WORDS=(pythia checkpoint use "") COMP_CWORD=3
         _pythia_completion pythia
         echo "${{COMPREPLY[@]}}"
+        [[ $COMP_WORDBREAKS != *@* ]]  # or demo@3 would be two words
     """
     done = subprocess.run(
         ["bash", "--norc", "-c", script],

@@ -65,7 +65,7 @@ def _empty() -> Any:
 def test_what_is_wrong_comes_with_what_helps(in_own_store: Pythia, tmp_path: Path) -> None:
     (in_own_store.store / "active.json").write_text('{"model": "pythia-410m", "step": 512}')
     (weights,) = in_own_store.store.glob("checkpoints/demo/*/model-*")
-    weights.unlink()
+    weights.write_bytes(weights.read_bytes()[:1000])
     (tmp_path / "cache").write_text("in the way")
     env = {
         "HF_ENDPOINT": "http://127.0.0.1:9",
@@ -78,6 +78,8 @@ def test_what_is_wrong_comes_with_what_helps(in_own_store: Pythia, tmp_path: Pat
     assert found["active checkpoint"]["hint"] == "pythia download -m pythia-410m -c 512"
     assert found["checkpoint"]["hint"] == "pythia checkpoint verify demo@3000"
     assert "cannot be reached" in found["Hub"]["problem"]
+    nonsense = problems(in_own_store("doctor", "--json", env={"HF_ENDPOINT": "http://[::1"}))
+    assert nonsense["hub"]["hint"] == "unset HF_ENDPOINT"
     told = in_own_store("doctor", env=env).out
     assert "! active checkpoint  pythia-410m@512\n" in told
     assert told.splitlines()[-1] in ("5 problems", "6 problems")
