@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pythia_cli import hub
-from pythia_cli.download import weights_of
 from pythia_cli.errors import NotFound
 from pythia_cli.suite import Checkpoint, repository, steps_of
+from pythia_cli.wanted import weights_of
 
 _N_ASKING = 8
 

@@ -11,9 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pythia_cli import hub, release, settings
+from pythia_cli import hub, hub_failures, release, settings
 from pythia_cli.bench import read_bandwidth
 from pythia_cli.errors import NotInstalled, PythiaError
+from pythia_cli.files import nearest_existing
 from pythia_cli.store import Store
 
 LIBRARIES = (
@@ -131,7 +132,7 @@ def _store(store: Store, n_threads: int) -> Iterator[Finding]:
     everything = store.installed()
     n_bytes = sum(installed.n_bytes() for installed in everything)
     problem, hint = _writable(store.folder, "--store or PYTHIA_HOME")
-    existing = _existing(store.folder)
+    existing = nearest_existing(store.folder)
     free = shutil.disk_usage(existing).free
     value = f"{store.folder}: {len(everything)} checkpoints, {n_bytes / 1e6:,.0f} MB"
     if problem is None and free < _LITTLE_DISK:
@@ -176,7 +177,7 @@ def _kernels(store: Store, n_threads: int) -> Iterator[Finding]:
 
 def _hub(store: Store, n_threads: int) -> Iterator[Finding]:
     settings.check_hub_endpoint()
-    endpoint = hub.endpoint()
+    endpoint = hub_failures.endpoint()
     if hub.is_offline():
         yield Finding("Hub", f"{endpoint}: offline, as HF_HUB_OFFLINE asks for")
         return
@@ -192,12 +193,8 @@ def _hub(store: Store, n_threads: int) -> Iterator[Finding]:
 LOOKS = (_versions, _processor, _threads, _memory, _store, _kernels, _hub)
 
 
-def _existing(folder: Path) -> Path:
-    return next(path for path in (folder, *folder.parents) if path.exists())
-
-
 def _writable(folder: Path, how: str) -> tuple[str | None, str | None]:
-    existing = _existing(folder)
+    existing = nearest_existing(folder)
     if not existing.is_dir():
         return f"{existing} is not a folder", f"choose another with {how}"
     if not os.access(existing, os.W_OK | os.X_OK):

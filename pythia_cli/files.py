@@ -62,6 +62,11 @@ def write_aside(path: Path, data: bytes) -> None:
     fsync_folder(path.parent)
 
 
+def nearest_existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
 def fsync_folder(folder: Path) -> None:
     """Make a rename in this folder last (a no-op where folders cannot be opened)."""
     if os.name != "posix":

@@ -1,41 +1,36 @@
 """The Hugging Face Hub: a revision resolved to its commit, and its files on disk, verified.
 
 Wraps huggingface_hub (its endpoint, login, offline mode, cache, Xet and resumption) and never
-learns what a model is. What that library raises becomes NotFound, NetworkError, NotAuthorised,
-IntegrityError or ResourceError here; nothing of a request (a token, a signed address) gets into
-their texts.
+learns what a model is. How it fails is in hub_failures.py.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pythia_cli.errors import (
-    IntegrityError,
-    NetworkError,
-    NotAuthorised,
-    NotFound,
-    ResourceError,
-)
+from pythia_cli.errors import IntegrityError, NotFound
 from pythia_cli.files import file_sha256
+from pythia_cli.hub_failures import (
+    ANSWER_SECONDS,
+    LATER,
+    endpoint,
+    no_hub,
+    prepare,
+    retried,
+    translated,
+    understood,
+)
 
-_RETRY_PAUSES = (1.0, 3.0)  # seconds, before asking once more for metadata
-_ANSWER_SECONDS = 30.0  # for a beginning of an answer, where the library would wait for ever
-_LATER = "the same later"
-_LONGEST_PAUSE = 60.0  # seconds that the Hub may ask us to wait without our giving up
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ETAG = re.compile(r"[0-9A-Za-z_-]{1,128}")
-_HTTP_LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "hf_xet")
 
 
 @dataclass(frozen=True)
@@ -65,14 +60,14 @@ def resolve(repo: str, name: str) -> Revision:
     """Ask the Hub what a branch holds. Raises NotFound, NetworkError, NotAuthorised."""
     from huggingface_hub import HfApi
 
-    with _translated(f"{repo} {name}"):
-        info = _retried(
+    with translated(f"{repo} {name}"), understood():
+        info = retried(
             lambda: HfApi().model_info(
-                repo, revision=name, files_metadata=True, timeout=_ANSWER_SECONDS
+                repo, revision=name, files_metadata=True, timeout=ANSWER_SECONDS
             )
         )
     if not isinstance(info.sha, str) or not _COMMIT.fullmatch(info.sha):
-        raise _no_hub()
+        raise no_hub()
     files = {}
     for sibling in info.siblings or []:
         sha256 = sibling.lfs.sha256 if sibling.lfs is not None else None
@@ -119,16 +114,9 @@ def branches(repo: str) -> list[str]:
     """The names of a repository's branches. Raises as `resolve`."""
     from huggingface_hub import HfApi
 
-    with _translated(repo):
-        refs = _retried(lambda: HfApi().list_repo_refs(repo))
+    with translated(repo), understood():
+        refs = retried(lambda: HfApi().list_repo_refs(repo))
     return [branch.name for branch in refs.branches]
-
-
-def endpoint() -> str:
-    """The Hub's address, HF_ENDPOINT or the public one, without a password that stands in it."""
-    from huggingface_hub import constants
-
-    return re.sub(r"//[^/@]*@", "//", str(constants.ENDPOINT))
 
 
 def has_token() -> bool:
@@ -142,9 +130,9 @@ def greet(seconds: float = 5.0) -> float:
     """How long the Hub takes for a sensible answer. Raises as `resolve`, after so many seconds."""
     from huggingface_hub import HfApi
 
-    _prepare()
+    prepare()
     started = time.perf_counter()
-    with _translated(endpoint()):
+    with translated(endpoint()), understood():
         HfApi().model_info("EleutherAI/pythia-410m", timeout=seconds)
     return time.perf_counter() - started
 
@@ -179,24 +167,22 @@ def fetch(
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     _file(revision, name)
-    with _translated(f"{revision} {name}"):
+    with translated(f"{revision} {name}"):
         # Asked first: what we are about to trust, and that no long pause is asked of us.
         url = hf_hub_url(revision.repo, name, revision=revision.commit)
-        metadata = _retried(lambda: get_hf_file_metadata(url))
+        metadata = retried(lambda: get_hf_file_metadata(url))
         if metadata.commit_hash is None or metadata.etag is None:
-            raise _no_hub()
+            raise no_hub()
         # The library makes a file's name of it. Which bytes are right, `check` will say.
         if _ETAG.fullmatch(metadata.etag) is None:
             raise IntegrityError(
-                f"{revision} {name}", "the Hub calls it by a malformed hash", hint=_LATER
+                f"{revision} {name}", "the Hub calls it by a malformed hash", hint=LATER
             )
         if metadata.commit_hash != revision.commit:
-            raise IntegrityError(
-                f"{revision} {name}", "the Hub sends another commit's", hint=_LATER
-            )
+            raise IntegrityError(f"{revision} {name}", "the Hub sends another commit's", hint=LATER)
         told = _told(progress)
         path = Path(
-            _retried(
+            retried(
                 lambda: hf_hub_download(
                     revision.repo,
                     name,
@@ -273,163 +259,3 @@ def _told(progress: Callable[[int], None]) -> Any:
             """Its being here has the library report bytes once, as they are written."""
 
     return Told
-
-
-class _Later(Exception):
-    """The Hub asks for a longer pause than we are ready to make."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-
-_PREPARING = threading.Lock()
-_prepared = False
-
-
-def _prepare() -> None:
-    """Have the library keep quiet, ask for nothing else, and give up rather than sleep for long."""
-    from huggingface_hub import constants, logging, set_client_factory
-    from huggingface_hub.utils import _http
-
-    global _prepared
-    logging.set_verbosity_error()
-    constants.HF_HUB_DISABLE_TELEMETRY = True
-
-    def client() -> Any:
-        made = _http.default_client_factory()
-        made.timeout = _ANSWER_SECONDS
-        made.event_hooks["response"].append(_refuse_long_pauses)
-        return made
-
-    with _PREPARING:  # as it closes the client that other threads use
-        if not _prepared:
-            set_client_factory(client)
-            _prepared = True
-
-
-def _refuse_long_pauses(response: Any) -> None:
-    from huggingface_hub.utils import parse_ratelimit_headers
-
-    if response.status_code not in (429, 503):
-        return
-    asked = response.headers.get("Retry-After", "")
-    seconds = int(asked) if asked.isdigit() else 0
-    if (limit := parse_ratelimit_headers(response.headers)) is not None and limit.remaining == 0:
-        seconds = max(seconds, limit.reset_in_seconds)
-    if seconds > _LONGEST_PAUSE:
-        raise _Later(seconds)
-
-
-def _retried(ask: Callable[[], Any], *, on_network: bool = True) -> Any:
-    """ask(), and again after pauses where the Hub or the network stumbles."""
-    from huggingface_hub.errors import HfHubHTTPError
-
-    _prepare()
-    for pause in (*_RETRY_PAUSES, None):
-        try:
-            return ask()
-        except Exception as error:
-            stumbled = (
-                _status(error) >= 500 or _status(error) == 429
-                if isinstance(error, HfHubHTTPError)
-                else on_network and _is_of_network(error)
-            )
-            if pause is None or not stumbled:
-                raise
-            time.sleep(pause)
-    raise AssertionError
-
-
-def _status(error: Any) -> int:
-    return int(error.response.status_code) if error.response is not None else 0
-
-
-def _is_of_network(error: Exception) -> bool:
-    return type(error).__module__.split(".")[0] in _HTTP_LIBRARIES
-
-
-@contextlib.contextmanager
-def _translated(what: str) -> Iterator[None]:
-    """Turn the library's exceptions into ours, without them: they quote signed addresses."""
-    from huggingface_hub.errors import (
-        FileMetadataError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-    )
-
-    try:
-        yield
-    except (IntegrityError, NetworkError):
-        raise
-    except _Later as error:
-        raise NetworkError(
-            f"{what}: the Hub asks to come back in {error.seconds:.0f} s (too many requests)",
-            hint="the same then, or log in with hf auth login for a higher limit",
-        ) from None
-    except OfflineModeIsEnabled:
-        raise NetworkError(
-            f"{what}: HF_HUB_OFFLINE forbids the network", hint="unset HF_HUB_OFFLINE"
-        ) from None
-    except HfHubHTTPError as error:
-        raise _by_status(what, error) from None
-    except LocalEntryNotFoundError as error:
-        cause = error.__cause__
-        if isinstance(cause, HfHubHTTPError):
-            raise _by_status(what, cause) from None
-        raise _unreachable(what, cause or error) from None
-    except FileMetadataError:
-        raise _no_hub() from None
-    except Exception as error:
-        if _is_of_network(error) or isinstance(error, ConnectionError | TimeoutError):
-            raise _unreachable(what, error) from None
-        if isinstance(error, OSError) and error.errno is None:
-            # Of the library itself: other bytes came than were announced.
-            raise NetworkError(f"{what}: the transfer was cut short", hint="the same again") from (
-                None
-            )
-        if isinstance(error, OSError):
-            raise ResourceError(
-                error.filename or what,
-                f"cannot be written ({error.strerror or error})",
-                hint="make room, or choose another folder with --store",
-            ) from None
-        if isinstance(error, ValueError | KeyError | TypeError | AttributeError | RecursionError):
-            raise _no_hub() from None  # it answered, but not as the Hub does
-        raise
-
-
-def _by_status(what: str, error: Any) -> Exception:
-    from huggingface_hub.errors import GatedRepoError
-
-    status = _status(error)
-    if isinstance(error, GatedRepoError) or status == 403:
-        return NotAuthorised(
-            f"{what}: the Hub refuses access ({status})",
-            hint="ask for it on the repository's page, then hf auth login",
-        )
-    if status == 401:
-        return NotAuthorised(
-            f"{what}: the Hub asks for a login ({status}), or there is no such repository",
-            hint="hf auth login, or a valid HF_TOKEN",
-        )
-    if status == 404:
-        return NotFound(
-            f"{what}: the Hub has no such repository, revision or file",
-            hint="pythia checkpoint list --available",
-        )
-    return NetworkError(f"{what}: the Hub answered with status {status}", hint=_LATER)
-
-
-def _unreachable(what: str, error: BaseException) -> NetworkError:
-    return NetworkError(
-        f"{what}: the Hub cannot be reached ({type(error).__name__})",
-        hint="the same again with a network and the right HF_ENDPOINT; or pythia download --from",
-    )
-
-
-def _no_hub() -> NetworkError:
-    return NetworkError(
-        f"what answers at {endpoint()} is not a Hugging Face Hub",
-        hint="log in to the network (a captive portal?), check HF_ENDPOINT, and the same again",
-    )

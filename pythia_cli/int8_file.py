@@ -18,7 +18,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from pythia_cli import settings
 from pythia_cli.errors import IntegrityError, NotFound, ResourceError
 from pythia_cli.safetensors_file import TensorPlace, read_layout
 from pythia_cli.suite import ModelConfig
@@ -239,7 +238,9 @@ class Int8File:
         self._map = _map_file(path, before)
         self.tensors = {name: self._view(self._places[name]) for name in shapes}
 
-    def damaged_tensors(self, progress: Callable[[int], None] = lambda n_bytes: None) -> list[str]:
+    def damaged_tensors(
+        self, progress: Callable[[int], None] = lambda n_bytes: None, n_threads: int = 1
+    ) -> list[str]:
         """The names of the tensors that are not as written; reads everything, and tells how much.
 
         A tensor's sha256 is in the header; what pads it to the boundary has to be zeros.
@@ -253,7 +254,7 @@ class Int8File:
             progress(place.n_bytes)
             return digest != self.tensors_sha256[name] or any(padding)
 
-        with ThreadPoolExecutor(settings.n_threads()) as pool:
+        with ThreadPoolExecutor(n_threads) as pool:
             damaged = pool.map(is_damaged, self.tensors)
             return [name for name, bad in zip(self.tensors, damaged, strict=True) if bad]
 

@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pythia_cli.errors import IntegrityError, PythiaError, ResourceError
-from pythia_cli.files import file_sha256, fsync_folder, read_json_object, write_aside, write_json
+from pythia_cli.files import (
+    file_sha256,
+    fsync_folder,
+    nearest_existing,
+    read_json_object,
+    write_aside,
+    write_json,
+)
 from pythia_cli.locks import lock, lock_if_free
 from pythia_cli.store import MANIFEST, Installed, Store
 from pythia_cli.suite import Checkpoint
@@ -64,13 +71,11 @@ def making(
         sweep(store)
         folder = store.folder / "incoming" / str(checkpoint)
         _remove_tree(folder)
-        _make_below(folder)
+        folder.mkdir(parents=True)
         try:
             yield Making(store, checkpoint, folder)
         finally:
             _remove_tree(folder)
-            with contextlib.suppress(OSError):
-                folder.parent.rmdir()  # only where nothing else is being made
 
 
 def publish(
@@ -100,7 +105,7 @@ def publish(
         write_int8(source_checkpoint, weights, source, progress, n_threads)
         _fsync(weights)
         file = Int8File(weights)
-        if damaged := file.damaged_tensors():
+        if damaged := file.damaged_tensors(n_threads=n_threads):
             raise IntegrityError(weights, f"{damaged[0]} did not come back as written")
         if fingerprint(source_checkpoint.all_files) != files:
             raise IntegrityError(source_checkpoint.folder, "has changed while it was read")
@@ -125,14 +130,15 @@ def publish(
             "certificate": certificate,
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
+        if keep is not None:
+            for path in keep.iterdir():
+                _fsync(path)
         with work.store.changing():
             try:
                 _put_tokenizer(work.store, source_checkpoint.tokenizer_path, file.tokenizer_sha256)
                 _make_folders(place)
                 weights.rename(place / str(manifest["weights"]))
                 if keep is not None:
-                    for path in keep.iterdir():
-                        _fsync(path)
                     keep.rename(place / f"original-{name}")
                 fsync_folder(place)
                 write_json(place / MANIFEST, manifest)
@@ -174,8 +180,7 @@ def sweep(store: Store) -> None:
 
 def check_room(folder: Path, n_bytes: int, what: str) -> None:
     """Raises ResourceError where the disk that holds `folder` has no room for n_bytes."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(nearest_existing(folder)).free
     if free < n_bytes:
         raise ResourceError(
             folder,
@@ -247,16 +252,6 @@ def _make_folders(folder: Path) -> None:
     _make_folders(folder.parent)
     folder.mkdir(exist_ok=True)
     fsync_folder(folder.parent)
-
-
-def _make_below(folder: Path) -> None:
-    """Make a folder whose parent others remove when they leave it empty."""
-    while True:
-        try:
-            folder.mkdir(parents=True)
-        except FileNotFoundError:
-            continue
-        return
 
 
 def _fsync(path: Path) -> None:

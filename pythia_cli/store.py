@@ -102,7 +102,7 @@ class Installed:
             return 0.0
 
 
-class Opened(NamedTuple):
+class Held(NamedTuple):
     """A checkpoint that nobody can take away any more: its weights mapped, tokenizer.json read.
 
     tokenizer: None where there is none.
@@ -138,7 +138,7 @@ class Store:
             raise NotInstalled(model, checkpoint.step, downloadable=repository(model) is not None)
         return installed
 
-    def open(self, checkpoint: Checkpoint, *, is_use: bool = True) -> Opened:
+    def open(self, checkpoint: Checkpoint, *, is_use: bool = True) -> Held:
         """Map an installed checkpoint's weights, which from then on nobody can take away.
 
         `last_used` is then now, where this is_use. Raises NotInstalled, IntegrityError,
@@ -167,7 +167,7 @@ class Store:
             if is_use:
                 with contextlib.suppress(OSError):
                     os.utime(installed.folder / MANIFEST)
-            return Opened(installed, file, tokenizer)
+            return Held(installed, file, tokenizer)
 
     def has_model(self, model: str) -> bool:
         """Whether any checkpoint of this model is installed."""

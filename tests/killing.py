@@ -80,4 +80,4 @@ class Killing:
             expected += 2
         found = [path for path in self.store.folder.rglob("*") if path.is_file()]
         assert len([path for path in found if path.parent.name != "locks"]) == expected
-        assert not (self.store.folder / "incoming").exists()
+        assert list((self.store.folder / "incoming").iterdir()) == []

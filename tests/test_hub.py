@@ -11,7 +11,7 @@ import huggingface_hub
 import huggingface_hub.constants as constants
 import pytest
 
-from pythia_cli import hub
+from pythia_cli import hub, hub_failures
 from pythia_cli.errors import IntegrityError, NetworkError, NotFound, ResourceError
 from tests.fakes.hub import Branch, Faults, Hub, blob_id, commit_of
 
@@ -32,7 +32,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         template = running.url + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(hub, "_RETRY_PAUSES", (0.01, 0.01))
+        monkeypatch.setattr(hub_failures, "_RETRY_PAUSES", (0.01, 0.01))
         yield running
 
 
@@ -127,8 +127,9 @@ def test_a_stumbling_hub_is_asked_again(served: Hub) -> None:
 
 
 def test_a_hub_that_never_answers_is_given_up(served: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "_ANSWER_SECONDS", 0.2)
-    monkeypatch.setattr(hub, "_prepared", False)
+    monkeypatch.setattr(hub, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(hub_failures, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(hub_failures, "_prepared", False)
     served.faults = Faults(silent=True)
     with pytest.raises(NetworkError, match="cannot be reached"):
         hub.resolve(REPO, "main")
@@ -144,7 +145,7 @@ def test_the_public_hubs_way_to_ask_for_a_pause(served: Hub) -> None:
 
 def test_a_password_in_the_endpoint_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", "http://user:secret@127.0.0.1:1/x")
-    assert hub.endpoint() == "http://127.0.0.1:1/x"
+    assert hub_failures.endpoint() == "http://127.0.0.1:1/x"
 
 
 def test_offline_there_is_what_the_cache_has(served: Hub, tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ def test_use(store: Store, small: FloatCheckpoint) -> None:
     assert sorted(path.name for path in store.folder.iterdir()) == [
         "active.json",
         "checkpoints",
+        "incoming",
         "locks",
         "tokenizers",
     ]

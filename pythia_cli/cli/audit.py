@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
 from pythia_cli import settings
-from pythia_cli.cli import completing, opening, options
+from pythia_cli.cli import opening, options
 from pythia_cli.cli.render import Notices
 
 
 def audit(
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "-m",
-            "--model",
-            metavar="NAME",
-            autocompletion=completing.published_models,
-            help="Default: the active checkpoint's.",
-        ),
-    ] = None,
+    model: options.OfModel = None,
     store: options.StoreFolder = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,

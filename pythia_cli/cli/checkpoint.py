@@ -93,16 +93,7 @@ def use(
             help="A step (3000, step3000, main) or MODEL@STEP.",
         ),
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "-m",
-            "--model",
-            metavar="NAME",
-            autocompletion=completing.models,
-            help="Default: the active checkpoint's.",
-        ),
-    ] = None,
+    model: options.OfModel = None,
     store: options.StoreFolder = None,
     quiet: options.Quiet = False,
 ) -> None:

@@ -6,10 +6,12 @@ Asked for by the shell at each Tab: nothing heavy is imported, and nothing raise
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from pythia_cli.store import Store
 
 Offer = tuple[str, str]
 """A word, and what is said beside it."""
@@ -74,37 +76,32 @@ def _beginning(incomplete: str, offers: Iterable[Offer]) -> list[Offer]:
     return [offer for offer in offers if offer[0].startswith(incomplete)]
 
 
-def _store_folder(context: Any) -> Path:
+def _store(context: Any) -> Store:
     from pythia_cli import settings
+    from pythia_cli.store import Store
 
     given = context.params.get("store") if context is not None else None
-    return settings.expanded(given) if given else settings.store_folder()
+    return Store(settings.expanded(given) if given else settings.store_folder())
 
 
 def _installed(context: Any) -> list[tuple[str, int]]:
-    """(model, step) by model and step, as the store's folders are named."""
-    found = []
+    """(model, step), by model and step."""
     try:
-        for path in _store_folder(context).glob("checkpoints/*/step*/manifest.json"):
-            step = path.parent.name.removeprefix("step")
-            if step.isdigit():
-                found.append((path.parent.parent.name, int(step)))
+        found = [installed.checkpoint for installed in _store(context).installed()]
     except Exception:  # whatever is wrong with the store: there is nothing to offer
         return []
-    return sorted(found)
+    return [(checkpoint.model, checkpoint.step) for checkpoint in found]
 
 
 def _model(context: Any) -> str:
     """The model named with -m, or the active checkpoint's."""
-    import json
-
     from pythia_cli.suite import DEMO
 
     named = context.params.get("model") if context is not None else None
     if named:
         return str(named)
     try:
-        active = json.loads((_store_folder(context) / "active.json").read_text())
-        return str(active["model"])
-    except Exception:  # none was chosen, or it is damaged
-        return DEMO
+        active = _store(context).active()
+    except Exception:  # it is damaged
+        active = None
+    return active.model if active is not None else DEMO

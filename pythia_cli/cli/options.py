@@ -22,6 +22,17 @@ Model = Annotated[
         " quantize --as, or a local folder. Default: the active checkpoint's.",
     ),
 ]
+OfModel = Annotated[
+    str | None,
+    typer.Option(
+        "-m",
+        "--model",
+        metavar="NAME",
+        autocompletion=completing.models,
+        rich_help_panel=CHECKPOINT,
+        help="Default: the active checkpoint's.",
+    ),
+]
 Step = Annotated[
     str | None,
     typer.Option(
@@ -54,6 +65,13 @@ Threads = Annotated[
         max=1024,
         envvar="PYTHIA_THREADS",
         help="Default: the physical cores granted to this process.",
+    ),
+]
+Certify = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Measure int8 against float32 on this text file, and keep the figures.",
     ),
 ]
 WAIT_SECONDS = 3600

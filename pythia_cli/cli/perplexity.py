@@ -7,13 +7,13 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from pythia_cli.cli import completing, engine, inputs, opening, options
 from pythia_cli.cli.grouped import OUTPUT
-from pythia_cli.cli.outputs import opened_output
+from pythia_cli.cli.outputs import Write, opened_output
 from pythia_cli.cli.render import Notices
 from pythia_cli.cli.showing import page_of, show_documents
 
@@ -91,7 +91,7 @@ def perplexity(
     opened_store = opening.open_store(store)
     opening.read_ahead(model, checkpoint, opened_store)
     from pythia_cli import perplexity as scoring
-    from pythia_cli.errors import ResourceError, UsageError
+    from pythia_cli.errors import UsageError
 
     notices = Notices(quiet=quiet, verbose=verbose)
     to_stdout = [str(path) for path in (per_token, html)].count("-")
@@ -127,8 +127,8 @@ def perplexity(
     everything = scoring.Totals()
     started = time.perf_counter()
     with (
-        opened_output(per_token, files) as token_file,
-        opened_output(html, files) as page_file,
+        opened_output(per_token, files) as write_record,
+        opened_output(html, files) as write_page,
     ):
         scorer = _scorer(opened, dtype, chosen.context, engine.choose_threads(threads), notices)
         started = time.perf_counter()
@@ -142,15 +142,8 @@ def perplexity(
                         document, chosen, tokenizer.end_of_text, scorer, progress
                     )
                     totals += document.totals()
-                    if token_file is not None:
-                        try:
-                            _write_tokens(token_file, name, document, position, tokenizer)
-                        except BrokenPipeError:
-                            raise
-                        except OSError as error:
-                            raise ResourceError(
-                                per_token or "-", f"cannot be written ({error.strerror})"
-                            ) from error
+                    if write_record is not None:
+                        _write_tokens(write_record, name, document, position, tokenizer)
                     position += len(document.token_ids)
                 with notices.aside():
                     if show:
@@ -163,8 +156,8 @@ def perplexity(
             _print_table([*rows, ("total", everything)], shared)
         elif len(prepared) > 1:
             _print(None, everything, shared, time.perf_counter() - started, as_json)
-        if page_file is not None:
-            page_file.write(page_of(prepared, everything, shared))
+        if write_page is not None:
+            write_page(page_of(prepared, everything, shared))
     if html is not None and str(html) != "-":
         notices.say(f"wrote {html}")
     seconds = time.perf_counter() - started
@@ -192,7 +185,7 @@ def _scorer(
 
 
 def _write_tokens(
-    file: TextIO, name: str, document: Document, position: int, tokenizer: PythiaTokenizer
+    write: Write, name: str, document: Document, position: int, tokenizer: PythiaTokenizer
 ) -> None:
     for token in document.records(tokenizer, position):
         try:
@@ -209,7 +202,7 @@ def _write_tokens(
             "entropy": token.entropy,
             "rank": token.rank,
         }
-        file.write(json.dumps(record) + "\n")
+        write(json.dumps(record) + "\n")
 
 
 _NARROW = 60  # columns, below which a table leaves out the standard error

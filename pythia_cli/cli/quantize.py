@@ -26,13 +26,7 @@ def quantize(
             "--as", metavar="MODEL@STEP", help="Its name in the store, as pythia-410m@143000."
         ),
     ],
-    certify: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Measure int8 against float32 on this text file, and keep the figures.",
-        ),
-    ] = None,
+    certify: options.Certify = None,
     commit: Annotated[
         str | None,
         typer.Option(metavar="SHA", help="The Hub's commit that the folder holds, to be recorded."),

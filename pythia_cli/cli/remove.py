@@ -26,16 +26,7 @@ def remove(
             help="3000, 0,64,512, 1000:10000, log, all or MODEL@STEP.",
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "-m",
-            "--model",
-            metavar="NAME",
-            autocompletion=completing.models,
-            help="Default: the active checkpoint's.",
-        ),
-    ] = None,
+    model: options.OfModel = None,
     keep_under: Annotated[
         str | None,
         typer.Option(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pythia_cli.cli import completing, opening, options
+from pythia_cli.cli.engine import choose_threads
 from pythia_cli.cli.render import Notices
 
 if TYPE_CHECKING:
@@ -28,16 +29,7 @@ def verify(
             help="Default: all checkpoints of all models.",
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "-m",
-            "--model",
-            metavar="NAME",
-            autocompletion=completing.models,
-            help="Default: the active checkpoint's.",
-        ),
-    ] = None,
+    model: options.OfModel = None,
     store: options.StoreFolder = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -101,7 +93,9 @@ def _problems(store: Store, checkpoint: Checkpoint, progress: Callable[[int], No
     try:
         opened = store.open(checkpoint, is_use=False)
         file, manifest = opened.file, opened.installed.manifest
-        problems = [f"{name} is damaged" for name in file.damaged_tensors(progress)]
+        problems = [
+            f"{name} is damaged" for name in file.damaged_tensors(progress, choose_threads(None))
+        ]
         told = (file.source.to_dict(), file.quantization, file.tokenizer_sha256)
         if (manifest["source"], manifest["quantization"], manifest["tokenizer_sha256"]) != told:
             problems.append("its manifest is another file's")

@@ -13,6 +13,7 @@ import struct
 import sys
 import threading
 import time
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -152,8 +153,9 @@ class _Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
+    @abstractmethod
     def serve(self) -> None:
-        raise NotImplementedError
+        """Answer a request for self.path."""
 
     def answer(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
