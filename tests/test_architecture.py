@@ -43,8 +43,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "cli/__init__ cli/render cli/showing cli/completing cli/grouped cli/options cli/errors"
         " cli/interrupts cli/inputs cli/outputs cli/engine cli/installing cli/opening cli/generate"
-        " cli/perplexity cli/quantize cli/downloading cli/download cli/bench cli/doctor cli/remove cli/verify"
-        " cli/audit cli/checkpoint cli/app __main__",
+        " cli/perplexity cli/quantize cli/downloading cli/download cli/bench cli/doctor cli/remove"
+        " cli/verify cli/audit cli/checkpoint cli/app __main__",
     ),
 )
 
