@@ -24,12 +24,12 @@ from pythia_cli.files import (
     file_sha256,
     fsync_folder,
     nearest_existing,
-    read_json_object,
     write_aside,
     write_json,
 )
 from pythia_cli.locks import lock, lock_if_free
-from pythia_cli.store import MANIFEST, Installed, Store
+from pythia_cli.manifest import FIRST_CERTIFICATE, MANIFEST, VERSION, read_manifest
+from pythia_cli.store import Installed, Store
 from pythia_cli.suite import Checkpoint
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _OURS = re.compile(
     r"model-[0-9a-f]{12}\.int8\.safetensors|original-[0-9a-f]{12}"
+    r"|model\.int8\.safetensors|certificate\.json"  # of the manifest's version 1
     r"|\.(manifest\.json|active\.json|[0-9a-f]{64}\.json)-[0-9a-f]{12}"
 )
 """The names of what we write: anything else is the user's, and left alone."""
@@ -119,6 +120,7 @@ def publish(
         else:
             folder = str(source_checkpoint.folder.resolve())
         manifest = {
+            "version": VERSION,
             "model": work.checkpoint.model,
             "step": work.checkpoint.step,
             "weights": f"model-{name}.int8.safetensors",
@@ -224,10 +226,12 @@ def _tidy(place: Path) -> None:
     named: set[str] = set()
     if (place / MANIFEST).exists():
         try:
-            manifest = read_json_object(place / MANIFEST)
+            manifest = read_manifest(place, hint="")
         except PythiaError:
             return
-        named = {str(manifest.get("weights")), Path(str(manifest.get("source_folder"))).name}
+        named = {manifest["weights"], Path(str(manifest["source_folder"])).name}
+        if "version" not in manifest:
+            named.add(FIRST_CERTIFICATE)
     for path in place.iterdir():
         if _OURS.fullmatch(path.name) and path.name not in named:
             _remove_tree(path)

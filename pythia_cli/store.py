@@ -25,24 +25,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pythia_cli.errors import IntegrityError, NotFound, NotInstalled, ResourceError
 from pythia_cli.files import read_json_object, write_json
 from pythia_cli.locks import lock
+from pythia_cli.manifest import MANIFEST, read_manifest
 from pythia_cli.suite import NAME, Checkpoint, repository
 
 if TYPE_CHECKING:
     from pythia_cli.int8_file import Int8File
 
-MANIFEST = "manifest.json"
-_FIELDS = (
-    ("model", str),
-    ("step", int),
-    ("weights", str),
-    ("source", dict),
-    ("source_files", dict),
-    ("source_folder", str | None),
-    ("quantization", str),
-    ("tokenizer_sha256", str),
-    ("certificate", dict | None),
-    ("created", str),
-)
 _SHORT_WAIT = 60.0  # seconds, for what others hold for a moment only
 
 
@@ -61,19 +49,10 @@ class Installed:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """Provenance, as publish wrote it. Raises IntegrityError where it is damaged."""
-        path = self.folder / MANIFEST
-        hint = f"pythia checkpoint remove {self.checkpoint}, and install it again"
-        try:
-            content = read_json_object(path)
-        except IntegrityError as error:
-            raise IntegrityError(path, error.reason, hint=hint) from error
-        for field, kind in _FIELDS:
-            if field not in content or not isinstance(content[field], kind):
-                raise IntegrityError(path, f"damaged: it has no {field}", hint=hint)
-        if Path(content["weights"]).name != content["weights"]:
-            raise IntegrityError(path, "damaged: its weights lie elsewhere", hint=hint)
-        return content
+        """Provenance, as publish wrote it. Raises what read_manifest raises."""
+        return read_manifest(
+            self.folder, hint=f"pythia checkpoint remove {self.checkpoint}, and install it again"
+        )
 
     @property
     def certificate(self) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +35,13 @@ def files(store: Store) -> list[str]:
         for path in store.folder.rglob("*")
         if path.is_file() and path.parent.name != "locks"
     )
+
+
+def as_version_1(installed: Installed) -> None:
+    """Rewrite its folder as the first version had it: files of fixed names, and fewer fields."""
+    manifest = dict(installed.manifest)
+    del manifest["version"]
+    (installed.folder / manifest.pop("weights")).rename(installed.folder / "model.int8.safetensors")
+    if (kept := manifest.pop("certificate")) is not None:
+        (installed.folder / "certificate.json").write_text(json.dumps(kept))
+    (installed.folder / "manifest.json").write_text(json.dumps(manifest))

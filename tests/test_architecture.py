@@ -31,7 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "hub_failures hub",
     ),
     ("hf_checkpoint", "int8_file"),
-    ("quantize store publish",),
+    ("quantize manifest store publish",),
     ("model/__init__ model/scores model/kv_cache model/weights model/transformer model/reference",),
     (
         "sampling text_stream generate",

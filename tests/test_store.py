@@ -127,7 +127,7 @@ def test_unknown_files_are_left_alone(store: Store, small: FloatCheckpoint) -> N
         "checkpoints/mine/notes.txt",
         "checkpoints/mine/step01/manifest.json",
         "checkpoints/mine/latest/manifest.json",
-        "checkpoints/mine/step3/model.int8.safetensors",
+        "checkpoints/mine/step3/model.safetensors",
         "checkpoints/mine/step3/notes.txt",
         "tokenizers/notes.txt",
     ]

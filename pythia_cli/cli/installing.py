@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pythia_cli.publish import Making
     from pythia_cli.store import Installed, Store
 
-_DEMO_FOLDER = Path(__file__).resolve().parent.parent / "demo"
+DEMO_FOLDER = Path(__file__).resolve().parent.parent / "demo"
 
 
 class Certifying:
@@ -158,7 +158,7 @@ def install_folder(
 
 def install_demo(checkpoint: Checkpoint, store: Store, notices: Notices) -> Installed:
     """Quantize a step of the built-in demo suite, as any checkpoint."""
-    folder = _DEMO_FOLDER / checkpoint.revision
+    folder = DEMO_FOLDER / checkpoint.revision
     return install_folder(
         folder, checkpoint, store, notices, Certifying(None), unless=lambda installed: True
     )
@@ -229,7 +229,7 @@ def folder_of(source: Path) -> Path:
 
 def record(installed: Installed) -> dict[str, Any]:
     """What --json tells of a checkpoint that was just installed."""
-    manifest = dict(installed.manifest)
+    manifest = {key: value for key, value in installed.manifest.items() if key != "version"}
     certificate = manifest.pop("certificate")
     return {
         "model": manifest.pop("model"),

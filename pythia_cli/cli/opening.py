@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pythia_cli import settings
-from pythia_cli.cli.installing import install_demo, install_local
+from pythia_cli.cli.installing import DEMO_FOLDER, install_demo, install_local
 from pythia_cli.cli.render import Notices
 from pythia_cli.errors import (
     IntegrityError,
@@ -74,9 +74,20 @@ class Opened:
 
     def float_folder(self) -> Path:
         """The float checkpoint it was made from. Raises NotFound where it is gone or changed."""
+        from pythia_cli.files import file_sha256
         from pythia_cli.publish import fingerprint
 
         manifest = self.installed.manifest
+        if self.checkpoint.model == DEMO:
+            # The package may have moved since, or be another installation's.
+            folder = DEMO_FOLDER / self.checkpoint.revision
+            hashes = self.file.source.files
+            if all(file_sha256(folder / name) == told for name, told in hashes.items()):
+                return folder
+            raise NotFound(
+                f"the {self.checkpoint} in the store is not the one built into this pythia",
+                hint=f"pythia checkpoint remove {self.checkpoint}",
+            )
         if manifest["source_folder"] is None:
             raise NotFound(
                 f"the float checkpoint that {self.checkpoint} was made from was not kept",

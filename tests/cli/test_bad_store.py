@@ -157,3 +157,35 @@ def test_the_disk_is_full_for_token_records(pythia: Pythia, tmp_path: Path) -> N
     assert result.status == RESOURCE
     assert result.err.splitlines()[-1].startswith("error: ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_of_the_first_version_serves(in_own_store: Pythia) -> None:
+    """The manifest as it was written before there were versions, by a package elsewhere."""
+    (folder,) = in_own_store.store.glob(INSTALLED)
+    (weights,) = folder.glob("model-*")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for field in ("version", "weights", "certificate"):
+        del manifest[field]
+    manifest["source_folder"] = "/gone/pythia_cli/demo/step3000"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    weights.rename(folder / "model.int8.safetensors")
+    in_own_store(*shlex.split(GENERATE))
+    in_own_store(*shlex.split(FLOAT32), stdin=b"It was.")
+    in_own_store("checkpoint", "verify")
+    assert in_own_store("checkpoint", "list", "--json").record["certificate"] is None
+    in_own_store("checkpoint", "remove", "3000", "--yes")
+    assert not folder.exists()
+
+
+def test_another_demo_in_the_store_has_no_float_weights_here(in_own_store: Pythia) -> None:
+    """As after an upgrade to a pythia with a demo suite trained anew."""
+    built_in = in_own_store.store / "checkpoints/demo"
+    in_own_store("generate", "hi", "-n", "1", "-c", "64")
+    shutil.rmtree(built_in / "step3000")
+    manifest = json.loads((built_in / "step64/manifest.json").read_text())
+    (built_in / "step64").rename(built_in / "step3000")
+    (built_in / "step3000/manifest.json").write_text(json.dumps({**manifest, "step": 3000}))
+    line = error_line(in_own_store(*shlex.split(FLOAT32), stdin=b"It was.", status=None), NOT_FOUND)
+    _, _, hint = line.partition("; try: pythia ")
+    in_own_store(*shlex.split(hint), "--yes")
+    in_own_store(*shlex.split(FLOAT32), stdin=b"It was.")

@@ -1,0 +1,76 @@
+"""Manifests of this version, of earlier ones and of later ones."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pythia_cli.errors import IntegrityError
+from pythia_cli.hf_checkpoint import FloatCheckpoint
+from pythia_cli.manifest import VERSION, read_manifest
+from pythia_cli.publish import remove, sweep
+from pythia_cli.store import Store
+from tests.publishing import FIRST, as_version_1, certificate, files, publish
+
+
+def test_version_1_is_read(store: Store, small: FloatCheckpoint) -> None:
+    written = publish(store, small, FIRST, certify=certificate)
+    expected = dict(written.manifest)
+    as_version_1(written)
+    assert files(store)[:3] == [
+        "checkpoints/mine/step1/certificate.json",
+        "checkpoints/mine/step1/manifest.json",
+        "checkpoints/mine/step1/model.int8.safetensors",
+    ]
+    del expected["version"]
+    assert store.get(FIRST).manifest == {**expected, "weights": "model.int8.safetensors"}
+    before = files(store)
+    sweep(store)
+    assert files(store) == before
+    assert store.open(FIRST).file.damaged_tensors() == []
+    assert store.get(FIRST).certificate == {"kl_mean": 0.25}
+
+
+def test_version_1_without_a_certificate(store: Store, small: FloatCheckpoint) -> None:
+    as_version_1(publish(store, small, FIRST))
+    assert store.get(FIRST).certificate is None
+
+
+def test_version_1_is_replaced_and_removed_whole(store: Store, small: FloatCheckpoint) -> None:
+    as_version_1(publish(store, small, FIRST, certify=certificate))
+    replaced = publish(store, small, FIRST)
+    assert [path.name for path in sorted(replaced.folder.iterdir())] == [
+        "manifest.json",
+        replaced.weights.name,
+    ]
+    as_version_1(store.get(FIRST))
+    remove(store, FIRST, wait_seconds=1)
+    assert not replaced.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        (VERSION + 1, "by a newer pythia"),
+        (0, "damaged"),
+        ("2", "damaged"),
+        (True, "damaged"),
+        (None, "damaged"),
+    ],
+)
+def test_other_versions_are_refused(
+    store: Store, small: FloatCheckpoint, version: Any, told: str
+) -> None:
+    installed = publish(store, small, FIRST)
+    path = installed.folder / "manifest.json"
+    path.write_text(json.dumps({**installed.manifest, "version": version}))
+    with pytest.raises(IntegrityError, match=told) as caught:
+        read_manifest(installed.folder, "the hint")
+    assert caught.value.path == path
+    assert caught.value.hint is not None
+    # Nothing of it is taken for rubbish.
+    before = files(store)
+    sweep(store)
+    assert files(store) == before
