@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +17,7 @@ from pythia_cli import hub, hub_failures, release, settings
 from pythia_cli.bench import read_bandwidth
 from pythia_cli.errors import NotInstalled, PythiaError
 from pythia_cli.files import nearest_existing
-from pythia_cli.store import Store
+from pythia_cli.store import Installed, Store
 
 LIBRARIES = (
     *("numpy", "numba", "llvmlite", "tokenizers", "safetensors", "torch", "huggingface_hub"),
@@ -131,7 +133,7 @@ def _memory(store: Store, n_threads: int) -> Iterator[Finding]:
 def _store(store: Store, n_threads: int) -> Iterator[Finding]:
     everything = store.installed()
     n_bytes = sum(installed.n_bytes() for installed in everything)
-    problem, hint = _writable(store.folder, "--store or PYTHIA_HOME")
+    problem, hint = _writable(store, everything)
     existing = nearest_existing(store.folder)
     free = shutil.disk_usage(existing).free
     value = f"{store.folder}: {len(everything)} checkpoints, {n_bytes / 1e6:,.0f} MB"
@@ -139,7 +141,8 @@ def _store(store: Store, n_threads: int) -> Iterator[Finding]:
         problem, hint = "there is little room", "another disk: --store or PYTHIA_HOME"
         if n_bytes > _LITTLE_DISK:
             hint = "pythia checkpoint remove --keep-under 2GB"
-    yield Finding("store", f"{value}; {free / 1e9:,.1f} GB free", problem, hint)
+    value += f", {_mode(store.folder)}; {free / 1e9:,.1f} GB free"
+    yield Finding("store", value, problem, hint)
     for installed in everything:
         try:
             store.open(installed.checkpoint, is_use=False)
@@ -172,7 +175,9 @@ def _kernels(store: Store, n_threads: int) -> Iterator[Finding]:
     if cache.found_damaged:
         state = "damaged, and to be compiled anew by the next run"
     hint = "mend it, or set PYTHIA_CACHE to another folder" if cache.problem else None
-    yield Finding("kernels", f"{folder}: {state}", cache.problem or None, hint)
+    n_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    told = f"{folder}: {state}, {n_bytes / 1e6:,.1f} MB, {_mode(folder / 'kernels')}"
+    yield Finding("kernels", told, cache.problem or None, hint)
 
 
 def _hub(store: Store, n_threads: int) -> Iterator[Finding]:
@@ -193,13 +198,24 @@ def _hub(store: Store, n_threads: int) -> Iterator[Finding]:
 LOOKS = (_versions, _processor, _threads, _memory, _store, _kernels, _hub)
 
 
-def _writable(folder: Path, how: str) -> tuple[str | None, str | None]:
-    existing = nearest_existing(folder)
+def _mode(folder: Path) -> str:
+    """Permissions as `ls` writes them."""
+    return stat.filemode(folder.stat().st_mode) if folder.exists() else "not there yet"
+
+
+def _writable(store: Store, everything: list[Installed]) -> tuple[str | None, str | None]:
+    """What keeps checkpoints from being added or removed, and what helps."""
+    how = "--store or PYTHIA_HOME"
+    existing = nearest_existing(store.folder)
     if not existing.is_dir():
         return f"{existing} is not a folder", f"choose another with {how}"
-    if not os.access(existing, os.W_OK | os.X_OK):
-        return (
-            "cannot be written: what is installed can be used, and nothing be added",
-            f"chmod u+w {existing}, or choose another folder with {how}",
-        )
+    own = [store.folder / name for name in ("checkpoints", "incoming", "locks", "tokenizers")]
+    models = {installed.folder.parent for installed in everything}
+    steps = [installed.folder for installed in everything]
+    for folder in (existing, *own, *sorted(models), *steps):
+        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            return (
+                f"{folder} cannot be written: what is installed can be used, and nothing be added",
+                f"chmod u+w {shlex.quote(str(folder))}, or choose another folder with {how}",
+            )
     return None, None

@@ -41,10 +41,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "wanted download audit",
     ),
     (
-        "cli/__init__ cli/render cli/showing cli/completing cli/grouped cli/options cli/errors"
-        " cli/interrupts cli/inputs cli/outputs cli/engine cli/installing cli/opening cli/generate"
-        " cli/perplexity cli/quantize cli/downloading cli/download cli/bench cli/doctor cli/remove"
-        " cli/verify cli/audit cli/checkpoint cli/app __main__",
+        "cli/__init__ cli/render cli/tables cli/showing cli/completing cli/grouped cli/options"
+        " cli/errors cli/interrupts cli/inputs cli/outputs cli/engine cli/installing cli/opening"
+        " cli/generate cli/perplexity cli/quantize cli/downloading cli/download cli/bench"
+        " cli/doctor cli/remove cli/verify cli/audit cli/listing cli/checkpoint cli/app __main__",
     ),
 )
 

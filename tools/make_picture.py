@@ -23,7 +23,12 @@ ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs/picture.svg"
 WIDTH = 92
 _COLOURS = {"brown": "yellow"}  # pyte's names that are not rich's
-SETUP = ["pythia checkpoint use demo@64 -q", "pythia checkpoint use demo@3000 -q"]
+_DEMO = ROOT / "pythia_cli/demo"
+SETUP = [
+    "pythia checkpoint use demo@64 -q",
+    f"pythia quantize {_DEMO}/step512 --as mine@512 --certify {_DEMO}/eval.txt --quiet",
+    "pythia checkpoint use demo@3000 -q",
+]
 COMMANDS = [
     'pythia generate "She looked at him and" --echo -n 20 --top-p 0.9 --seed 1',
     "pythia checkpoint list",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from pythia_cli.cli.grouped import OUTPUT
 from pythia_cli.cli.outputs import Write, opened_output
 from pythia_cli.cli.render import Notices
 from pythia_cli.cli.showing import page_of, show_documents
+from pythia_cli.cli.tables import table
 
 if TYPE_CHECKING:
     from pythia_cli.perplexity import Document, Scorer, Totals
@@ -205,26 +205,16 @@ def _write_tokens(
         write(json.dumps(record) + "\n")
 
 
-_NARROW = 60  # columns, below which a table leaves out the standard error
-
-
 def _print_table(rows: list[tuple[str, Totals]], shared: dict[str, Any]) -> None:
-    """A line for each file; names are cut at their front where the terminal is narrow."""
-    columns = shutil.get_terminal_size().columns
+    """A line for each file."""
     heads = {"perplexity": "perplexity", "stderr": "+/-", "bits_per_byte": "bits/byte"}
-    if columns < _NARROW:
-        del heads["stderr"]
-    lines = [["", *heads.values(), "tokens"]]
+    cells = []
     for name, totals in rows:
         figures = totals.figures()
         told = ["-" if figures[f] is None else f"{figures[f]:.4f}" for f in heads]
-        lines.append([name, *told, str(totals.n_tokens)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    widths[0] = max(min(widths[0], columns - sum(widths[1:]) - 2 * len(heads) - 2), 8)
-    for name, *numbers in lines:
-        short = name if len(name) <= widths[0] else f"..{name[2 - widths[0] :]}"
-        right = "".join(f"  {n:>{width}}" for n, width in zip(numbers, widths[1:], strict=True))
-        sys.stdout.write(f"{short:<{widths[0]}}{right}\n")
+        cells.append([name, *told, str(totals.n_tokens)])
+    for line in table(["", *heads.values(), "tokens"], cells, dispensable=["+/-"]):
+        sys.stdout.write(f"{line}\n")
     sys.stdout.write(f"{_protocol(shared)}\n")
     sys.stdout.flush()
 

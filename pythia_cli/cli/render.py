@@ -88,7 +88,8 @@ _MARKED_FROM = 3  # of the levels, where there are no colours
 def paint(pieces: Iterable[tuple[str, int, float | None]], bounds: Sequence[float]) -> None:
     """Write texts to stdout, coloured by level 0, 1, ..; each with its bits, for terminals without.
 
-    There, and in pipes, those of the upper levels are followed by their bits in braces.
+    There, and in pipes, those of the upper levels are followed by their bits in braces; white space
+    is named in them, as it would not be seen: its bits are no word's.
     """
     if sys.stdout.isatty():
         from pythia_cli.surprisal import visible
@@ -112,8 +113,9 @@ def paint(pieces: Iterable[tuple[str, int, float | None]], bounds: Sequence[floa
         return
     piece = ""
     for piece, level, bits in pieces:
-        mark = f"{{{bits:.1f}}}" if level >= _MARKED_FROM and bits is not None else ""
-        body = piece.rstrip()
+        body, mark = piece.rstrip(), ""
+        if level >= _MARKED_FROM and bits is not None:
+            mark = f"{{{bits:.1f}}}" if body else f"{{{piece!r} {bits:.1f}}}"
         sys.stdout.write(f"{body}{mark}{piece[len(body) :]}")
     if not piece.endswith("\n"):
         sys.stdout.write("\n")

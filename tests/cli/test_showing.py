@@ -34,6 +34,14 @@ def test_a_pipe_gets_bits_in_braces_and_no_control_character(pythia: Pythia, tex
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", out)
 
 
+def test_white_space_in_a_pipe_is_named_beside_its_bits(pythia: Pythia, text: Path) -> None:
+    text.write_text("It was\n\n\n\n\n\n\n a truth\n\n.")
+    out = pythia("perplexity", text, "--show").out
+    assert re.search(r"\w\{'\\n.*?' \d+\.\d\}\n", out)
+    shown = out[: out.rindex(f"{text}: perplexity")]
+    assert re.sub(r"\{('[^']*' )?\d+\.\d\}", "", shown) == f"{text.read_text()}\n"
+
+
 def in_terminal(pythia: Pythia, text: Path, **env: str) -> str:
     pid, terminal = pty.fork()
     if pid == 0:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.running import Pythia
 from tests.cli.screens import lines_of, screen_of, wrapped
+from tests.conftest import DEMO
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pty is POSIX")
 
@@ -68,6 +69,29 @@ def test_checkpoint_use(in_own_store: Pythia, columns: int) -> None:
     assert shown == ["demo@64 is now active"]
     piped = in_own_store("checkpoint", "use", "512")
     assert (piped.out, piped.err) == ("", "demo@512 is now active\n")
+
+
+@WIDTHS
+def test_checkpoint_list(in_own_store: Pythia, columns: int) -> None:
+    in_own_store("quantize", DEMO / "step64", "--as", "mine@7")
+    manifest = in_own_store.store / "checkpoints/mine/step7/manifest.json"
+    content = json.loads(manifest.read_text())
+    content["certificate"] = {"kl_mean": 0.0001, "delta_nll": -9e-5, "top1_agreement": 0.9925}
+    manifest.write_text(json.dumps(content))
+    (manifest.parent / "notes.txt").write_bytes(bytes(2_000_000))
+    whole = [
+        "               size                  KL  delta nll   top-1",
+        "* demo@3000  2.3 MB  ━━━━━╸",
+        "  mine@7     4.3 MB  ━━━━━━━━━━  0.0001     -9e-05  99.25%",
+    ]
+    narrow = [line[:39].rstrip() for line in whole]
+    shown = screen_of(in_own_store, "checkpoint", "list", columns=columns)
+    assert shown == (whole if columns == 80 else narrow)
+    assert in_own_store("checkpoint", "list").out.splitlines() == [
+        "* demo@3000                      2.3 MB",
+        "  mine@7                         4.3 MB                    KL 0.0001  delta nll -9e-05"
+        "  top-1 99.25%",
+    ]
 
 
 @WIDTHS
