@@ -87,6 +87,8 @@ class DiskWatch:
 
 def many(folder: Path, rounds: int) -> dict[str, float]:
     """`list`, `use` and `current` with all 154 steps installed, each a tiny synthetic file."""
+    from pythia_cli.files import write_json
+    from pythia_cli.manifest import MANIFEST
     from pythia_cli.store import Store
     from pythia_cli.suite import STEPS, Checkpoint
 
@@ -97,6 +99,7 @@ def many(folder: Path, rounds: int) -> dict[str, float]:
     for step in STEPS:
         place = store.place(Checkpoint(MODEL, step))
         shutil.copytree(demo.folder, place)
+        write_json(place / MANIFEST, {**demo.manifest, "model": MODEL, "step": step})
     figures: dict[str, list[float]] = {}
     commands = {
         "list_154": ("checkpoint", "list"),

@@ -15,7 +15,7 @@ from typing import Any
 
 from pythia_cli import hub, hub_failures, release, settings
 from pythia_cli.bench import read_bandwidth
-from pythia_cli.errors import NotInstalled, PythiaError
+from pythia_cli.errors import NewerFormat, NotInstalled, PythiaError
 from pythia_cli.files import nearest_existing
 from pythia_cli.store import Installed, Store
 
@@ -147,8 +147,10 @@ def _store(store: Store, n_threads: int) -> Iterator[Finding]:
         try:
             store.open(installed.checkpoint, is_use=False)
         except PythiaError as error:
-            verify = f"pythia checkpoint verify {installed.checkpoint}"
-            yield Finding("checkpoint", str(installed.checkpoint), str(error), verify)
+            hint = f"pythia checkpoint verify {installed.checkpoint}"
+            if isinstance(error, NewerFormat):
+                hint = str(error.hint)
+            yield Finding("checkpoint", str(installed.checkpoint), str(error), hint)
     try:
         active = store.active()
     except PythiaError as error:
@@ -168,15 +170,17 @@ def _store(store: Store, n_threads: int) -> Iterator[Finding]:
 def _kernels(store: Store, n_threads: int) -> Iterator[Finding]:
     from pythia_cli.kernels.object_cache import ObjectCache
 
-    folder = settings.cache_folder()
+    folder = settings.cache_folder() / "kernels"
     cache = ObjectCache()
     kept = cache.read() is not None
     state = "compiled" if kept else "to be compiled by the first run, in about 15 s"
     if cache.found_damaged:
         state = "damaged, and to be compiled anew by the next run"
     hint = "mend it, or set PYTHIA_CACHE to another folder" if cache.problem else None
-    n_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    told = f"{folder}: {state}, {n_bytes / 1e6:,.1f} MB, {_mode(folder / 'kernels')}"
+    told = f"{folder}: {state}"
+    if not cache.problem and folder.exists():
+        n_bytes = sum(path.stat().st_size for path in folder.iterdir())
+        told += f", {n_bytes / 1e6:,.1f} MB, {_mode(folder)}"
     yield Finding("kernels", told, cache.problem or None, hint)
 
 
@@ -212,10 +216,12 @@ def _writable(store: Store, everything: list[Installed]) -> tuple[str | None, st
     own = [store.folder / name for name in ("checkpoints", "incoming", "locks", "tokenizers")]
     models = {installed.folder.parent for installed in everything}
     steps = [installed.folder for installed in everything]
+    for folder in store.unreadable():
+        return f"{folder} cannot be read", f"chmod u+rx {shlex.quote(str(folder))}"
     for folder in (existing, *own, *sorted(models), *steps):
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
             return (
-                f"{folder} cannot be written: what is installed can be used, and nothing be added",
+                f"{folder} cannot be written: what is there can be used, and nothing be added",
                 f"chmod u+w {shlex.quote(str(folder))}, or choose another folder with {how}",
             )
     return None, None

@@ -11,6 +11,7 @@ PythiaError
 ├── NetworkError          no answer, or no sensible one; worth a retry     (exit status 4)
 ├── NotAuthorised         the Hub asks for a login, or for access          (exit status 5)
 ├── IntegrityError        damaged or malformed data                        (exit status 6)
+│   ├── NewerFormat       written by a later pythia
 │   └── UnsafeFile        refused: reading it would run code
 ├── ResourceError         disk, memory or permission                       (exit status 7)
 └── LockTimeout           another process works on it                      (exit status 8)
@@ -110,6 +111,12 @@ class IntegrityError(PythiaError):
         super().__init__(f"{path}: {reason}", hint=hint)
         self.path = path
         self.reason = reason
+
+
+class NewerFormat(IntegrityError):
+    """Whole, as far as this version can tell, and not for it to read."""
+
+    hint = "upgrade this pythia, or choose another store with --store"
 
 
 class UnsafeFile(IntegrityError):

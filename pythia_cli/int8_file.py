@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from pythia_cli.errors import IntegrityError, NotFound, ResourceError
+from pythia_cli.errors import IntegrityError, NewerFormat, NotFound, ResourceError
 from pythia_cli.safetensors_file import TensorPlace, read_layout
 from pythia_cli.suite import ModelConfig
 
@@ -203,13 +203,11 @@ class Int8File:
         metadata = layout.metadata
         if metadata.get("format") != FORMAT:
             raise IntegrityError(path, "not an int8 file made by pythia")
-        if metadata.get("format_version") != str(FORMAT_VERSION):
-            raise IntegrityError(
-                path,
-                f"format version {metadata.get('format_version')}; this pythia reads"
-                f" version {FORMAT_VERSION}",
-                hint="quantize the checkpoint again with this version of pythia",
-            )
+        if (version := metadata.get("format_version", "")) != str(FORMAT_VERSION):
+            told = f"format version {version}; this pythia reads version {FORMAT_VERSION}"
+            if version.isdecimal() and int(version) > FORMAT_VERSION:
+                raise NewerFormat(path, told)
+            raise IntegrityError(path, told)
         try:
             self.config = ModelConfig(**json.loads(metadata["config"]))
             source = json.loads(metadata["source"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pythia_cli.errors import IntegrityError
+from pythia_cli.errors import IntegrityError, NewerFormat, PythiaError
 from pythia_cli.files import read_json_object
 
 MANIFEST = "manifest.json"
@@ -33,7 +33,7 @@ _FIELDS = (
 def read_manifest(folder: Path, hint: str) -> dict[str, Any]:
     """The manifest in a checkpoint's folder, as version 2 has it: an older one is completed.
 
-    Raises IntegrityError with this hint where it is damaged, or a newer pythia wrote it.
+    Raises IntegrityError with this hint where it is damaged, NewerFormat where it is newer.
     """
     path = folder / MANIFEST
     try:
@@ -46,17 +46,25 @@ def read_manifest(folder: Path, hint: str) -> dict[str, Any]:
     except IntegrityError as error:
         raise IntegrityError(error.path, error.reason, hint=hint) from error
     if content.get("version", 1) > VERSION:
-        raise IntegrityError(
-            path,
-            f"version {content['version']}, by a newer pythia; this one reads up to {VERSION}",
-            hint="upgrade this pythia, or choose another store with --store",
+        raise NewerFormat(
+            path, f"version {content['version']}, by a newer pythia; this one reads up to {VERSION}"
         )
     for field, kind in _FIELDS:
         if field not in content or not isinstance(content[field], kind):
             raise IntegrityError(path, f"damaged: it has no {field}", hint=hint)
-    if Path(content["weights"]).name != content["weights"]:
+    if not content["weights"] or Path(content["weights"]).name != content["weights"]:
         raise IntegrityError(path, "damaged: its weights lie elsewhere", hint=hint)
     return content
+
+
+def version_1_files(folder: Path) -> list[Path]:
+    """What lies beside a manifest of version 1, under names that later ones leave to the user."""
+    try:
+        if "version" in read_json_object(folder / MANIFEST):
+            return []
+    except PythiaError:
+        return []
+    return [folder / FIRST_WEIGHTS, folder / FIRST_CERTIFICATE]
 
 
 def _first_certificate(folder: Path) -> dict[str, Any] | None:

@@ -28,7 +28,7 @@ from pythia_cli.files import (
     write_json,
 )
 from pythia_cli.locks import lock, lock_if_free
-from pythia_cli.manifest import FIRST_CERTIFICATE, MANIFEST, VERSION, read_manifest
+from pythia_cli.manifest import MANIFEST, VERSION, read_manifest, version_1_files
 from pythia_cli.store import Installed, Store
 from pythia_cli.suite import Checkpoint
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 _OURS = re.compile(
     r"model-[0-9a-f]{12}\.int8\.safetensors|original-[0-9a-f]{12}"
-    r"|model\.int8\.safetensors|certificate\.json"  # of the manifest's version 1
     r"|\.(manifest\.json|active\.json|[0-9a-f]{64}\.json)-[0-9a-f]{12}"
 )
 """The names of what we write: anything else is the user's, and left alone."""
@@ -143,7 +142,10 @@ def publish(
                 if keep is not None:
                     keep.rename(place / f"original-{name}")
                 fsync_folder(place)
+                before = version_1_files(place)
                 write_json(place / MANIFEST, manifest)
+                for path in before:
+                    _remove_tree(path)
             finally:
                 _tidy(place)
                 _drop_tokenizers(work.store)
@@ -159,8 +161,11 @@ def remove(store: Store, checkpoint: Checkpoint, *, wait_seconds: float) -> None
         store.changing(),
     ):
         place = store.get(checkpoint).folder  # another may have been first
+        before = version_1_files(place)
         (place / MANIFEST).unlink(missing_ok=True)
         fsync_folder(place)
+        for path in before:
+            _remove_tree(path)
         _tidy(place)
 
 
@@ -206,6 +211,8 @@ def _put_tokenizer(store: Store, path: Path, sha256: str) -> None:
 
 def _drop_tokenizers(store: Store) -> None:
     """Remove the tokenizers that no installed checkpoint needs."""
+    if store.unreadable():
+        return  # nor is what another user's needs
     needed = set()
     for installed in store.installed():
         try:
@@ -230,8 +237,6 @@ def _tidy(place: Path) -> None:
         except PythiaError:
             return
         named = {manifest["weights"], Path(str(manifest["source_folder"])).name}
-        if "version" not in manifest:
-            named.add(FIRST_CERTIFICATE)
     for path in place.iterdir():
         if _OURS.fullmatch(path.name) and path.name not in named:
             _remove_tree(path)

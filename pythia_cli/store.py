@@ -50,9 +50,12 @@ class Installed:
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """Provenance, as publish wrote it. Raises what read_manifest raises."""
-        return read_manifest(
-            self.folder, hint=f"pythia checkpoint remove {self.checkpoint}, and install it again"
-        )
+        hint = f"pythia checkpoint remove {self.checkpoint}, and install it again"
+        content = read_manifest(self.folder, hint)
+        if Checkpoint(content["model"], content["step"]) != self.checkpoint:
+            told = f"of {content['model']}@{content['step']}, and in the folder of another"
+            raise IntegrityError(self.folder / MANIFEST, told, hint=hint)
+        return content
 
     @property
     def certificate(self) -> dict[str, Any] | None:
@@ -154,9 +157,18 @@ class Store:
             self.folder.glob(f"checkpoints/{glob.escape(model)}/step*/{MANIFEST}")
         )
 
+    def unreadable(self) -> list[Path]:
+        """Folders of models and steps that may not be looked into, as another user's."""
+        models = [path for path in self.folder.glob("checkpoints/*") if path.is_dir()]
+        steps = [path for path in self.folder.glob("checkpoints/*/step*") if path.is_dir()]
+        return [path for path in (*models, *steps) if not os.access(path, os.R_OK | os.X_OK)]
+
     def installed(self) -> list[Installed]:
-        """All checkpoints, by model and step."""
+        """All checkpoints that may be read, by model and step. Raises ResourceError."""
         found = []
+        for folder in (self.folder, self.folder / "checkpoints"):
+            if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+                raise ResourceError(folder, "cannot be read (Permission denied)")
         for path in self.folder.glob(f"checkpoints/*/step*/{MANIFEST}"):
             step = re.fullmatch(r"step(0|[1-9][0-9]*)", path.parent.name)
             if step is not None:
@@ -179,8 +191,11 @@ class Store:
         return Checkpoint(model, step)
 
     def use(self, checkpoint: Checkpoint) -> None:
-        """Make an installed checkpoint the active one. Raises NotInstalled, ResourceError."""
-        self.get(checkpoint)
+        """Make an installed checkpoint the active one.
+
+        Raises NotInstalled, ResourceError, and what read_manifest raises.
+        """
+        _ = self.get(checkpoint).manifest
         content = {"model": checkpoint.model, "step": checkpoint.step}
         with self.writing(), self.changing():
             write_json(self.folder / "active.json", content)

@@ -8,18 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pythia_cli.perplexity import Document
+from pythia_cli.printable import visible
 
 LEVELS = (1.0, 3.0, 6.0, 10.0)
 """Bits from which on a token counts as of level 1, 2, 3 and 4."""
-
-_CONTROLS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"}
-_CONTROLS |= {0x7F: "\u2421", **{code: f"\\x{code:02x}" for code in range(0x80, 0xA0)}}
-
-
-def visible(text: str) -> str:
-    """With control characters as pictures: they would move the cursor, or be lost in HTML."""
-    return text.translate(_CONTROLS)
-
 
 _COLOURS = ("transparent", "#fff3c4", "#ffd98a", "#ffab73", "#f4767b")
 

@@ -16,7 +16,7 @@ PACKAGE = Path(pythia_cli.__file__).parent
 # From the ground up. A floor has rooms, which are strangers to one another; a room has files.
 # A file imports from lower floors, and within its room from what is listed before it.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("__init__ release errors suite step_sets known_problems settings files",),
+    ("__init__ release errors suite step_sets known_problems settings files printable",),
     (
         "kernels/__init__ kernels/layout kernels/entries kernels/processor kernels/tiers"
         " kernels/object_cache kernels/_jit"
@@ -55,7 +55,7 @@ KEEPERS = {
     "llvmlite": "kernels/",
     "numba": "kernels/",
     "platformdirs": "settings",
-    "rich": "cli/render",
+    "rich": "cli/render cli/tables",
     "safetensors": "safetensors_file",
     "tokenizers": "tokenizer_file",
     "torch": "hf_checkpoint model/reference",

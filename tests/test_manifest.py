@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pythia_cli.errors import IntegrityError
+from pythia_cli.errors import IntegrityError, NewerFormat
 from pythia_cli.hf_checkpoint import FloatCheckpoint
 from pythia_cli.manifest import VERSION, read_manifest
 from pythia_cli.publish import remove, sweep
@@ -69,8 +69,32 @@ def test_other_versions_are_refused(
     with pytest.raises(IntegrityError, match=told) as caught:
         read_manifest(installed.folder, "the hint")
     assert caught.value.path == path
-    assert caught.value.hint is not None
+    newer = version == VERSION + 1
+    assert isinstance(caught.value, NewerFormat) == newer
+    assert (caught.value.hint == "the hint") != newer
     # Nothing of it is taken for rubbish.
     before = files(store)
     sweep(store)
     assert files(store) == before
+
+
+@pytest.mark.parametrize("field", ["model", "step"])
+def test_a_folder_that_was_renamed_is_told(
+    store: Store, small: FloatCheckpoint, field: str
+) -> None:
+    installed = publish(store, small, FIRST)
+    changed = {**installed.manifest, field: {"model": "other", "step": 2}[field]}
+    (installed.folder / "manifest.json").write_text(json.dumps(changed))
+    with pytest.raises(IntegrityError, match="in the folder of another"):
+        _ = store.get(FIRST).manifest
+
+
+def test_a_users_files_of_the_old_names_stay(store: Store, small: FloatCheckpoint) -> None:
+    installed = publish(store, small, FIRST)
+    theirs = [installed.folder / name for name in ("certificate.json", "model.int8.safetensors")]
+    for path in theirs:
+        path.write_text("theirs")
+    publish(store, small, FIRST)
+    sweep(store)
+    remove(store, FIRST, wait_seconds=1)
+    assert all(path.read_text() == "theirs" for path in theirs)

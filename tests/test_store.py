@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pythia_cli.errors import IntegrityError, NotInstalled
+from pythia_cli.errors import IntegrityError, NotInstalled, ResourceError
 from pythia_cli.hf_checkpoint import FloatCheckpoint
 from pythia_cli.int8_file import Int8File
+from pythia_cli.publish import sweep
 from pythia_cli.store import Installed, Store
 from pythia_cli.suite import Checkpoint
 from tests.publishing import FIRST, SECOND, certificate, files, publish
@@ -127,7 +129,7 @@ def test_unknown_files_are_left_alone(store: Store, small: FloatCheckpoint) -> N
         "checkpoints/mine/notes.txt",
         "checkpoints/mine/step01/manifest.json",
         "checkpoints/mine/latest/manifest.json",
-        "checkpoints/mine/step3/model.safetensors",
+        "checkpoints/mine/step3/model.int8.safetensors",
         "checkpoints/mine/step3/notes.txt",
         "tokenizers/notes.txt",
     ]
@@ -182,3 +184,35 @@ def test_what_is_open_stays_when_it_is_removed(store: Store, small: FloatCheckpo
     shutil.rmtree(store.folder)
     assert opened.file.damaged_tensors() == []
     assert opened.tokenizer == small.tokenizer_path.read_bytes()
+
+
+@pytest.mark.parametrize("place", ["checkpoints/mine", "checkpoints/mine/step2"])
+def test_another_users_folder_hides_no_other_and_keeps_its_tokenizer(
+    store: Store,
+    small: FloatCheckpoint,
+    other: FloatCheckpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    publish(store, small, SECOND)
+    theirs = publish(store, other, Checkpoint("yours", 1))
+    shutil.rmtree(theirs.folder)  # as it looks from where it may not be read
+    access = os.access
+    monkeypatch.setattr(
+        os,
+        "access",
+        lambda path, mode: Path(path) != store.folder / place and access(path, mode),
+    )
+    assert store.unreadable() == [store.folder / place]
+    n_tokenizers = len(list(store.tokenizers.iterdir()))
+    sweep(store)
+    assert len(list(store.tokenizers.iterdir())) == n_tokenizers
+
+
+def test_checkpoints_that_may_not_be_read_are_told(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(store, small, FIRST)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "checkpoints")
+    with pytest.raises(ResourceError, match="cannot be read"):
+        store.installed()

@@ -21,6 +21,7 @@ from pythia_cli.errors import (
     ResourceError,
     UsageError,
 )
+from pythia_cli.printable import visible
 
 # typer carries its own copy of click or imports it, by version; its exceptions are reached here.
 _ClickUsageError = typer.BadParameter.__bases__[0]
@@ -94,7 +95,7 @@ def report(error: BaseException) -> ExitStatus:
 
 
 def _line(what: str, hint: str | None) -> None:
-    text = "error: " + " ".join(what.split())
+    text = "error: " + visible(" ".join(what.split()))
     if hint:
         text += f"; try: {hint}"
     with contextlib.suppress(OSError, ValueError):

@@ -142,8 +142,6 @@ def install_folder(
 
     source = open_source(folder, checkpoint)
     certifying.check(source)
-    # After what can go wrong soon: kernels may have to be compiled.
-    load_kernels(notices)
     with making(
         store,
         checkpoint,
@@ -153,6 +151,8 @@ def install_folder(
         found = store.find(checkpoint)
         if found is not None and unless(found):
             return found
+        # After what can go wrong soon: they may have to be compiled.
+        load_kernels(notices)
         return publish_source(work, source, notices, certifying, commit=commit)
 
 

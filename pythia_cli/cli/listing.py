@@ -66,17 +66,19 @@ def list_checkpoints(
     if not wanted:
         what = "no checkpoint" if model is None else f"no checkpoint of {model}"
         notices.say(f"{what} is installed in {where.folder} yet; the built-in demo comes by itself")
+    for folder in where.unreadable():
+        notices.say(f"{folder} cannot be read, and what it holds is not listed")
     rows = []
     for checkpoint in wanted:
         try:
             record = _record(checkpoint, everything.get(checkpoint), active)
-            row = _row(checkpoint, record)
-        except (PythiaError, OSError, KeyError, TypeError, ValueError) as error:
+        except (PythiaError, OSError) as error:
             notices.say(f"{checkpoint}: {error}")  # one that is damaged hides no other
             continue
         if as_json:
             typer.echo(json.dumps(record))
-        rows.append(row)
+        else:
+            rows.append(_row(checkpoint, record))
     if not as_json:
         for line in _table(rows) if sys.stdout.isatty() else map(_line, rows):
             typer.echo(line)
@@ -117,13 +119,19 @@ def _row(checkpoint: Checkpoint, record: dict[str, Any]) -> _Row:
         f"{n_bytes / 1e6:,.1f} MB" if n_bytes is not None else "-",
         f"{seen / 1e9:.3f} G tokens" if seen is not None else "",
         (
-            f"{told['kl_mean']:.2g}",
-            f"{told['delta_nll']:+.2g}",
-            f"{told['top1_agreement']:.2%}",
+            _figure(told, "kl_mean", ".2g"),
+            _figure(told, "delta_nll", "+.2g"),
+            _figure(told, "top1_agreement", ".2%"),
         )
         if told
         else ("", "", ""),
     )
+
+
+def _figure(certificate: dict[str, Any], field: str, how: str) -> str:
+    """A question mark where the certificate has none: verify tells what is damaged."""
+    value = certificate.get(field)
+    return format(value, how) if isinstance(value, float | int) else "?"
 
 
 def _line(row: _Row) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -95,7 +96,7 @@ def perplexity(
 
     notices = Notices(quiet=quiet, verbose=verbose)
     to_stdout = [str(path) for path in (per_token, html)].count("-")
-    if to_stdout > 1 or (show and (as_json or to_stdout)):
+    if to_stdout + show + as_json > 1:
         raise UsageError("only one of --json, --show, --per-token - and --html - goes to stdout")
     scoring.Protocol.make(protocol, 2, None, None, None)  # an unknown name is told first
     texts = [(name, inputs.read_text(Path(name))) for name in files]
@@ -122,7 +123,9 @@ def perplexity(
     notices.detail(f"protocol {chosen.name}, context {chosen.context}, stride {chosen.stride}")
 
     # In a terminal; whoever reads a pipe gets each line when it is known.
-    in_table = len(prepared) > 1 and sys.stdout.isatty() and not (as_json or show)
+    in_table = len(prepared) > 1 and sys.stdout.isatty() and not (as_json or show or to_stdout)
+    # Where stdout is for something else, figures are for people.
+    tell: Callable[[str], object] = notices.say if to_stdout else typer.echo
     rows: list[tuple[str, Totals]] = []
     everything = scoring.Totals()
     started = time.perf_counter()
@@ -149,13 +152,13 @@ def perplexity(
                     if show:
                         show_documents(documents)
                     if not in_table:
-                        _print(name, totals, shared, time.perf_counter() - begun, as_json)
+                        tell(_line(name, totals, shared, time.perf_counter() - begun, as_json))
                 rows.append((name, totals))
                 everything += totals
         if in_table:
-            _print_table([*rows, ("total", everything)], shared)
+            tell("\n".join(_table([*rows, ("total", everything)], shared)))
         elif len(prepared) > 1:
-            _print(None, everything, shared, time.perf_counter() - started, as_json)
+            tell(_line(None, everything, shared, time.perf_counter() - started, as_json))
         if write_page is not None:
             write_page(page_of(prepared, everything, shared))
     if html is not None and str(html) != "-":
@@ -205,7 +208,7 @@ def _write_tokens(
         write(json.dumps(record) + "\n")
 
 
-def _print_table(rows: list[tuple[str, Totals]], shared: dict[str, Any]) -> None:
+def _table(rows: list[tuple[str, Totals]], shared: dict[str, Any]) -> list[str]:
     """A line for each file."""
     heads = {"perplexity": "perplexity", "stderr": "+/-", "bits_per_byte": "bits/byte"}
     cells = []
@@ -213,10 +216,9 @@ def _print_table(rows: list[tuple[str, Totals]], shared: dict[str, Any]) -> None
         figures = totals.figures()
         told = ["-" if figures[f] is None else f"{figures[f]:.4f}" for f in heads]
         cells.append([name, *told, str(totals.n_tokens)])
-    for line in table(["", *heads.values(), "tokens"], cells, dispensable=["+/-"]):
-        sys.stdout.write(f"{line}\n")
-    sys.stdout.write(f"{_protocol(shared)}\n")
-    sys.stdout.flush()
+    dispensable = ["+/-", "tokens", "bits/byte"]
+    lines = table(["", *heads.values(), "tokens"], cells, dispensable, keep=8)
+    return [*lines, _protocol(shared)]
 
 
 def _protocol(shared: dict[str, Any]) -> str:
@@ -224,9 +226,9 @@ def _protocol(shared: dict[str, Any]) -> str:
     return f"{shared['protocol']}, context {shared['context']}, stride {shared['stride']}{bos}"
 
 
-def _print(
+def _line(
     name: str | None, totals: Totals, shared: dict[str, Any], seconds: float, as_json: bool
-) -> None:
+) -> str:
     figures = totals.figures()
     if as_json:
         record = {
@@ -236,16 +238,14 @@ def _print(
             "seconds": seconds,
             "tokens_per_second": totals.n_tokens / seconds,
         }
-        sys.stdout.write(json.dumps(record) + "\n")
-    else:
-        bits = figures["bits_per_byte"]
-        value, error = figures["perplexity"], figures["stderr"]
-        sys.stdout.write(
-            f"{'total' if name is None else name}: "
-            f"perplexity {'over 1e308' if value is None else f'{value:.4f}'}"
-            f"{'' if error is None else f' +/- {error:.4f}'},"
-            f" bits per byte {'-' if bits is None else f'{bits:.4f}'},"
-            f" nll {totals.nll / totals.n_tokens:.4f} nats a token,"
-            f" {totals.n_tokens} tokens ({_protocol(shared)})\n"
-        )
-    sys.stdout.flush()
+        return json.dumps(record)
+    bits = figures["bits_per_byte"]
+    value, error = figures["perplexity"], figures["stderr"]
+    return (
+        f"{'total' if name is None else name}: "
+        f"perplexity {'over 1e308' if value is None else f'{value:.4f}'}"
+        f"{'' if error is None else f' +/- {error:.4f}'},"
+        f" bits per byte {'-' if bits is None else f'{bits:.4f}'},"
+        f" nll {totals.nll / totals.n_tokens:.4f} nats a token,"
+        f" {totals.n_tokens} tokens ({_protocol(shared)})"
+    )

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from pythia_cli.printable import visible
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -25,7 +27,7 @@ class Notices:
         """One line."""
         if not self._quiet:
             with contextlib.suppress(OSError), self.aside():
-                print(text, file=sys.stderr, flush=True)
+                print(visible(text), file=sys.stderr, flush=True)
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
@@ -92,8 +94,6 @@ def paint(pieces: Iterable[tuple[str, int, float | None]], bounds: Sequence[floa
     is named in them, as it would not be seen: its bits are no word's.
     """
     if sys.stdout.isatty():
-        from pythia_cli.surprisal import visible
-
         pieces = ((visible(piece), level, bits) for piece, level, bits in pieces)
     if animated(sys.stdout):
         from rich.console import Console

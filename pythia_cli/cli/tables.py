@@ -5,38 +5,54 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 
-_NAMED = 16
-"""Characters that a name keeps, where it has so many, before columns are left out for it."""
+from pythia_cli.printable import one_line
 
 
 def table(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], dispensable: Sequence[str] = ()
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    dispensable: Sequence[str] = (),
+    keep: int = 16,
 ) -> list[str]:
     """Lines: names on the left, figures on the right, the heads (the first names none) above.
 
-    Columns without a figure are left out; where it is wider than the terminal, others too, in the
-    order of `dispensable`, then names are cut at their front. `rows` have a cell for each head.
+    Columns without a figure are left out; where it is wider than the terminal, names are cut at
+    their front, to `keep` cells; then columns are left out, in the order of `dispensable`. `rows`
+    have a text for each head.
     """
     width = shutil.get_terminal_size().columns
+    rows = [[one_line(name), *figures] for name, *figures in rows]
     empty = [place for place in range(1, len(heads)) if not any(row[place] for row in rows)]
     lines = [
         [cell for place, cell in enumerate(line) if place not in empty] for line in (heads, *rows)
     ]
     drop = [head for head in dispensable if head in lines[0]]
     while True:
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]
         room = width - sum(widths[1:]) - 2 * len(widths[1:])
-        if room >= min(widths[0], _NAMED) or not drop:
+        if room >= min(widths[0], keep) or not drop:
             break
         place = lines[0].index(drop.pop(0))
         lines = [[*line[:place], *line[place + 1 :]] for line in lines]
-    widths[0] = max(min(widths[0], room), 8)
+    widths[0] = min(widths[0], max(room, 8))
     made = []
     for name, *figures in lines:
-        short = name if len(name) <= widths[0] else f"..{name[2 - widths[0] :]}"
-        cells = [f"{figure:>{n}}" for figure, n in zip(figures, widths[1:], strict=True)]
-        made.append("  ".join([f"{short:<{widths[0]}}", *cells]).rstrip())
+        short = name
+        while cells(short) > widths[0]:
+            short = f"..{short.removeprefix('..')[1:]}"
+        row = [short + " " * (widths[0] - cells(short))]
+        row += [f"{figure:>{n}}" for figure, n in zip(figures, widths[1:], strict=True)]
+        made.append("  ".join(row).rstrip())
     return made
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal it takes: East Asian characters take two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def bar(share: float, width: int, encoding: str) -> str:

@@ -42,7 +42,7 @@ def verify(
 
       pythia checkpoint verify 1000:10000 -m pythia-410m
     """
-    from pythia_cli.errors import IntegrityError, NotInstalled
+    from pythia_cli.errors import IntegrityError, NewerFormat, NotInstalled
     from pythia_cli.suite import repository
 
     notices = Notices(quiet=quiet, verbose=False)
@@ -50,7 +50,7 @@ def verify(
     chosen = opening.choose_installed(steps, model, where)
     if not chosen:
         notices.say("none of these is installed")
-    damaged = []
+    damaged, newer = [], None
     with notices.progress("verifying", sum(i.n_bytes() for i in chosen), "B") as progress:
         for installed in chosen:
             try:
@@ -58,8 +58,11 @@ def verify(
             except NotInstalled:
                 notices.say(f"{installed.checkpoint} was removed meanwhile")
                 continue
-            if problems:
-                damaged.append(installed.checkpoint)
+            except NewerFormat as error:
+                newer, problems = error, [str(error)]
+            else:
+                if problems:
+                    damaged.append(installed.checkpoint)
             with notices.aside():
                 _print(installed.checkpoint, problems, as_json)
     if damaged:
@@ -70,6 +73,8 @@ def verify(
         raise IntegrityError(
             where.folder, f"{len(damaged)} of {len(chosen)} checkpoints are damaged", hint=hint
         )
+    if newer is not None:
+        raise newer
 
 
 def _print(checkpoint: Checkpoint, problems: list[str], as_json: bool) -> None:
@@ -87,8 +92,8 @@ def _print(checkpoint: Checkpoint, problems: list[str], as_json: bool) -> None:
 
 
 def _problems(store: Store, checkpoint: Checkpoint, progress: Callable[[int], None]) -> list[str]:
-    """What is wrong with it. Raises NotInstalled where it was removed meanwhile."""
-    from pythia_cli.errors import NotInstalled, PythiaError
+    """What is wrong with it. Raises NotInstalled where it was removed meanwhile, NewerFormat."""
+    from pythia_cli.errors import NewerFormat, NotInstalled, PythiaError
 
     try:
         opened = store.open(checkpoint, is_use=False)
@@ -104,7 +109,7 @@ def _problems(store: Store, checkpoint: Checkpoint, progress: Callable[[int], No
         elif hashlib.sha256(opened.tokenizer).hexdigest() != file.tokenizer_sha256:
             problems.append(f"{file.tokenizer_sha256}.json (its tokenizer) is damaged")
         problems += _damage_of_original(opened.installed, file.source.files, progress)
-    except NotInstalled:
+    except (NotInstalled, NewerFormat):
         raise
     except PythiaError as error:
         return [str(error)]

@@ -14,6 +14,7 @@ import llvmlite
 import llvmlite.binding
 
 from pythia_cli import settings
+from pythia_cli.files import nearest_existing
 
 _SOURCES = sorted(Path(__file__).resolve().parent.glob("*.py"))
 _MAGIC = b"pythia kernels 1\n"
@@ -38,13 +39,17 @@ def _key() -> str:
 
 
 def _private_folder() -> tuple[Path | None, str]:
-    """The folder of compiled kernels, created 0700; or None, and why it is not used."""
+    """The folder of compiled kernels; or None, and why it is not used. It need not be there yet."""
     folder = settings.cache_folder() / "kernels"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         status = folder.stat()
-    except OSError:
+    except FileNotFoundError:
+        above = nearest_existing(folder)
+        if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+            return folder, ""
         return None, f"{folder.parent} cannot be written"
+    except OSError:
+        return None, f"{folder.parent} cannot be read"
     # Compiled code is run as it is: nobody else, but root, may have put it there.
     if hasattr(os, "getuid"):
         if status.st_uid not in (0, os.getuid()):
@@ -100,6 +105,7 @@ class ObjectCache:
         )
         aside = self._path.with_suffix(f".{os.getpid()}")
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(_MAGIC + hashlib.sha256(body).digest() + body)

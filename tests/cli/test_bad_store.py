@@ -189,3 +189,31 @@ def test_another_demo_in_the_store_has_no_float_weights_here(in_own_store: Pythi
     _, _, hint = line.partition("; try: pythia ")
     in_own_store(*shlex.split(hint), "--yes")
     in_own_store(*shlex.split(FLOAT32), stdin=b"It was.")
+
+
+def test_a_newer_checkpoint_is_not_called_damaged(in_own_store: Pythia) -> None:
+    path = in_own_store.store / INSTALLED / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "version": 99}))
+    for command in (GENERATE, "checkpoint use demo@3000", "checkpoint verify", "checkpoint list"):
+        done = in_own_store(*shlex.split(command), status=None)
+        assert "by a newer pythia" in done.err
+        assert "remove" not in done.out + done.err
+        if command != "checkpoint list":
+            assert done.status == INTEGRITY
+            assert done.err.endswith(
+                "; try: upgrade this pythia, or choose another store with --store\n"
+            )
+    doctor = in_own_store("doctor", "--json", env={"HF_HUB_OFFLINE": "1"}).record
+    (found,) = [f for f in doctor["findings"] if f["name"] == "checkpoint"]
+    assert found["hint"].startswith("upgrade")
+
+
+@pytest.mark.parametrize("certificate", [{}, {"kl_mean": None, "delta_nll": "text"}])
+def test_a_strange_certificate_hides_no_checkpoint(
+    in_own_store: Pythia, certificate: dict[str, object]
+) -> None:
+    path = in_own_store.store / INSTALLED / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "certificate": certificate}))
+    assert in_own_store("checkpoint", "list", "--json").record["certificate"] == certificate
+    listed = in_own_store("checkpoint", "list")
+    assert (listed.err, listed.out[:11]) == ("", "* demo@3000")

@@ -34,7 +34,8 @@ def test_a_healthy_machine(healthy: Result, pythia: Pythia) -> None:
     assert found["store"].startswith(f"{pythia.store}: 1 checkpoints, 2 MB, drwx")
     assert found["active checkpoint"] == "none chosen: the built-in demo"
     assert re.fullmatch(
-        rf"{re.escape(str(pythia.cache))}: compiled, \d+\.\d MB, drwx------", found["kernels"]
+        rf"{re.escape(str(pythia.cache))}/kernels: compiled, \d+\.\d MB, drwx------",
+        found["kernels"],
     )
     assert found["Hub"].endswith("offline, as HF_HUB_OFFLINE asks for")
 

@@ -91,6 +91,7 @@ def test_a_page(pythia: Pythia, text: Path, tmp_path: Path) -> None:
         (("--show", "--json"), USAGE),
         (("--show", "--per-token", "-"), USAGE),
         (("--html", "-", "--per-token", "-"), USAGE),
+        (("--json", "--per-token", "-"), USAGE),
         (("--html", "."), USAGE),
         (("--html", "text.txt"), USAGE),
         (("--html", "none/page.html"), 7),
@@ -105,8 +106,9 @@ def test_refused(pythia: Pythia, text: Path, options: tuple[str, ...], status: i
 def test_a_page_goes_to_stdout_and_into_pipes(pythia: Pythia, text: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     pythia("perplexity", text, "--html", page)
-    out = pythia("perplexity", text, "--html", "-").out
-    assert page.read_text() in out
+    done = pythia("perplexity", text, "--html", "-")
+    assert done.out == page.read_text()
+    assert f"{text}: perplexity " in done.err
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
     reader = subprocess.Popen(["cat", str(fifo)], stdout=subprocess.PIPE)

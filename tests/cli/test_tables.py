@@ -30,7 +30,7 @@ def test_names_are_cut_before_columns_are_left_out(monkeypatch: pytest.MonkeyPat
 def test_columns_are_left_out_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines(monkeypatch, 36)[0].split() == ["size", "tokens"]
     assert lines(monkeypatch, 26)[0].split() == ["tokens"]
-    for columns in range(16, 60):
+    for columns in range(18, 60):
         assert max(map(len, lines(monkeypatch, columns))) <= columns
 
 
@@ -48,3 +48,17 @@ def test_columns_are_left_out_in_their_order(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_bars(share: float, encoding: str, expected: str) -> None:
     assert bar(share, 4, encoding) == expected
+
+
+def test_names_are_shown_as_wide_as_they_are_and_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = [["\u65e5\u672c", "1"], ["e\x1b[31m\n", "2"]]
+    assert table(["", "n"], rows) == [
+        "         n",
+        "\u65e5\u672c     1",
+        "e\u241b[31m\u240a  2",
+    ]
+    monkeypatch.setenv("COLUMNS", "9")
+    assert table(["", "n"], [["\u65e5\u672c" * 4, "1"]])[1] == "..\u672c\u65e5\u672c  1"
