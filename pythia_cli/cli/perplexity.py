@@ -17,6 +17,7 @@ from pythia_cli.cli.outputs import Write, opened_output
 from pythia_cli.cli.render import Notices
 from pythia_cli.cli.showing import page_of, show_documents
 from pythia_cli.cli.tables import table
+from pythia_cli.printable import one_line
 
 if TYPE_CHECKING:
     from pythia_cli.perplexity import Document, Scorer, Totals
@@ -242,7 +243,7 @@ def _line(
     bits = figures["bits_per_byte"]
     value, error = figures["perplexity"], figures["stderr"]
     return (
-        f"{'total' if name is None else name}: "
+        f"{'total' if name is None else one_line(name)}: "
         f"perplexity {'over 1e308' if value is None else f'{value:.4f}'}"
         f"{'' if error is None else f' +/- {error:.4f}'},"
         f" bits per byte {'-' if bits is None else f'{bits:.4f}'},"

@@ -16,6 +16,7 @@ from tests.cli.test_completing import until
 
 TEXT = "It is a truth universally acknowledged, that a single man in possession"
 USAGE = 2
+NOT_FOUND = 3
 
 
 @pytest.fixture
@@ -115,6 +116,14 @@ def test_a_page_goes_to_stdout_and_into_pipes(pythia: Pythia, text: Path, tmp_pa
     pythia("perplexity", text, "--html", fifo)
     assert reader.communicate(timeout=60)[0].decode() == page.read_text()
     assert fifo.is_fifo()
+
+
+def test_a_files_name_is_one_line(pythia: Pythia, tmp_path: Path) -> None:
+    path = tmp_path / "a\x1b[31m\n.txt"
+    path.write_text(TEXT)
+    assert "/a\u241b[31m\u240a.txt: perplexity " in pythia("perplexity", path).out
+    missing = pythia("perplexity", f"{path}.gone", status=NOT_FOUND)
+    assert "\x1b" not in missing.err
 
 
 def test_control_characters_do_not_reach_a_terminal(pythia: Pythia, tmp_path: Path) -> None:
