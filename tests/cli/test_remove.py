@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
@@ -25,6 +26,8 @@ def four(in_own_store: Pythia) -> Pythia:
     place = in_own_store.store / "checkpoints/mine"
     for step in (2, 7):
         shutil.copytree(place / "step1", place / f"step{step}")
+        manifest = place / f"step{step}/manifest.json"
+        manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "step": step}))
     for model, step, used in (("mine", 7, 100), ("demo", 3000, 200), ("mine", 1, 300)):
         path = in_own_store.store / f"checkpoints/{model}/step{step}/manifest.json"
         os.utime(path, (used, used))
