@@ -216,8 +216,8 @@ def _writable(store: Store, everything: list[Installed]) -> tuple[str | None, st
     own = [store.folder / name for name in ("checkpoints", "incoming", "locks", "tokenizers")]
     models = {installed.folder.parent for installed in everything}
     steps = [installed.folder for installed in everything]
-    for folder in store.unreadable():
-        return f"{folder} cannot be read", f"chmod u+rx {shlex.quote(str(folder))}"
+    if unreadable := store.unreadable():
+        return f"{unreadable[0]} cannot be read", f"chmod u+rx {shlex.quote(str(unreadable[0]))}"
     for folder in (existing, *own, *sorted(models), *steps):
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
             return (

@@ -55,7 +55,7 @@ KEEPERS = {
     "llvmlite": "kernels/",
     "numba": "kernels/",
     "platformdirs": "settings",
-    "rich": "cli/render cli/tables",
+    "rich": "cli/render",
     "safetensors": "safetensors_file",
     "tokenizers": "tokenizer_file",
     "torch": "hf_checkpoint model/reference",

@@ -36,3 +36,15 @@ def test_a_folder_that_cannot_be_written(
     assert found.hint is not None
     assert found.hint.startswith(f"chmod u+w {store.folder / place}, or")
     assert ", drwx" in found.value
+
+
+def test_a_folder_that_cannot_be_read(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = publish(store, small, FIRST).folder
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != place and access(path, mode))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (found,) = [finding for finding in examine(store, 1) if finding.name == "store"]
+    assert found.problem == f"{place} cannot be read"
+    assert found.hint == f"chmod u+rx {place}"

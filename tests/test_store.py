@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pythia_cli.cli.listing import list_checkpoints
 from pythia_cli.errors import IntegrityError, NotInstalled, ResourceError
 from pythia_cli.hf_checkpoint import FloatCheckpoint
 from pythia_cli.int8_file import Int8File
@@ -186,27 +187,36 @@ def test_what_is_open_stays_when_it_is_removed(store: Store, small: FloatCheckpo
     assert opened.tokenizer == small.tokenizer_path.read_bytes()
 
 
-@pytest.mark.parametrize("place", ["checkpoints/mine", "checkpoints/mine/step2"])
-def test_another_users_folder_hides_no_other_and_keeps_its_tokenizer(
+@pytest.mark.parametrize("place", ["checkpoints/yours", "checkpoints/yours/step1"])
+def test_another_users_folder_is_told_and_keeps_its_tokenizer(
     store: Store,
     small: FloatCheckpoint,
-    other: FloatCheckpoint,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
     place: str,
 ) -> None:
     publish(store, small, SECOND)
-    theirs = publish(store, other, Checkpoint("yours", 1))
-    shutil.rmtree(theirs.folder)  # as it looks from where it may not be read
+    theirs = store.folder / "checkpoints/yours/step1"
+    theirs.mkdir(parents=True)
+    (theirs / "notes.txt").write_text("theirs")  # as what is in it is not seen
+    tokenizer = store.tokenizers / f"{'a' * 64}.json"
+    tokenizer.write_text("theirs")
     access = os.access
-    monkeypatch.setattr(
-        os,
-        "access",
-        lambda path, mode: Path(path) != store.folder / place and access(path, mode),
-    )
-    assert store.unreadable() == [store.folder / place]
-    n_tokenizers = len(list(store.tokenizers.iterdir()))
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            os,
+            "access",
+            lambda path, mode: Path(path) != store.folder / place and access(path, mode),
+        )
+        assert store.unreadable() == [store.folder / place]
+        sweep(store)
+        assert tokenizer.exists()
+        list_checkpoints(store=store.folder)
+    told = capsys.readouterr()
+    assert "mine@2" in told.out
+    assert f"{store.folder / place} cannot be read" in told.err
     sweep(store)
-    assert len(list(store.tokenizers.iterdir())) == n_tokenizers
+    assert not tokenizer.exists()
 
 
 def test_checkpoints_that_may_not_be_read_are_told(

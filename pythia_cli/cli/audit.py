@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
 from pythia_cli import settings
-from pythia_cli.cli import opening, options
+from pythia_cli.cli import completing, opening, options
 from pythia_cli.cli.render import Notices
 
 
 def audit(
-    model: options.OfModel = None,
+    model: Annotated[
+        str | None,
+        options.model_option("Default: the active checkpoint's.", completing.published_models),
+    ] = None,
     store: options.StoreFolder = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,

@@ -23,12 +23,9 @@ _MODEL = "pythia-410m"
 def download(
     model: Annotated[
         str | None,
-        typer.Option(
-            "-m",
-            "--model",
-            metavar="NAME",
-            autocompletion=completing.published_models,
-            help=f"A Pythia model. Default: the active checkpoint's, or {_MODEL}.",
+        options.model_option(
+            f"A Pythia model. Default: the active checkpoint's, or {_MODEL}.",
+            completing.published_models,
         ),
     ] = None,
     steps: Annotated[

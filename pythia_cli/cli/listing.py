@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pythia_cli.cli import completing, opening, options
+from pythia_cli.cli import opening, options
 from pythia_cli.cli.render import Notices
 from pythia_cli.cli.tables import bar, table
 
@@ -27,12 +27,8 @@ def list_checkpoints(
     ] = False,
     model: Annotated[
         str | None,
-        typer.Option(
-            "-m",
-            "--model",
-            metavar="NAME",
-            autocompletion=completing.models,
-            help="Only this model's. With --available: default the active checkpoint's.",
+        options.model_option(
+            "Only this model's. With --available: default the active checkpoint's."
         ),
     ] = None,
     store: options.StoreFolder = None,
@@ -129,7 +125,7 @@ def _row(checkpoint: Checkpoint, record: dict[str, Any]) -> _Row:
 
 
 def _figure(certificate: dict[str, Any], field: str, how: str) -> str:
-    """A question mark where the certificate has none: verify tells what is damaged."""
+    """A question mark where the certificate has no such number."""
     value = certificate.get(field)
     return format(value, how) if isinstance(value, float | int) else "?"
 

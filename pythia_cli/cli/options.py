@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pythia_cli.cli import completing
 from pythia_cli.cli.grouped import CHECKPOINT, OUTPUT
 
+
+def model_option(help: str, offered: Callable[..., Any] = completing.models) -> Any:
+    """-m, for what a command does with a model; `offered` completes its name."""
+    return typer.Option(
+        "-m",
+        "--model",
+        metavar="NAME",
+        autocompletion=offered,
+        rich_help_panel=CHECKPOINT,
+        help=help,
+    )
+
+
 Model = Annotated[
     str | None,
-    typer.Option(
-        "-m",
-        "--model",
-        metavar="NAME",
-        autocompletion=completing.models,
-        rich_help_panel=CHECKPOINT,
-        help="A Pythia model (pythia-410m, pythia-70m-deduped, ...), demo, a name given to"
-        " quantize --as, or a local folder. Default: the active checkpoint's.",
+    model_option(
+        "A Pythia model (pythia-410m, pythia-70m-deduped, ...), demo, a name given to"
+        " quantize --as, or a local folder. Default: the active checkpoint's."
     ),
 ]
-OfModel = Annotated[
-    str | None,
-    typer.Option(
-        "-m",
-        "--model",
-        metavar="NAME",
-        autocompletion=completing.models,
-        rich_help_panel=CHECKPOINT,
-        help="Default: the active checkpoint's.",
-    ),
-]
+OfModel = Annotated[str | None, model_option("Default: the active checkpoint's.")]
 Step = Annotated[
     str | None,
     typer.Option(

@@ -1,4 +1,4 @@
-"""What people see on stderr: notices, progress, tables. The only file that imports rich."""
+"""What people see: notices, progress, coloured text. The only file that imports rich."""
 
 from __future__ import annotations
 
@@ -169,6 +169,15 @@ def _start_anew(bars: Progress) -> None:
         get_renderable=bars.get_renderable,
     )
     bars.start()
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal it takes: East Asian characters take two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def animated(stream: TextIO | None = None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 
+from pythia_cli.cli.render import cells
 from pythia_cli.printable import one_line
 
 
@@ -44,15 +45,6 @@ def table(
         row += [f"{figure:>{n}}" for figure, n in zip(figures, widths[1:], strict=True)]
         made.append("  ".join(row).rstrip())
     return made
-
-
-def cells(text: str) -> int:
-    """How many columns of a terminal it takes: East Asian characters take two."""
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
 
 
 def bar(share: float, width: int, encoding: str) -> str:

@@ -110,6 +110,11 @@ def test_a_page_goes_to_stdout_and_into_pipes(pythia: Pythia, text: Path, tmp_pa
     done = pythia("perplexity", text, "--html", "-")
     assert done.out == page.read_text()
     assert f"{text}: perplexity " in done.err
+    done = pythia("perplexity", text, text, "--per-token", "-")
+    assert {record["file"] for record in done.records} == {str(text)}
+    assert [line.split(": ")[0] for line in done.err.splitlines()[-3:]] == [str(text)] * 2 + [
+        "total"
+    ]
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
     reader = subprocess.Popen(["cat", str(fifo)], stdout=subprocess.PIPE)
