@@ -87,10 +87,11 @@ class DiskWatch:
 
 def many(folder: Path, rounds: int) -> dict[str, float]:
     """`list`, `use` and `current` with all 154 steps installed, each a tiny synthetic file."""
-    from pythia_cli.files import write_json
-    from pythia_cli.manifest import MANIFEST
-    from pythia_cli.store import Store
-    from pythia_cli.suite import STEPS, Checkpoint
+    from pythia_cli.checkpoints.manifest import MANIFEST
+    from pythia_cli.checkpoints.store import Store
+    from pythia_cli.files.publishing import write_json
+    from pythia_cli.suite.checkpoint import Checkpoint
+    from pythia_cli.suite.steps import STEPS
 
     environment = {"PYTHIA_HOME": str(folder / "many")}
     process_cost(pythia("generate", "x", "-n", "1", "-m", "demo"), environment)
@@ -117,9 +118,9 @@ def many(folder: Path, rounds: int) -> dict[str, float]:
 
 def switching(int8: Path, rounds: int) -> dict[str, float]:
     """A full-size checkpoint opened, mapped and ready for the first token, in one process."""
-    from pythia_cli.int8_file import Int8File
+    from pythia_cli.checkpoints.int8_file import Int8File
+    from pythia_cli.engine.transformer import Transformer
     from pythia_cli.kernels import compiled
-    from pythia_cli.model.transformer import Transformer
 
     compiled.load(lambda damaged: None)
     ready, first = [], []

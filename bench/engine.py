@@ -22,12 +22,12 @@ import numpy as np
 from machine import seconds_of
 
 from pythia_cli import settings
-from pythia_cli.bench import read_bandwidth, streamed_bytes
-from pythia_cli.hf_checkpoint import FloatCheckpoint
-from pythia_cli.int8_file import Int8File, Source
-from pythia_cli.model.reference import Reference
-from pythia_cli.model.transformer import Transformer
-from pythia_cli.quantize import write_int8
+from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+from pythia_cli.checkpoints.int8_file import Int8File, Source
+from pythia_cli.checkpoints.quantize import write_int8
+from pythia_cli.diagnostics.bench import read_bandwidth, streamed_bytes
+from pythia_cli.engine.reference import Reference
+from pythia_cli.engine.transformer import Transformer
 
 N_DECODE, N_WINDOW, LATE = 64, 512, 1900
 

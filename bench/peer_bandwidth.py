@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pythia_cli.bench import read_bandwidth
+from pythia_cli.diagnostics.bench import read_bandwidth
 
 
 class Engine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pythia_cli import __version__
+__version__ = "0.1.0"
 
 _PACKAGE = Path(__file__).resolve().parent
 

@@ -10,11 +10,11 @@ import hypothesis
 import pytest
 
 import pythia_cli
-from pythia_cli.hf_checkpoint import FloatCheckpoint
-from pythia_cli.int8_file import Int8File, Source
-from pythia_cli.quantize import write_int8
-from pythia_cli.store import Store
-from pythia_cli.tokenizer import PythiaTokenizer
+from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+from pythia_cli.checkpoints.int8_file import Int8File, Source
+from pythia_cli.checkpoints.quantize import write_int8
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.text.tokenizer import PythiaTokenizer
 
 DEMO = Path(pythia_cli.__file__).parent / "demo"
 GOLDEN = Path(__file__).parent / "golden"

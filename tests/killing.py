@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pythia_cli.store import Store
+from pythia_cli.checkpoints.store import Store
 from tests.cli.running import Pythia
 from tests.fakes.hub import Hub
 from tests.fakes.suite import MODEL

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pythia_cli.hf_checkpoint import FloatCheckpoint
-from pythia_cli.int8_file import Int8File, Source
-from pythia_cli.publish import making
-from pythia_cli.publish import publish as publish_made
-from pythia_cli.store import Installed, Store
-from pythia_cli.suite import Checkpoint
+from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+from pythia_cli.checkpoints.int8_file import Int8File, Source
+from pythia_cli.checkpoints.publish import making
+from pythia_cli.checkpoints.publish import publish as publish_made
+from pythia_cli.checkpoints.store import Installed, Store
+from pythia_cli.suite.checkpoint import Checkpoint
 
 FIRST, SECOND = Checkpoint("mine", 1), Checkpoint("mine", 2)
 

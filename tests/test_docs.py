@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pythia_cli import certificate, int8_file, suite
+from pythia_cli.checkpoints import int8_file
+from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.cli import app
 from pythia_cli.cli.errors import ExitStatus
-from pythia_cli.hf_checkpoint import FloatCheckpoint
-from pythia_cli.int8_file import Int8File
-from pythia_cli.kernels.layout import activation_levels
+from pythia_cli.kernels.sizes import activation_levels
+from pythia_cli.measures import certificate
+from pythia_cli.suite.steps import DEMO_STEPS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -144,7 +146,7 @@ def test_activation_levels() -> None:
 
 def test_the_demo_steps_are_named() -> None:
     text = (ROOT / "docs/demo.md").read_text(encoding="utf-8")
-    *steps, last = suite.DEMO_STEPS
+    *steps, last = DEMO_STEPS
     assert f"steps {', '.join(map(str, steps))} and {last}" in text
 
 

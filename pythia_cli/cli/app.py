@@ -9,14 +9,15 @@ from typing import Annotated
 
 import typer
 
-from pythia_cli.cli import checkpoint, errors, interrupts
-from pythia_cli.cli.bench import bench
-from pythia_cli.cli.doctor import doctor
-from pythia_cli.cli.download import download
-from pythia_cli.cli.generate import generate
+from pythia_cli.cli import errors, interrupts
+from pythia_cli.cli.commands import checkpoint
+from pythia_cli.cli.commands.bench import bench
+from pythia_cli.cli.commands.doctor import doctor
+from pythia_cli.cli.commands.download import download
+from pythia_cli.cli.commands.generate import generate
+from pythia_cli.cli.commands.perplexity import perplexity
+from pythia_cli.cli.commands.quantize import quantize
 from pythia_cli.cli.grouped import Grouped
-from pythia_cli.cli.perplexity import perplexity
-from pythia_cli.cli.quantize import quantize
 
 
 def _narrow() -> dict[str, int]:

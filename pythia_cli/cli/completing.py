@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from pythia_cli.store import Store
+    from pythia_cli.checkpoints.store import Store
 
 Offer = tuple[str, str]
 """A word, and what is said beside it."""
@@ -19,7 +19,7 @@ Offer = tuple[str, str]
 
 def models(context: typer.Context, incomplete: str) -> list[Offer]:
     """Models that may be named with -m: installed ones first, then those of the suite."""
-    from pythia_cli.suite import DEMO, MODELS
+    from pythia_cli.suite.models import DEMO, MODELS
 
     counted: dict[str, int] = {}
     for model, _ in _installed(context):
@@ -31,7 +31,7 @@ def models(context: typer.Context, incomplete: str) -> list[Offer]:
 
 def published_models(context: typer.Context, incomplete: str) -> list[Offer]:
     """Models that can be downloaded."""
-    from pythia_cli.suite import MODELS
+    from pythia_cli.suite.models import MODELS
 
     return _beginning(incomplete, [(model, "published") for model in MODELS])
 
@@ -45,7 +45,7 @@ def steps(context: typer.Context, incomplete: str) -> list[Offer]:
 
 def published_steps(context: typer.Context, incomplete: str) -> list[Offer]:
     """Steps, and sets of them, that can be downloaded; behind a comma too."""
-    from pythia_cli.suite import STEPS
+    from pythia_cli.suite.steps import STEPS
 
     before, comma, last = incomplete.rpartition(",")
     offers = [("main", "the last step"), ("log", "0, 1, 2, 4 .. 512"), ("all", "all 154")]
@@ -78,7 +78,7 @@ def _beginning(incomplete: str, offers: Iterable[Offer]) -> list[Offer]:
 
 def _store(context: Any) -> Store:
     from pythia_cli import settings
-    from pythia_cli.store import Store
+    from pythia_cli.checkpoints.store import Store
 
     given = context.params.get("store") if context is not None else None
     return Store(settings.expanded(given) if given else settings.store_folder())
@@ -95,7 +95,7 @@ def _installed(context: Any) -> list[tuple[str, int]]:
 
 def _model(context: Any) -> str:
     """The model named with -m, or the active checkpoint's."""
-    from pythia_cli.suite import DEMO
+    from pythia_cli.suite.models import DEMO
 
     named = context.params.get("model") if context is not None else None
     if named:

@@ -14,11 +14,11 @@ from pythia_cli.cli import engine, installing
 from pythia_cli.cli.render import Notices
 
 if TYPE_CHECKING:
-    from pythia_cli.download import Fetched
-    from pythia_cli.publish import Making
-    from pythia_cli.store import Installed, Store
-    from pythia_cli.suite import Checkpoint
-    from pythia_cli.wanted import Wanted
+    from pythia_cli.checkpoints.download import Fetched
+    from pythia_cli.checkpoints.plan import Wanted
+    from pythia_cli.checkpoints.publish import Making
+    from pythia_cli.checkpoints.store import Installed, Store
+    from pythia_cli.suite.checkpoint import Checkpoint
 
 
 class Downloading:
@@ -56,10 +56,10 @@ class Downloading:
         dry_run: bool,
     ) -> None:
         """Look them up, then print or do what there is to do."""
-        from pythia_cli.download import download
+        from pythia_cli.checkpoints.download import download
+        from pythia_cli.checkpoints.hub import is_offline
+        from pythia_cli.checkpoints.plan import check_disk, look_up_all
         from pythia_cli.errors import IntegrityError, NotFound, PythiaError
-        from pythia_cli.hub import is_offline
-        from pythia_cli.wanted import check_disk, look_up_all
 
         self._several = len(checkpoints) > 1
         found = look_up_all(checkpoints, offline=offline or is_offline())
@@ -131,8 +131,8 @@ class Downloading:
 
     def _say_doubts(self, wanted: list[Wanted]) -> None:
         """What is known or seen to be wrong with branches, before their bytes are fetched."""
-        from pythia_cli.known_problems import known_problem
-        from pythia_cli.wanted import same_weights
+        from pythia_cli.checkpoints.plan import same_weights
+        from pythia_cli.suite.known_problems import known_problem
 
         for one in wanted:
             if problem := known_problem(one.checkpoint):

@@ -9,14 +9,14 @@ from pythia_cli.cli.interrupts import apart
 from pythia_cli.cli.render import Notices
 
 if TYPE_CHECKING:
-    from pythia_cli.int8_file import Int8File
-    from pythia_cli.model.transformer import Transformer
+    from pythia_cli.checkpoints.int8_file import Int8File
+    from pythia_cli.engine.transformer import Transformer
 
 
 def open_transformer(file: Int8File, n_threads: int, notices: Notices) -> Transformer:
     """The model ready to run."""
     load_kernels(notices)
-    from pythia_cli.model.transformer import Transformer
+    from pythia_cli.engine.transformer import Transformer
 
     return Transformer(file, n_threads)
 

@@ -21,7 +21,7 @@ from pythia_cli.errors import (
     ResourceError,
     UsageError,
 )
-from pythia_cli.printable import visible
+from pythia_cli.text.printable import visible
 
 # typer carries its own copy of click or imports it, by version; its exceptions are reached here.
 _ClickUsageError = typer.BadParameter.__bases__[0]

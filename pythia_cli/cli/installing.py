@@ -14,12 +14,13 @@ from pythia_cli.cli.inputs import read_text
 from pythia_cli.cli.options import WAIT_SECONDS
 from pythia_cli.cli.render import Notices
 from pythia_cli.errors import InputError, IntegrityError, UsageError
-from pythia_cli.suite import LOCAL_PREFIX, Checkpoint, check_shape, repository
+from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.suite.models import LOCAL_PREFIX, check_shape, repository
 
 if TYPE_CHECKING:
-    from pythia_cli.hf_checkpoint import FloatCheckpoint
-    from pythia_cli.publish import Making
-    from pythia_cli.store import Installed, Store
+    from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+    from pythia_cli.checkpoints.publish import Making
+    from pythia_cli.checkpoints.store import Installed, Store
 
 DEMO_FOLDER = Path(__file__).resolve().parent.parent / "demo"
 
@@ -37,7 +38,7 @@ class Certifying:
 
     def check(self, source: FloatCheckpoint) -> None:
         """Raises InputError where the text is too short for this checkpoint's tokenizer."""
-        from pythia_cli.tokenizer import PythiaTokenizer
+        from pythia_cli.text.tokenizer import PythiaTokenizer
 
         if self._text is not None and self._path is not None:
             tokenizer = PythiaTokenizer(source.tokenizer_path)
@@ -53,10 +54,10 @@ class Certifying:
         text, name = self._text, self._path.name
 
         def certify(weights: Path) -> dict[str, Any]:
-            from pythia_cli.certificate import certify
-            from pythia_cli.int8_file import Int8File
-            from pythia_cli.model.reference import Reference
-            from pythia_cli.tokenizer import PythiaTokenizer
+            from pythia_cli.checkpoints.int8_file import Int8File
+            from pythia_cli.engine.reference import Reference
+            from pythia_cli.measures.certificate import certify
+            from pythia_cli.text.tokenizer import PythiaTokenizer
 
             model = open_transformer(Int8File(weights), self.n_threads, notices)
             tokenizer = PythiaTokenizer(source.tokenizer_path)
@@ -73,8 +74,8 @@ def open_source(folder: Path, checkpoint: Checkpoint) -> FloatCheckpoint:
 
     Raises what FloatCheckpoint raises, UnsupportedModel and IntegrityError.
     """
-    from pythia_cli.hf_checkpoint import FloatCheckpoint
-    from pythia_cli.tokenizer import PythiaTokenizer
+    from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+    from pythia_cli.text.tokenizer import PythiaTokenizer
 
     source = FloatCheckpoint(folder)
     check_shape(checkpoint.model, source.config, folder / "config.json")
@@ -100,9 +101,9 @@ def publish_source(
     keep: Path | None = None,
 ) -> Installed:
     """Hash (where that is not done), quantize, certify and publish. Kernels are ready."""
-    from pythia_cli.int8_file import Source
-    from pythia_cli.publish import publish
-    from pythia_cli.quantize import n_parameters
+    from pythia_cli.checkpoints.int8_file import Source
+    from pythia_cli.checkpoints.publish import publish
+    from pythia_cli.checkpoints.quantize import n_parameters
 
     if hashes is None:
         n_bytes = sum(path.stat().st_size for path in source.files)
@@ -138,7 +139,7 @@ def install_folder(
 
     `unless` may raise, and is asked again when the lock is held.
     """
-    from pythia_cli.publish import making
+    from pythia_cli.checkpoints.publish import making
 
     source = open_source(folder, checkpoint)
     certifying.check(source)
@@ -166,8 +167,8 @@ def install_demo(checkpoint: Checkpoint, store: Store, notices: Notices) -> Inst
 
 def install_local(folder: Path, store: Store, notices: Notices) -> Installed:
     """A local folder's checkpoint, kept in the store under a name made from its path."""
-    from pythia_cli.hf_checkpoint import read_files
-    from pythia_cli.publish import fingerprint
+    from pythia_cli.checkpoints.float_checkpoint import read_files
+    from pythia_cli.checkpoints.publish import fingerprint
 
     files = read_files(folder)
     resolved = folder.resolve()
@@ -221,7 +222,7 @@ def install_named(
 
 def folder_of(source: Path) -> Path:
     """A checkpoint's folder, where its weights file was named instead."""
-    from pythia_cli.hf_checkpoint import INDEX_FILES, SINGLE_FILES
+    from pythia_cli.checkpoints.float_checkpoint import INDEX_FILES, SINGLE_FILES
 
     named = source.is_file() and source.name in (*SINGLE_FILES, *INDEX_FILES)
     return source.parent if named else source

@@ -88,7 +88,7 @@ def _watch(told: socket.socket) -> None:
     while told.recv(1):
         while not _leaving.is_set():
             # The module may be there and not yet whole.
-            team = sys.modules.get("pythia_cli.kernels.team")
+            team = sys.modules.get("pythia_cli.jit.team")
             if (abort_all := getattr(team, "abort_all", None)) is not None:
                 abort_all()
             if not _leaving.wait(_AGAIN_SECONDS):

@@ -10,28 +10,15 @@ from typing import TYPE_CHECKING, Any
 from pythia_cli import settings
 from pythia_cli.cli.installing import DEMO_FOLDER, install_demo, install_local
 from pythia_cli.cli.render import Notices
-from pythia_cli.errors import (
-    IntegrityError,
-    NotFound,
-    PythiaError,
-    UnknownName,
-    UsageError,
-)
-from pythia_cli.suite import (
-    DEMO,
-    DEMO_STEPS,
-    LOCAL_PREFIX,
-    MODELS,
-    Checkpoint,
-    nearest_models,
-    parse_step,
-    steps_of,
-)
+from pythia_cli.errors import IntegrityError, NotFound, PythiaError, UnknownName, UsageError
+from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.suite.models import DEMO, LOCAL_PREFIX, MODELS, nearest_models
+from pythia_cli.suite.steps import DEMO_STEPS, parse_step, steps_of
 
 if TYPE_CHECKING:
-    from pythia_cli.int8_file import Int8File
-    from pythia_cli.store import Installed, Store
-    from pythia_cli.tokenizer import PythiaTokenizer
+    from pythia_cli.checkpoints.int8_file import Int8File
+    from pythia_cli.checkpoints.store import Installed, Store
+    from pythia_cli.text.tokenizer import PythiaTokenizer
 
 DEFAULT = Checkpoint(DEMO, DEMO_STEPS[-1])
 _DEMO_HINT = "for pythia-410m itself: pythia download"
@@ -52,7 +39,7 @@ class Opened:
 
     def tokenizer(self, *, plain_text: bool = False) -> PythiaTokenizer:
         """The tokenizer that came with it."""
-        from pythia_cli.tokenizer import PythiaTokenizer
+        from pythia_cli.text.tokenizer import PythiaTokenizer
 
         path = self.installed.tokenizer_path(self.file.tokenizer_sha256)
         tokenizer = PythiaTokenizer(path, plain_text=plain_text, content=self.tokenizer_json)
@@ -74,8 +61,8 @@ class Opened:
 
     def float_folder(self) -> Path:
         """The float checkpoint it was made from. Raises NotFound where it is gone or changed."""
-        from pythia_cli.files import file_sha256
-        from pythia_cli.publish import fingerprint
+        from pythia_cli.checkpoints.publish import fingerprint
+        from pythia_cli.files.reading import file_sha256
 
         manifest = self.installed.manifest
         if self.checkpoint.model == DEMO:
@@ -117,7 +104,7 @@ class Opened:
 
 def open_store(folder: Path | None) -> Store:
     """The store named on the command line, or the default one."""
-    from pythia_cli.store import Store
+    from pythia_cli.checkpoints.store import Store
 
     return Store(settings.expanded(folder) if folder is not None else settings.store_folder())
 
@@ -155,7 +142,7 @@ def choose_installed(steps: list[str] | None, model: str | None, store: Store) -
     them. Single ones have to be installed; of lists, ranges and sets those are taken that are.
     Raises UnknownName, NotInstalled, UsageError.
     """
-    from pythia_cli.step_sets import parse_steps
+    from pythia_cli.suite.step_sets import parse_steps
 
     everything = store.installed()
     if not steps:
@@ -182,7 +169,7 @@ def choose_installed(steps: list[str] | None, model: str | None, store: Store) -
 
 def read_ahead(model: str | None, step: str | None, store: Store) -> None:
     """Begin to read the tokenizer of the checkpoint that is meant, if that is easily known."""
-    from pythia_cli.tokenizer_file import read_ahead as begin
+    from pythia_cli.text.tokenizer_file import read_ahead as begin
 
     try:
         installed = store.find(name_checkpoint(model, step, store))

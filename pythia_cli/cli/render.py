@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from pythia_cli.printable import visible
+from pythia_cli.text.printable import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress

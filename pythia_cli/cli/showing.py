@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from pythia_cli.cli.render import paint
 
 if TYPE_CHECKING:
-    from pythia_cli.perplexity import Document, Totals
+    from pythia_cli.measures.perplexity import Document, Totals
 
 
 def show_documents(documents: list[Document]) -> None:
     """On stdout, coloured by surprisal."""
-    from pythia_cli.surprisal import LEVELS, stretches
+    from pythia_cli.measures.surprisal_page import LEVELS, stretches
 
     for document in documents:
         paint(((s.text, s.level, s.bits) for s in stretches(document)), LEVELS)
@@ -22,7 +22,7 @@ def page_of(
     texts: list[tuple[str, list[Document], int]], totals: Totals, shared: dict[str, Any]
 ) -> str:
     """A web page of the scored texts, with what it was measured with."""
-    from pythia_cli.surprisal import page
+    from pythia_cli.measures.surprisal_page import page
 
     figures = totals.figures()
     told = {

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 
 from pythia_cli.cli.render import cells
-from pythia_cli.printable import one_line
+from pythia_cli.text.printable import one_line
 
 
 def table(

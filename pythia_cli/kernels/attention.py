@@ -13,8 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.kernels._jit import TIER, jit
-from pythia_cli.kernels.attention_tiles import (
+from pythia_cli.jit.declare import TIER, jit
+from pythia_cli.kernels.quantize_rows import quantize_row
+from pythia_cli.kernels.rotary import rotate_half
+from pythia_cli.kernels.simd import fma
+from pythia_cli.kernels.sizes import KEY_BLOCK, MAX_INT16
+from pythia_cli.kernels.softmax import softmax
+from pythia_cli.kernels.tiles.attention import (
     mix_tile,
     mix_tile_1x1,
     mix_tile_1x4,
@@ -24,11 +29,6 @@ from pythia_cli.kernels.attention_tiles import (
     score_tile_1x4,
     score_tile_narrow,
 )
-from pythia_cli.kernels.layout import KEY_BLOCK, MAX_INT16
-from pythia_cli.kernels.quantize_rows import quantize_row
-from pythia_cli.kernels.rotary import rotate_half
-from pythia_cli.kernels.simd import fma
-from pythia_cli.kernels.softmax import softmax
 
 _QUERIES, _VECTORS = TIER.n_queries, TIER.n_vectors
 

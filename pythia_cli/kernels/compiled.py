@@ -15,9 +15,9 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from pythia_cli import settings
-from pythia_cli.kernels import processor, tiers
+from pythia_cli.jit import processor, tiers
+from pythia_cli.jit.object_cache import ObjectCache
 from pythia_cli.kernels.entries import ENTRIES, ArrayType
-from pythia_cli.kernels.object_cache import ObjectCache
 
 _PROTOTYPE = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p

@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import Any
 
-from pythia_cli.kernels._jit import jit
+from pythia_cli.jit.barrier import barrier, claim, share
+from pythia_cli.jit.declare import jit
 from pythia_cli.kernels.attention import append_to_cache, attention
-from pythia_cli.kernels.barrier import barrier, claim, share
 from pythia_cli.kernels.embedding import embed
 from pythia_cli.kernels.gelu import gelu
 from pythia_cli.kernels.layer_norm import layer_norm
-from pythia_cli.kernels.layout import SCORE_PIECE
 from pythia_cli.kernels.matmul import matmul
 from pythia_cli.kernels.quantize_rows import quantize_rows
 from pythia_cli.kernels.scoring import merge_pieces, score_piece
+from pythia_cli.kernels.sizes import SCORE_PIECE
 
 _Cut = namedtuple(
     "_Cut",

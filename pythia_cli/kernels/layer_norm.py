@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.kernels._jit import jit
+from pythia_cli.jit.declare import jit
 from pythia_cli.kernels.simd import lane_dot, lane_sum
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.kernels._jit import TIER, jit
-from pythia_cli.kernels.linear_tiles import TILE_ROWS, dot, linear_tile
+from pythia_cli.jit.declare import TIER, jit
+from pythia_cli.kernels.tiles.linear import TILE_ROWS, dot, linear_tile
 
 
 @jit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pythia_cli.kernels._jit import jit
+from pythia_cli.jit.declare import jit
 
 
 @jit

@@ -10,8 +10,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from pythia_cli.kernels.dot_tiles import load
-from pythia_cli.kernels.layout import KEY_BLOCK
+from pythia_cli.kernels.sizes import KEY_BLOCK
+from pythia_cli.kernels.tiles.dot import load
 
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _FLOAT = ir.FloatType()

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.kernels._jit import jit
-from pythia_cli.kernels.layout import SCORE_PIECE
+from pythia_cli.jit.declare import jit
 from pythia_cli.kernels.simd import bits_from_float, float_from_bits, lane_sum
+from pythia_cli.kernels.sizes import SCORE_PIECE
 
 _LOG2_E = np.float32(1.4426950408889634)
 _LN2_HIGH = np.float32(0.693359375)  # few bits, so that n * _LN2_HIGH is exact

@@ -19,7 +19,7 @@ import pytest
 from typer.main import get_command
 
 from pythia_cli.cli.app import app
-from pythia_cli.suite import STEPS
+from pythia_cli.suite.steps import STEPS
 from tests.cli.running import Pythia
 from tests.cli.test_completing import shell_environment
 from tests.fakes.hub import Branch, Hub, commit_of

@@ -124,7 +124,7 @@ def test_a_signal_while_the_team_is_imported(pythia: Pythia, number: str, status
         import os, signal, sys, time, types
         from pythia_cli.cli import app
         def half(arguments=None):
-            sys.modules["pythia_cli.kernels.team"] = types.ModuleType("half imported")
+            sys.modules["pythia_cli.jit.team"] = types.ModuleType("half imported")
             os.kill(os.getpid(), signal.{number})
             time.sleep(10)
         app.run = half

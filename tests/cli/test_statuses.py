@@ -11,9 +11,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from pythia_cli.checkpoints.store import Store
 from pythia_cli.cli.errors import ExitStatus
-from pythia_cli.locks import lock
-from pythia_cli.store import Store
+from pythia_cli.files.locks import lock
 from tests.cli.running import MODULE, Pythia
 from tests.fakes.hub import Faults, Hub
 

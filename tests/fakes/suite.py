@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from pythia_cli.suite import DEMO_STEPS, MODELS
+from pythia_cli.suite.models import MODELS
+from pythia_cli.suite.steps import DEMO_STEPS
 from tests.conftest import DEMO
 from tests.fakes.hub import Branch, commit_of
 

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from pythia_cli.engine.scores import score_logits
 from pythia_cli.kernels.simd import LANES
-from pythia_cli.model.scores import score_logits
 from tests.kernels.draws import Array, Arrays, Expected
 
 erf64 = np.vectorize(math.erf, otypes=[np.float64])

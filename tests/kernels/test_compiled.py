@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pythia_cli.jit.object_cache import ObjectCache
 from pythia_cli.kernels import compiled, softmax
 from pythia_cli.kernels.compiled import Arguments
 from pythia_cli.kernels.entries import ENTRIES
-from pythia_cli.kernels.object_cache import ObjectCache
 
 WEIGHTS = np.array([0.0, 3.0, 0.0, 1.0], np.float32)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pythia_cli.kernels.layout import MAX_INT16, MAX_INT32, activation_levels
 from pythia_cli.kernels.matmul import matmul, matmul_plain
+from pythia_cli.kernels.sizes import MAX_INT16, MAX_INT32, activation_levels
 
 both = pytest.mark.parametrize("kernel", [matmul, matmul_plain], ids=["matmul", "matmul_plain"])
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pythia_cli.kernels.layout import SCALE_CANDIDATES
 from pythia_cli.kernels.quantize_weights import quantize_weights
+from pythia_cli.kernels.sizes import SCALE_CANDIDATES
 from tests.kernels import plain
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pythia_cli.kernels.layout import rotary_tables
+from pythia_cli.kernels.sizes import rotary_tables
 
 
 @pytest.mark.parametrize("n_rotary", [2, 3, 16, 32, 80])

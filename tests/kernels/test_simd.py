@@ -10,14 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pythia_cli.kernels.simd import (
-    LANES,
-    bits_from_float,
-    float_from_bits,
-    fma,
-    lane_dot,
-    lane_sum,
-)
+from pythia_cli.kernels.simd import LANES, bits_from_float, float_from_bits, fma, lane_dot, lane_sum
 
 jitted = numba.njit(nogil=True, error_model="numpy")
 run_sum = jitted(lambda x, n: lane_sum(x, n))

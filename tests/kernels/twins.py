@@ -17,7 +17,12 @@ from pythia_cli.kernels.attention import append_to_cache, attention
 from pythia_cli.kernels.embedding import embed
 from pythia_cli.kernels.gelu import erf, gelu
 from pythia_cli.kernels.layer_norm import layer_norm
-from pythia_cli.kernels.layout import (
+from pythia_cli.kernels.matmul import matmul, matmul_plain
+from pythia_cli.kernels.quantize_rows import absmax, quantize_row, quantize_rows
+from pythia_cli.kernels.quantize_weights import quantize_weights
+from pythia_cli.kernels.rotary import rotate_half
+from pythia_cli.kernels.scoring import merge_pieces, score_piece
+from pythia_cli.kernels.sizes import (
     KEY_BLOCK,
     N_QUERIES,
     SCALE_CANDIDATES,
@@ -25,18 +30,7 @@ from pythia_cli.kernels.layout import (
     activation_levels,
     rotary_tables,
 )
-from pythia_cli.kernels.matmul import matmul, matmul_plain
-from pythia_cli.kernels.quantize_rows import absmax, quantize_row, quantize_rows
-from pythia_cli.kernels.quantize_weights import quantize_weights
-from pythia_cli.kernels.rotary import rotate_half
-from pythia_cli.kernels.scoring import merge_pieces, score_piece
-from pythia_cli.kernels.softmax import (
-    draw,
-    exp_nonpositive,
-    exponentials,
-    largest_of,
-    softmax,
-)
+from pythia_cli.kernels.softmax import draw, exp_nonpositive, exponentials, largest_of, softmax
 from tests.kernels import plain
 from tests.kernels.draws import MODERATE, Arrays, Draw, Twin, unwritten
 

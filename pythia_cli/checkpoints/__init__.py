@@ -1,0 +1,1 @@
+"""From a branch on the Hub, or a folder, to an installed int8 file."""

@@ -1,0 +1,285 @@
+"""A float checkpoint in the layout of a Hugging Face repository, read one tensor at a time."""
+
+from __future__ import annotations
+
+import errno
+import math
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceError, UnsafeFile
+from pythia_cli.files.reading import file_sha256, read_json_object
+from pythia_cli.files.safetensors_layout import Layout, TensorPlace, read_layout
+from pythia_cli.suite.config import ModelConfig
+from pythia_cli.suite.config_json import parse_config_json
+
+SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
+INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+PREFERENCE = (SINGLE_FILES[0], INDEX_FILES[0], SINGLE_FILES[1], INDEX_FILES[1])
+
+# What older versions of transformers saved along: masks and frequencies, made anew from the config.
+_BUFFERS = re.compile(
+    r"gpt_neox\.(layers\.\d+\.attention\.)?(bias|masked_bias|rotary_emb\.inv_freq)"
+)
+
+
+def expected_tensors(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Names, as published, and shapes of all the tensors of a GPT-NeoX checkpoint."""
+    d, d_mlp = config.d_model, config.d_mlp
+    tensors: dict[str, tuple[int, ...]] = {"gpt_neox.embed_in.weight": (config.d_vocab, d)}
+    for layer in range(config.n_layers):
+        prefix = f"gpt_neox.layers.{layer}."
+        for norm in ("input_layernorm", "post_attention_layernorm"):
+            tensors[f"{prefix}{norm}.weight"] = (d,)
+            tensors[f"{prefix}{norm}.bias"] = (d,)
+        for linear, (d_out, d_in) in {
+            "attention.query_key_value": (3 * d, d),
+            "attention.dense": (d, d),
+            "mlp.dense_h_to_4h": (d_mlp, d),
+            "mlp.dense_4h_to_h": (d, d_mlp),
+        }.items():
+            tensors[f"{prefix}{linear}.weight"] = (d_out, d_in)
+            tensors[f"{prefix}{linear}.bias"] = (d_out,)
+    tensors["gpt_neox.final_layer_norm.weight"] = (d,)
+    tensors["gpt_neox.final_layer_norm.bias"] = (d,)
+    tensors["embed_out.weight"] = (config.d_vocab, d)
+    return tensors
+
+
+_Read = Callable[[int, int | None], np.ndarray[Any, Any]]
+"""Rows lo..hi of a tensor (all from lo where hi is None) as float32."""
+
+
+class FloatCheckpoint:
+    """An opened checkpoint folder: `config`, `files`, and `tensor(name)` as float32.
+
+    Opening reads headers only and checks names and shapes; a tensor's values are checked when it
+    is read, which several threads may do. Raises NotFound, InputError (not a checkpoint),
+    UnsupportedModel, IntegrityError and UnsafeFile, each naming the file and the tensor or field.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = read_config(folder)
+        self.all_files = read_files(folder)
+        _, self.tokenizer_path, *self.files = self.all_files
+        place = _find_weights(folder)
+        self._readers: dict[str, _Read] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._where: dict[str, Path] = {}
+        for path in self.files:
+            self._open_safetensors(path) if path.suffix == ".safetensors" else self._open_bin(path)
+        self._check_names(place)
+
+    def tensor(self, name: str) -> np.ndarray[Any, Any]:
+        """One tensor by its published name, float32. Raises IntegrityError for NaN or infinity."""
+        return self.rows(name, 0, None)
+
+    def rows(self, name: str, lo: int, hi: int | None) -> np.ndarray[Any, Any]:
+        """Rows lo..hi of a tensor; to its end where hi is None. Otherwise as `tensor`."""
+        shape = self._shapes[name]
+        try:
+            values = self._readers[name](lo, hi)
+        except OSError as error:
+            raise ResourceError(self._where[name], f"cannot be read ({error.strerror})") from error
+        if values.shape != (len(range(*slice(lo, hi).indices(shape[0]))), *shape[1:]):
+            raise IntegrityError(self._where[name], f"{name} ends too soon: the file has changed")
+        # Both are NaN where a value is, at a fraction of isfinite's time and memory.
+        with np.errstate(invalid="ignore"):
+            least, largest = values.min(initial=0), values.max(initial=0)
+        if not (np.isfinite(least) and np.isfinite(largest)):
+            what = "NaN" if np.isnan(values).any() else "infinite"
+            raise IntegrityError(self._where[name], f"{name} holds {what} values")
+        return values
+
+    def sha256(self, progress: Callable[[int], None] = lambda n_bytes: None) -> dict[str, str]:
+        """sha256 of each weights file, by file name; progress is told the bytes as they go by."""
+        return {path.name: file_sha256(path, progress) for path in self.files}
+
+    def _open_safetensors(self, path: Path) -> None:
+        layout: Layout = read_layout(path)
+        for name, place in layout.tensors.items():
+            if _BUFFERS.fullmatch(name):
+                continue
+            if place.dtype not in ("F16", "BF16", "F32"):
+                raise IntegrityError(path, f"{name} is {place.dtype}; expected F16, BF16 or F32")
+
+            def read(
+                lo: int, hi: int | None, path: Path = path, place: TensorPlace = place
+            ) -> np.ndarray[Any, Any]:
+                return _read_float32(path, place, lo, hi)
+
+            self._add(path, name, place.shape, read)
+
+    def _open_bin(self, path: Path) -> None:
+        import torch
+
+        for name, tensor in _load_bin(path).items():
+            if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+                raise IntegrityError(path, f"{name!r} is not a tensor by name")
+            if _BUFFERS.fullmatch(name):
+                continue
+            if tensor.layout is not torch.strided or tensor.device.type != "cpu":
+                raise IntegrityError(path, f"{name} holds no plain values")
+            if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32):
+                raise IntegrityError(
+                    path, f"{name} is {tensor.dtype}; expected a 16- or 32-bit float"
+                )
+
+            def read(lo: int, hi: int | None, tensor: Any = tensor) -> np.ndarray[Any, Any]:
+                part = tensor if lo == 0 and hi is None else tensor[lo:hi]
+                values: np.ndarray[Any, Any] = part.detach().to(torch.float32).numpy()
+                return values
+
+            self._add(path, name, tuple(tensor.shape), read)
+
+    def _add(
+        self,
+        path: Path,
+        name: str,
+        shape: tuple[int, ...],
+        read: _Read,
+    ) -> None:
+        # transformers 4 called it embed_out; newer versions may say lm_head.
+        name = "embed_out.weight" if name == "lm_head.weight" else name
+        if name in self._readers:
+            raise IntegrityError(path, f"{name} is there twice")
+        self._readers[name], self._shapes[name], self._where[name] = read, shape, path
+
+    def _check_names(self, place: Path) -> None:
+        if self.config.n_layers > len(self._shapes):  # before naming the tensors of millions
+            raise IntegrityError(
+                place,
+                f"holds {len(self._shapes)} tensors: too few for {self.config.n_layers} layers",
+            )
+        expected = expected_tensors(self.config)
+        if missing := [name for name in expected if name not in self._shapes]:
+            raise IntegrityError(place, f"{missing[0]} is missing{_and_more(missing)}")
+        if extra := [name for name in self._shapes if name not in expected]:
+            raise IntegrityError(place, f"{extra[0]} is not part of the model{_and_more(extra)}")
+        for name, shape in expected.items():
+            if self._shapes[name] != shape:
+                found = list(self._shapes[name])
+                raise IntegrityError(
+                    self._where[name],
+                    f"{name} has shape {found}; config.json asks for {list(shape)}",
+                )
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """The ModelConfig of a checkpoint folder's config.json."""
+    path = _config_file(folder)
+    return parse_config_json(read_json_object(path), path)
+
+
+def read_files(folder: Path) -> list[Path]:
+    """The files of a checkpoint folder that are read: config.json, tokenizer.json, then weights.
+
+    Of these only an index is opened. Raises NotFound, InputError and, for an index, IntegrityError
+    and UnsafeFile.
+    """
+    config = _config_file(folder)
+    tokenizer = folder / "tokenizer.json"
+    if not tokenizer.is_file():
+        raise NotFound(
+            f"{tokenizer} does not exist",
+            hint="put the model's tokenizer.json beside its config.json",
+        )
+    place = _find_weights(folder)
+    weights = _shards(place) if place.name in INDEX_FILES else [place]
+    return [config, tokenizer, *weights]
+
+
+def _config_file(folder: Path) -> Path:
+    if not folder.exists():
+        raise NotFound(f"{folder} does not exist")
+    if not folder.is_dir():
+        raise InputError(folder, "not a folder; expected a Hugging Face checkpoint folder")
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InputError(folder, "not a checkpoint folder: it has no config.json")
+    return path
+
+
+def _find_weights(folder: Path) -> Path:
+    for name in PREFERENCE:
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(
+        folder, "not a checkpoint folder: it has neither model.safetensors nor pytorch_model.bin"
+    )
+
+
+def _shards(index: Path) -> list[Path]:
+    weight_map = read_json_object(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise IntegrityError(index, "has no weight_map")
+    names = sorted({str(name) for name in weight_map.values()})
+    suffix = ".safetensors" if index.name.startswith("model.safetensors") else ".bin"
+    for name in names:
+        if Path(name).name != name or "\\" in name or not name.endswith(suffix):
+            raise UnsafeFile(index, f"weight_map names {name!r}, not a {suffix} file beside it")
+        if not (index.parent / name).is_file():
+            raise NotFound(f"{index.parent / name} does not exist, but {index.name} names it")
+    return [index.parent / name for name in names]
+
+
+def _read_float32(path: Path, place: TensorPlace, lo: int, hi: int | None) -> np.ndarray[Any, Any]:
+    rows = range(*slice(lo, hi).indices(place.shape[0]))
+    shape = (len(rows), *place.shape[1:])
+    count = math.prod(shape)
+    offset = place.offset + lo * (place.n_bytes // place.shape[0])
+    dtype = place.dtype
+    if dtype == "BF16":
+        # bfloat16 is the upper half of a float32.
+        bits = np.fromfile(path, np.uint16, count, offset=offset).astype(np.uint32)
+        bits <<= 16
+        return _reshaped(bits.view(np.float32), shape)
+    stored = np.fromfile(path, {"F16": "<f2", "F32": "<f4"}[dtype], count, offset=offset)
+    return _reshaped(stored.astype(np.float32, copy=False), shape)
+
+
+def _reshaped(values: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """As it should be, or as it is where the file has been cut since its header was read."""
+    return values.reshape(shape) if values.size == math.prod(shape) else values
+
+
+def _load_bin(path: Path) -> dict[Any, Any]:
+    """torch.load without running code: a file that needs more than tensors is refused."""
+    import torch
+
+    try:
+        is_zip = zipfile.is_zipfile(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch says of old formats is for its own users
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip or None)
+    except pickle.UnpicklingError as error:
+        text = str(error)
+        if "global" in text.lower():
+            name = re.search(r"GLOBAL (\S+)", text)
+            what = f" ({name.group(1)})" if name else ""
+            raise UnsafeFile(path, f"refused: reading it would run code{what}") from None
+        raise IntegrityError(path, "not a PyTorch checkpoint, or damaged") from None
+    except MemoryError:
+        raise
+    except OSError as error:
+        # A file cut short makes torch map what is not there.
+        if error.errno in (None, errno.EINVAL):
+            raise IntegrityError(path, "not a whole PyTorch checkpoint") from error
+        raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # torch has no exception of its own for a damaged file
+        raise IntegrityError(path, "not a whole PyTorch checkpoint") from error
+    if not isinstance(content, dict):
+        raise IntegrityError(path, "not a PyTorch checkpoint: expected tensors by name")
+    return content
+
+
+def _and_more(names: list[str]) -> str:
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""

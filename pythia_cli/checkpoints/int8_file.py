@@ -1,0 +1,276 @@
+"""The int8 checkpoint file: safetensors, every tensor on a 64-byte boundary, described in
+docs/int8-file.md. Written in one pass; opened by mapping it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import mmap
+import os
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from pythia_cli.errors import IntegrityError, NewerFormat, NotFound, ResourceError
+from pythia_cli.files.safetensors_layout import TensorPlace, read_layout
+from pythia_cli.suite.config import ModelConfig
+
+FORMAT = "pythia-int8"
+FORMAT_VERSION = 1
+QUANTIZATION = "int8-row-least-squares"
+ALIGNMENT = 64
+
+LINEARS = {
+    "layers.attention.query_key_value": "attention.query_key_value",
+    "layers.attention.dense": "attention.dense",
+    "layers.mlp.dense_h_to_4h": "mlp.dense_h_to_4h",
+    "layers.mlp.dense_4h_to_h": "mlp.dense_4h_to_h",
+}
+NORMS = {
+    "layers.input_layernorm": "input_layernorm",
+    "layers.post_attention_layernorm": "post_attention_layernorm",
+}
+"""Our name (all layers in one tensor) and the published name within a layer."""
+
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "I8": np.dtype("<i1"),
+    "F32": np.dtype("<f4"),
+    "U8": np.dtype("u1"),
+}
+_NO_HASH = "0" * 64
+
+
+def tensor_shapes(config: ModelConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Every tensor's dtype and shape, in the order of the file."""
+    n, d, d_mlp, d_vocab = config.n_layers, config.d_model, config.d_mlp, config.d_vocab
+    linears = {
+        "layers.attention.query_key_value": (3 * d, d),
+        "layers.attention.dense": (d, d),
+        "layers.mlp.dense_h_to_4h": (d_mlp, d),
+        "layers.mlp.dense_4h_to_h": (d, d_mlp),
+    }
+    shapes: dict[str, tuple[str, tuple[int, ...]]] = {"embed_in.weight": ("I8", (d_vocab, d))}
+    for name, (d_out, d_in) in linears.items():
+        shapes[f"{name}.weight"] = ("I8", (n, d_out, d_in))
+    shapes["embed_out.weight"] = ("I8", (d_vocab, d))
+    shapes["embed_in.scales"] = ("F32", (d_vocab,))
+    for name, (d_out, _) in linears.items():
+        shapes[f"{name}.scales"] = ("F32", (n, d_out))
+        shapes[f"{name}.bias"] = ("F32", (n, d_out))
+    for name in NORMS:
+        shapes[f"{name}.weight"] = ("F32", (n, d))
+        shapes[f"{name}.bias"] = ("F32", (n, d))
+    shapes["final_layer_norm.weight"] = ("F32", (d,))
+    shapes["final_layer_norm.bias"] = ("F32", (d,))
+    shapes["embed_out.scales"] = ("F32", (d_vocab,))
+    return shapes
+
+
+def data_bytes(config: ModelConfig) -> int:
+    """The size of all tensors: that of a whole file is a little more."""
+    return sum(
+        prod(shape) * _DTYPES[dtype].itemsize for dtype, shape in tensor_shapes(config).values()
+    )
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the float weights came from. sha256 is one file's, or that of the list of files."""
+
+    repo: str | None
+    revision: str | None
+    commit: str | None
+    files: dict[str, str]
+
+    @property
+    def sha256(self) -> str:
+        """The weights file's sha256; for a sharded checkpoint, that of its `sha256sum` listing."""
+        if len(self.files) == 1:
+            return next(iter(self.files.values()))
+        listing = "".join(f"{self.files[name]}  {name}\n" for name in sorted(self.files))
+        return hashlib.sha256(listing.encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "repo": self.repo,
+            "revision": self.revision,
+            "commit": self.commit,
+            "sha256": self.sha256,
+            "files": self.files,
+        }
+
+
+class Int8Writer:
+    """Writes one file from front to back: `append` takes each tensor's bytes in the file's order.
+
+    The header is written last, with the hashes of what went before it.
+    """
+
+    def __init__(self, file: BinaryIO, config: ModelConfig, source: Source, tokenizer: str) -> None:
+        self._file = file
+        self._shapes = tensor_shapes(config)
+        self._hashes = dict.fromkeys(self._shapes, _NO_HASH)
+        self._metadata = {
+            "format": FORMAT,
+            "format_version": str(FORMAT_VERSION),
+            "config": json.dumps(config.to_dict()),
+            "source": json.dumps(source.to_dict()),
+            "quantization": QUANTIZATION,
+            "tokenizer_sha256": tokenizer,
+        }
+        self._file.write(bytes(len(self._header())))
+
+    def write_tensor(self, name: str, pieces: Iterator[np.ndarray[Any, Any]]) -> None:
+        """One tensor, in pieces along its first axes."""
+        dtype, shape = self._shapes[name]
+        digest = hashlib.sha256()
+        n_bytes = 0
+        for piece in pieces:
+            data = np.ascontiguousarray(piece, _DTYPES[dtype]).data.cast("B")
+            digest.update(data)
+            self._file.write(data)
+            n_bytes += len(data)
+        assert n_bytes == prod(shape) * _DTYPES[dtype].itemsize, name
+        self._file.write(bytes(-n_bytes % ALIGNMENT))
+        self._hashes[name] = digest.hexdigest()
+
+    def finish(self) -> None:
+        """Put the header in its place."""
+        self._file.seek(0)
+        self._file.write(self._header())
+
+    def _header(self) -> bytes:
+        return _header_bytes(self._shapes, self._metadata, self._hashes)
+
+
+def _header_bytes(
+    shapes: Mapping[str, tuple[str, tuple[int, ...]]],
+    metadata: Mapping[str, str],
+    hashes: Mapping[str, str],
+) -> bytes:
+    """The only header this version writes for these tensors: length, JSON, spaces to the boundary.
+
+    Its last metadata entry is the sha256 of the JSON without that entry.
+    """
+    entries: dict[str, Any] = {}
+    offset = 0
+
+    def add(name: str, dtype: str, shape: tuple[int, ...]) -> None:
+        nonlocal offset
+        n_bytes = prod(shape) * _DTYPES[dtype].itemsize
+        entries[name] = {
+            "dtype": dtype,
+            "shape": list(shape),
+            "data_offsets": [offset, offset + n_bytes],
+        }
+        offset += n_bytes
+
+    for name, (dtype, shape) in shapes.items():
+        add(name, dtype, shape)
+        if padding := -offset % ALIGNMENT:
+            add(f"_padding.{name}", "U8", (padding,))
+    described = {**metadata, "tensors_sha256": json.dumps(dict(hashes))}
+    digest = hashlib.sha256(json.dumps({"__metadata__": described, **entries}).encode()).hexdigest()
+    text = json.dumps({"__metadata__": {**described, "header_sha256": digest}, **entries}).encode()
+    text += b" " * (-(8 + len(text)) % ALIGNMENT)
+    return struct.pack("<Q", len(text)) + text
+
+
+class Int8File:
+    """A mapped int8 file: `config`, `source`, `quantization`, `tokenizer_sha256`, `tensors`.
+
+    tensors: read-only arrays in place, by name. Opening checks format, version, sizes, shapes and
+    the header's hash, not the weights' (see `damaged_tensors`). Raises NotFound, IntegrityError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise NotFound(f"{path} does not exist")
+        self.path = path
+        try:
+            before = path.stat()
+            layout = read_layout(path)
+        except OSError as error:
+            raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
+        metadata = layout.metadata
+        if metadata.get("format") != FORMAT:
+            raise IntegrityError(path, "not an int8 file made by pythia")
+        if (version := metadata.get("format_version", "")) != str(FORMAT_VERSION):
+            told = f"format version {version}; this pythia reads version {FORMAT_VERSION}"
+            if version.isdecimal() and int(version) > FORMAT_VERSION:
+                raise NewerFormat(path, told)
+            raise IntegrityError(path, told)
+        try:
+            self.config = ModelConfig(**json.loads(metadata["config"]))
+            source = json.loads(metadata["source"])
+            self.source = Source(
+                source["repo"], source["revision"], source["commit"], source["files"]
+            )
+            self.quantization = metadata["quantization"]
+            self.tokenizer_sha256 = metadata["tokenizer_sha256"]
+            self.tensors_sha256: dict[str, str] = json.loads(metadata["tensors_sha256"])
+            shapes = tensor_shapes(self.config)
+            written = {
+                key: value
+                for key, value in metadata.items()
+                if key not in ("tensors_sha256", "header_sha256")
+            }
+            expected = _header_bytes(shapes, written, self.tensors_sha256)
+        except (KeyError, TypeError, ValueError) as error:
+            raise IntegrityError(path, f"damaged header ({error!r})") from error
+        if expected[8:] != layout.header or list(self.tensors_sha256) != list(shapes):
+            raise IntegrityError(path, "damaged header: its sha256 does not match")
+        if self.quantization != QUANTIZATION:
+            raise IntegrityError(
+                path, f"quantization {self.quantization!r} is not {QUANTIZATION!r}"
+            )
+        self._places = layout.tensors
+        self._map = _map_file(path, before)
+        self.tensors = {name: self._view(self._places[name]) for name in shapes}
+
+    def damaged_tensors(
+        self, progress: Callable[[int], None] = lambda n_bytes: None, n_threads: int = 1
+    ) -> list[str]:
+        """The names of the tensors that are not as written; reads everything, and tells how much.
+
+        A tensor's sha256 is in the header; what pads it to the boundary has to be zeros.
+        """
+
+        def is_damaged(name: str) -> bool:
+            place = self._places[name]
+            end = place.offset + place.n_bytes
+            padding = self._map[end : end + -place.n_bytes % ALIGNMENT]
+            digest = hashlib.sha256(self.tensors[name].data.cast("B")).hexdigest()
+            progress(place.n_bytes)
+            return digest != self.tensors_sha256[name] or any(padding)
+
+        with ThreadPoolExecutor(n_threads) as pool:
+            damaged = pool.map(is_damaged, self.tensors)
+            return [name for name, bad in zip(self.tensors, damaged, strict=True) if bad]
+
+    def _view(self, place: TensorPlace) -> np.ndarray[Any, Any]:
+        flat = np.frombuffer(self._map, _DTYPES[place.dtype], prod(place.shape), place.offset)
+        return flat.reshape(place.shape)
+
+
+def _map_file(path: Path, expected: os.stat_result) -> mmap.mmap:
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if not os.path.samestat(status, expected) or status.st_size != expected.st_size:
+                raise ResourceError(path, "was replaced while it was opened; run it again")
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise ResourceError(path, f"cannot be mapped ({error.strerror})") from error
+    if hasattr(mapped, "madvise") and hasattr(mmap, "MADV_WILLNEED"):
+        with contextlib.suppress(OSError):
+            mapped.madvise(mmap.MADV_WILLNEED)
+    return mapped

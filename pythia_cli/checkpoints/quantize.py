@@ -1,0 +1,123 @@
+"""Float tensors to an int8 file: symmetric, one scale for each row of a matrix."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from math import prod
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+from pythia_cli.checkpoints.int8_file import LINEARS, NORMS, Int8Writer, Source, tensor_shapes
+from pythia_cli.files.reading import file_sha256
+from pythia_cli.kernels import compiled
+from pythia_cli.kernels.sizes import SCALE_CANDIDATES
+
+_T = TypeVar("_T")
+_BLOCK = 1 << 18  # weights that a thread takes at a time: as float32 they fit its cache
+_AHEAD = 16  # blocks
+
+
+def quantize_matrix(w: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """w [d_out, d_in] float32 ~ q [d_out, d_in] int8 * scales [d_out] float32."""
+    w = np.ascontiguousarray(w, np.float32)
+    q, scales = np.empty(w.shape, np.int8), np.empty(len(w), np.float32)
+    error = np.empty(w.shape[1], np.float32)
+    compiled.call("quantize_weights", w, SCALE_CANDIDATES, error, q, scales, 0, len(w))
+    return q, scales
+
+
+def write_int8(
+    checkpoint: FloatCheckpoint,
+    path: Path,
+    source: Source,
+    progress: Callable[[int], None] = lambda n_parameters: None,
+    n_threads: int = 1,
+) -> None:
+    """Quantize a checkpoint into a new file at `path`; progress is told parameters as they go by.
+
+    The matrices are read once and in the order of the file, blocks of rows by n_threads
+    ahead of what is written; scales are kept for their place after them. Raises what
+    FloatCheckpoint.rows raises, and OSError from writing.
+    """
+    with ThreadPoolExecutor(n_threads, "pythia-quantize") as pool:
+        _write_int8(checkpoint, path, source, progress, pool)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, work: Callable[..., _T], arguments: Iterable[tuple[Any, ...]]
+) -> Iterator[_T]:
+    """work(*a) for each of the arguments, by the pool and a little ahead."""
+    ahead: deque[Future[_T]] = deque()
+    try:
+        for a in arguments:
+            ahead.append(pool.submit(work, *a))
+            if len(ahead) > _AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        for future in ahead:
+            future.cancel()
+
+
+def _write_int8(
+    checkpoint: FloatCheckpoint,
+    path: Path,
+    source: Source,
+    progress: Callable[[int], None],
+    pool: ThreadPoolExecutor,
+) -> None:
+    config = checkpoint.config
+    scales: dict[str, list[np.ndarray[Any, Any]]] = {}
+
+    def rows(tensor: str, lo: int, hi: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        return quantize_matrix(checkpoint.rows(tensor, lo, hi))
+
+    def blocks(published: list[str], d_out: int, d_in: int) -> Iterator[tuple[str, int, int]]:
+        step = max(_BLOCK // d_in, 1)
+        for tensor in published:
+            for lo in range(0, d_out, step):
+                yield tensor, lo, min(lo + step, d_out)
+
+    def matrix(name: str, published: list[str]) -> Iterator[np.ndarray[Any, Any]]:
+        scales[name] = []
+        *_, d_out, d_in = tensor_shapes(config)[f"{name}.weight"][1]
+        for q, row_scales in _in_order(pool, rows, blocks(published, d_out, d_in)):
+            scales[name].append(row_scales)
+            yield q
+            progress(q.size)
+
+    def small(published: list[str]) -> Iterator[np.ndarray[Any, Any]]:
+        for tensor in published:
+            values = checkpoint.tensor(tensor)
+            yield values
+            progress(values.size)
+
+    def published(name: str, kind: str) -> list[str]:
+        inner = {**LINEARS, **NORMS}.get(name)
+        if inner is not None:
+            return [f"gpt_neox.layers.{i}.{inner}.{kind}" for i in range(config.n_layers)]
+        return ["embed_out.weight"] if name == "embed_out" else [f"gpt_neox.{name}.{kind}"]
+
+    with path.open("xb") as file:
+        writer = Int8Writer(file, config, source, file_sha256(checkpoint.tokenizer_path))
+        for full_name, (dtype, _) in tensor_shapes(config).items():
+            name, kind = full_name.rsplit(".", 1)
+            if dtype == "I8":
+                writer.write_tensor(full_name, matrix(name, published(name, kind)))
+            elif kind == "scales":
+                writer.write_tensor(full_name, iter(scales[name]))
+            else:
+                writer.write_tensor(full_name, small(published(name, kind)))
+        writer.finish()
+
+
+def n_parameters(checkpoint: FloatCheckpoint) -> int:
+    """How many values write_int8 reads: what its progress sums to."""
+    shapes = tensor_shapes(checkpoint.config)
+    return sum(prod(shape) for name, (_, shape) in shapes.items() if not name.endswith(".scales"))

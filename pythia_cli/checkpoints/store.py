@@ -1,0 +1,239 @@
+"""Installed checkpoints: where they lie, and which is active. publish.py puts them there.
+
+STORE/checkpoints/MODEL/stepN/manifest.json     names the other files; without it nothing is there
+                              model-ID.int8.safetensors
+                              original-ID/      the float checkpoint, where it was kept
+STORE/tokenizers/SHA256.json    one copy of each distinct tokenizer
+STORE/incoming/                 what is being made
+STORE/locks/                    empty files, for locks
+STORE/active.json               the checkpoint that commands use when none is named
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pythia_cli.checkpoints.manifest import MANIFEST, read_manifest
+from pythia_cli.errors import IntegrityError, NotFound, NotInstalled, ResourceError
+from pythia_cli.files.locks import lock
+from pythia_cli.files.publishing import write_json
+from pythia_cli.files.reading import read_json_object
+from pythia_cli.suite.checkpoint import NAME, Checkpoint
+from pythia_cli.suite.models import repository
+
+if TYPE_CHECKING:
+    from pythia_cli.checkpoints.int8_file import Int8File
+
+_SHORT_WAIT = 60.0  # seconds, for what others hold for a moment only
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A checkpoint in the store, as it was when its manifest was first asked for."""
+
+    checkpoint: Checkpoint
+    folder: Path
+    tokenizers: Path
+
+    @property
+    def weights(self) -> Path:
+        """Its int8 file."""
+        return self.folder / str(self.manifest["weights"])
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """Provenance, as publish wrote it. Raises what read_manifest raises."""
+        hint = f"pythia checkpoint remove {self.checkpoint}, and install it again"
+        content = read_manifest(self.folder, hint)
+        if Checkpoint(content["model"], content["step"]) != self.checkpoint:
+            told = f"of {content['model']}@{content['step']}, and in the folder of another"
+            raise IntegrityError(self.folder / MANIFEST, told, hint=hint)
+        return content
+
+    @property
+    def certificate(self) -> dict[str, Any] | None:
+        """The quantization error measured when it was made, if any."""
+        found: dict[str, Any] | None = self.manifest["certificate"]
+        return found
+
+    def tokenizer_path(self, sha256: str) -> Path:
+        """The tokenizer.json that its weights or its manifest name by its sha256."""
+        return self.tokenizers / f"{sha256}.json"
+
+    def n_bytes(self) -> int:
+        """The size of its folder's files, a kept original's among them; 0 where it is gone."""
+        total = 0
+        for path in self.folder.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                total += status.st_size if stat.S_ISREG(status.st_mode) else 0
+        return total
+
+    def last_used(self) -> float:
+        """When it was last opened, in seconds since 1970; 0 where it is gone."""
+        try:
+            return (self.folder / MANIFEST).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+
+class Held(NamedTuple):
+    """A checkpoint that nobody can take away any more: its weights mapped, tokenizer.json read.
+
+    tokenizer: None where there is none.
+    """
+
+    installed: Installed
+    file: Int8File
+    tokenizer: bytes | None
+
+
+class Store:
+    """The folder of installed checkpoints; it need not exist, and may be read-only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tokenizers = folder / "tokenizers"
+
+    def find(self, checkpoint: Checkpoint) -> Installed | None:
+        """The installed checkpoint, or None."""
+        folder = self.place(checkpoint)
+        try:
+            if not (folder / MANIFEST).is_file():
+                return None
+        except PermissionError as error:
+            raise ResourceError(folder, "cannot be read (Permission denied)") from error
+        return Installed(checkpoint, folder, self.tokenizers)
+
+    def get(self, checkpoint: Checkpoint) -> Installed:
+        """The installed checkpoint. Raises NotInstalled."""
+        installed = self.find(checkpoint)
+        if installed is None:
+            model = checkpoint.model
+            raise NotInstalled(model, checkpoint.step, downloadable=repository(model) is not None)
+        return installed
+
+    def open(self, checkpoint: Checkpoint, *, is_use: bool = True) -> Held:
+        """Map an installed checkpoint's weights, which from then on nobody can take away.
+
+        `last_used` is then now, where this is_use. Raises NotInstalled, IntegrityError,
+        ResourceError.
+        """
+        from pythia_cli.checkpoints.int8_file import Int8File
+
+        installed = self.get(checkpoint)
+        while True:
+            try:
+                file = Int8File(installed.weights)
+                tokenizer = _read(installed.tokenizer_path(file.tokenizer_sha256))
+            except NotFound:
+                # Replaced or removed since its manifest was read; or it was never whole.
+                again = self.get(checkpoint)
+                if again.manifest != installed.manifest:
+                    installed = again
+                    continue
+                raise IntegrityError(
+                    installed.weights,
+                    "is missing",
+                    hint=f"pythia checkpoint remove {checkpoint}, and install it again",
+                ) from None
+            if tokenizer is None and self.get(checkpoint).manifest != installed.manifest:
+                continue
+            if is_use:
+                with contextlib.suppress(OSError):
+                    os.utime(installed.folder / MANIFEST)
+            return Held(installed, file, tokenizer)
+
+    def has_model(self, model: str) -> bool:
+        """Whether any checkpoint of this model is installed."""
+        return Path(model).name == model and any(
+            self.folder.glob(f"checkpoints/{glob.escape(model)}/step*/{MANIFEST}")
+        )
+
+    def unreadable(self) -> list[Path]:
+        """Folders of models and steps that may not be looked into, as another user's."""
+        models = [path for path in self.folder.glob("checkpoints/*") if path.is_dir()]
+        steps = [path for path in self.folder.glob("checkpoints/*/step*") if path.is_dir()]
+        return [path for path in (*models, *steps) if not os.access(path, os.R_OK | os.X_OK)]
+
+    def installed(self) -> list[Installed]:
+        """All checkpoints that may be read, by model and step. Raises ResourceError."""
+        found = []
+        for folder in (self.folder, self.folder / "checkpoints"):
+            if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+                raise ResourceError(folder, "cannot be read (Permission denied)")
+        for path in self.folder.glob(f"checkpoints/*/step*/{MANIFEST}"):
+            step = re.fullmatch(r"step(0|[1-9][0-9]*)", path.parent.name)
+            if step is not None:
+                found.append(Checkpoint(path.parent.parent.name, int(step.group(1))))
+        return [Installed(c, self.place(c), self.tokenizers) for c in sorted(found)]
+
+    def active(self) -> Checkpoint | None:
+        """The checkpoint chosen by `use`, installed or not; None where none was."""
+        path = self.folder / "active.json"
+        if not path.is_file():
+            return None
+        hint = "pythia checkpoint use demo@3000"
+        try:
+            content = read_json_object(path)
+        except IntegrityError as error:
+            raise IntegrityError(path, error.reason, hint=hint) from error
+        model, step = content.get("model"), content.get("step")
+        if not isinstance(model, str) or not NAME.fullmatch(model) or type(step) is not int:
+            raise IntegrityError(path, "damaged", hint=hint)
+        return Checkpoint(model, step)
+
+    def use(self, checkpoint: Checkpoint) -> None:
+        """Make an installed checkpoint the active one.
+
+        Raises NotInstalled, ResourceError, and what read_manifest raises.
+        """
+        _ = self.get(checkpoint).manifest
+        content = {"model": checkpoint.model, "step": checkpoint.step}
+        with self.writing(), self.changing():
+            write_json(self.folder / "active.json", content)
+
+    def place(self, checkpoint: Checkpoint) -> Path:
+        """The folder in which a checkpoint is, or would be, installed."""
+        return self.folder / "checkpoints" / checkpoint.model / checkpoint.revision
+
+    def lock_path(self, name: str) -> Path:
+        """The file whose lock stands for a name: a checkpoint's, or `store`."""
+        return self.folder / "locks" / f"{name}.lock"
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """Alone in changing what is installed: for moments, never while anything is computed."""
+        with lock(self.lock_path("store"), "the store", _SHORT_WAIT):
+            yield
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """What goes wrong with the disk becomes a ResourceError that names the store."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            yield
+        except OSError as error:
+            raise ResourceError(
+                error.filename or self.folder,
+                f"the store cannot be written ({error.strerror or error})",
+                hint="choose another folder with --store or PYTHIA_HOME, or make room",
+            ) from error
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ResourceError(path, f"cannot be read ({error.strerror})") from error

@@ -1,0 +1,156 @@
+"""`pythia checkpoint list`: which are installed or published, how large, how true."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pythia_cli.cli import opening, options
+from pythia_cli.cli.render import Notices
+from pythia_cli.cli.tables import bar, table
+
+if TYPE_CHECKING:
+    from pythia_cli.checkpoints.store import Installed
+    from pythia_cli.suite.checkpoint import Checkpoint
+
+_BAR = 10  # characters for the largest one's size
+
+
+def list_checkpoints(
+    available: Annotated[
+        bool,
+        typer.Option("--available", help="All published steps of the model, installed or not."),
+    ] = False,
+    model: Annotated[
+        str | None,
+        options.model_option(
+            "Only this model's. With --available: default the active checkpoint's."
+        ),
+    ] = None,
+    store: options.StoreFolder = None,
+    as_json: options.Json = False,
+) -> None:
+    """List the installed checkpoints; * marks the active one.
+
+    Examples:
+
+      pythia checkpoint list
+
+      pythia checkpoint list --available -m pythia-410m
+    """
+    from pythia_cli.errors import PythiaError, UsageError
+    from pythia_cli.suite.checkpoint import Checkpoint
+    from pythia_cli.suite.steps import steps_of
+
+    where = opening.open_store(store)
+    notices = Notices(quiet=False, verbose=False)
+    active = where.active() or opening.DEFAULT
+    everything = {i.checkpoint: i for i in where.installed()}
+    wanted = list(everything)
+    if available:
+        named = opening.name_checkpoint(model, None, where).model
+        steps = steps_of(named)
+        if steps is None:
+            raise UsageError(f"the published steps of {named} are not known")
+        wanted = [Checkpoint(named, step) for step in steps]
+    elif model is not None:
+        named = opening.name_checkpoint(model, None, where).model
+        wanted = [checkpoint for checkpoint in everything if checkpoint.model == named]
+    if not wanted:
+        what = "no checkpoint" if model is None else f"no checkpoint of {model}"
+        notices.say(f"{what} is installed in {where.folder} yet; the built-in demo comes by itself")
+    for folder in where.unreadable():
+        notices.say(f"{folder} cannot be read, and what it holds is not listed")
+    rows = []
+    for checkpoint in wanted:
+        try:
+            record = _record(checkpoint, everything.get(checkpoint), active)
+        except (PythiaError, OSError) as error:
+            notices.say(f"{checkpoint}: {error}")  # one that is damaged hides no other
+            continue
+        if as_json:
+            typer.echo(json.dumps(record))
+        else:
+            rows.append(_row(checkpoint, record))
+    if not as_json:
+        for line in _table(rows) if sys.stdout.isatty() else map(_line, rows):
+            typer.echo(line)
+
+
+def _record(
+    checkpoint: Checkpoint, installed: Installed | None, active: Checkpoint
+) -> dict[str, Any]:
+    return {
+        "model": checkpoint.model,
+        "checkpoint": checkpoint.revision,
+        "step": checkpoint.step,
+        "tokens_seen": checkpoint.tokens_seen,
+        "installed": installed is not None,
+        "n_bytes": installed.n_bytes() if installed is not None else None,
+        "active": checkpoint == active,
+        "certificate": installed.certificate if installed is not None else None,
+        "folder": str(installed.folder) if installed is not None else None,
+    }
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What people read of one: texts, empty where there is nothing to tell."""
+
+    name: str
+    n_bytes: int
+    size: str
+    seen: str
+    certificate: tuple[str, str, str]  # KL, difference of nll, top-1 agreement
+
+
+def _row(checkpoint: Checkpoint, record: dict[str, Any]) -> _Row:
+    n_bytes, seen, told = record["n_bytes"], record["tokens_seen"], record["certificate"]
+    return _Row(
+        f"{'*' if record['active'] else ' '} {checkpoint}",
+        n_bytes or 0,
+        f"{n_bytes / 1e6:,.1f} MB" if n_bytes is not None else "-",
+        f"{seen / 1e9:.3f} G tokens" if seen is not None else "",
+        (
+            _figure(told, "kl_mean", ".2g"),
+            _figure(told, "delta_nll", "+.2g"),
+            _figure(told, "top1_agreement", ".2%"),
+        )
+        if told
+        else ("", "", ""),
+    )
+
+
+def _figure(certificate: dict[str, Any], field: str, how: str) -> str:
+    """A question mark where the certificate has no such number."""
+    value = certificate.get(field)
+    return format(value, how) if isinstance(value, float | int) else "?"
+
+
+def _line(row: _Row) -> str:
+    """One for programs that read lines: nothing in it depends on the others."""
+    kl, nll, top1 = row.certificate
+    told = f"  KL {kl}  delta nll {nll}  top-1 {top1}" if kl else ""
+    return f"{row.name:<26} {row.size:>12}  {row.seen:>16}{told}".rstrip()
+
+
+def _table(rows: list[_Row]) -> list[str]:
+    """For a terminal: with a bar for each size, beside the largest one's."""
+    largest = max((row.n_bytes for row in rows), default=0)
+    encoding = sys.stdout.encoding
+    heads = ["", "size", " " * _BAR, "seen", "KL", "delta nll", "top-1"]
+    cells = [
+        [
+            row.name,
+            row.size,
+            bar(row.n_bytes / largest, _BAR, encoding) if row.n_bytes and len(rows) > 1 else "",
+            row.seen,
+            *row.certificate,
+        ]
+        for row in rows
+    ]
+    return table(heads, cells, ["top-1", "delta nll", "seen", "KL", heads[2]]) if rows else []

@@ -1,0 +1,74 @@
+"""`pythia quantize`: a float checkpoint into the store, as int8."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pythia_cli.cli import installing, opening, options
+from pythia_cli.cli.render import Notices
+
+
+def quantize(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="A Hugging Face checkpoint folder, or its weights file."
+        ),
+    ],
+    name: Annotated[
+        str,
+        typer.Option(
+            "--as", metavar="MODEL@STEP", help="Its name in the store, as pythia-410m@143000."
+        ),
+    ],
+    certify: options.Certify = None,
+    commit: Annotated[
+        str | None,
+        typer.Option(metavar="SHA", help="The Hub's commit that the folder holds, to be recorded."),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace an installed checkpoint of that name.")
+    ] = False,
+    wait: options.Wait = options.WAIT_SECONDS,
+    store: options.StoreFolder = None,
+    threads: options.Threads = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Quantize a float checkpoint to int8 and install it.
+
+    Reads model.safetensors, pytorch_model.bin or their shards beside config.json and
+    tokenizer.json.
+
+    Examples:
+
+      pythia quantize ./pythia-410m --as pythia-410m@143000
+
+      pythia quantize ./my-finetune --as mine@1 --certify held-out.txt
+    """
+    from pythia_cli.suite.checkpoint import parse_name
+
+    notices = Notices(quiet=quiet, verbose=verbose)
+    checkpoint = parse_name(name)
+    where = opening.open_store(store)
+    started = time.perf_counter()
+    installed = installing.install_named(
+        source,
+        checkpoint,
+        where,
+        notices,
+        installing.Certifying(certify, threads),
+        commit=commit,
+        replace=replace,
+        wait_seconds=wait,
+    )
+    if as_json:
+        typer.echo(json.dumps(installing.record(installed)))
+    installing.say_installed(installed, notices)
+    notices.detail(f"{time.perf_counter() - started:.2f} s")

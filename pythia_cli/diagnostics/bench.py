@@ -1,0 +1,194 @@
+"""How fast a model is on this machine, and how near to what the machine can read."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from pythia_cli.checkpoints.int8_file import Int8File
+from pythia_cli.engine.transformer import Transformer
+
+N_PROMPT, N_NEW, N_LATE, N_WINDOW, N_TOGETHER = 8, 64, 32, 512, 4
+N_STEPS = 6
+"""Calls of `progress` a round; there is one round more, which is not timed."""
+
+_READ_BYTES = 1 << 29
+_READ_ROW = 8192  # BLAS takes so short a row by one thread
+_READ_PASSES = 3
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Medians of the rounds. Tokens a second; GB/s; bytes.
+
+    decode: n_new tokens behind a prompt of n_prompt; late_decode: n_late, the last of them in the
+    last place of the context; together: n_together texts at once, all of their tokens counted;
+    prefill, score: windows of n_window. streamed_bytes: the weights that a token of decoding reads;
+    bandwidth_share: what decode reads, of what the machine can: over 1 where caches hold it all.
+    """
+
+    n_prompt: int
+    n_new: int
+    n_late: int
+    n_together: int
+    n_window: int
+    read_gb_per_second: float
+    decode_tokens_per_second: float
+    late_decode_tokens_per_second: float
+    together_tokens_per_second: float
+    prefill_tokens_per_second: float
+    score_tokens_per_second: float
+    streamed_bytes: int
+    bandwidth_share: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def measure(
+    file: Int8File,
+    model: Transformer,
+    n_threads: int,
+    rounds: int,
+    progress: Callable[[int], None] = lambda n_steps: None,
+) -> Figures:
+    """Rounds of all figures in turn, so that a drift of the machine hits all alike."""
+    runs = _Runs(model, n_threads)
+    figures = {
+        "read_gb_per_second": runs.read,
+        "decode_tokens_per_second": runs.decode,
+        "late_decode_tokens_per_second": runs.late_decode,
+        "together_tokens_per_second": runs.together,
+        "prefill_tokens_per_second": runs.prefill,
+        "score_tokens_per_second": runs.score,
+    }
+    found: dict[str, list[float]] = {name: [] for name in figures}
+    for i in range(1 + rounds):
+        for name, run in figures.items():
+            value = run()
+            if i > 0:  # the first brings the weights into memory
+                found[name].append(value)
+            progress(1)
+    medians = {name: statistics.median(values) for name, values in found.items()}
+    n_bytes = streamed_bytes(file)
+    read = n_bytes * medians["decode_tokens_per_second"]
+    return Figures(
+        n_prompt=runs.n_prompt,
+        n_new=runs.n_new,
+        n_late=runs.n_late,
+        n_together=runs.n_together,
+        n_window=runs.n_window,
+        streamed_bytes=n_bytes,
+        bandwidth_share=read / (1e9 * medians["read_gb_per_second"]),
+        **medians,
+    )
+
+
+def streamed_bytes(file: Int8File) -> int:
+    """The weights that a token of decoding reads: every int8 matrix but the embedding."""
+    return sum(
+        tensor.nbytes
+        for name, tensor in file.tensors.items()
+        if tensor.dtype == np.int8 and name != "embed_in.weight"
+    )
+
+
+def read_bandwidth(n_threads: int) -> float:
+    """GB/s of all threads reading an array that no cache holds: the best of a few passes.
+
+    Float32 dot products, the fastest reader in numpy.
+    """
+    rows = np.ones((_READ_BYTES // 4 // _READ_ROW, _READ_ROW), np.float32)
+    parts = np.array_split(rows, n_threads)
+
+    def work() -> None:
+        threads = [threading.Thread(target=np.vecdot, args=(part, part)) for part in parts]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return max(_rate(rows.nbytes, work) for _ in range(_READ_PASSES)) / 1e9
+
+
+class _Runs:
+    """One measurement a call; the lengths are what the model's context has room for."""
+
+    def __init__(self, model: Transformer, n_threads: int) -> None:
+        n_ctx = model.config.n_ctx
+        self._model = model
+        self._n_threads = n_threads
+        self.n_prompt = max(1, min(N_PROMPT, n_ctx // 2))
+        self.n_new = min(N_NEW, n_ctx - self.n_prompt)
+        self.n_late = min(N_LATE, n_ctx - self.n_prompt)
+        self.n_window = min(N_WINDOW, n_ctx)
+        self._tokens = np.random.default_rng(0).integers(0, model.d_vocab, n_ctx + 1)
+        self._cache = model.new_cache()
+        # Its long prompt runs once.
+        self._late_cache = model.new_cache()
+        self._texts = model.new_caches(self.n_prompt + self.n_new, N_TOGETHER)
+        self.n_together = len(self._texts)
+
+    def read(self) -> float:
+        return read_bandwidth(self._n_threads)
+
+    def decode(self) -> float:
+        self._cache.truncate(0)
+        self._model.prefill(self._tokens[: self.n_prompt], self._cache)
+        return self._decode(self._cache, self.n_new)
+
+    def late_decode(self) -> float:
+        n = self._model.config.n_ctx - self.n_late
+        if self._late_cache.length == 0:
+            self._model.prefill(self._tokens[:n], self._late_cache)
+        self._late_cache.truncate(n)
+        return self._decode(self._late_cache, self.n_late)
+
+    def together(self) -> float:
+        first, *others = self._texts
+        first.truncate(0)
+        self._model.prefill(self._tokens[: self.n_prompt], first)
+        for cache in others:
+            cache.copy_from(first, self.n_prompt)
+        following = [int(token) for token in self._tokens[: self.n_together]]
+
+        def work() -> None:
+            nonlocal following
+            for _ in range(self.n_new):
+                logits = self._model.decode_together(following, self._texts)
+                following = [int(row.argmax()) for row in logits]
+
+        return _rate(self.n_together * self.n_new, work)
+
+    def prefill(self) -> float:
+        self._cache.truncate(0)
+        window = self._tokens[: self.n_window]
+        return _rate(self.n_window, lambda: self._model.prefill(window, self._cache))
+
+    def score(self) -> float:
+        self._cache.truncate(0)
+        window, targets = self._tokens[: self.n_window], self._tokens[1 : self.n_window + 1]
+        return _rate(self.n_window, lambda: self._model.score(window, targets, self._cache))
+
+    def _decode(self, cache: Any, n: int) -> float:
+        """n greedy tokens, behind what the cache holds."""
+
+        def work() -> None:
+            following = int(self._tokens[0])
+            for _ in range(n):
+                following = int(self._model.decode(following, cache).argmax())
+
+        return _rate(n, work)
+
+
+def _rate(n: int, work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return n / (time.perf_counter() - started)

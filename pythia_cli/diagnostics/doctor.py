@@ -1,0 +1,228 @@
+"""What this machine is to pythia, and for each thing that is wrong the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pythia_cli import release, settings
+from pythia_cli.checkpoints import hub, hub_failures
+from pythia_cli.checkpoints.store import Installed, Store
+from pythia_cli.diagnostics.bench import read_bandwidth
+from pythia_cli.errors import NewerFormat, NotInstalled, PythiaError
+from pythia_cli.files.publishing import nearest_existing
+
+LIBRARIES = (
+    *("numpy", "numba", "llvmlite", "tokenizers", "safetensors", "torch", "huggingface_hub"),
+    *("typer", "rich"),
+)
+_TELLING = ("avx2", "avx512bw", "avx512vnni", "avxvnni", "neon", "dotprod")  # of all features
+_BYTES_410M = 354e6  # that a token of pythia-410m reads
+_LITTLE_DISK = 2e9  # bytes: a float checkpoint of the 410M, and an int8 one
+_LITTLE_MEMORY = 1e9
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: what was found, and how to mend it where that is a problem."""
+
+    name: str
+    value: str
+    problem: str | None = None
+    hint: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def examine(
+    store: Store, n_threads: int, progress: Callable[[int], None] = lambda n: None
+) -> Iterator[Finding]:
+    """Look at everything in turn, which takes seconds; `progress` is told 1 for each of LOOKS."""
+    for look in LOOKS:
+        try:
+            yield from look(store, n_threads)
+        except (PythiaError, OSError, ValueError) as error:  # it is there for when things fail
+            hint = getattr(error, "hint", None)
+            yield Finding(look.__name__.strip("_"), "cannot be looked at", str(error), hint)
+        progress(1)
+
+
+def _versions(store: Store, n_threads: int) -> Iterator[Finding]:
+    found, missing = [f"pythia {release.told()}", f"python {platform.python_version()}"], []
+    for library in LIBRARIES:
+        try:
+            found.append(f"{library} {version(library)}")
+        except PackageNotFoundError:
+            missing.append(library)
+    if missing:
+        problem = f"not installed: {', '.join(missing)}"
+        yield Finding("versions", ", ".join(found), problem, f"pip install {' '.join(missing)}")
+    else:
+        yield Finding("versions", ", ".join(found))
+
+
+def _processor(store: Store, n_threads: int) -> Iterator[Finding]:
+    from pythia_cli.jit import processor, tiers
+
+    features, architecture = processor.features(), processor.architecture()
+    telling = [name for name in _TELLING if features.get(name)]
+    found = ", ".join([processor.name(), *telling])
+    yield Finding("processor", f"{architecture}, {found}")
+    try:
+        best = tiers.choose(architecture, features, "")
+        used = tiers.choose(architecture, features, settings.simd())
+    except PythiaError as error:
+        yield Finding("SIMD tier", settings.simd(), str(error), "unset PYTHIA_SIMD")
+        return
+    problem = hint = None
+    if used != best:
+        problem, hint = f"PYTHIA_SIMD holds it below {best.name}", "unset PYTHIA_SIMD"
+    elif best.name == "plain":
+        problem = "no vector tier is known for this processor: several times slower"
+        hint = "use a processor with AVX2, AVX-512 or the ARM dot product"
+    yield Finding("SIMD tier", used.name, problem, hint)
+
+
+def _threads(store: Store, n_threads: int) -> Iterator[Finding]:
+    granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Finding("threads", f"{n_threads}, on {granted} logical processors of {os.cpu_count()}")
+    if not hasattr(os, "getloadavg"):
+        return
+    load = os.getloadavg()[0]
+    busy = load > 0.5 * n_threads + 0.5
+    yield Finding(
+        "load",
+        f"{load:.1f}",
+        "other processes are at work, and figures of speed will be low" if busy else None,
+        "top" if busy else None,
+    )
+
+
+def _memory(store: Store, n_threads: int) -> Iterator[Finding]:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+        free, total = kib["MemAvailable"] * 1024, kib["MemTotal"] * 1024
+    except (OSError, ValueError, KeyError, IndexError):
+        return
+    little = free < _LITTLE_MEMORY
+    yield Finding(
+        "memory",
+        f"{free / 1e9:.1f} GB available of {total / 1e9:.1f}",
+        "pythia-410m needs half a GB, and up to 1.5 while it is quantized" if little else None,
+        "end what holds it, or use a smaller model: -m pythia-70m" if little else None,
+    )
+    if not little:
+        rate = read_bandwidth(n_threads)
+        bound = rate * 1e9 / _BYTES_410M
+        yield Finding(
+            "memory bandwidth",
+            f"{rate:.1f} GB/s read, so that pythia-410m decodes {bound:.0f} tokens/s at most",
+        )
+
+
+def _store(store: Store, n_threads: int) -> Iterator[Finding]:
+    everything = store.installed()
+    n_bytes = sum(installed.n_bytes() for installed in everything)
+    problem, hint = _writable(store, everything)
+    existing = nearest_existing(store.folder)
+    free = shutil.disk_usage(existing).free
+    value = f"{store.folder}: {len(everything)} checkpoints, {n_bytes / 1e6:,.0f} MB"
+    if problem is None and free < _LITTLE_DISK:
+        problem, hint = "there is little room", "another disk: --store or PYTHIA_HOME"
+        if n_bytes > _LITTLE_DISK:
+            hint = "pythia checkpoint remove --keep-under 2GB"
+    value += f", {_mode(store.folder)}; {free / 1e9:,.1f} GB free"
+    yield Finding("store", value, problem, hint)
+    for installed in everything:
+        try:
+            store.open(installed.checkpoint, is_use=False)
+        except PythiaError as error:
+            hint = f"pythia checkpoint verify {installed.checkpoint}"
+            if isinstance(error, NewerFormat):
+                hint = str(error.hint)
+            yield Finding("checkpoint", str(installed.checkpoint), str(error), hint)
+    try:
+        active = store.active()
+    except PythiaError as error:
+        yield Finding("active checkpoint", "?", str(error), error.hint)
+        return
+    if active is None:
+        yield Finding("active checkpoint", "none chosen: the built-in demo")
+    else:
+        try:
+            store.get(active)
+        except NotInstalled as error:
+            yield Finding("active checkpoint", str(active), "is not installed", error.hint)
+        else:
+            yield Finding("active checkpoint", str(active))
+
+
+def _kernels(store: Store, n_threads: int) -> Iterator[Finding]:
+    from pythia_cli.jit.object_cache import ObjectCache
+
+    folder = settings.cache_folder() / "kernels"
+    cache = ObjectCache()
+    kept = cache.read() is not None
+    state = "compiled" if kept else "to be compiled by the first run, in about 15 s"
+    if cache.found_damaged:
+        state = "damaged, and to be compiled anew by the next run"
+    hint = "mend it, or set PYTHIA_CACHE to another folder" if cache.problem else None
+    told = f"{folder}: {state}"
+    if not cache.problem and folder.exists():
+        n_bytes = sum(path.stat().st_size for path in folder.iterdir())
+        told += f", {n_bytes / 1e6:,.1f} MB, {_mode(folder)}"
+    yield Finding("kernels", told, cache.problem or None, hint)
+
+
+def _hub(store: Store, n_threads: int) -> Iterator[Finding]:
+    settings.check_hub_endpoint()
+    endpoint = hub_failures.endpoint()
+    if hub.is_offline():
+        yield Finding("Hub", f"{endpoint}: offline, as HF_HUB_OFFLINE asks for")
+        return
+    try:
+        seconds = hub.greet()
+    except PythiaError as error:
+        yield Finding("Hub", endpoint, str(error), error.hint)
+        return
+    login = "with a token" if hub.has_token() else "without a login, which Pythia needs none of"
+    yield Finding("Hub", f"{endpoint}: answers in {seconds:.1f} s, {login}")
+
+
+LOOKS = (_versions, _processor, _threads, _memory, _store, _kernels, _hub)
+
+
+def _mode(folder: Path) -> str:
+    """Permissions as `ls` writes them."""
+    return stat.filemode(folder.stat().st_mode) if folder.exists() else "not there yet"
+
+
+def _writable(store: Store, everything: list[Installed]) -> tuple[str | None, str | None]:
+    """What keeps checkpoints from being added or removed, and what helps."""
+    how = "--store or PYTHIA_HOME"
+    existing = nearest_existing(store.folder)
+    if not existing.is_dir():
+        return f"{existing} is not a folder", f"choose another with {how}"
+    own = [store.folder / name for name in ("checkpoints", "incoming", "locks", "tokenizers")]
+    models = {installed.folder.parent for installed in everything}
+    steps = [installed.folder for installed in everything]
+    if unreadable := store.unreadable():
+        return f"{unreadable[0]} cannot be read", f"chmod u+rx {shlex.quote(str(unreadable[0]))}"
+    for folder in (existing, *own, *sorted(models), *steps):
+        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            return (
+                f"{folder} cannot be written: what is there can be used, and nothing be added",
+                f"chmod u+w {shlex.quote(str(folder))}, or choose another folder with {how}",
+            )
+    return None, None

@@ -1,0 +1,215 @@
+"""Continuing a prompt: tokens drawn one by one, given out as text as soon as it is certain."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pythia_cli.engine.kv_cache import KVCache
+from pythia_cli.engine.sampling import Sampler, SamplingOptions
+from pythia_cli.engine.transformer import Transformer
+from pythia_cli.errors import PromptTooLong
+from pythia_cli.text.stream import TextStream
+from pythia_cli.text.tokenizer import PythiaTokenizer
+
+
+@dataclass(frozen=True)
+class GenerateOptions:
+    """How far to go, and how to draw. `stop` texts end it wherever they appear, and are cut off."""
+
+    max_tokens: int = 128
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    stop: tuple[str, ...] = ()
+    ignore_eos: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A finished sample.
+
+    token_ids are the drawn ones without the end of text; finish_reason is length, eos or stop.
+    context_full: it was the model's context that ended it. Seconds are wall time: the prefill's
+    that of the prompt, for all its samples; the decoding's that of all samples decoded along.
+    """
+
+    text: str
+    token_ids: list[int]
+    n_prompt_tokens: int
+    finish_reason: str
+    context_full: bool
+    prefill_seconds: float
+    decode_seconds: float
+
+
+def prompt_tokens(
+    tokenizer: PythiaTokenizer, text: str, n_ctx: int, *, truncate: bool = False
+) -> np.ndarray[Any, Any]:
+    """The prompt's token ids, with room for one more; for an empty prompt, <|endoftext|>.
+
+    Raises PromptTooLong, unless `truncate` keeps the prompt's end.
+    """
+    token_ids = tokenizer.encode(text)
+    if len(token_ids) == 0:
+        token_ids = np.array([tokenizer.end_of_text], np.int64)
+    if len(token_ids) >= n_ctx:
+        if not truncate:
+            raise PromptTooLong(len(token_ids), n_ctx)
+        token_ids = token_ids[-(n_ctx - 1) :]
+    return token_ids
+
+
+def generate(
+    model: Transformer,
+    tokenizer: PythiaTokenizer,
+    prompts: Sequence[np.ndarray[Any, Any]],
+    options: GenerateOptions,
+    n_samples: int = 1,
+) -> Iterator[tuple[int, str | Generated]]:
+    """For each sample of each prompt: pieces of text as they become certain, then its Generated.
+
+    Each comes with its prompt's index, and one sample after another, though many are decoded
+    together: one pass over the weights serves them all. prompts come from prompt_tokens. Sample i
+    of any prompt draws from the seed's i-th stream, so that it is the same however many go along.
+    """
+    room = [min(options.max_tokens, model.config.n_ctx - len(prompt)) for prompt in prompts]
+    # The last token drawn is not fed back.
+    capacity = max(len(prompt) + n_new - 1 for prompt, n_new in zip(prompts, room, strict=True))
+    free = model.new_caches(capacity, len(prompts) * n_samples)
+    waiting = (
+        _Sample(i, prompt, n_new, options, tokenizer, sample)
+        for i, (prompt, n_new) in enumerate(zip(prompts, room, strict=True))
+        for sample in range(n_samples)
+    )
+    prefilled = _Prefilled(model)
+    active: list[tuple[_Sample, KVCache]] = []
+    told: deque[_Sample] = deque()  # in the order in which they are to be told
+    while True:
+        while free and (sample := next(waiting, None)) is not None:
+            told.append(sample)
+            sample.take(prefilled.first_logits(sample, free[-1]))
+            if not sample.ended:
+                active.append((sample, free.pop()))
+            yield from _certain(told)
+        if not active:
+            return
+        texts = [cache for _, cache in active]
+        logits = model.decode_together([sample.token_ids[-1] for sample, _ in active], texts)
+        for (sample, _), row in zip(active, logits, strict=True):
+            sample.take(row)
+        free += [cache for sample, cache in active if sample.ended]
+        active = [(sample, cache) for sample, cache in active if not sample.ended]
+        yield from _certain(told)
+
+
+def _certain(told: deque[_Sample]) -> Iterator[tuple[int, str | Generated]]:
+    """What can be told now: all of the first sample's, and where it has ended, of the next."""
+    while told:
+        sample = told[0]
+        while sample.events:
+            yield sample.prompt_index, sample.events.popleft()
+        if not sample.ended:
+            return
+        told.popleft()
+
+
+class _Prefilled:
+    """Prompts put into caches: each once, as long as its samples are the ones that begin."""
+
+    def __init__(self, model: Transformer) -> None:
+        self._model = model
+        self._prompt_index = -1
+        self._kept: KVCache | None = None
+        self._logits = np.empty(0, np.float32)
+        self._seconds = 0.0
+
+    def first_logits(self, sample: _Sample, cache: KVCache) -> np.ndarray[Any, Any]:
+        """The logits [d_vocab] after the prompt, which the cache then holds."""
+        prompt = sample.prompt
+        if sample.prompt_index != self._prompt_index:
+            started = time.perf_counter()
+            cache.truncate(0)
+            self._logits = self._model.prefill(prompt, cache).copy()
+            self._seconds = time.perf_counter() - started
+            self._prompt_index, self._kept = sample.prompt_index, cache
+        elif self._kept is cache:
+            cache.truncate(len(prompt))
+        elif self._kept is not None:
+            cache.copy_from(self._kept, len(prompt))
+        sample.begin(self._seconds)
+        return self._logits
+
+
+class _Sample:
+    """A text on its way: what was drawn, and the events that wait to be told."""
+
+    def __init__(
+        self,
+        prompt_index: int,
+        prompt: np.ndarray[Any, Any],
+        n_new: int,
+        options: GenerateOptions,
+        tokenizer: PythiaTokenizer,
+        sample: int,
+    ) -> None:
+        self.prompt_index = prompt_index
+        self.prompt = prompt
+        self.token_ids: list[int] = []
+        self.events: deque[str | Generated] = deque()
+        self.ended = False
+        self._n_new = n_new
+        self._options = options
+        self._tokenizer = tokenizer
+        generator = np.random.default_rng([options.seed, sample])
+        self._sampler = Sampler(options.sampling, tokenizer.size, generator)
+        self._stream = TextStream(options.stop)
+        self._seen: list[int] = prompt.tolist()
+        self._pieces: list[str] = []
+        self._prefill_seconds = self._started = 0.0
+
+    def begin(self, prefill_seconds: float) -> None:
+        """Its prompt is in the cache."""
+        self._prefill_seconds = prefill_seconds
+        self._started = time.perf_counter()
+
+    def take(self, logits: np.ndarray[Any, Any]) -> None:
+        """Draw the next token; `ended` where that ends the sample."""
+        token_id = self._sampler.sample(logits, self._seen)
+        if token_id == self._tokenizer.end_of_text and not self._options.ignore_eos:
+            self._end("eos")
+            return
+        self.token_ids.append(token_id)
+        self._seen.append(token_id)
+        self._tell(self._stream.feed(self._tokenizer.token_bytes(token_id)))
+        if self._stream.stopped:
+            self._end("stop")
+        elif len(self.token_ids) == self._n_new:
+            self._end("length")
+
+    def _tell(self, piece: str) -> None:
+        if piece:
+            self._pieces.append(piece)
+            self.events.append(piece)
+
+    def _end(self, finish_reason: str) -> None:
+        self._tell(self._stream.feed(b"", last=True))
+        if self._stream.stopped:
+            finish_reason = "stop"
+        full = finish_reason == "length" and self._n_new < self._options.max_tokens
+        self.events.append(
+            Generated(
+                text="".join(self._pieces),
+                token_ids=self.token_ids,
+                n_prompt_tokens=len(self.prompt),
+                finish_reason=finish_reason,
+                context_full=full,
+                prefill_seconds=self._prefill_seconds,
+                decode_seconds=time.perf_counter() - self._started,
+            )
+        )
+        self.ended = True

@@ -1,0 +1,87 @@
+"""Keys and values of the positions seen so far."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pythia_cli.errors import UsageError
+from pythia_cli.kernels.entries import Cache
+from pythia_cli.kernels.sizes import KEY_BLOCK, aligned_zeros
+from pythia_cli.suite.config import ModelConfig
+
+
+class KVCache:
+    """One text's cache of fixed capacity, in 16 bits; memory is touched only as positions fill.
+
+    arrays: those of all texts that were made together (`together`); row is this one's place.
+    """
+
+    def __init__(self, config: ModelConfig, capacity: int) -> None:
+        self._take(_new_arrays(config, capacity, 1), 0, capacity)
+
+    @classmethod
+    def together(cls, config: ModelConfig, capacity: int, n_texts: int) -> list[KVCache]:
+        """Caches of as many texts, which one pass over the weights can extend."""
+        arrays = _new_arrays(config, capacity, n_texts)
+        caches = [cls.__new__(cls) for _ in range(n_texts)]
+        for row, cache in enumerate(caches):
+            cache._take(arrays, row, capacity)
+        return caches
+
+    def _take(self, arrays: Cache, row: int, capacity: int) -> None:
+        self.arrays = arrays
+        self.row = row
+        self.capacity = capacity
+        self.length = 0
+
+    @staticmethod
+    def padded(n_positions: int) -> int:
+        """n_positions, rounded up to whole blocks."""
+        return -(-n_positions // KEY_BLOCK) * KEY_BLOCK
+
+    def reserve(self, n_tokens: int) -> int:
+        """Make room for n_tokens more and return the first one's position.
+
+        Raises UsageError, and changes nothing, where they do not fit.
+        """
+        if self.length + n_tokens > self.capacity:
+            raise UsageError(
+                f"{n_tokens} more tokens do not fit a context of {self.capacity}"
+                f" that holds {self.length}"
+            )
+        start = self.length
+        self.length += n_tokens
+        return start
+
+    def truncate(self, length: int) -> None:
+        """Forget the positions from `length` on."""
+        if not 0 <= length <= self.length:
+            raise UsageError(f"cannot cut a cache of {self.length} positions at {length}")
+        self.length = length
+
+    def copy_from(self, other: KVCache, length: int) -> None:
+        """Hold the first `length` positions of the other: its text, to be continued differently."""
+        if not 0 <= length <= min(other.length, self.capacity):
+            raise UsageError(f"cannot copy {length} of {other.length} positions")
+        n_positions = self.padded(length)
+        n_blocks = n_positions // KEY_BLOCK
+        for mine, its, n in zip(
+            self.arrays,
+            other.arrays,
+            (n_blocks, n_positions, n_positions, n_positions),
+            strict=True,
+        ):
+            mine[:, self.row, :, :n] = its[:, other.row, :, :n]
+        self.length = length
+
+
+def _new_arrays(config: ModelConfig, capacity: int, n_rows: int) -> Cache:
+    n_positions = KVCache.padded(capacity)
+    heads = (config.n_layers, n_rows, config.n_heads)
+    blocks = (n_positions // KEY_BLOCK, config.d_head, KEY_BLOCK)
+    return Cache(
+        keys=aligned_zeros((*heads, *blocks), np.int16),
+        key_scales=aligned_zeros((*heads, n_positions), np.float32),
+        values=aligned_zeros((*heads, n_positions, config.d_head), np.int16),
+        value_scales=aligned_zeros((*heads, n_positions), np.float32),
+    )

@@ -1,0 +1,135 @@
+"""The same model in plain torch over float tensors: the slow twin, and `--dtype float32`.
+
+Written to be read beside transformers' GPTNeoXForCausalLM, against which its logits are tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint, expected_tensors
+from pythia_cli.checkpoints.int8_file import LINEARS, NORMS, Int8File
+from pythia_cli.engine.scores import Scores, score_logits
+from pythia_cli.kernels.sizes import rotary_tables
+from pythia_cli.suite.config import ModelConfig
+
+_PREFIX = "gpt_neox."
+_LOGIT_ROWS = 128  # rows of logits made at a time
+
+
+class Reference:
+    """A GPT-NeoX model in float32. `tensors` are by published name, without `gpt_neox.`."""
+
+    def __init__(
+        self, config: ModelConfig, tensor: Callable[[str], np.ndarray[Any, Any]], n_threads: int
+    ) -> None:
+        torch.set_num_threads(n_threads)
+        self.config = config
+        self.tensors = {
+            name.removeprefix(_PREFIX): torch.from_numpy(tensor(name))
+            for name in expected_tensors(config)
+        }
+        cos, sin = rotary_tables(config.n_ctx, config.n_rotary, config.rotary_base)
+        self._cos, self._sin = torch.from_numpy(cos), torch.from_numpy(sin)
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: FloatCheckpoint, n_threads: int = 1) -> Reference:
+        """The float model itself."""
+        return cls(checkpoint.config, checkpoint.tensor, n_threads)
+
+    @classmethod
+    def from_int8(cls, file: Int8File, n_threads: int = 1) -> Reference:
+        """The model on dequantized weights: what the int8 kernels should compute."""
+        return cls(file.config, lambda name: dequantized(file, name), n_threads)
+
+    def hidden(self, token_ids: np.ndarray[Any, Any]) -> torch.Tensor:
+        """token_ids [n] -> the final layer norm's output [n, d_model]."""
+        t, config = self.tensors, self.config
+        with torch.inference_mode():
+            x = t["embed_in.weight"][torch.from_numpy(np.asarray(token_ids, np.int64))]
+            for i in range(config.n_layers):
+                prefix = f"layers.{i}."
+                attended = self._attention(self._norm(x, prefix + "input_layernorm"), prefix)
+                if config.use_parallel_residual:
+                    mlp = self._mlp(self._norm(x, prefix + "post_attention_layernorm"), prefix)
+                    x = x + attended + mlp
+                else:
+                    x = x + attended
+                    x = x + self._mlp(self._norm(x, prefix + "post_attention_layernorm"), prefix)
+            return self._norm(x, "final_layer_norm")
+
+    def logits(self, token_ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """token_ids [n] -> logits [n, d_vocab]."""
+        return np.concatenate([rows for _, rows in self.chunks(token_ids)])
+
+    def chunks(
+        self, token_ids: np.ndarray[Any, Any], first: int = 0
+    ) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
+        """(i, logits [m, d_vocab]) of tokens i .. i+m from `first` on, a few rows at a time."""
+        hidden = self.hidden(token_ids)[first:]
+        for at in range(0, len(hidden), _LOGIT_ROWS):
+            with torch.inference_mode():
+                rows = hidden[at : at + _LOGIT_ROWS] @ self.tensors["embed_out.weight"].T
+            yield first + at, rows.numpy()
+
+    def score(self, token_ids: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> Scores:
+        """token_ids [n]; how the model rates targets [m] as successors of the last m."""
+        first = len(token_ids) - len(targets)
+        parts = [
+            score_logits(rows, targets[at - first : at - first + len(rows)])
+            for at, rows in self.chunks(token_ids, first)
+        ]
+        return Scores(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+    def _norm(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        t = self.tensors
+        return functional.layer_norm(
+            x, x.shape[-1:], t[f"{name}.weight"], t[f"{name}.bias"], self.config.layer_norm_eps
+        )
+
+    def _linear(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        return functional.linear(x, self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"])
+
+    def _mlp(self, x: torch.Tensor, prefix: str) -> torch.Tensor:
+        up = functional.gelu(self._linear(x, prefix + "mlp.dense_h_to_4h"))
+        return self._linear(up, prefix + "mlp.dense_4h_to_h")
+
+    def _attention(self, x: torch.Tensor, prefix: str) -> torch.Tensor:
+        n, config = len(x), self.config
+        qkv = self._linear(x, prefix + "attention.query_key_value")
+        # Published layout: for each head its q, k and v. -> three of [n_heads, n, d_head]
+        q, k, v = qkv.view(n, config.n_heads, 3 * config.d_head).transpose(0, 1).chunk(3, dim=-1)
+        q, k = self._rotate(q), self._rotate(k)
+        scores = q @ k.transpose(1, 2) / config.d_head**0.5
+        future = torch.ones(n, n, dtype=torch.bool).triu(1)
+        attended = scores.masked_fill(future, -torch.inf).softmax(dim=-1) @ v
+        return self._linear(attended.transpose(0, 1).reshape(n, -1), prefix + "attention.dense")
+
+    def _rotate(self, x: torch.Tensor) -> torch.Tensor:
+        """The rotate-half form on the first n_rotary dimensions of x [n_heads, n, d_head]."""
+        half = self._cos.shape[1]
+        cos, sin = self._cos[: x.shape[1]], self._sin[: x.shape[1]]
+        a, b, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
+        return torch.cat([a * cos - b * sin, b * cos + a * sin, rest], dim=-1)
+
+
+def dequantized(file: Int8File, name: str) -> np.ndarray[Any, Any]:
+    """The float32 tensor that an int8 file stands for, by its published name."""
+    t = file.tensors
+    short, kind = name.removeprefix(_PREFIX).rsplit(".", 1)
+    index: Any = ()
+    if short.startswith("layers."):
+        _, layer, inner = short.split(".", 2)
+        index = int(layer)
+        short = next(ours for ours, theirs in {**LINEARS, **NORMS}.items() if theirs == inner)
+    values = t[f"{short}.{kind}"][index]
+    if values.dtype != np.int8:
+        return np.array(values, np.float32)
+    scales = t[f"{short}.scales"][index]
+    result: np.ndarray[Any, Any] = values.astype(np.float32) * scales[:, None]
+    return result

@@ -1,0 +1,1 @@
+"""Files: read and hashed whole, published whole or not at all, locked between processes."""

@@ -1,0 +1,41 @@
+"""Files read whole: JSON objects, and sha256."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pythia_cli.errors import IntegrityError, ResourceError
+
+_HASH_PIECE = 1 << 22
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """A JSON object's file. Raises IntegrityError where it holds none, ResourceError."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(path, f"not JSON ({error})") from error
+    except OSError as error:
+        raise ResourceError(path, f"cannot be read ({error.strerror})") from error
+    if not isinstance(content, dict):
+        raise IntegrityError(path, "not a JSON object")
+    return content
+
+
+def file_sha256(path: Path, progress: Callable[[int], None] = lambda n_bytes: None) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    buffer = bytearray(_HASH_PIECE)
+    view = memoryview(buffer)
+    try:
+        with path.open("rb", buffering=0) as file:
+            while n_bytes := file.readinto(buffer):
+                digest.update(view[:n_bytes])
+                progress(n_bytes)
+    except OSError as error:
+        raise ResourceError(path, f"cannot be read ({error.strerror})") from error
+    return digest.hexdigest()

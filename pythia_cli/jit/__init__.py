@@ -1,0 +1,1 @@
+"""How Numba code is declared, compiled, cached, loaded and run by threads. Knows no model."""

@@ -1,0 +1,119 @@
+"""Compiled kernels on disk: a private folder, keyed by all that the machine code depends on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding
+
+from pythia_cli import settings
+from pythia_cli.files.publishing import nearest_existing
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_SOURCES = sorted(p for room in ("jit", "kernels") for p in (_PACKAGE / room).rglob("*.py"))
+_MAGIC = b"pythia kernels 1\n"
+
+
+def _key() -> str:
+    """Of the kernels' sources, Numba, llvmlite, and the processor that is compiled for."""
+    digest = hashlib.sha256(llvmlite.__version__.encode())
+    processor = (
+        llvmlite.binding.get_host_cpu_name(),
+        llvmlite.binding.get_host_cpu_features().flatten(),
+        *settings.compiled_for(),
+    )
+    digest.update(repr(processor).encode())
+    # Numba itself would take as long to import as all the rest of the command takes.
+    numba = importlib.util.find_spec("numba")
+    assert numba is not None
+    assert numba.origin is not None
+    for path in (*_SOURCES, Path(numba.origin).parent / "_version.py"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:24]
+
+
+def _private_folder() -> tuple[Path | None, str]:
+    """The folder of compiled kernels; or None, and why it is not used. It need not be there yet."""
+    folder = settings.cache_folder() / "kernels"
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        above = nearest_existing(folder)
+        if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+            return folder, ""
+        return None, f"{folder.parent} cannot be written"
+    except OSError:
+        return None, f"{folder.parent} cannot be read"
+    # Compiled code is run as it is: nobody else, but root, may have put it there.
+    if hasattr(os, "getuid"):
+        if status.st_uid not in (0, os.getuid()):
+            return None, f"{folder} belongs to another user"
+        if status.st_mode & 0o022:
+            return None, f"{folder} may be written by others (chmod go-w mends that)"
+    return folder, ""
+
+
+class ObjectCache:
+    """This processor's compiled kernels: `read` and `write` them whole.
+
+    found_damaged: what was there did not have its own sha256, and was not used. problem: why
+    nothing can be kept, or empty.
+    """
+
+    def __init__(self) -> None:
+        folder, self.problem = _private_folder()
+        self._path = folder / f"{_key()}.bin" if folder is not None else None
+        self.found_damaged = False
+
+    def read(self) -> dict[str, tuple[str, bytes]] | None:
+        """For each kernel its symbol and object code; None where there is nothing to be used."""
+        if self._path is None:
+            return None
+        try:
+            data = self._path.read_bytes()
+        except OSError:
+            return None
+        head = len(_MAGIC)
+        body = data[head + 32 :]
+        if data[:head] != _MAGIC or data[head : head + 32] != hashlib.sha256(body).digest():
+            self.found_damaged = True
+            return None
+        fields = []
+        while body:
+            (size,) = struct.unpack_from("<Q", body)
+            fields.append(body[8 : 8 + size])
+            body = body[8 + size :]
+        return {
+            name.decode(): (symbol.decode(), code)
+            for name, symbol, code in zip(*[iter(fields)] * 3, strict=True)
+        }
+
+    def write(self, kernels: Mapping[str, tuple[str, bytes]]) -> None:
+        """Keep them for later processes; where that cannot be done, there is a `problem`."""
+        if self._path is None:
+            return
+        body = b"".join(
+            struct.pack("<Q", len(field)) + field
+            for name, (symbol, code) in kernels.items()
+            for field in (name.encode(), symbol.encode(), code)
+        )
+        aside = self._path.with_suffix(f".{os.getpid()}")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(_MAGIC + hashlib.sha256(body).digest() + body)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, self._path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                aside.unlink()
+            self.problem = f"{self._path.parent} cannot be written"

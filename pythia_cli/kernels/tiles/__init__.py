@@ -1,0 +1,1 @@
+"""Register tiles: LLVM code of the inner loops."""

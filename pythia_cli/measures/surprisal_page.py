@@ -1,0 +1,109 @@
+"""A scored text to look at: stretches of it by surprisal, and a page that shows them."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pythia_cli.measures.perplexity import Document
+from pythia_cli.text.printable import visible
+
+LEVELS = (1.0, 3.0, 6.0, 10.0)
+"""Bits from which on a token counts as of level 1, 2, 3 and 4."""
+
+_COLOURS = ("transparent", "#fff3c4", "#ffd98a", "#ffab73", "#f4767b")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A token's text; or that of several, where characters lie across them.
+
+    bits: the most surprising token's surprisal; None where none was scored. entropy in bits, rank:
+    of that token.
+    """
+
+    text: str
+    bits: float | None
+    entropy: float | None
+    rank: int | None
+
+    @property
+    def level(self) -> int:
+        """0 to len(LEVELS); 0 too where it was not scored."""
+        return sum(self.bits >= bound for bound in LEVELS) if self.bits is not None else 0
+
+
+def stretches(document: Document) -> Iterator[Stretch]:
+    """The document's text in order, without gaps."""
+    begin, end, worst = 0, 0, None
+    for i, n_bytes in enumerate(document.n_bytes.tolist()):
+        end += n_bytes
+        if not math.isnan(document.nll[i]) and (
+            worst is None or document.nll[i] > document.nll[worst]
+        ):
+            worst = i
+        data = document.text[begin:end]
+        last = i == len(document.n_bytes) - 1
+        if not last and document.n_bytes[i + 1] == 0:
+            continue  # the next token is of the same character
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            if not last:
+                continue
+            text = data.decode("utf-8", errors="replace")
+        if worst is None:
+            yield Stretch(text, None, None, None)
+        else:
+            bits, entropy = (
+                float(of[worst]) / math.log(2) for of in (document.nll, document.entropy)
+            )
+            yield Stretch(text, bits, entropy, int(document.rank[worst]))
+        begin, worst = end, None
+
+
+def page(
+    title: str, provenance: Sequence[tuple[str, str]], texts: Sequence[tuple[str, list[Document]]]
+) -> str:
+    """A page of HTML that needs no other file: each text by its name, coloured by surprisal."""
+    rows = "".join(
+        f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
+        for name, value in provenance
+    )
+    body = "".join(
+        f"<h2>{html.escape(name)}</h2>\n<pre>\n{''.join(map(_document, documents))}</pre>\n"
+        for name, documents in texts
+    )
+    bounds = ["", *(f"{bound:g} bits" for bound in LEVELS)]
+    legend = " ".join(
+        f'<span class="l{level}">{"from " + bounds[level] if level else "less"}</span>'
+        for level in range(len(_COLOURS))
+    )
+    colours = "".join(
+        f".l{level}{{background:{colour};color:#222}}"
+        for level, colour in enumerate(_COLOURS)
+        if level
+    )
+    return (
+        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{html.escape(title)}'
+        "</title>\n<style>:root{color-scheme:light dark}"
+        "body{font:16px/1.6 system-ui,sans-serif;max-width:50em;margin:2em auto;padding:0 1em}"
+        "pre{font:15px/1.7 ui-monospace,monospace;white-space:pre-wrap}"
+        f"th{{text-align:left;padding-right:1em;font-weight:normal}}{colours}</style>\n"
+        f"<h1>{html.escape(title)}</h1>\n<table>{rows}</table>\n"
+        f"<p>Surprisal of each token: {legend}. Point at one for its figures.</p>\n{body}</html>\n"
+    )
+
+
+def _document(document: Document) -> str:
+    return "".join(map(_span, stretches(document)))
+
+
+def _span(stretch: Stretch) -> str:
+    text = html.escape(visible(stretch.text), quote=False)
+    if stretch.bits is None:
+        return text
+    told = f"{stretch.bits:.2f} bits, rank {stretch.rank}, entropy {stretch.entropy:.2f} bits"
+    return f'<span class="l{stretch.level}" title="{told}">{text}</span>'

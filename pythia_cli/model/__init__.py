@@ -1,1 +1,0 @@
-"""The transformer over an int8 file, and its slow twin."""

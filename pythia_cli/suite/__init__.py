@@ -1,0 +1,1 @@
+"""What EleutherAI published: models, shapes, steps, names. Reads no files."""

@@ -1,0 +1,46 @@
+"""Several checkpoints in one word: lists, ranges and named sets of steps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pythia_cli.errors import UsageError
+from pythia_cli.suite.steps import parse_step, steps_of
+
+_RANGE = re.compile(r"(?:step)?([0-9]{1,9}):(?:step)?([0-9]{1,9})(?::([0-9]{1,9}))?")
+
+
+def parse_steps(model: str, texts: Iterable[str]) -> list[int]:
+    """The steps of a model that texts name, each once, in ascending order.
+
+    A text is a list of parts between commas: 3000, step3000, main; FIRST:LAST and FIRST:LAST:EVERY
+    (both ends included, published steps only); log (0, 1, 2, 4 .. 512); all. Raises UnknownName,
+    and UsageError for what names nothing.
+    """
+    found: set[int] = set()
+    for text in texts:
+        for part in text.split(","):
+            found.update(_part(model, part.strip()))
+    return sorted(found)
+
+
+def _part(model: str, part: str) -> Iterable[int]:
+    steps = steps_of(model)
+    match = _RANGE.fullmatch(part)
+    if part in ("all", "log") or match:
+        if steps is None:
+            raise UsageError(f"the steps of {model} are not known; name them one by one")
+        if part == "all":
+            return steps
+        if match is None:
+            return [step for step in steps if step == 0 or step < 1000]
+        first, last, every = (int(group) if group else 1 for group in match.groups())
+        chosen = [s for s in steps if first <= s <= last and every and (s - first) % every == 0]
+        if not chosen:
+            raise UsageError(
+                f"{part!r} holds no published step of {model}",
+                hint="1000:10000:1000 is every thousandth from 1000 to 10000",
+            )
+        return chosen
+    return [parse_step(model, part)]

@@ -1,0 +1,42 @@
+"""Training steps: which were published, and which words name one."""
+
+from __future__ import annotations
+
+import re
+
+from pythia_cli.errors import UnknownName
+from pythia_cli.suite.models import DEMO, MODELS
+
+TOKENS_PER_STEP = 2_097_152
+STEPS = (0, *(2**i for i in range(10)), *range(1000, 143_001, 1000))
+"""The 154 published steps: 0, 1, 2, 4 .. 512, 1000, 2000 .. 143000."""
+LAST_STEP = STEPS[-1]
+DEMO_STEPS = (0, 64, 512, 3000)
+
+STEP_NAME = re.compile(r"(?:step)?([0-9]{1,9})")
+
+
+def steps_of(model: str) -> tuple[int, ...] | None:
+    """The steps that were published; None for a name of the user's own."""
+    if model in MODELS:
+        return STEPS
+    return DEMO_STEPS if model == DEMO else None
+
+
+def parse_step(model: str, text: str) -> int:
+    """`3000`, `step3000` or `main` (the last step) as a step of this model.
+
+    Raises UnknownName with the nearest steps where there is no such checkpoint.
+    """
+    steps = steps_of(model)
+    if text == "main" and steps is not None:
+        return steps[-1]
+    match = STEP_NAME.fullmatch(text)
+    if match is None:
+        nearest = ["main"] if steps is not None else []
+        raise UnknownName(f"checkpoint of {model}", text, nearest)
+    step = int(match.group(1))
+    if steps is not None and step not in steps:
+        nearest_steps = sorted(sorted(steps, key=lambda s: abs(s - step))[:2])
+        raise UnknownName(f"checkpoint of {model}", text, [str(s) for s in nearest_steps])
+    return step

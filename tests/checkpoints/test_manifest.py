@@ -1,0 +1,100 @@
+"""Manifests of this version, of earlier ones and of later ones."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+from pythia_cli.checkpoints.manifest import VERSION, read_manifest
+from pythia_cli.checkpoints.publish import remove, sweep
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.errors import IntegrityError, NewerFormat
+from tests.publishing import FIRST, as_version_1, certificate, files, publish
+
+
+def test_version_1_is_read(store: Store, small: FloatCheckpoint) -> None:
+    written = publish(store, small, FIRST, certify=certificate)
+    expected = dict(written.manifest)
+    as_version_1(written)
+    assert files(store)[:3] == [
+        "checkpoints/mine/step1/certificate.json",
+        "checkpoints/mine/step1/manifest.json",
+        "checkpoints/mine/step1/model.int8.safetensors",
+    ]
+    del expected["version"]
+    assert store.get(FIRST).manifest == {**expected, "weights": "model.int8.safetensors"}
+    before = files(store)
+    sweep(store)
+    assert files(store) == before
+    assert store.open(FIRST).file.damaged_tensors() == []
+    assert store.get(FIRST).certificate == {"kl_mean": 0.25}
+
+
+def test_version_1_without_a_certificate(store: Store, small: FloatCheckpoint) -> None:
+    as_version_1(publish(store, small, FIRST))
+    assert store.get(FIRST).certificate is None
+
+
+def test_version_1_is_replaced_and_removed_whole(store: Store, small: FloatCheckpoint) -> None:
+    as_version_1(publish(store, small, FIRST, certify=certificate))
+    replaced = publish(store, small, FIRST)
+    assert [path.name for path in sorted(replaced.folder.iterdir())] == [
+        "manifest.json",
+        replaced.weights.name,
+    ]
+    as_version_1(store.get(FIRST))
+    remove(store, FIRST, wait_seconds=1)
+    assert not replaced.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        (VERSION + 1, "by a newer pythia"),
+        (0, "damaged"),
+        ("2", "damaged"),
+        (True, "damaged"),
+        (None, "damaged"),
+    ],
+)
+def test_other_versions_are_refused(
+    store: Store, small: FloatCheckpoint, version: Any, told: str
+) -> None:
+    installed = publish(store, small, FIRST)
+    path = installed.folder / "manifest.json"
+    path.write_text(json.dumps({**installed.manifest, "version": version}))
+    with pytest.raises(IntegrityError, match=told) as caught:
+        read_manifest(installed.folder, "the hint")
+    assert caught.value.path == path
+    newer = version == VERSION + 1
+    assert isinstance(caught.value, NewerFormat) == newer
+    assert (caught.value.hint == "the hint") != newer
+    # Nothing of it is taken for rubbish.
+    before = files(store)
+    sweep(store)
+    assert files(store) == before
+
+
+@pytest.mark.parametrize("field", ["model", "step"])
+def test_a_folder_that_was_renamed_is_told(
+    store: Store, small: FloatCheckpoint, field: str
+) -> None:
+    installed = publish(store, small, FIRST)
+    changed = {**installed.manifest, field: {"model": "other", "step": 2}[field]}
+    (installed.folder / "manifest.json").write_text(json.dumps(changed))
+    with pytest.raises(IntegrityError, match="in the folder of another"):
+        _ = store.get(FIRST).manifest
+
+
+def test_a_users_files_of_the_old_names_stay(store: Store, small: FloatCheckpoint) -> None:
+    installed = publish(store, small, FIRST)
+    theirs = [installed.folder / name for name in ("certificate.json", "model.int8.safetensors")]
+    for path in theirs:
+        path.write_text("theirs")
+    publish(store, small, FIRST)
+    sweep(store)
+    remove(store, FIRST, wait_seconds=1)
+    assert all(path.read_text() == "theirs" for path in theirs)

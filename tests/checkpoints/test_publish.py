@@ -1,0 +1,270 @@
+"""Publishing: what fails, is interrupted or is killed leaves the store as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+from pythia_cli.checkpoints.int8_file import Int8File, Source
+from pythia_cli.checkpoints.publish import check_room, making, remove, sweep
+from pythia_cli.checkpoints.publish import publish as publish_made
+from pythia_cli.checkpoints.store import Installed, Store
+from pythia_cli.errors import IntegrityError, LockTimeout, NotInstalled, ResourceError
+from tests.failing import CALLS, fail_fsync, failures
+from tests.publishing import FIRST, SECOND, certificate, files, publish
+
+EACH_CALL = pytest.mark.parametrize("patch_with", CALLS)
+FAILURES = pytest.mark.parametrize(
+    ("failure", "raised"),
+    [(OSError(28, "No space left on device"), ResourceError), (KeyboardInterrupt(), None)],
+    ids=["disk full", "interrupt"],
+)
+
+
+@EACH_CALL
+@FAILURES
+def test_a_failure_leaves_an_empty_store_empty(
+    store: Store, small: FloatCheckpoint, patch_with: Any, failure: Any, raised: Any
+) -> None:
+    def work() -> Installed:
+        return publish(store, small, FIRST, certify=certificate)
+
+    n_failures = 0
+    for error in failures(patch_with, failure, work):
+        n_failures += 1
+        assert isinstance(error, raised or KeyboardInterrupt)
+        if store.installed() == []:
+            assert files(store) == []
+        else:  # the very last sync is of the folder: it is there already
+            assert Int8File(store.get(FIRST).weights).damaged_tensors() == []
+            remove(store, FIRST, wait_seconds=1)
+    # weights, manifest and tokenizer are each written, synced and named
+    assert n_failures >= 3
+    assert Int8File(store.get(FIRST).weights).damaged_tensors() == []
+
+
+@EACH_CALL
+@FAILURES
+def test_a_failure_leaves_the_previous_checkpoint(
+    store: Store,
+    small: FloatCheckpoint,
+    other: FloatCheckpoint,
+    patch_with: Any,
+    failure: Any,
+    raised: Any,
+) -> None:
+    previous = publish(store, small, FIRST, certify=certificate)
+    publish(store, small, SECOND)
+    manifest, before = previous.manifest, files(store)
+    for error in failures(patch_with, failure, lambda: publish(store, other, FIRST)):
+        assert isinstance(error, raised or KeyboardInterrupt)
+        if store.get(FIRST).manifest != manifest:  # the very last sync is of the folder
+            assert Int8File(store.get(FIRST).weights).config == other.config
+            assert len(files(store)) == len(before)
+            continue
+        assert files(store) == before
+        assert [installed.checkpoint for installed in store.installed()] == [FIRST, SECOND]
+        kept = Int8File(store.get(FIRST).weights)
+        assert (kept.config, kept.damaged_tensors()) == (small.config, [])
+        assert store.get(FIRST).certificate == {"kl_mean": 0.25}
+    assert Int8File(store.get(FIRST).weights).config == other.config
+
+
+@EACH_CALL
+@FAILURES
+def test_a_failure_leaves_the_previous_choice(
+    store: Store, small: FloatCheckpoint, patch_with: Any, failure: Any, raised: Any
+) -> None:
+    publish(store, small, FIRST)
+    publish(store, small, SECOND)
+    store.use(FIRST)
+    before = files(store)
+    for error in failures(patch_with, failure, lambda: store.use(SECOND)):
+        assert isinstance(error, raised or KeyboardInterrupt)
+        assert files(store) == before
+        # The very last sync is of the folder: the name is already the new one.
+        assert store.active() in (FIRST, SECOND)
+        assert json.loads((store.folder / "active.json").read_text())["model"] == "mine"
+    assert store.active() == SECOND
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("no"), KeyboardInterrupt()])
+def test_a_failure_while_certifying_leaves_nothing(
+    store: Store, small: FloatCheckpoint, failure: BaseException
+) -> None:
+    def certify(weights: Path) -> dict[str, Any]:
+        raise failure
+
+    with pytest.raises(type(failure)):
+        publish(store, small, FIRST, certify=certify)
+    assert files(store) == []
+
+
+def test_what_does_not_come_back_as_written_is_not_published(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damage(weights: Path) -> None:
+        data = weights.read_bytes()
+        weights.write_bytes(data[:-1000] + bytes([data[-1000] ^ 1]) + data[-999:])
+
+    monkeypatch.setattr("pythia_cli.checkpoints.publish._fsync", damage)
+    with pytest.raises(IntegrityError, match="did not come back as written"):
+        publish(store, small, FIRST)
+    assert files(store) == []
+
+
+def test_remove(store: Store, small: FloatCheckpoint, other: FloatCheckpoint) -> None:
+    publish(store, small, FIRST)
+    publish(store, other, SECOND)
+    opened = store.open(FIRST)
+    remove(store, FIRST, wait_seconds=1)
+    assert [installed.checkpoint for installed in store.installed()] == [SECOND]
+    assert opened.file.damaged_tensors() == []  # whoever has it open goes on
+    with pytest.raises(NotInstalled):
+        remove(store, FIRST, wait_seconds=1)
+    remove(store, SECOND, wait_seconds=1)
+    sweep(store)
+    assert files(store) == []
+    assert not (store.folder / "checkpoints/mine").exists()
+
+
+def test_remove_leaves_what_is_not_ours(store: Store, small: FloatCheckpoint) -> None:
+    installed = publish(store, small, FIRST)
+    (installed.folder / "notes.txt").write_text("theirs")
+    remove(store, FIRST, wait_seconds=1)
+    assert (installed.folder / "notes.txt").read_text() == "theirs"
+    assert store.find(FIRST) is None
+
+
+def test_a_failed_removal_can_be_repeated(store: Store, small: FloatCheckpoint) -> None:
+    """It syncs, and neither writes nor renames."""
+    publish(store, small, FIRST)
+
+    def work() -> None:
+        if store.find(FIRST) is not None:
+            remove(store, FIRST, wait_seconds=1)
+        sweep(store)
+
+    for _ in failures(fail_fsync, OSError(5, "Input/output error"), work):
+        assert store.find(FIRST) is None
+    assert files(store) == []
+
+
+def test_what_dead_ones_left_is_swept_away(store: Store, small: FloatCheckpoint) -> None:
+    installed = publish(store, small, FIRST)
+    before = files(store)
+    left = [
+        "incoming/pythia-410m@0/original/model.safetensors",
+        "incoming/mine@2-0123456789ab/weights",
+        "checkpoints/mine/step1/model-0123456789ab.int8.safetensors",
+        "checkpoints/mine/step1/original-0123456789ab/config.json",
+        "checkpoints/mine/step2/model-0123456789ab.int8.safetensors",
+        f"checkpoints/mine/step1/.manifest.json-{'a' * 12}",
+        f".active.json-{'a' * 12}",
+        f"tokenizers/.{'b' * 64}.json-{'a' * 12}",
+        f"tokenizers/{'b' * 64}.json",
+    ]
+    for name in left:
+        path = store.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("left behind")
+    sweep(store)
+    assert files(store) == before
+    assert Int8File(installed.weights).damaged_tensors() == []
+    assert not (store.folder / "checkpoints/mine/step2").exists()
+
+
+def test_what_is_being_made_is_not_swept_away(store: Store, small: FloatCheckpoint) -> None:
+    with making(store, SECOND, wait_seconds=1) as work:
+        (work.folder / "weights").write_text("half")
+        publish(store, small, FIRST)
+        sweep(store)
+        assert (work.folder / "weights").exists()
+    assert list((store.folder / "incoming").iterdir()) == []
+
+
+def test_one_makes_and_others_wait(store: Store) -> None:
+    told: list[str] = []
+    with (
+        making(store, FIRST, wait_seconds=1),
+        pytest.raises(LockTimeout, match="mine@1"),
+        making(store, FIRST, wait_seconds=0.1, waiting=told.append),
+    ):
+        pass
+    assert told == ["mine@1"]
+    with making(store, FIRST, wait_seconds=0, waiting=told.append):
+        assert told == ["mine@1"]
+
+
+def test_the_original_can_be_kept(store: Store, small: FloatCheckpoint) -> None:
+    with making(store, FIRST, wait_seconds=1) as work:
+        folder = work.folder / "original"
+        shutil.copytree(small.folder, folder)
+        source = Source(None, None, None, small.sha256())
+        installed = publish_made(work, FloatCheckpoint(folder), source, keep=folder)
+    kept = Path(installed.manifest["source_folder"])
+    assert kept.parent == installed.folder
+    assert FloatCheckpoint(kept).sha256() == small.sha256()
+    sweep(store)
+    assert FloatCheckpoint(kept).sha256() == small.sha256()
+    publish(store, small, FIRST)
+    assert not kept.exists()
+
+
+def test_an_original_that_is_not_kept_is_not_named(store: Store, small: FloatCheckpoint) -> None:
+    with making(store, FIRST, wait_seconds=1) as work:
+        folder = work.folder / "original"
+        shutil.copytree(small.folder, folder)
+        source = Source(None, None, None, small.sha256())
+        installed = publish_made(work, FloatCheckpoint(folder), source)
+    assert installed.manifest["source_folder"] is None
+    assert len(files(store)) == 3
+
+
+def test_a_source_that_changes_meanwhile_is_refused(
+    store: Store, small: FloatCheckpoint, tmp_path: Path
+) -> None:
+    folder = tmp_path / "changing"
+    shutil.copytree(small.folder, folder)
+    checkpoint = FloatCheckpoint(folder)
+
+    def change(n_parameters: int) -> None:
+        os.utime(folder / "config.json", ns=(1, 1))
+
+    with pytest.raises(IntegrityError, match="has changed"):
+        publish(store, checkpoint, FIRST, progress=change)
+    assert files(store) == []
+
+
+def test_room_is_checked(tmp_path: Path) -> None:
+    check_room(tmp_path / "not/yet/there", 1000, "this")
+    with pytest.raises(ResourceError, match=r"this needs 1,000,000,000,000 MB, and .* MB are free"):
+        check_room(tmp_path / "not/yet/there", 10**18, "this")
+
+
+def test_of_two_removals_the_second_finds_nothing(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(store, small, FIRST)
+    changing = Store.changing
+
+    def another_is_first(own: Store) -> Any:
+        monkeypatch.setattr(Store, "changing", changing)
+        shutil.rmtree(own.place(FIRST))
+        return changing(own)
+
+    monkeypatch.setattr(Store, "changing", another_is_first)
+    with pytest.raises(NotInstalled):
+        remove(store, FIRST, wait_seconds=1)
+
+
+def test_a_folder_that_is_gone_has_no_size(store: Store, small: FloatCheckpoint) -> None:
+    installed = publish(store, small, FIRST)
+    remove(store, FIRST, wait_seconds=1)
+    assert (installed.n_bytes(), installed.last_used()) == (0, 0.0)

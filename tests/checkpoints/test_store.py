@@ -1,0 +1,228 @@
+"""The store as it is read: what is installed, what is active, what is damaged."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+from pythia_cli.checkpoints.int8_file import Int8File
+from pythia_cli.checkpoints.publish import sweep
+from pythia_cli.checkpoints.store import Installed, Store
+from pythia_cli.cli.commands.checkpoint_list import list_checkpoints
+from pythia_cli.errors import IntegrityError, NotInstalled, ResourceError
+from pythia_cli.suite.checkpoint import Checkpoint
+from tests.publishing import FIRST, SECOND, certificate, files, publish
+
+
+def test_publish_and_find(store: Store, small: FloatCheckpoint) -> None:
+    assert store.installed() == []
+    assert store.find(FIRST) is None
+    told: list[int] = []
+    published = publish(store, small, FIRST, progress=told.append, certify=certificate)
+    assert store.get(FIRST) == store.find(FIRST) == published
+    assert store.installed() == [published]
+    assert sum(told) == sum(small.tensor(name).size for name in small._readers)
+    file = Int8File(published.weights)
+    assert (file.config, file.source.commit) == (small.config, "abc")
+    assert (
+        published.tokenizer_path(file.tokenizer_sha256).read_bytes()
+        == small.tokenizer_path.read_bytes()
+    )
+    assert published.certificate == {"kl_mean": 0.25}
+    assert published.n_bytes() > published.weights.stat().st_size
+    manifest = published.manifest
+    assert (manifest["model"], manifest["step"]) == ("mine", 1)
+    assert manifest["source"]["sha256"] == small.sha256()["model.safetensors"]
+    assert manifest["source_folder"] == str(small.folder.resolve())
+    assert set(manifest["source_files"]) == {"config.json", "tokenizer.json", "model.safetensors"}
+    assert manifest["tokenizer_sha256"] == file.tokenizer_sha256
+
+
+def test_publish_leaves_nothing_else(store: Store, small: FloatCheckpoint) -> None:
+    installed = publish(store, small, FIRST)
+    sha256 = Int8File(installed.weights).tokenizer_sha256
+    assert files(store) == [
+        "checkpoints/mine/step1/manifest.json",
+        f"checkpoints/mine/step1/{installed.weights.name}",
+        f"tokenizers/{sha256}.json",
+    ]
+    assert installed.certificate is None
+
+
+def test_publish_again_replaces(
+    store: Store, small: FloatCheckpoint, other: FloatCheckpoint
+) -> None:
+    publish(store, small, FIRST, certify=certificate)
+    opened_before = Int8File(store.get(FIRST).weights)
+    replaced = publish(store, other, FIRST)
+    assert Int8File(replaced.weights).config == other.config
+    assert replaced.certificate is None
+    assert len(files(store)) == 3
+    # Whoever had the old one open goes on reading it.
+    assert opened_before.damaged_tensors() == []
+    assert opened_before.config == small.config
+
+
+def test_installed_is_sorted_by_model_and_number(store: Store, small: FloatCheckpoint) -> None:
+    names = [Checkpoint("a", 2), Checkpoint("a", 10), Checkpoint("b", 0), Checkpoint("b", 1000)]
+    for name in reversed(names):
+        publish(store, small, name)
+    assert [installed.checkpoint for installed in store.installed()] == names
+
+
+def test_one_copy_of_each_tokenizer(store: Store, small: FloatCheckpoint) -> None:
+    publish(store, small, FIRST)
+    (kept,) = (store.folder / "tokenizers").iterdir()
+    written = kept.stat().st_mtime_ns
+    publish(store, small, SECOND)
+    assert [*(store.folder / "tokenizers").iterdir()] == [kept]
+    assert kept.stat().st_mtime_ns == written
+    kept.write_text("damaged")
+    publish(store, small, FIRST)
+    assert kept.read_bytes() == small.tokenizer_path.read_bytes()
+
+
+def test_use(store: Store, small: FloatCheckpoint) -> None:
+    assert store.active() is None
+    with pytest.raises(NotInstalled):
+        store.use(FIRST)
+    assert store.active() is None
+    publish(store, small, FIRST)
+    publish(store, small, SECOND)
+    assert store.active() is None
+    for name in (FIRST, SECOND, FIRST):
+        store.use(name)
+        assert store.active() == name
+    assert sorted(path.name for path in store.folder.iterdir()) == [
+        "active.json",
+        "checkpoints",
+        "incoming",
+        "locks",
+        "tokenizers",
+    ]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"model": "a/b", "step": 1}', '{"step": 1}'])
+def test_a_damaged_choice_is_told(store: Store, content: str) -> None:
+    store.folder.mkdir()
+    (store.folder / "active.json").write_text(content)
+    with pytest.raises(IntegrityError, match=r"active\.json"):
+        store.active()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"source_folder": "/"}', '{"source_files": {}}'])
+def test_a_damaged_manifest_is_told(store: Store, small: FloatCheckpoint, content: str) -> None:
+    installed = publish(store, small, FIRST)
+    (installed.folder / "manifest.json").write_text(content)
+    with pytest.raises(IntegrityError, match=r"manifest\.json"):
+        _ = store.get(FIRST).manifest
+
+
+def test_unknown_files_are_left_alone(store: Store, small: FloatCheckpoint) -> None:
+    theirs = [
+        "notes.txt",
+        "incoming/notes.txt",
+        "checkpoints/mine/notes.txt",
+        "checkpoints/mine/step01/manifest.json",
+        "checkpoints/mine/latest/manifest.json",
+        "checkpoints/mine/step3/model.int8.safetensors",
+        "checkpoints/mine/step3/notes.txt",
+        "tokenizers/notes.txt",
+    ]
+    for name in theirs:
+        path = store.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("theirs")
+    assert store.installed() == []
+    publish(store, small, FIRST)
+    store.use(FIRST)
+    assert [installed.checkpoint for installed in store.installed()] == [FIRST]
+    assert all((store.folder / name).read_text() == "theirs" for name in theirs)
+
+
+def test_a_reader_is_not_disturbed_by_a_replacement(
+    store: Store, small: FloatCheckpoint, other: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(store, small, FIRST)
+    read = Installed.manifest.func  # type: ignore[attr-defined]
+    replaced: list[Installed] = []
+
+    def read_then_replace(installed: Installed) -> Any:
+        manifest = read(installed)
+        if not replaced:
+            replaced.append(installed)
+            publish(store, other, FIRST)
+        return manifest
+
+    monkeypatch.setattr(Installed.manifest, "func", read_then_replace)
+    opened = store.open(FIRST)
+    assert len(replaced) == 1
+    assert opened.file.config == other.config
+
+
+def test_weights_that_are_missing_are_told(store: Store, small: FloatCheckpoint) -> None:
+    publish(store, small, FIRST).weights.unlink()
+    with pytest.raises(IntegrityError, match="is missing"):
+        store.open(FIRST)
+
+
+def test_opening_remembers_when(store: Store, small: FloatCheckpoint) -> None:
+    installed = publish(store, small, FIRST)
+    os.utime(installed.folder / "manifest.json", (0, 0))
+    assert store.get(FIRST).last_used() == 0
+    store.open(FIRST)
+    assert store.get(FIRST).last_used() > 0
+
+
+def test_what_is_open_stays_when_it_is_removed(store: Store, small: FloatCheckpoint) -> None:
+    publish(store, small, FIRST)
+    opened = store.open(FIRST)
+    shutil.rmtree(store.folder)
+    assert opened.file.damaged_tensors() == []
+    assert opened.tokenizer == small.tokenizer_path.read_bytes()
+
+
+@pytest.mark.parametrize("place", ["checkpoints/yours", "checkpoints/yours/step1"])
+def test_another_users_folder_is_told_and_keeps_its_tokenizer(
+    store: Store,
+    small: FloatCheckpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    place: str,
+) -> None:
+    publish(store, small, SECOND)
+    theirs = store.folder / "checkpoints/yours/step1"
+    theirs.mkdir(parents=True)
+    (theirs / "notes.txt").write_text("theirs")  # as what is in it is not seen
+    tokenizer = store.tokenizers / f"{'a' * 64}.json"
+    tokenizer.write_text("theirs")
+    access = os.access
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            os,
+            "access",
+            lambda path, mode: Path(path) != store.folder / place and access(path, mode),
+        )
+        assert store.unreadable() == [store.folder / place]
+        sweep(store)
+        assert tokenizer.exists()
+        list_checkpoints(store=store.folder)
+    told = capsys.readouterr()
+    assert "mine@2" in told.out
+    assert f"{store.folder / place} cannot be read" in told.err
+    sweep(store)
+    assert not tokenizer.exists()
+
+
+def test_checkpoints_that_may_not_be_read_are_told(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(store, small, FIRST)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "checkpoints")
+    with pytest.raises(ResourceError, match="cannot be read"):
+        store.installed()

@@ -1,0 +1,168 @@
+"""`pythia perplexity`: records, protocols, token records, and both number formats."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pythia_cli.text.tokenizer import PythiaTokenizer
+from tests.cli.running import MODULE, Pythia, together
+
+FIELDS = {
+    "file", "model", "checkpoint", "source", "quantization", "tokenizer_sha256", "dtype",
+    "protocol", "context", "stride", "bos", "plain_text", "nll", "n_tokens", "n_bytes", "n_words",
+    "perplexity", "bits_per_byte", "byte_perplexity", "word_perplexity", "stderr", "seconds",
+    "tokens_per_second",
+}  # fmt: skip
+TOKEN_FIELDS = {"file", "position", "token_id", "text", "n_bytes", "nll", "entropy", "rank"}
+
+
+@pytest.fixture(scope="module")
+def scored(
+    pythia: Pythia, short_text: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The record of the short text, and its token records."""
+    path = tmp_path_factory.mktemp("tokens") / "tokens.jsonl"
+    done = pythia("perplexity", short_text, "--json", "--per-token", path)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    return done.record, [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_record(scored: tuple[dict[str, Any], list[Any]], short_text: Path) -> None:
+    record, _ = scored
+    assert set(record) == FIELDS
+    assert record["file"] == str(short_text)
+    assert (record["model"], record["checkpoint"]) == ("demo", "step3000")
+    assert set(record["source"]) == {"repo", "revision", "commit", "sha256"}
+    assert (record["protocol"], record["context"], record["stride"]) == ("stride", 512, 256)
+    assert (record["bos"], record["dtype"]) == (False, "int8")
+    n, nll = record["n_tokens"], record["nll"]
+    assert record["perplexity"] == pytest.approx(math.exp(nll / n))
+    assert record["bits_per_byte"] == pytest.approx(nll / math.log(2) / record["n_bytes"])
+    assert record["byte_perplexity"] == pytest.approx(math.exp(nll / record["n_bytes"]))
+    assert record["word_perplexity"] == pytest.approx(math.exp(nll / record["n_words"]))
+    assert record["tokens_per_second"] == pytest.approx(n / record["seconds"])
+
+
+def test_per_token(
+    scored: tuple[dict[str, Any], list[dict[str, Any]]],
+    short_text: Path,
+    demo_tokenizer: PythiaTokenizer,
+) -> None:
+    record, tokens = scored
+    text = short_text.read_text(encoding="utf-8")
+    assert all(set(token) == TOKEN_FIELDS for token in tokens)
+    assert [token["token_id"] for token in tokens] == demo_tokenizer.encode(text).tolist()
+    assert [token["position"] for token in tokens] == list(range(len(tokens)))
+    assert sum(token["n_bytes"] for token in tokens) == len(text.encode())
+    assert (tokens[0]["nll"], tokens[0]["entropy"], tokens[0]["rank"]) == (None, None, None)
+    scored_tokens = tokens[1:]
+    assert math.fsum(token["nll"] for token in scored_tokens) == record["nll"]
+    assert len(scored_tokens) == record["n_tokens"]
+    assert sum(token["n_bytes"] for token in scored_tokens) == record["n_bytes"]
+    first_ranked = [token for token in scored_tokens if token["rank"] == 0]
+    assert 0.1 < len(first_ranked) / len(tokens) < 0.9
+    assert all(0 < token["entropy"] < math.log(4096) for token in scored_tokens)
+
+
+def test_per_token_writes_bytes_that_are_no_text_as_escapes(pythia: Pythia, tmp_path: Path) -> None:
+    path = tmp_path / "tokens.jsonl"
+    pythia("perplexity", "-", "--per-token", path, stdin="snow \u2603 man".encode())
+    tokens = [json.loads(line) for line in path.read_text().splitlines()]
+    pieces = [
+        bytes.fromhex(t["text"].replace("\\x", "")) if "\\x" in t["text"] else t["text"].encode()
+        for t in tokens
+    ]
+    assert b"".join(pieces) == "snow \u2603 man".encode()
+    assert any("\\x" in t["text"] for t in tokens)
+
+
+def test_many_files_and_their_total(pythia: Pythia, short_text: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("It is a truth universally acknowledged.\n" * 9)
+    done = pythia("perplexity", short_text, other, "-", "--json", stdin=b"Call me")
+    *parts, total = done.records
+    assert [r["file"] for r in done.records] == [str(short_text), str(other), "-", None]
+    for field in ("nll", "n_tokens", "n_bytes", "n_words"):
+        assert total[field] == pytest.approx(sum(part[field] for part in parts))
+    assert total["perplexity"] == pytest.approx(math.exp(total["nll"] / total["n_tokens"]))
+
+
+def test_text_for_people(pythia: Pythia, scored: tuple[dict[str, Any], Any]) -> None:
+    record, _ = scored
+    done = pythia("perplexity", record["file"], "-v")
+    (line,) = done.out.splitlines()
+    assert f"perplexity {record['perplexity']:.4f}" in line
+    assert f"bits per byte {record['bits_per_byte']:.4f}" in line
+    assert "(stride, context 512, stride 256)" in line
+    assert "protocol stride, context 512, stride 256" in done.err
+    assert "tokens/s" in done.err
+
+
+def test_protocols(pythia: Pythia, short_text: Path, demo_tokenizer: PythiaTokenizer) -> None:
+    text = short_text.read_text(encoding="utf-8")
+    n = len(demo_tokenizer.encode(text))
+    lines = [len(demo_tokenizer.encode(line)) for line in text.splitlines() if line.strip()]
+
+    options = [
+        ("stride", "--context", "100", "--stride", "100"),
+        ("llama.cpp", "--context", "128"),
+        ("lm-eval",),
+        ("document",),
+        ("document", "--bos"),
+    ]
+    disjoint, llama, rolling, documents, from_the_start = (
+        done.record
+        for done in together(
+            lambda chosen=chosen: pythia("perplexity", short_text, "--json", "--protocol", *chosen)
+            for chosen in options
+        )
+    )
+    assert disjoint["n_tokens"] == n - math.ceil(n / 100)
+    assert llama["n_tokens"] == n // 128 * 63
+    assert (llama["context"], llama["stride"]) == (128, 128)
+    assert (rolling["n_tokens"], rolling["bos"]) == (n, True)
+    assert rolling["n_bytes"] == len(text.encode())
+    assert rolling["n_words"] == len(text.split())
+    assert documents["n_tokens"] == sum(lines) - len(lines)
+    assert (from_the_start["n_tokens"], from_the_start["bos"]) == (sum(lines), True)
+    # Less context predicts worse, and the order is known.
+    mean = [r["nll"] / r["n_tokens"] for r in (documents, disjoint, llama, rolling)]
+    assert mean[0] > mean[1] > mean[3]
+    assert all(2 < value < 6 for value in mean)
+
+
+def test_float32_agrees(pythia: Pythia, scored: tuple[dict[str, Any], Any]) -> None:
+    int8, _ = scored
+    float32 = pythia("perplexity", int8["file"], "--json", "--dtype", "float32").record
+    assert set(float32) == FIELDS
+    assert (float32["dtype"], float32["quantization"]) == ("float32", None)
+    assert float32["source"] == int8["source"]
+    assert float32["n_tokens"] == int8["n_tokens"]
+    assert abs(float32["nll"] - int8["nll"]) / int8["n_tokens"] < 1e-3
+    assert float32["nll"] != int8["nll"]
+
+
+def test_steps(in_own_store: Pythia, scored: tuple[dict[str, Any], Any]) -> None:
+    trained, _ = scored
+    means = [trained["nll"] / trained["n_tokens"]]
+    runs = together(
+        lambda step=step: in_own_store("perplexity", trained["file"], "--json", "-c", step)
+        for step in ("step512", "0")
+    )
+    assert [run.record["checkpoint"] for run in runs] == ["step512", "step0"]
+    means += [run.record["nll"] / run.record["n_tokens"] for run in runs]
+    assert means == sorted(means)
+    assert means[-1] == pytest.approx(math.log(4096), abs=0.1)
+
+
+def test_per_token_into_a_pipe(pythia: Pythia) -> None:
+    """A device or a pipe is written as it stands; only a file is put in place as a whole."""
+    shell = ("sh", "-c", 'exec 3>&1 >/dev/null; exec "$@"', "sh", *MODULE)
+    done = pythia("perplexity", "-", "--per-token", "/dev/fd/3", stdin=b"Call me", command=shell)
+    assert all(set(record) == TOKEN_FIELDS for record in done.records)
+    assert len(done.records) > 1

@@ -1,0 +1,63 @@
+"""The same bits on a lesser processor: kernels compiled for one, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+
+from pythia_cli.checkpoints.int8_file import Int8File
+from pythia_cli.engine.transformer import Transformer
+from pythia_cli.jit.tiers import choose, tiers_of
+from tests.golden_index import golden
+
+NAME = "head20-rope-parameters"
+ARCHITECTURE = llvm.get_process_triple().split("-")[0]
+BEST = choose(ARCHITECTURE, llvm.get_host_cpu_features(), "")
+# The others differ from one of these by an instruction only.
+LESSER = [t.name for t in tiers_of(ARCHITECTURE) if t.name in ("avx2", "plain") and t != BEST]
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import numpy as np
+from pythia_cli.int8_file import Int8File
+from pythia_cli.model.transformer import Transformer
+
+path, tokens, out = sys.argv[1:]
+model = Transformer(Int8File(Path(path)), 2)
+chunks = model.chunks(np.load(tokens), model.new_cache())
+np.save(out, np.concatenate([logits.copy() for _, logits in chunks]))
+"""
+
+
+@pytest.mark.parametrize("tier", LESSER)
+def test_a_lesser_tier_gives_the_same_bits(
+    tier: str,
+    golden_folder: Callable[[str], Path],
+    quantized: Callable[[Path], Int8File],
+    tmp_path: Path,
+) -> None:
+    """plain: no tiles, and fused multiply-adds in software."""
+    file = quantized(golden_folder(NAME))
+    token_ids, _ = golden(NAME)
+    np.save(tmp_path / "tokens.npy", token_ids)
+    arguments = [file.path, tmp_path / "tokens.npy", tmp_path / "logits.npy"]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *map(str, arguments)],
+        env=os.environ | {"PYTHIA_SIMD": tier},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    model = Transformer(file, 1)
+    chunks = model.chunks(token_ids, model.new_cache())
+    expected = np.concatenate([logits.copy() for _, logits in chunks])
+    model.close()
+    assert np.load(tmp_path / "logits.npy").tobytes() == expected.tobytes()

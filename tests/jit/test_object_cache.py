@@ -1,0 +1,133 @@
+"""Where compiled kernels are kept, whose folder is trusted, and what is done about damage."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pythia_cli.jit import object_cache
+from pythia_cli.jit.object_cache import ObjectCache
+
+KERNELS = {"one": ("symbol_1", b"\x00code"), "two": ("symbol_2", b"")}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the cache will make its folder."""
+    monkeypatch.setenv("PYTHIA_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache/kernels"
+
+
+def written() -> str:
+    """Write, and why that could not be done."""
+    cache = ObjectCache()
+    cache.write(KERNELS)
+    return cache.problem
+
+
+def kept(folder: Path) -> Path:
+    (path,) = folder.iterdir()
+    return path
+
+
+def test_what_is_written_is_read(folder: Path) -> None:
+    assert ObjectCache().read() is None
+    assert written() == ""
+    assert ObjectCache().read() == KERNELS
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert kept(folder).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("at", [0, 20, -1])
+def test_a_damaged_file_is_not_used_and_is_replaced(folder: Path, at: int) -> None:
+    ObjectCache().write(KERNELS)
+    data = bytearray(kept(folder).read_bytes())
+    data[at] ^= 1
+    kept(folder).write_bytes(data)
+    cache = ObjectCache()
+    assert cache.read() is None
+    assert cache.found_damaged
+    cache.write(KERNELS)
+    assert cache.problem == ""
+    assert ObjectCache().read() == KERNELS
+
+
+@pytest.mark.parametrize("size", [0, 5, 40, 60])
+def test_a_file_cut_short_is_not_used(folder: Path, size: int) -> None:
+    ObjectCache().write(KERNELS)
+    kept(folder).write_bytes(kept(folder).read_bytes()[:size])
+    cache = ObjectCache()
+    assert cache.read() is None
+    assert cache.found_damaged
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o722])
+def test_a_folder_that_others_can_write_is_not_trusted(folder: Path, mode: int) -> None:
+    ObjectCache().write(KERNELS)
+    folder.chmod(mode)
+    assert ObjectCache().read() is None
+    assert "may be written by others" in written()
+
+
+def test_a_folder_of_somebody_else_is_not_trusted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ObjectCache().write(KERNELS)
+    status = os.stat(folder)
+    theirs = os.stat_result((*status[:4], 12_345, *status[5:]))
+    monkeypatch.setattr(Path, "stat", lambda path: theirs)
+    assert ObjectCache().read() is None
+    assert "belongs to another user" in ObjectCache().problem
+
+
+def test_a_folder_of_root_is_trusted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that came with a container's image."""
+    ObjectCache().write(KERNELS)
+    status = os.stat(folder)
+    roots = os.stat_result((*status[:4], 0, *status[5:]))
+    monkeypatch.setattr(Path, "stat", lambda path: roots)
+    monkeypatch.setattr(object_cache.os, "getuid", lambda: 12_345)
+    assert ObjectCache().read() == KERNELS
+
+
+def test_a_file_in_its_place_means_no_cache(folder: Path) -> None:
+    folder.parent.write_text("not a folder")
+    assert ObjectCache().read() is None
+    assert written() != ""
+
+
+def test_a_write_that_fails_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(object_cache.os, "fsync", full)
+    assert written() != ""
+    assert list(folder.iterdir()) == []
+
+
+def test_the_key_follows_every_source_and_the_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = tmp_path / "one.py", tmp_path / "other.py"
+    one.write_text("a"), other.write_text("b")
+    monkeypatch.setattr(object_cache, "_SOURCES", [one, other])
+    keys = [object_cache._key()]
+    other.write_text("c")
+    keys.append(object_cache._key())
+    monkeypatch.setenv("NUMBA_LOOP_VECTORIZE", "0")
+    keys.append(object_cache._key())
+    monkeypatch.setenv("PYTHIA_SIMD", "plain")
+    keys.append(object_cache._key())
+    assert len(set(keys)) == 4
+
+
+def test_every_file_with_jitted_code_is_among_the_sources() -> None:
+    package = Path(object_cache.__file__).parent.parent
+    jitted = {
+        path
+        for path in package.rglob("*.py")
+        if "@jit" in path.read_text(encoding="utf-8") or "@intrinsic" in path.read_text()
+    }
+    assert jitted <= set(object_cache._SOURCES)

@@ -1,0 +1,105 @@
+"""How many threads run: fewer where the processors are taken away, and back again."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pythia_cli.jit.pace import Pace
+
+STEP = 1 / 4  # longer than what is judged at once; exact in binary
+
+
+def busy(pace: Pace) -> None:
+    """The worst thread had no processor for half of the time."""
+    pace.ran(STEP, STEP / 2)
+
+
+def quiet_until_change(pace: Pace) -> float:
+    """Undisturbed, until there are more threads or four minutes have gone by; seconds."""
+    before, n_steps = pace.n_ranks, 0
+    while pace.n_ranks == before and n_steps < 240 / STEP:
+        pace.ran(STEP, 0.0)
+        n_steps += 1
+    return n_steps * STEP
+
+
+def test_all_run_at_first_and_while_nobody_disturbs() -> None:
+    pace = Pace(6)
+    assert pace.n_ranks == 6
+    for lost in (0.0, 0.1, 0.15):
+        pace.ran(1.0, lost)
+        assert pace.n_ranks == 6
+
+
+def test_half_of_them_rest_each_time_it_is_busy() -> None:
+    pace = Pace(7)
+    found = []
+    for _ in range(2):
+        busy(pace)
+        found.append(pace.n_ranks)
+    assert found == [3, 1]
+
+
+def test_they_come_back_by_doubling() -> None:
+    pace = Pace(6)
+    busy(pace), busy(pace)
+    assert pace.n_ranks == 1
+    for expected in (2, 4, 6):
+        assert quiet_until_change(pace) == 0.25
+        assert pace.n_ranks == expected
+    assert quiet_until_change(pace) == 240
+
+
+def test_they_rest_longer_each_time_it_was_too_soon() -> None:
+    pace = Pace(2)
+    busy(pace)
+    rests = []
+    for _ in range(7):
+        rests.append(quiet_until_change(pace))
+        assert pace.n_ranks == 2
+        busy(pace)
+        assert pace.n_ranks == 1
+    assert rests == [0.25, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0]
+
+
+def test_a_while_of_quiet_forgets_how_long_they_rested() -> None:
+    pace = Pace(2)
+    for _ in range(3):
+        busy(pace)
+        quiet_until_change(pace)
+    pace.ran(1.0, 0.0)  # at full strength, long enough for this not to have been too soon
+    busy(pace)
+    assert pace.n_ranks == 1
+    assert quiet_until_change(pace) == 0.25
+
+
+def test_short_runs_are_judged_together() -> None:
+    pace = Pace(4)
+    for _ in range(12):
+        pace.ran(1 / 64, 1 / 64)
+        assert pace.n_ranks == 4, "what passes at once is no busy machine"
+    pace.ran(1 / 64, 1 / 64)
+    assert pace.n_ranks == 2
+
+
+def test_one_rank_never_changes() -> None:
+    pace = Pace(1)
+    for lost in (1.0, 0.0) * 10:
+        pace.ran(1.0, lost)
+        assert pace.n_ranks == 1
+
+
+@given(
+    most=st.integers(1, 64),
+    runs=st.lists(st.tuples(st.floats(0, 5), st.floats(0, 1)), max_size=60),
+)
+def test_there_is_always_one_and_never_more_than_most(
+    most: int, runs: list[tuple[float, float]]
+) -> None:
+    pace = Pace(most)
+    for wall, share in runs:
+        before = pace.n_ranks
+        pace.ran(wall, share * wall)
+        assert 1 <= pace.n_ranks <= most
+        assert pace.n_ranks in {before, before // 2, 2 * before, most}

@@ -1,0 +1,342 @@
+"""Fair shares, the barrier, and a team that survives what goes wrong on one of its members."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import signal
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pythia_cli.jit import team as team_module
+from pythia_cli.jit.barrier import barrier, share
+from pythia_cli.jit.pace import Pace
+from pythia_cli.jit.team import ARRIVED, Team, abort_all
+
+every_size = pytest.mark.parametrize("n_ranks", [1, 2, 3, 5])
+
+
+@numba.njit(nogil=True)
+def wait_for_all(shared: Any, n_ranks: Any) -> Any:
+    return barrier(shared, n_ranks)
+
+
+@numba.njit(nogil=True)
+def sum_of_all(rank: Any, n_ranks: Any, shared: Any, cells: Any, sums: Any) -> None:
+    """Round after round: write one's own cell, wait, read everybody's, wait."""
+    for turn in range(sums.shape[0]):
+        cells[rank] = turn * (rank + 1)
+        if not barrier(shared, n_ranks):
+            return
+        for other in range(n_ranks):
+            sums[turn, rank] += cells[other]
+        if not barrier(shared, n_ranks):
+            return
+
+
+def count(rank: int, n_ranks: int, shared: Any, calls: list[tuple[int, int]]) -> None:
+    calls.append((rank, n_ranks))
+
+
+class Steady(Pace):
+    """All ranks run, however busy the machine is that these tests run on."""
+
+    def ran(self, wall: float, lost: float) -> None:
+        assert lost <= wall
+
+
+@pytest.fixture
+def teams(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Makes teams that never rest, and closes them."""
+    monkeypatch.setattr(team_module, "Pace", Steady)
+    made: list[Team] = []
+
+    def make(n_ranks: int) -> Team:
+        made.append(Team(n_ranks))
+        return made[-1]
+
+    yield make
+    for team in made:
+        team.close()
+
+
+@given(n=st.integers(0, 500), grain=st.integers(1, 64), n_ranks=st.integers(1, 9))
+def test_shares_cover_everything_once_in_whole_grains(n: int, grain: int, n_ranks: int) -> None:
+    shares = [share(n, grain, rank, n_ranks) for rank in range(n_ranks)]
+    assert [i for lo, hi in shares for i in range(lo, hi)] == list(range(n))
+    assert all(lo % grain == 0 for lo, hi in shares if lo < hi)
+    grains = [-(-(hi - lo) // grain) for lo, hi in shares]
+    assert max(grains) - min(grains) <= 1
+
+
+@every_size
+def test_every_rank_runs_once(teams: Any, n_ranks: int) -> None:
+    calls: list[tuple[int, int]] = []
+    teams(n_ranks).run(count, calls)
+    assert sorted(calls) == [(rank, n_ranks) for rank in range(n_ranks)]
+
+
+@every_size
+def test_behind_a_barrier_all_see_what_all_wrote(teams: Any, n_ranks: int) -> None:
+    team, n_turns = teams(n_ranks), 300
+    for _ in range(2):
+        cells, sums = np.zeros(n_ranks, np.int64), np.zeros((n_turns, n_ranks), np.int64)
+        team.run(sum_of_all, cells, sums)
+        one_sum = np.arange(n_turns) * n_ranks * (n_ranks + 1) // 2
+        np.testing.assert_array_equal(sums, np.repeat(one_sum[:, None], n_ranks, axis=1))
+
+
+@pytest.mark.parametrize("n_ranks", [2, 3])
+@pytest.mark.parametrize("error", [ValueError("boom"), KeyboardInterrupt(), SystemExit(3)])
+def test_an_exception_on_one_rank_frees_the_others(
+    teams: Any, n_ranks: int, error: BaseException
+) -> None:
+    team = teams(n_ranks)
+    for failing in range(n_ranks):
+        freed = []
+
+        def fail_or_wait(
+            rank: int, n_ranks: int, shared: Any, failing: int = failing, freed: Any = freed
+        ) -> None:
+            if rank == failing:
+                raise error
+            freed.append(not wait_for_all(shared, n_ranks))
+
+        with pytest.raises(type(error)) as raised:
+            team.run(fail_or_wait)
+        assert raised.value is error
+        assert freed == [True] * (n_ranks - 1)
+
+        calls: list[tuple[int, int]] = []
+        team.run(count, calls)
+        assert sorted(calls) == [(rank, n_ranks) for rank in range(n_ranks)]
+        cells, sums = np.zeros(n_ranks, np.int64), np.zeros((20, n_ranks), np.int64)
+        team.run(sum_of_all, cells, sums)
+        assert sums[-1].tolist() == [19 * n_ranks * (n_ranks + 1) // 2] * n_ranks
+
+
+def test_exceptions_on_all_ranks_raise_one(teams: Any) -> None:
+    team = teams(3)
+
+    def fail(rank: int, n_ranks: int, shared: Any) -> None:
+        raise ValueError(rank)
+
+    with pytest.raises(ValueError, match="0"):
+        team.run(fail)
+    calls: list[tuple[int, int]] = []
+    team.run(count, calls)
+    assert len(calls) == 3
+
+
+def test_an_interrupt_while_the_others_finish_leaves_the_team_in_order(teams: Any) -> None:
+    """Ctrl-C may come when rank 0 has done its share and waits."""
+    team = teams(2)
+    finished: list[int] = []
+
+    def interrupt_rank_0(rank: int, n_ranks: int, shared: Any) -> None:
+        if rank == 1:
+            time.sleep(0.1)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            time.sleep(0.2)
+            finished.append(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        team.run(interrupt_rank_0)
+
+    def finish_late(rank: int, n_ranks: int, shared: Any) -> None:
+        if rank == 1:
+            time.sleep(0.1)
+            finished.append(2)
+
+    team.run(finish_late)
+    assert finished == [1, 2]
+
+
+def test_close_ends_the_threads() -> None:
+    before = set(threading.enumerate())
+    team = Team(4)
+    threads = set(threading.enumerate()) - before
+    assert len(threads) == 3
+    assert all(thread.daemon for thread in threads)
+    team.close()
+    team.close()
+    for thread in threads:
+        thread.join(timeout=5)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_team_of_one_has_no_threads() -> None:
+    before = threading.active_count()
+    team = Team(1)
+    assert threading.active_count() == before
+    calls: list[tuple[int, int]] = []
+    team.run(count, calls)
+    assert calls == [(0, 1)]
+
+
+def test_arguments_are_not_kept(teams: Any) -> None:
+    """A team that held on to its last job would keep a model's memory."""
+    team = teams(2)
+    calls: list[tuple[int, int]] = []
+    team.run(count, calls)
+
+    class Big:
+        pass
+
+    big = Big()
+    gone = weakref.ref(big)
+    team.run(lambda rank, n_ranks, shared, argument: None, big)
+    del big
+    gc.collect()
+    assert gone() is None
+
+
+@numba.njit(nogil=True)
+def add_twenty(rank: Any, n_ranks: Any, shared: Any, sums: Any) -> None:
+    for _ in range(20):
+        sums[rank] += 1
+        if not barrier(shared, n_ranks):
+            return
+
+
+@pytest.mark.parametrize("n_ranks", [2, 4])
+def test_interrupts_at_any_moment_lose_no_member(teams: Any, n_ranks: int) -> None:
+    """Each run after an interrupt does its whole work, and no member is still at the last one."""
+
+    class Interrupt(BaseException):
+        pass
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise Interrupt
+
+    def run_until_interrupted(seconds: float) -> None:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            while True:
+                team.run(add_twenty, sums)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    team = teams(n_ranks)
+    sums = np.zeros(n_ranks, np.int64)
+    team.run(add_twenty, sums)
+    draw = random.Random(1)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for _ in range(300):
+            with pytest.raises(Interrupt):
+                run_until_interrupted(draw.uniform(1e-5, 3e-4))
+            sums[:] = 0
+            team.run(add_twenty, sums)
+            assert sums.tolist() == [20] * n_ranks
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("n_ranks", [1, 2, 3])
+def test_an_abort_from_another_thread_frees_all_that_wait(teams: Any, n_ranks: int) -> None:
+    """What a signal does while a kernel runs, and Python cannot be heard."""
+    team = teams(n_ranks)
+    freed: list[int] = []
+
+    def wait_for_one_more(rank: int, n_ranks: int, shared: Any) -> None:
+        assert not wait_for_all(shared, n_ranks + 1)
+        freed.append(rank)
+
+    def abort_when_all_wait() -> None:
+        while team.shared[ARRIVED] < n_ranks:
+            time.sleep(0.001)
+        abort_all()
+
+    for _ in range(3):
+        freed.clear()
+        aborting = threading.Thread(target=abort_when_all_wait)
+        aborting.start()
+        with pytest.raises(KeyboardInterrupt):
+            team.run(wait_for_one_more)
+        aborting.join()
+        assert sorted(freed) == list(range(n_ranks))
+        assert not team.shared.any()
+        cells, sums = np.zeros(n_ranks, np.int64), np.zeros((20, n_ranks), np.int64)
+        team.run(sum_of_all, cells, sums)
+        assert sums[-1].tolist() == [19 * n_ranks * (n_ranks + 1) // 2] * n_ranks
+
+
+def ended(child: int, within: float) -> int:
+    """The exit status of a child; one that hangs is killed."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    raise AssertionError("the child hangs")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("n_ranks", [1, 3])
+def test_a_forked_child_runs_the_team_and_so_does_the_parent(teams: Any, n_ranks: int) -> None:
+    team = teams(n_ranks)
+
+    def all_meet() -> bool:
+        cells, sums = np.zeros(n_ranks, np.int64), np.zeros((20, n_ranks), np.int64)
+        team.run(sum_of_all, cells, sums)
+        return bool((sums[-1] == 19 * n_ranks * (n_ranks + 1) // 2).all())
+
+    assert all_meet()
+    for _ in range(2):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                status = 0 if all_meet() and all_meet() else 2
+            finally:
+                os._exit(status)
+        assert all_meet()
+        assert ended(child, within=20) == 0
+    assert all_meet()
+
+
+def test_resting_ranks_are_not_counted() -> None:
+    """Functions hear how many run, which may be fewer than n_ranks."""
+    team = Team(4)
+    try:
+        for n_running in (2, 1):
+            team._pace.ran(1.0, 1.0)
+            calls: list[tuple[int, int]] = []
+            team.run(count, calls)
+            assert sorted(calls) == [(rank, n_running) for rank in range(n_running)]
+        team._pace.ran(1.0, 0.0)
+        cells, sums = np.zeros(4, np.int64), np.zeros((20, 4), np.int64)
+        team.run(sum_of_all, cells, sums)
+        assert sums[-1].tolist() == [19 * 3] * 2 + [0, 0]
+        assert team.n_ranks == 4
+    finally:
+        team.close()
+
+
+def test_the_pace_hears_of_each_run(teams: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    team = teams(2)
+    told: list[tuple[float, float]] = []
+    monkeypatch.setattr(team._pace, "ran", lambda wall, lost: told.append((wall, lost)))
+
+    def sleep(rank: int, n_ranks: int, shared: Any) -> None:
+        if rank == 1:
+            time.sleep(0.05)
+
+    team.run(sleep)
+    ((wall, lost),) = told
+    assert 0.04 < lost <= wall, "a thread that sleeps has no processor"

@@ -1,0 +1,153 @@
+"""The tiles of every tier: exact where they run, and elsewhere of the expected instructions."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections import Counter
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+from llvmlite import ir
+
+from pythia_cli.jit.tiers import ARM_TIERS, X86_TIERS, Tier, choose, without
+from pythia_cli.kernels.tiles.dot import emit_dots, emit_sums
+
+N_ROWS = 4
+_I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+
+TILED = [tier for tier in (*X86_TIERS, *ARM_TIERS) if tier.vector]
+NEON = next(tier for tier in ARM_TIERS if tier.vector)
+# A processor of each tier: LLVM takes vpdpwssd only on those that it holds to be fast at it.
+PROCESSORS = {
+    "avx512-vnni": "znver4",
+    "avx512": "skylake-avx512",
+    "avx-vnni": "alderlake",
+    "avx2": "haswell",
+    "neon-dot": "neoverse-n1",
+}
+# Per tile of the tier's size: the instruction, and how often it stands in the loop.
+EXPECTED = {
+    "avx512-vnni": ("vpdpwssd", 24),
+    "avx512": ("vpmaddwd", 24),
+    "avx-vnni": ("vpdpwssd", 8),
+    "avx2": ("vpmaddwd", 8),
+    "neon-dot": ("sdot", 16),
+}
+
+
+def tile_module(tier: Tier, n_tokens: int) -> ir.Module:
+    """void tile(int8 *w, int16 *x, int64 d_in, int32 *out): out [n_tokens, N_ROWS] = x w^T."""
+    module = ir.Module()
+    arguments = [_I8.as_pointer(), _I16.as_pointer(), _I64, _I32.as_pointer()]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), "tile")
+    builder = ir.IRBuilder(function.append_basic_block())
+    w, x, d_in, out = function.args
+
+    def rows(pointer: Any, n: int) -> list[Any]:
+        return [builder.gep(pointer, [builder.mul(d_in, _I64(i))]) for i in range(n)]
+
+    sums = emit_dots(builder, tier, rows(w, N_ROWS), rows(x, n_tokens), d_in)
+    for t in range(n_tokens):
+        total = emit_sums(builder, [sums[r][t] for r in range(N_ROWS)])
+        place = builder.gep(out, [_I64(t * N_ROWS)])
+        builder.store(total, builder.bitcast(place, total.type.as_pointer()), align=4)
+    builder.ret_void()
+    return module
+
+
+def machine_of(tier: Tier) -> Any:
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    architecture = "aarch64" if tier in ARM_TIERS else "x86_64"
+    target = llvm.Target.from_triple(f"{architecture}-unknown-linux-gnu")
+    return target.create_target_machine(cpu=PROCESSORS[tier.name], opt=3)
+
+
+def optimised(module: ir.Module, machine: Any) -> Any:
+    parsed = llvm.parse_assembly(str(module))
+    parsed.triple = machine.triple
+    parsed.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(parsed, builder)
+    return parsed
+
+
+def loop_of(assembly: str, instruction: str) -> list[str]:
+    """The instructions of the block in which the instruction stands most often."""
+    blocks = re.split(r"^\.?L?BB?\d+_\d+:.*$", assembly, flags=re.MULTILINE)
+    block = max(blocks, key=lambda text: len(re.findall(rf"\s{instruction}\s", text)))
+    code = (line.replace("{vex}", "").strip() for line in block.splitlines())
+    return [line for line in code if line and line[0] not in ".#/"]
+
+
+@pytest.mark.parametrize("tier", TILED, ids=lambda tier: tier.name)
+def test_a_tile_is_made_of_the_expected_instructions_and_spills_nothing(tier: Tier) -> None:
+    machine = machine_of(tier)
+    assembly = machine.emit_assembly(optimised(tile_module(tier, tier.n_tokens), machine))
+    instruction, times = EXPECTED[tier.name]
+    loop = loop_of(assembly, instruction)
+    used = Counter(line.split()[0] for line in loop)
+    assert used[instruction] == times, used
+    assert not [line for line in loop if re.search(r"\((%rsp|%rbp)\)|\[(sp|x29)", line)], loop
+
+
+def emulated(module: ir.Module) -> None:
+    """Define what stands in for sdot: int32 sums of four products of bytes."""
+    bytes16, sums4 = ir.VectorType(_I8, 16), ir.VectorType(_I32, 4)
+    function = module.globals["sdot_in_software"]
+    builder = ir.IRBuilder(function.append_basic_block())
+    total, a, b = function.args
+    for i in range(16):
+        lane = _I32(i // 4)
+        x, y = (builder.sext(builder.extract_element(v, _I32(i)), _I32) for v in (a, b))
+        old = builder.extract_element(total, lane)
+        total = builder.insert_element(total, builder.add(old, builder.mul(x, y)), lane)
+    builder.ret(total)
+    assert (function.args[1].type, function.ftype.return_type) == (bytes16, sums4)
+
+
+def software(tier: Tier) -> Tier:
+    return Tier(**{**vars(tier), "instruction": "sdot_in_software"})
+
+
+def runnable() -> list[Tier]:
+    """The tiers of this processor, and ARM's with its instruction in software."""
+    architecture = llvm.get_process_triple().split("-")[0]
+    features = llvm.get_host_cpu_features()
+    able = [t for t in TILED if t not in ARM_TIERS and all(features.get(n, False) for n in t.needs)]
+    assert architecture != "x86_64" or choose(architecture, features, "") in [*able, X86_TIERS[-1]]
+    return [*(able if architecture == "x86_64" else []), software(NEON)]
+
+
+@pytest.mark.parametrize("tier", runnable(), ids=lambda tier: tier.name)
+@pytest.mark.parametrize("n_tokens", [1, 2, 4, 6])
+def test_a_tile_is_exact(tier: Tier, n_tokens: int) -> None:
+    """Random values, and those at the bounds, for which sums are the largest."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = without(tier, llvm.get_host_cpu_features())
+    flags = ",".join(f"{'+' if on else '-'}{name}" for name, on in features.items())
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=flags, opt=3, jit=True
+    )
+    module = tile_module(tier, n_tokens)
+    if tier.instruction == "sdot_in_software":
+        emulated(module)
+    engine = llvm.create_mcjit_compiler(optimised(module, machine), machine)
+    engine.finalize_object()
+    tile = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, ctypes.c_int64, ctypes.c_void_p)(
+        engine.get_function_address("tile")
+    )
+    rng = np.random.default_rng(0)
+    for d_in in (tier.vector, 3 * tier.vector, 512):
+        most = min(32639, (2**31 - 1) // (127 * d_in))
+        w = rng.integers(-127, 128, (N_ROWS, d_in), dtype=np.int8)
+        x = rng.integers(-most, most + 1, (n_tokens, d_in), dtype=np.int16)
+        w[0], x[0] = 127, -most
+        out = np.empty((n_tokens, N_ROWS), np.int32)
+        tile(w.ctypes.data, x.ctypes.data, d_in, out.ctypes.data)
+        np.testing.assert_array_equal(out, x.astype(np.int64) @ w.astype(np.int64).T)

@@ -1,0 +1,82 @@
+"""Scored texts to look at: nothing of the text is lost, and nothing is added."""
+
+from __future__ import annotations
+
+import html
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pythia_cli.measures.perplexity import Document
+from pythia_cli.measures.surprisal_page import LEVELS, Stretch, page, stretches
+from pythia_cli.text.tokenizer import PythiaTokenizer
+
+
+def scored(tokenizer: PythiaTokenizer, text: str, nll: float | None = None) -> Document:
+    encoded = tokenizer.encode_covering(text)
+    document = Document(text.encode(), encoded.token_ids, encoded.n_bytes)
+    n = len(document.token_ids)
+    document.nll[1:] = np.linspace(0, 10, n)[1:] if nll is None else nll
+    document.entropy[1:] = np.log(2)
+    document.rank[1:] = 3
+    return document
+
+
+@given(text=st.text(max_size=40))
+def test_the_stretches_are_the_text(neox_tokenizer: PythiaTokenizer, text: str) -> None:
+    document = scored(neox_tokenizer, text)
+    assert "".join(s.text for s in stretches(document)) == text
+
+
+def test_tokens_within_a_character_go_together(neox_tokenizer: PythiaTokenizer) -> None:
+    document = scored(neox_tokenizer, "a 🜁 b")
+    assert len(document.token_ids) > len(list(stretches(document)))
+    assert " 🜁" in [s.text for s in stretches(document)]
+
+
+def test_the_first_token_is_not_scored(demo_tokenizer: PythiaTokenizer) -> None:
+    first, *others = stretches(scored(demo_tokenizer, "It is a truth", nll=4 * np.log(2)))
+    assert (first.bits, first.entropy, first.rank, first.level) == (None, None, None, 0)
+    assert {(round(s.bits or 0, 6), s.entropy, s.rank) for s in others} == {(4.0, 1.0, 3)}
+
+
+@pytest.mark.parametrize(("bits", "level"), [(0.0, 0), (1.0, 1), (2.9, 1), (6.0, 3), (99.0, 4)])
+def test_levels(bits: float, level: int) -> None:
+    assert Stretch("x", bits, 1.0, 0).level == level
+    assert len(LEVELS) == 4
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside, self.text, self.titles = 0, "", []  # type: ignore[var-annotated]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.inside += tag == "pre"
+        self.titles += [value for name, value in attrs if name == "title"]
+        assert tag not in ("script", "img", "link", "b")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside -= tag == "pre"
+
+    def handle_data(self, data: str) -> None:
+        self.text += data if self.inside else ""
+
+
+def test_the_page_holds_the_text_and_needs_nothing_else(demo_tokenizer: PythiaTokenizer) -> None:
+    text = 'a <b>bold</b> & "quoted" <script>alert(1)</script> text\nand a line'
+    rows = [("model", "<m>")]
+    made = page("a <title>", rows, [("one & two.txt", [scored(demo_tokenizer, text)])])
+    reader = _Reader()
+    reader.feed(made)
+    assert reader.text == f"\n{text}"  # which browsers leave out behind <pre>
+    assert len(reader.titles) > 5
+    assert all(re.fullmatch(r"[\d.]+ bits, rank 3, entropy 1.00 bits", t) for t in reader.titles)
+    assert "<h1>a &lt;title&gt;</h1>" in made
+    assert f"<h2>{html.escape('one & two.txt')}</h2>" in made
+    assert "&lt;m&gt;" in made
+    assert not re.search(r"(src|href)=|url\(|@import", made)

@@ -1,0 +1,57 @@
+"""Words for several steps."""
+
+from __future__ import annotations
+
+import pytest
+
+from pythia_cli.errors import UnknownName, UsageError
+from pythia_cli.suite.models import DEMO
+from pythia_cli.suite.step_sets import parse_steps
+from pythia_cli.suite.steps import DEMO_STEPS, STEPS
+
+LOG = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+
+
+@pytest.mark.parametrize(
+    ("texts", "steps"),
+    [
+        (["3000"], [3000]),
+        (["step3000", "3000"], [3000]),
+        (["main"], [143000]),
+        (["512,0", " 64 "], [0, 64, 512]),
+        (["log"], LOG),
+        (["all"], list(STEPS)),
+        (["1000:4000"], [1000, 2000, 3000, 4000]),
+        (["1000:4000:1000"], [1000, 2000, 3000, 4000]),
+        (["1000:9000:4000"], [1000, 5000, 9000]),
+        (["step0:step16"], [0, 1, 2, 4, 8, 16]),
+        (["0:512,143000"], [*LOG, 143000]),
+        (["141500:999999999"], [142000, 143000]),
+    ],
+)
+def test_words(texts: list[str], steps: list[int]) -> None:
+    assert parse_steps("pythia-410m", texts) == steps
+
+
+def test_the_demo_has_steps_of_its_own() -> None:
+    assert parse_steps(DEMO, ["all"]) == list(DEMO_STEPS)
+    assert parse_steps(DEMO, ["log"]) == [0, 64, 512]
+
+
+@pytest.mark.parametrize("text", ["3", "", "0,,1", "1000:", ":", "-1", "last", "1000:2000:3000:4"])
+def test_no_step(text: str) -> None:
+    with pytest.raises(UnknownName):
+        parse_steps("pythia-410m", [text])
+
+
+@pytest.mark.parametrize("text", ["1001:1999", "4000:1000", "3:3", "0:2:0"])
+def test_an_empty_range(text: str) -> None:
+    with pytest.raises(UsageError, match="holds no published step"):
+        parse_steps("pythia-410m", [text])
+
+
+@pytest.mark.parametrize("text", ["all", "log", "1:5"])
+def test_names_of_ones_own_have_no_sets(text: str) -> None:
+    assert parse_steps("mine", ["1,7"]) == [1, 7]
+    with pytest.raises(UsageError, match="are not known"):
+        parse_steps("mine", [text])
