@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pythia_cli import __version__, release
+from pythia_cli import release
+from pythia_cli.release import __version__
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
