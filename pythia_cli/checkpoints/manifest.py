@@ -1,11 +1,11 @@
-"""The manifest of an installed checkpoint: what it says, in this version and in earlier ones."""
+"""The manifest of an installed checkpoint, in this version of its format and in earlier ones."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from pythia_cli.errors import IntegrityError, NewerFormat, PythiaError
+from pythia_cli.errors import DamagedCheckpoint, IntegrityError, NewerFormat, PythiaError
 from pythia_cli.files.reading import read_json_object
 
 MANIFEST = "manifest.json"
@@ -30,10 +30,10 @@ _FIELDS = (
 )
 
 
-def read_manifest(folder: Path, hint: str) -> dict[str, Any]:
-    """The manifest in a checkpoint's folder, as version 2 has it: an older one is completed.
+def read_manifest(folder: Path, checkpoint: object) -> dict[str, Any]:
+    """The manifest in a checkpoint's folder, in the form of version 2: an older one is completed.
 
-    Raises IntegrityError with this hint where it is damaged, NewerFormat where it is newer.
+    Raises DamagedCheckpoint, and NewerFormat where a later pythia wrote it.
     """
     path = folder / MANIFEST
     try:
@@ -42,18 +42,18 @@ def read_manifest(folder: Path, hint: str) -> dict[str, Any]:
             content.setdefault("weights", FIRST_WEIGHTS)
             content.setdefault("certificate", _first_certificate(folder))
         elif type(content["version"]) is not int or content["version"] < VERSION:
-            raise IntegrityError(path, "damaged: its version is none")
+            raise IntegrityError(path, "damaged: it has no valid version")
     except IntegrityError as error:
-        raise IntegrityError(error.path, error.reason, hint=hint) from error
+        raise DamagedCheckpoint(error.path, error.reason, checkpoint) from error
     if content.get("version", 1) > VERSION:
         raise NewerFormat(
             path, f"version {content['version']}, by a newer pythia; this one reads up to {VERSION}"
         )
     for field, kind in _FIELDS:
         if field not in content or not isinstance(content[field], kind):
-            raise IntegrityError(path, f"damaged: it has no {field}", hint=hint)
+            raise DamagedCheckpoint(path, f"damaged: it has no {field}", checkpoint)
     if not content["weights"] or Path(content["weights"]).name != content["weights"]:
-        raise IntegrityError(path, "damaged: its weights lie elsewhere", hint=hint)
+        raise DamagedCheckpoint(path, "damaged: it names weights elsewhere", checkpoint)
     return content
 
 

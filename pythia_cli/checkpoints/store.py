@@ -1,4 +1,4 @@
-"""Installed checkpoints: where they lie, and which is active. publish.py puts them there.
+"""The store: the folder of installed checkpoints, and which one is active.
 
 STORE/checkpoints/MODEL/stepN/manifest.json     names the other files; without it nothing is there
                               model-ID.int8.safetensors
@@ -20,18 +20,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
+from pythia_cli import settings
 from pythia_cli.checkpoints.manifest import MANIFEST, read_manifest
-from pythia_cli.errors import IntegrityError, NotFound, NotInstalled, ResourceError
+from pythia_cli.errors import (
+    DamagedActive,
+    DamagedCheckpoint,
+    IntegrityError,
+    NotInstalled,
+    ResourceError,
+    StoreNotWritable,
+)
 from pythia_cli.files.locks import lock
 from pythia_cli.files.publishing import write_json
 from pythia_cli.files.reading import read_json_object
 from pythia_cli.suite.checkpoint import NAME, Checkpoint
 from pythia_cli.suite.models import repository
-
-if TYPE_CHECKING:
-    from pythia_cli.checkpoints.int8_file import Int8File
 
 _SHORT_WAIT = 60.0  # seconds, for what others hold for a moment only
 
@@ -44,6 +49,9 @@ class Installed:
     folder: Path
     tokenizers: Path
 
+    def __repr__(self) -> str:
+        return f"Installed({self.checkpoint} in {self.folder})"
+
     @property
     def weights(self) -> Path:
         """Its int8 file."""
@@ -52,11 +60,12 @@ class Installed:
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """Provenance, as publish wrote it. Raises what read_manifest raises."""
-        hint = f"pythia checkpoint remove {self.checkpoint}, and install it again"
-        content = read_manifest(self.folder, hint)
-        if Checkpoint(content["model"], content["step"]) != self.checkpoint:
-            told = f"of {content['model']}@{content['step']}, and in the folder of another"
-            raise IntegrityError(self.folder / MANIFEST, told, hint=hint)
+        content = read_manifest(self.folder, self.checkpoint)
+        found = Checkpoint(content["model"], content["step"])
+        if found != self.checkpoint:
+            raise DamagedCheckpoint(
+                self.folder / MANIFEST, f"of {found}, in the folder of another", self.checkpoint
+            )
         return content
 
     @property
@@ -85,24 +94,31 @@ class Installed:
         except FileNotFoundError:
             return 0.0
 
-
-class Held(NamedTuple):
-    """A checkpoint that nobody can take away any more: its weights mapped, tokenizer.json read.
-
-    tokenizer: None where there is none.
-    """
-
-    installed: Installed
-    file: Int8File
-    tokenizer: bytes | None
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: model, checkpoint (stepN), the manifest's fields, folder and certificate."""
+        manifest = {key: value for key, value in self.manifest.items() if key != "version"}
+        certificate = manifest.pop("certificate")
+        return {
+            "model": manifest.pop("model"),
+            "checkpoint": self.checkpoint.revision,
+            **manifest,
+            "folder": str(self.folder),
+            "certificate": certificate,
+        }
 
 
 class Store:
-    """The folder of installed checkpoints; it need not exist, and may be read-only."""
+    """The folder of installed checkpoints; it need not exist, and may be read-only.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.tokenizers = folder / "tokenizers"
+    folder: PYTHIA_HOME, or the platform's data folder, where None.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = settings.store_folder() if folder is None else settings.expanded(folder)
+        self.tokenizers = self.folder / "tokenizers"
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.folder)!r})"
 
     def find(self, checkpoint: Checkpoint) -> Installed | None:
         """The installed checkpoint, or None."""
@@ -122,37 +138,6 @@ class Store:
             raise NotInstalled(model, checkpoint.step, downloadable=repository(model) is not None)
         return installed
 
-    def open(self, checkpoint: Checkpoint, *, is_use: bool = True) -> Held:
-        """Map an installed checkpoint's weights, which from then on nobody can take away.
-
-        `last_used` is then now, where this is_use. Raises NotInstalled, IntegrityError,
-        ResourceError.
-        """
-        from pythia_cli.checkpoints.int8_file import Int8File
-
-        installed = self.get(checkpoint)
-        while True:
-            try:
-                file = Int8File(installed.weights)
-                tokenizer = _read(installed.tokenizer_path(file.tokenizer_sha256))
-            except NotFound:
-                # Replaced or removed since its manifest was read; or it was never whole.
-                again = self.get(checkpoint)
-                if again.manifest != installed.manifest:
-                    installed = again
-                    continue
-                raise IntegrityError(
-                    installed.weights,
-                    "is missing",
-                    hint=f"pythia checkpoint remove {checkpoint}, and install it again",
-                ) from None
-            if tokenizer is None and self.get(checkpoint).manifest != installed.manifest:
-                continue
-            if is_use:
-                with contextlib.suppress(OSError):
-                    os.utime(installed.folder / MANIFEST)
-            return Held(installed, file, tokenizer)
-
     def has_model(self, model: str) -> bool:
         """Whether any checkpoint of this model is installed."""
         return Path(model).name == model and any(
@@ -160,7 +145,7 @@ class Store:
         )
 
     def unreadable(self) -> list[Path]:
-        """Folders of models and steps that may not be looked into, as another user's."""
+        """Folders of models and steps that may not be read, as they are another user's."""
         models = [path for path in self.folder.glob("checkpoints/*") if path.is_dir()]
         steps = [path for path in self.folder.glob("checkpoints/*/step*") if path.is_dir()]
         return [path for path in (*models, *steps) if not os.access(path, os.R_OK | os.X_OK)]
@@ -178,18 +163,20 @@ class Store:
         return [Installed(c, self.place(c), self.tokenizers) for c in sorted(found)]
 
     def active(self) -> Checkpoint | None:
-        """The checkpoint chosen by `use`, installed or not; None where none was."""
+        """The checkpoint chosen by `use`, installed or not; None where none was.
+
+        Raises DamagedActive.
+        """
         path = self.folder / "active.json"
         if not path.is_file():
             return None
-        hint = "pythia checkpoint use demo@3000"
         try:
             content = read_json_object(path)
         except IntegrityError as error:
-            raise IntegrityError(path, error.reason, hint=hint) from error
+            raise DamagedActive(path, error.reason) from error
         model, step = content.get("model"), content.get("step")
         if not isinstance(model, str) or not NAME.fullmatch(model) or type(step) is not int:
-            raise IntegrityError(path, "damaged", hint=hint)
+            raise DamagedActive(path, "damaged")
         return Checkpoint(model, step)
 
     def use(self, checkpoint: Checkpoint) -> None:
@@ -207,7 +194,7 @@ class Store:
         return self.folder / "checkpoints" / checkpoint.model / checkpoint.revision
 
     def lock_path(self, name: str) -> Path:
-        """The file whose lock stands for a name: a checkpoint's, or `store`."""
+        """The file of the lock with this name: a checkpoint's, or `store`."""
         return self.folder / "locks" / f"{name}.lock"
 
     @contextlib.contextmanager
@@ -218,22 +205,12 @@ class Store:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """What goes wrong with the disk becomes a ResourceError that names the store."""
+        """An OSError of the disk becomes a StoreNotWritable."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             yield
         except OSError as error:
-            raise ResourceError(
+            raise StoreNotWritable(
                 error.filename or self.folder,
                 f"the store cannot be written ({error.strerror or error})",
-                hint="choose another folder with --store or PYTHIA_HOME, or make room",
             ) from error
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ResourceError(path, f"cannot be read ({error.strerror})") from error

@@ -18,6 +18,7 @@ from pythia_cli import settings
 from pythia_cli.jit import processor, tiers
 from pythia_cli.jit.object_cache import ObjectCache
 from pythia_cli.kernels.entries import ENTRIES, ArrayType
+from pythia_cli.reporting import SILENT, Reporter
 
 _PROTOTYPE = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p
@@ -47,27 +48,30 @@ class _Library:
 _loaded: _Library | None = None
 
 
-def load(before_compiling: Callable[[bool], None] = lambda damaged: None) -> str:
-    """Make the kernels ready. Compiling takes seconds, and is announced to before_compiling.
+def load(reporter: Reporter = SILENT) -> None:
+    """Make the kernels ready. Compiling takes seconds, and is noted; later calls do nothing.
 
-    It is told whether the cache was damaged. Why what was compiled could not be kept, or empty;
-    later calls do nothing. Raises UsageError where PYTHIA_SIMD names no tier of this processor.
+    Raises UsageError where PYTHIA_SIMD names no tier of this processor.
     """
     global _loaded
     with _LOCK:
         if _loaded is not None:
-            return ""
+            return
         cache = ObjectCache()
         kernels: Mapping[str, tuple[str, bytes]] | None = cache.read()
         if kernels is None:
             tiers.choose(processor.architecture(), processor.features(), settings.simd())
-            before_compiling(cache.found_damaged)
+            if cache.found_damaged:
+                reporter.note("the compiled kernels were damaged, and are compiled again")
+            reporter.note("compiling kernels for this processor, once: about 15 seconds")
             kernels = _compile()
             cache.write(kernels)
-            _loaded = _Library(kernels)
-            return cache.problem
+            if cache.problem:
+                reporter.note(
+                    f"{cache.problem}, so every run compiles its kernels again;"
+                    " correct that, or set PYTHIA_CACHE to a folder of yours"
+                )
         _loaded = _Library(kernels)
-        return ""
 
 
 def _compile() -> Mapping[str, tuple[str, bytes]]:

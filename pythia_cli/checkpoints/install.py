@@ -1,0 +1,199 @@
+"""Float checkpoints into the store: a folder's, or the built-in demo's. download.py has the Hub's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from pythia_cli import settings
+from pythia_cli.checkpoints.demo import DEMO_FOLDER
+from pythia_cli.checkpoints.fingerprint import fingerprint
+from pythia_cli.checkpoints.float_checkpoint import (
+    INDEX_FILES,
+    SINGLE_FILES,
+    FloatCheckpoint,
+    read_files,
+)
+from pythia_cli.checkpoints.int8_file import Source
+from pythia_cli.checkpoints.publish import Workspace, publish, workspace
+from pythia_cli.checkpoints.store import Installed, Store
+from pythia_cli.errors import AlreadyInstalled, IntegrityError
+from pythia_cli.reporting import SILENT, Reporter
+from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.suite.models import LOCAL_PREFIX, check_shape, repository
+from pythia_cli.text.tokenizer import PythiaTokenizer
+
+WAIT_SECONDS = 3600
+"""How long to wait for another process that makes the same checkpoint."""
+
+
+class Certifier(Protocol):
+    """What measures int8 against float32 while the float weights are there."""
+
+    def check(self, source: FloatCheckpoint) -> None:
+        """Raises an error that can be known before quantizing."""
+
+    def certify(
+        self, source: FloatCheckpoint, weights: Path, n_threads: int, reporter: Reporter
+    ) -> dict[str, Any]:
+        """The certificate of the int8 file `weights` made from this source."""
+
+
+def open_source(folder: Path, checkpoint: Checkpoint) -> FloatCheckpoint:
+    """A float checkpoint that may bear this name, with a tokenizer that fits it.
+
+    Raises what FloatCheckpoint raises, UnsupportedModel and IntegrityError.
+    """
+    source = FloatCheckpoint(folder)
+    check_shape(checkpoint.model, source.config, folder / "config.json")
+    tokenizer = PythiaTokenizer(source.tokenizer_path)
+    tokenizer.check()
+    if tokenizer.size > source.config.d_vocab:
+        raise IntegrityError(
+            source.tokenizer_path,
+            f"has {tokenizer.size} tokens, but the model's vocabulary"
+            f" {source.config.d_vocab}: it belongs to another model",
+        )
+    return source
+
+
+def publish_source(
+    work: Workspace,
+    source: FloatCheckpoint,
+    *,
+    reporter: Reporter = SILENT,
+    certifier: Certifier | None = None,
+    n_threads: int | None = None,
+    commit: str | None = None,
+    hashes: dict[str, str] | None = None,
+    keep: Path | None = None,
+) -> Installed:
+    """Hash (where that is not done), quantize, certify and publish.
+
+    hashes: sha256 of each weights file, where known. commit: the Hub's. keep: as for `publish`.
+    """
+    from pythia_cli.kernels import compiled
+
+    # After what can go wrong soon: kernels may have to be compiled.
+    compiled.load(reporter)
+    n_threads = n_threads or settings.n_threads()
+    if hashes is None:
+        n_bytes = sum(path.stat().st_size for path in source.files)
+        with reporter.task("hashing", n_bytes, "B") as task:
+            hashes = source.sha256(task.advance)
+    repo = repository(work.checkpoint.model)
+    certify: Callable[[Path], dict[str, Any]] | None = None
+    if certifier is not None:
+        chosen = certifier
+
+        def certify(weights: Path) -> dict[str, Any]:
+            return chosen.certify(source, weights, n_threads, reporter)
+
+    return publish(
+        work,
+        source,
+        Source(repo, work.checkpoint.revision if repo else None, commit, hashes),
+        reporter=reporter,
+        certify=certify,
+        keep=keep,
+        n_threads=n_threads,
+    )
+
+
+def install_folder(
+    folder: str | Path,
+    checkpoint: Checkpoint,
+    store: Store,
+    *,
+    replace: bool = False,
+    commit: str | None = None,
+    certifier: Certifier | None = None,
+    n_threads: int | None = None,
+    wait_seconds: float = WAIT_SECONDS,
+    reporter: Reporter = SILENT,
+) -> Installed:
+    """Quantize a float checkpoint's folder (or its weights file) and install it under this name.
+
+    commit: the Hub's, to be recorded. Raises AlreadyInstalled unless `replace`, LockTimeout, and
+    what FloatCheckpoint raises.
+    """
+
+    def refuse(installed: Installed) -> bool:
+        if replace:
+            return False
+        raise AlreadyInstalled(checkpoint)
+
+    if (found := store.find(checkpoint)) is not None:
+        refuse(found)
+    return _install(
+        _folder_of(Path(folder)), checkpoint, store, refuse, reporter,
+        commit=commit, certifier=certifier, n_threads=n_threads, wait_seconds=wait_seconds,
+    )  # fmt: skip
+
+
+def install_demo(checkpoint: Checkpoint, store: Store, reporter: Reporter = SILENT) -> Installed:
+    """Quantize a step of the built-in demo suite, unless it is installed."""
+    if (found := store.find(checkpoint)) is not None:
+        return found
+    folder = DEMO_FOLDER / checkpoint.revision
+    return _install(folder, checkpoint, store, lambda installed: True, reporter)
+
+
+def install_local(folder: Path, store: Store, reporter: Reporter = SILENT) -> Installed:
+    """A local folder's checkpoint, kept in the store under a name made from its path.
+
+    Quantized again where the folder's files have changed.
+    """
+    files = read_files(folder)
+    resolved = folder.resolve()
+    digest = hashlib.sha256(os.fsencode(resolved)).hexdigest()[:8]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", resolved.name)[:64].strip("-.") or "folder"
+    checkpoint = Checkpoint(f"{LOCAL_PREFIX}{name}-{digest}", 0)
+
+    def is_current(installed: Installed) -> bool:
+        return bool(installed.manifest["source_files"] == fingerprint(files))
+
+    found = store.find(checkpoint)
+    if found is not None and is_current(found):
+        return found
+    return _install(folder, checkpoint, store, is_current, reporter)
+
+
+def _install(
+    folder: Path,
+    checkpoint: Checkpoint,
+    store: Store,
+    will_do: Callable[[Installed], bool],
+    reporter: Reporter,
+    *,
+    commit: str | None = None,
+    certifier: Certifier | None = None,
+    n_threads: int | None = None,
+    wait_seconds: float = WAIT_SECONDS,
+) -> Installed:
+    """Make it, unless what is there once the lock is held `will_do` (which may raise)."""
+    source = open_source(folder, checkpoint)
+    if certifier is not None:
+        certifier.check(source)
+    with workspace(store, checkpoint, wait_seconds=wait_seconds, reporter=reporter) as work:
+        found = store.find(checkpoint)
+        if found is not None and will_do(found):
+            return found
+        return publish_source(
+            work,
+            source,
+            reporter=reporter,
+            certifier=certifier,
+            n_threads=n_threads,
+            commit=commit,
+        )
+
+
+def _folder_of(source: Path) -> Path:
+    """A checkpoint's folder, where its weights file was named instead."""
+    named = source.is_file() and source.name in (*SINGLE_FILES, *INDEX_FILES)
+    return source.parent if named else source

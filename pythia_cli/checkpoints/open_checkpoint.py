@@ -1,0 +1,122 @@
+"""An installed checkpoint, opened: its int8 file mapped, its tokenizer.json read."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pythia_cli.checkpoints.demo import DEMO_FOLDER
+from pythia_cli.checkpoints.fingerprint import fingerprint
+from pythia_cli.checkpoints.int8_file import Int8File
+from pythia_cli.checkpoints.manifest import MANIFEST
+from pythia_cli.checkpoints.store import Installed, Store
+from pythia_cli.errors import DamagedCheckpoint, NoFloatWeights, NotFound, ResourceError
+from pythia_cli.files.reading import file_sha256
+from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.suite.models import DEMO, LOCAL_PREFIX
+from pythia_cli.text.tokenizer import PythiaTokenizer
+
+
+@dataclass(frozen=True, repr=False)
+class OpenCheckpoint:
+    """A checkpoint that nobody can take away any more.
+
+    tokenizer_json: None where it is missing.
+    """
+
+    installed: Installed
+    file: Int8File
+    tokenizer_json: bytes | None
+
+    def __repr__(self) -> str:
+        return f"OpenCheckpoint({self.checkpoint})"
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Its name."""
+        return self.installed.checkpoint
+
+    def tokenizer(self, *, plain_text: bool = False) -> PythiaTokenizer:
+        """The tokenizer that came with it. Raises DamagedCheckpoint where it is another."""
+        path = self.installed.tokenizer_path(self.file.tokenizer_sha256)
+        tokenizer = PythiaTokenizer(path, plain_text=plain_text, content=self.tokenizer_json)
+        data = self.tokenizer_json or b""
+        if hashlib.sha256(data).hexdigest() != self.file.tokenizer_sha256:
+            raise DamagedCheckpoint(
+                path, "is not the tokenizer that the checkpoint was published with", self.checkpoint
+            )
+        return tokenizer
+
+    def name(self) -> dict[str, str | None]:
+        """model and checkpoint, as records have them: a local folder is named by its path."""
+        checkpoint = self.checkpoint
+        if checkpoint.model.startswith(LOCAL_PREFIX):
+            return {"model": self.installed.manifest["source_folder"], "checkpoint": None}
+        return {"model": checkpoint.model, "checkpoint": checkpoint.revision}
+
+    def provenance(self) -> dict[str, Any]:
+        """The fields that every record of a figure carries."""
+        return {
+            **self.name(),
+            "source": {
+                key: value for key, value in self.file.source.to_dict().items() if key != "files"
+            },
+            "quantization": self.file.quantization,
+            "tokenizer_sha256": self.file.tokenizer_sha256,
+        }
+
+    def float_folder(self) -> Path:
+        """The float checkpoint's folder. Raises NoFloatWeights where it is gone or changed."""
+        manifest = self.installed.manifest
+        if self.checkpoint.model == DEMO:
+            # The package may have moved since, or be another installation's.
+            folder = DEMO_FOLDER / self.checkpoint.revision
+            hashes = self.file.source.files
+            if all(file_sha256(folder / name) == known for name, known in hashes.items()):
+                return folder
+            raise NoFloatWeights(self.checkpoint, "is not the demo of this pythia", folder)
+        if manifest["source_folder"] is None:
+            raise NoFloatWeights(self.checkpoint, "was not kept")
+        folder = Path(manifest["source_folder"])
+        files = [folder / name for name in manifest["source_files"]]
+        if all(f.is_file() for f in files) and fingerprint(files) == manifest["source_files"]:
+            return folder
+        raise NoFloatWeights(self.checkpoint, f"is no longer in {folder}", folder)
+
+
+def open_checkpoint(store: Store, checkpoint: Checkpoint, *, is_use: bool = True) -> OpenCheckpoint:
+    """Map an installed checkpoint's weights, which from then on nobody can take away.
+
+    `last_used` is then now, where this is_use. Raises NotInstalled, IntegrityError, ResourceError.
+    """
+    installed = store.get(checkpoint)
+    while True:
+        try:
+            file = Int8File(installed.weights)
+            tokenizer = _read(installed.tokenizer_path(file.tokenizer_sha256))
+        except NotFound:
+            # Replaced or removed since its manifest was read; or it was never whole.
+            again = store.get(checkpoint)
+            if again.manifest != installed.manifest:
+                installed = again
+                continue
+            raise DamagedCheckpoint(installed.weights, "is missing", checkpoint) from None
+        if tokenizer is None and store.get(checkpoint).manifest != installed.manifest:
+            continue
+        if is_use:
+            with contextlib.suppress(OSError):
+                os.utime(installed.folder / MANIFEST)
+        return OpenCheckpoint(installed, file, tokenizer)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ResourceError(path, f"cannot be read ({error.strerror})") from error
