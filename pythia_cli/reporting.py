@@ -43,7 +43,7 @@ SILENT = Reporter()
 
 
 class Bars(Reporter):
-    """Progress bars by tqdm, and notices as lines, on a stream (default: stderr, or the notebook)."""
+    """Progress bars by tqdm, and notices as lines, in the notebook or on a stream (stderr)."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream

@@ -73,7 +73,7 @@ def check_hub_endpoint() -> None:
     except ValueError:
         sound = False
     if not sound:
-        raise UsageError("HF_ENDPOINT is no http address", hint="unset HF_ENDPOINT")
+        raise UsageError("HF_ENDPOINT is no http address")
 
 
 def debug() -> bool:

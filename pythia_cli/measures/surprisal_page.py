@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pythia_cli.measures.perplexity import Document
+from pythia_cli.engine.scored_text import ScoredText
 from pythia_cli.text.printable import visible
 
 LEVELS = (1.0, 3.0, 6.0, 10.0)
@@ -35,7 +35,7 @@ class Stretch:
         return sum(self.bits >= bound for bound in LEVELS) if self.bits is not None else 0
 
 
-def stretches(document: Document) -> Iterator[Stretch]:
+def stretches(document: ScoredText) -> Iterator[Stretch]:
     """The document's text in order, without gaps."""
     begin, end, worst = 0, 0, None
     for i, n_bytes in enumerate(document.n_bytes.tolist()):
@@ -44,7 +44,7 @@ def stretches(document: Document) -> Iterator[Stretch]:
             worst is None or document.nll[i] > document.nll[worst]
         ):
             worst = i
-        data = document.text[begin:end]
+        data = document.data[begin:end]
         last = i == len(document.n_bytes) - 1
         if not last and document.n_bytes[i + 1] == 0:
             continue  # the next token is of the same character
@@ -65,7 +65,9 @@ def stretches(document: Document) -> Iterator[Stretch]:
 
 
 def page(
-    title: str, provenance: Sequence[tuple[str, str]], texts: Sequence[tuple[str, list[Document]]]
+    title: str,
+    provenance: Sequence[tuple[str, str]],
+    texts: Sequence[tuple[str, Sequence[ScoredText]]],
 ) -> str:
     """A page of HTML that needs no other file: each text by its name, coloured by surprisal."""
     rows = "".join(
@@ -97,7 +99,7 @@ def page(
     )
 
 
-def _document(document: Document) -> str:
+def _document(document: ScoredText) -> str:
     return "".join(map(_span, stretches(document)))
 
 
