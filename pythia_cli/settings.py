@@ -81,6 +81,11 @@ def debug() -> bool:
     return os.environ.get("PYTHIA_DEBUG", "") not in ("", "0")
 
 
+def terminal() -> str:
+    """TERM: the kind of terminal; empty where it is not set."""
+    return os.environ.get("TERM", "")
+
+
 def _affinity() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))

@@ -20,7 +20,7 @@ from pythia_cli.engine.scorer import Float32Scorer, Int8Scorer, Scorer, score_pl
 from pythia_cli.engine.text_plan import TextPlan
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.engine.windows import stride_windows, window_sizes
-from pythia_cli.errors import UsageError
+from pythia_cli.errors import PromptTooLong, UsageError
 from pythia_cli.kernels import compiled
 from pythia_cli.reporting import SILENT, Reporter, Task
 from pythia_cli.suite.checkpoint import Checkpoint
@@ -65,10 +65,14 @@ class Model:
 
     def close(self) -> None:
         """End its threads and let its memory go. Closing twice does no harm."""
-        if (transformer := self.__dict__.pop("_transformer", None)) is not None:
+        if (transformer := self.__dict__.pop("transformer", None)) is not None:
             transformer.close()
         self.__dict__.pop("_scorer", None)
         self._is_closed = True
+
+    def prepare(self) -> None:
+        """Make it ready to run now, instead of at the first use: kernels, threads, memory."""
+        _ = self._scorer
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -155,14 +159,23 @@ class Model:
         num_samples: int = 1,
         truncate_prompt: bool = False,
     ) -> Iterator[tuple[int, str | Generated]]:
-        """As generate_batch, piece by piece: (index of the prompt, text or the finished sample)."""
-        encoded = [self.prompt_tokens(text, truncate=truncate_prompt) for text in prompts]
-        chosen = GenerateOptions(seed=secrets.randbits(32)) if options is None else options
-        return generate(self._transformer, self.tokenizer, encoded, chosen, num_samples)
+        """As generate_batch, piece by piece: (index of the prompt, text or the finished sample).
 
-    def prompt_tokens(self, prompt: str, *, truncate: bool = False) -> np.ndarray[Any, Any]:
-        """The token ids [n] that `generate` runs for a prompt. Raises PromptTooLong."""
-        return prompt_tokens(self.tokenizer, prompt, self.config.n_ctx, truncate=truncate)
+        The model is ready to run, and all prompts are checked, before the first piece is asked for.
+        """
+        encoded = []
+        for index, prompt in enumerate(prompts):
+            try:
+                encoded.append(
+                    prompt_tokens(
+                        self.tokenizer, prompt, self.config.n_ctx, truncate=truncate_prompt
+                    )
+                )
+            except PromptTooLong as error:
+                error.index = index
+                raise
+        chosen = GenerateOptions(seed=secrets.randbits(32)) if options is None else options
+        return generate(self.transformer, self.tokenizer, encoded, chosen, num_samples)
 
     def score(
         self,
@@ -233,11 +246,12 @@ class Model:
     ) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
         if isinstance(self._scorer, Float32Scorer):
             return self._scorer.reference.chunks(token_ids)
-        cache = self._transformer.new_cache(max(len(token_ids), 1))
-        return self._transformer.chunks(token_ids, cache)
+        cache = self.transformer.new_cache(max(len(token_ids), 1))
+        return self.transformer.chunks(token_ids, cache)
 
     @cached_property
-    def _transformer(self) -> Transformer:
+    def transformer(self) -> Transformer:
+        """The int8 engine below, for measurements and experiments. Raises UsageError in float32."""
         self._check_open()
         if self.dtype != "int8":
             raise UsageError("text is generated in int8 only; this model was opened as float32")
@@ -248,7 +262,7 @@ class Model:
     def _scorer(self) -> Scorer:
         self._check_open()
         if self.dtype == "int8":
-            return Int8Scorer(self._transformer)
+            return Int8Scorer(self.transformer)
         from pythia_cli.engine.reference import Reference
 
         source = FloatCheckpoint(self.opened.float_folder())

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.engine.totals import Totals
+from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,6 +72,22 @@ class ScoredText:
         """nll in bits over the bytes that the scored tokens cover."""
         return self.totals.bits_per_byte
 
+    def tokens(self, tokenizer: PythiaTokenizer) -> Iterator[dict[str, Any]]:
+        """For JSON, one by one: token_id, text, n_bytes, nll, entropy, rank (docs/output.md)."""
+        columns = (self.token_ids, self.n_bytes, self.nll, self.entropy, self.rank)
+        for token_id, n_bytes, nll, entropy, rank in zip(
+            *(column.tolist() for column in columns), strict=True
+        ):
+            scored = rank >= 0
+            yield {
+                "token_id": token_id,
+                "text": _spelled(tokenizer.token_bytes(token_id)),
+                "n_bytes": n_bytes,
+                "nll": nll if scored else None,
+                "entropy": entropy if scored else None,
+                "rank": rank if scored else None,
+            }
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON: the text, its tokens' columns (None where not scored) and the figures."""
 
@@ -87,6 +104,14 @@ class ScoredText:
             "rank": known(self.rank),
             "figures": self.totals.figures(),
         }
+
+
+def _spelled(data: bytes) -> str:
+    """The token's text; its bytes in hexadecimal where they are no text of their own."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return "".join(f"\\x{byte:02x}" for byte in data)
 
 
 def _runs(mask: np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:

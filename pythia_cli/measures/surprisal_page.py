@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pythia_cli.engine.scored_text import ScoredText
+from pythia_cli.engine.totals import Totals
+from pythia_cli.measures.perplexity import Perplexity
 from pythia_cli.text.printable import visible
 
 LEVELS = (1.0, 3.0, 6.0, 10.0)
@@ -64,6 +66,25 @@ def stretches(document: ScoredText) -> Iterator[Stretch]:
         begin, worst = end, None
 
 
+def page_of(found: Sequence[Perplexity], totals: Totals) -> str:
+    """A web page of the scored texts, with what they were measured with."""
+    shared = found[0].to_dict()
+    rows = {
+        "model": shared["model"],
+        "checkpoint": shared["checkpoint"],
+        "commit": shared["source"]["commit"],
+        "sha256 of the weights": shared["source"]["sha256"],
+        "precision": shared["quantization"] or shared["dtype"],
+        "protocol": f"{shared['protocol']}, context {shared['context']}, stride {shared['stride']}",
+        "perplexity": f"{totals.perplexity:.4f}" if totals.perplexity else None,
+        "bits per byte": f"{totals.bits_per_byte:.4f}" if totals.bits_per_byte else None,
+        "tokens scored": totals.n_tokens,
+    }
+    title = " ".join(str(shared[key]) for key in ("model", "checkpoint") if shared[key])
+    known = [(name, str(value)) for name, value in rows.items() if value is not None]
+    return page(title, known, [(one.source, one.texts) for one in found])
+
+
 def page(
     title: str,
     provenance: Sequence[tuple[str, str]],
@@ -107,5 +128,5 @@ def _span(stretch: Stretch) -> str:
     text = html.escape(visible(stretch.text), quote=False)
     if stretch.bits is None:
         return text
-    told = f"{stretch.bits:.2f} bits, rank {stretch.rank}, entropy {stretch.entropy:.2f} bits"
-    return f'<span class="l{stretch.level}" title="{told}">{text}</span>'
+    figures = f"{stretch.bits:.2f} bits, rank {stretch.rank}, entropy {stretch.entropy:.2f} bits"
+    return f'<span class="l{stretch.level}" title="{figures}">{text}</span>'
