@@ -63,7 +63,7 @@ class Killing:
         """All that is listed is whole; nothing that was there before is gone."""
         steps = set()
         for installed in self.store.installed():
-            file = self.store.open(installed.checkpoint).file
+            file = open_checkpoint(self.store, installed.checkpoint).file
             assert file.damaged_tensors() == []
             assert installed.tokenizer_path(file.tokenizer_sha256).is_file()
             steps.add(installed.checkpoint.step)
