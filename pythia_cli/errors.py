@@ -96,7 +96,12 @@ class TextTooShort(InputError):
 
 
 class PromptTooLong(UsageError):
-    """The prompt has more tokens than the context holds beside one new token."""
+    """The prompt has more tokens than the context holds beside one new token.
+
+    index: which of several prompts.
+    """
+
+    index = 0
 
     def __init__(self, n_prompt_tokens: int, n_ctx: int, where: str = "") -> None:
         super().__init__(

@@ -10,14 +10,14 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def commit() -> str | None:
-    """The commit, as the wheel says (setup.py); in a checkout that of HEAD; None where unknown."""
+    """The commit, as the wheel has it (setup.py); in a checkout that of HEAD; None where unknown."""
     try:
         return (_PACKAGE / "commit.txt").read_text().strip() or None
     except OSError:
         return _head(_PACKAGE.parent / ".git")
 
 
-def told() -> str:
+def in_words() -> str:
     """0.1.0 (1a2b3c4d5e6f)."""
     short = commit()
     return f"{__version__} ({short[:12]})" if short else __version__

@@ -6,6 +6,10 @@ terminal or a notebook; the command line uses it too.
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import sys
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -43,34 +47,65 @@ SILENT = Reporter()
 
 
 class Bars(Reporter):
-    """Progress bars by tqdm, and notices as lines, on a stream (default: stderr, or the notebook)."""
+    """Progress bars by tqdm, and notices as lines.
+
+    stream: where to; None is stderr in a terminal, and the page in a notebook.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
+        self._n_bars = 0
 
     def task(self, label: str, total: int, unit: str) -> Task:
         """As Reporter.task; the bar disappears when the task ends."""
-        return _Bar(label, total, unit, self._stream)
+        return _Bar(self, label, total, unit)
 
     def note(self, text: str) -> None:
         """As Reporter.note; bars make room for the line."""
-        from tqdm.auto import tqdm
+        self.tqdm.write(text, file=self._stream or sys.stderr)
 
-        tqdm.write(text, file=self._stream)
+    @property
+    def tqdm(self) -> Any:
+        """The class of the bars."""
+        if self._stream is None:
+            from tqdm.auto import tqdm  # knows notebooks
+        else:
+            from tqdm import tqdm
+        return tqdm
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """With the bars off the screen."""
+        if self._n_bars == 0:
+            yield
+            return
+        with self.tqdm.external_write_mode(file=self._stream):
+            yield
+
+
+_NARROW = 60  # columns, below which a bar shows neither rate nor time left
 
 
 class _Bar(Task):
-    def __init__(self, label: str, total: int, unit: str, stream: TextIO | None) -> None:
-        from tqdm.auto import tqdm
-
-        spaced = unit if unit == "B" else f" {unit}"
-        self._bar: Any = tqdm(
-            desc=label, total=total, unit=spaced, unit_scale=True, leave=False, file=stream,
+    def __init__(self, bars: Bars, label: str, total: int, unit: str) -> None:
+        self._bars = bars
+        narrow = shutil.get_terminal_size().columns < _NARROW
+        self._bar: Any = bars.tqdm(
+            desc=label,
+            total=total,
+            unit=unit if unit == "B" else f" {unit}",
+            unit_scale=True,
+            leave=False,
+            file=bars._stream,
             dynamic_ncols=True,
-        )  # fmt: skip
+            bar_format="{desc} {percentage:3.0f}%|{bar}|" if narrow else None,
+        )
+        bars._n_bars += 1
 
     def advance(self, amount: int) -> None:
+        """As Task.advance."""
         self._bar.update(amount)
 
     def __exit__(self, *details: object) -> None:
+        self._bars._n_bars -= 1
         self._bar.close()

@@ -73,12 +73,17 @@ def check_hub_endpoint() -> None:
     except ValueError:
         sound = False
     if not sound:
-        raise UsageError("HF_ENDPOINT is no http address", hint="unset HF_ENDPOINT")
+        raise UsageError("HF_ENDPOINT is no http address")
 
 
 def debug() -> bool:
     """Whether a failure shows its traceback (PYTHIA_DEBUG=1)."""
     return os.environ.get("PYTHIA_DEBUG", "") not in ("", "0")
+
+
+def terminal() -> str:
+    """TERM: the kind of terminal; empty where it is not set."""
+    return os.environ.get("TERM", "")
 
 
 def _affinity() -> list[int]:

@@ -24,13 +24,13 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_wheel_says_it(package: Path) -> None:
     (package / "commit.txt").write_text(f"{COMMIT}\n")
     assert release.commit() == COMMIT
-    assert release.told() == f"{__version__} (0123456789ab)"
+    assert release.in_words() == f"{__version__} (0123456789ab)"
 
 
 @pytest.mark.parametrize("content", ["", "\n"])
 def test_a_wheel_that_does_not_know(package: Path, content: str) -> None:
     (package / "commit.txt").write_text(content)
-    assert release.told() == __version__
+    assert release.in_words() == __version__
 
 
 def test_neither_wheel_nor_checkout(package: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pythia_cli.checkpoints.install import WAIT_SECONDS, Certifier
+from pythia_cli.checkpoints.from_folder import WAIT_SECONDS, Certifier
 from pythia_cli.checkpoints.pipeline import ITS_OWN, Outcome, Pipeline, present_outcome
 from pythia_cli.checkpoints.plan import FetchPlan, plan_fetches
 from pythia_cli.checkpoints.store import Store

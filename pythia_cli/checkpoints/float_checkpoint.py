@@ -188,10 +188,7 @@ def read_files(folder: Path) -> list[Path]:
     config = _config_file(folder)
     tokenizer = folder / "tokenizer.json"
     if not tokenizer.is_file():
-        raise NotFound(
-            f"{tokenizer} does not exist",
-            hint="put the model's tokenizer.json beside its config.json",
-        )
+        raise NotFound(f"{tokenizer} does not exist; it belongs beside config.json")
     place = _find_weights(folder)
     weights = _shards(place) if place.name in INDEX_FILES else [place]
     return [config, tokenizer, *weights]

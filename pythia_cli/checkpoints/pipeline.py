@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pythia_cli.checkpoints.install import Certifier, open_source, publish_source
+from pythia_cli.checkpoints.from_folder import Certifier, open_source, publish_source
 from pythia_cli.checkpoints.plan import FetchPlan, check_disk, doubts
 from pythia_cli.checkpoints.publish import Workspace, workspace
 from pythia_cli.checkpoints.store import Installed, Store

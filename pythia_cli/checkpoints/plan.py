@@ -15,7 +15,7 @@ from pythia_cli.checkpoints import hub
 from pythia_cli.checkpoints.float_checkpoint import INDEX_FILES, PREFERENCE
 from pythia_cli.checkpoints.hub import Revision
 from pythia_cli.checkpoints.int8_file import data_bytes
-from pythia_cli.checkpoints.publish import check_room
+from pythia_cli.checkpoints.room import check_room
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import NetworkError, NotAuthorised, NotOnHub, PythiaError
 from pythia_cli.reporting import SILENT, Reporter

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -25,9 +24,9 @@ from pythia_cli.checkpoints.int8_file import Int8File, Source
 from pythia_cli.checkpoints.manifest import MANIFEST, VERSION, version_1_files
 from pythia_cli.checkpoints.quantize import n_parameters, write_int8
 from pythia_cli.checkpoints.store import Installed, Store
-from pythia_cli.errors import IntegrityError, NoRoom
+from pythia_cli.errors import IntegrityError
 from pythia_cli.files.locks import lock
-from pythia_cli.files.publishing import fsync_folder, nearest_existing, write_aside, write_json
+from pythia_cli.files.publishing import fsync_folder, write_aside, write_json
 from pythia_cli.files.reading import file_sha256
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
@@ -154,13 +153,6 @@ def remove(store: Store, checkpoint: Checkpoint, *, wait_seconds: float = 60) ->
         for path in before:
             remove_tree(path)
         tidy(place)
-
-
-def check_room(folder: Path, n_bytes: int, what: str) -> None:
-    """Raises NoRoom where the disk that holds `folder` has less than n_bytes free."""
-    free = shutil.disk_usage(nearest_existing(folder)).free
-    if free < n_bytes:
-        raise NoRoom(folder, what, n_bytes, free)
 
 
 def _source_folder(

@@ -58,7 +58,7 @@ def _print_version(asked: bool) -> None:
     if asked:
         from pythia_cli import release
 
-        typer.echo(f"pythia {release.told()}")
+        typer.echo(f"pythia {release.in_words()}")
         raise typer.Exit
 
 

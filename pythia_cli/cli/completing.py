@@ -1,4 +1,4 @@
-"""What a shell offers for the words of a command: names of models, steps, protocols.
+"""What a shell offers for the words of a command: names of models and steps.
 
 Asked for by the shell at each Tab: nothing heavy is imported, and nothing raises.
 """
@@ -59,29 +59,14 @@ def checkpoints(context: typer.Context, incomplete: str) -> list[Offer]:
     return steps(context, incomplete) + _beginning(incomplete, named)
 
 
-def protocols(context: typer.Context, incomplete: str) -> list[Offer]:
-    """How perplexity is measured."""
-    return _beginning(
-        incomplete,
-        [
-            ("stride", "windows that overlap by half"),
-            ("llama.cpp", "the second half of chunks of 512"),
-            ("lm-eval", "every token behind a BOS"),
-            ("document", "each document by itself"),
-        ],
-    )
-
-
 def _beginning(incomplete: str, offers: Iterable[Offer]) -> list[Offer]:
     return [offer for offer in offers if offer[0].startswith(incomplete)]
 
 
 def _store(context: Any) -> Store:
-    from pythia_cli import settings
     from pythia_cli.checkpoints.store import Store
 
-    given = context.params.get("store") if context is not None else None
-    return Store(settings.expanded(given) if given else settings.store_folder())
+    return Store((context.params.get("store") if context is not None else None) or None)
 
 
 def _installed(context: Any) -> list[tuple[str, int]]:

@@ -11,8 +11,10 @@ from enum import IntEnum
 import typer
 
 from pythia_cli import settings
+from pythia_cli.cli.hints import hint_for
 from pythia_cli.errors import (
     IntegrityError,
+    InvalidValue,
     LockTimeout,
     NetworkError,
     NotAuthorised,
@@ -49,6 +51,14 @@ class Terminated(BaseException):
     """SIGTERM arrived."""
 
 
+class CommandError(UsageError):
+    """Bad usage that only the command line knows of, with what to type instead."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 _STATUS: tuple[tuple[type[PythiaError], ExitStatus], ...] = (
     (UsageError, ExitStatus.USAGE),
     (NotFound, ExitStatus.NOT_FOUND),
@@ -72,7 +82,7 @@ def report(error: BaseException) -> ExitStatus:
     if isinstance(error, BrokenPipeError):
         return ExitStatus.BROKEN_PIPE
     if isinstance(error, PythiaError):
-        _line(str(error), error.hint)
+        _line(message_of(error), hint_for(error))
         return next(status for kind, status in _STATUS if isinstance(error, kind))
     if isinstance(error, _ClickException):
         context = getattr(error, "ctx", None)
@@ -90,8 +100,18 @@ def report(error: BaseException) -> ExitStatus:
         _line(f"{where}: {error.strerror or error}", hint)
         return ExitStatus.RESOURCE
     bug = f"a bug in pythia: {type(error).__name__}: {error}"
-    _line(bug, None if settings.debug() else "the same with PYTHIA_DEBUG=1, and report it")
+    _line(bug, None if settings.debug() else "again with PYTHIA_DEBUG=1, and report it")
     return ExitStatus.BUG
+
+
+def message_of(error: BaseException) -> str:
+    """What went wrong and where, with parameters named as options."""
+    if isinstance(error, InvalidValue):
+        option = f"--{error.name.replace('_', '-')}"
+        if error.value is False:
+            return f"--no-{error.name}: expected {error.expected}"
+        return f"{option} is {error.value!r}; expected {error.expected}"
+    return str(error)
 
 
 def _line(what: str, hint: str | None) -> None:

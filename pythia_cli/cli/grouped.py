@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import typer
 from typer.core import TyperArgument, TyperCommand
 
 CHECKPOINT, OUTPUT = "Which checkpoint", "Output"
@@ -11,10 +12,22 @@ _ARGUMENTS, _OTHERS = "Arguments", "Options"
 
 
 class Grouped(TyperCommand):
-    """A command whose options stand under the `rich_help_panel` that they were given.
+    """A command whose help lists options under their `rich_help_panel`.
 
-    Typer heeds it only in boxes drawn by rich.
+    Typer itself does so only in boxes drawn by rich. An option that says which checkpoint is meant
+    is refused the second time, as elsewhere the same option names several.
     """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As in click. Raises a usage error for -m or -c given twice."""
+        if not ctx.resilient_parsing:
+            _, _, given = self.make_parser(ctx).parse_args(list(args))
+            for parameter in given:
+                once = group_of(parameter) == CHECKPOINT and not parameter.multiple
+                if once and given.count(parameter) > 1:
+                    name = "/".join(parameter.opts)
+                    raise typer.BadParameter(f"{name} was given twice; name one", ctx=ctx)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """In the order in which groups first appear; those of no group come last."""

@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.checkpoints.int8_file import Int8File
+from pythia_cli.engine.model import Model
 from pythia_cli.engine.transformer import Transformer
 
 N_PROMPT, N_NEW, N_LATE, N_WINDOW, N_TOGETHER = 8, 64, 32, 512, 4
-N_STEPS = 6
-"""Calls of `progress` a round; there is one round more, which is not timed."""
-
 _READ_BYTES = 1 << 29
 _READ_ROW = 8192  # BLAS takes so short a row by one thread
 _READ_PASSES = 3
@@ -52,15 +50,9 @@ class Figures:
         return asdict(self)
 
 
-def measure(
-    file: Int8File,
-    model: Transformer,
-    n_threads: int,
-    rounds: int,
-    progress: Callable[[int], None] = lambda n_steps: None,
-) -> Figures:
+def measure(model: Model, rounds: int) -> Figures:
     """Rounds of all figures in turn, so that a drift of the machine hits all alike."""
-    runs = _Runs(model, n_threads)
+    runs = _Runs(model.transformer, model.n_threads)
     figures = {
         "read_gb_per_second": runs.read,
         "decode_tokens_per_second": runs.decode,
@@ -70,14 +62,15 @@ def measure(
         "score_tokens_per_second": runs.score,
     }
     found: dict[str, list[float]] = {name: [] for name in figures}
-    for i in range(1 + rounds):
-        for name, run in figures.items():
-            value = run()
-            if i > 0:  # the first brings the weights into memory
-                found[name].append(value)
-            progress(1)
+    with model.reporter.task("measuring", (1 + rounds) * len(figures), "figures") as task:
+        for i in range(1 + rounds):
+            for name, run in figures.items():
+                value = run()
+                if i > 0:  # the first brings the weights into memory
+                    found[name].append(value)
+                task.advance(1)
     medians = {name: statistics.median(values) for name, values in found.items()}
-    n_bytes = streamed_bytes(file)
+    n_bytes = streamed_bytes(model.opened.file)
     read = n_bytes * medians["decode_tokens_per_second"]
     return Figures(
         n_prompt=runs.n_prompt,

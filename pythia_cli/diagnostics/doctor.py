@@ -1,4 +1,4 @@
-"""What this machine is to pythia, and for each thing that is wrong the command that mends it."""
+"""What pythia needs of this machine, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import platform
 import shlex
 import shutil
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from pythia_cli import release, settings
 from pythia_cli.checkpoints import hub, hub_errors
+from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.diagnostics.bench import read_bandwidth
 from pythia_cli.errors import NewerFormat, NotInstalled, PythiaError
 from pythia_cli.files.publishing import nearest_existing
+from pythia_cli.reporting import SILENT, Reporter
 
 LIBRARIES = (
     *("numpy", "numba", "llvmlite", "tokenizers", "safetensors", "torch", "huggingface_hub"),
@@ -32,33 +34,41 @@ _LITTLE_MEMORY = 1e9
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: what was found, and how to mend it where that is a problem."""
+    """One thing looked at: what was found, and what helps where that is a problem.
+
+    error: the failure behind the problem, where there was one. remedy: a command or a setting.
+    """
 
     name: str
     value: str
     problem: str | None = None
-    hint: str | None = None
+    remedy: str | None = None
+    error: PythiaError | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self)
+        return {"name": self.name, "value": self.value, "problem": self.problem}
 
 
 def examine(
-    store: Store, n_threads: int, progress: Callable[[int], None] = lambda n: None
+    store: Store, n_threads: int | None = None, reporter: Reporter = SILENT
 ) -> Iterator[Finding]:
-    """Look at everything in turn, which takes seconds; `progress` is told 1 for each of LOOKS."""
-    for look in LOOKS:
-        try:
-            yield from look(store, n_threads)
-        except (PythiaError, OSError, ValueError) as error:  # it is there for when things fail
-            hint = getattr(error, "hint", None)
-            yield Finding(look.__name__.strip("_"), "cannot be looked at", str(error), hint)
-        progress(1)
+    """Look at everything in turn, which takes seconds and changes nothing."""
+    n_threads = n_threads or settings.n_threads()
+    with reporter.task("looking", len(_LOOKS), "things") as task:
+        for look in _LOOKS:
+            name = look.__name__.strip("_")
+            try:
+                yield from look(store, n_threads)
+            except PythiaError as error:  # it is there for when things fail
+                yield Finding(name, "cannot be looked at", str(error), error=error)
+            except (OSError, ValueError) as error:
+                yield Finding(name, "cannot be looked at", str(error))
+            task.advance(1)
 
 
 def _versions(store: Store, n_threads: int) -> Iterator[Finding]:
-    found, missing = [f"pythia {release.told()}", f"python {platform.python_version()}"], []
+    found, missing = [f"pythia {release.in_words()}", f"python {platform.python_version()}"], []
     for library in LIBRARIES:
         try:
             found.append(f"{library} {version(library)}")
@@ -84,13 +94,13 @@ def _processor(store: Store, n_threads: int) -> Iterator[Finding]:
     except PythiaError as error:
         yield Finding("SIMD tier", settings.simd(), str(error), "unset PYTHIA_SIMD")
         return
-    problem = hint = None
+    problem = remedy = None
     if used != best:
-        problem, hint = f"PYTHIA_SIMD holds it below {best.name}", "unset PYTHIA_SIMD"
+        problem, remedy = f"PYTHIA_SIMD holds it below {best.name}", "unset PYTHIA_SIMD"
     elif best.name == "plain":
         problem = "no vector tier is known for this processor: several times slower"
-        hint = "use a processor with AVX2, AVX-512 or the ARM dot product"
-    yield Finding("SIMD tier", used.name, problem, hint)
+        remedy = "use a processor with AVX2, AVX-512 or the ARM dot product"
+    yield Finding("SIMD tier", used.name, problem, remedy)
 
 
 def _threads(store: Store, n_threads: int) -> Iterator[Finding]:
@@ -120,7 +130,7 @@ def _memory(store: Store, n_threads: int) -> Iterator[Finding]:
         "memory",
         f"{free / 1e9:.1f} GB available of {total / 1e9:.1f}",
         "pythia-410m needs half a GB, and up to 1.5 while it is quantized" if little else None,
-        "end what holds it, or use a smaller model: -m pythia-70m" if little else None,
+        "end what holds it, or use a smaller model, such as pythia-70m" if little else None,
     )
     if not little:
         rate = read_bandwidth(n_threads)
@@ -134,28 +144,28 @@ def _memory(store: Store, n_threads: int) -> Iterator[Finding]:
 def _store(store: Store, n_threads: int) -> Iterator[Finding]:
     everything = store.installed()
     n_bytes = sum(installed.n_bytes() for installed in everything)
-    problem, hint = _writable(store, everything)
+    problem, remedy = _writable(store, everything)
     existing = nearest_existing(store.folder)
     free = shutil.disk_usage(existing).free
     value = f"{store.folder}: {len(everything)} checkpoints, {n_bytes / 1e6:,.0f} MB"
     if problem is None and free < _LITTLE_DISK:
-        problem, hint = "there is little room", "another disk: --store or PYTHIA_HOME"
+        problem, remedy = "there is little room", "another disk: PYTHIA_HOME"
         if n_bytes > _LITTLE_DISK:
-            hint = "pythia checkpoint remove --keep-under 2GB"
+            remedy = "remove checkpoints: pythia checkpoint remove"
     value += f", {_mode(store.folder)}; {free / 1e9:,.1f} GB free"
-    yield Finding("store", value, problem, hint)
+    yield Finding("store", value, problem, remedy)
     for installed in everything:
         try:
-            store.open(installed.checkpoint, is_use=False)
+            open_checkpoint(store, installed.checkpoint, is_use=False)
+        except NewerFormat as error:
+            yield Finding("checkpoint", str(installed.checkpoint), str(error), error=error)
         except PythiaError as error:
-            hint = f"pythia checkpoint verify {installed.checkpoint}"
-            if isinstance(error, NewerFormat):
-                hint = str(error.hint)
-            yield Finding("checkpoint", str(installed.checkpoint), str(error), hint)
+            remedy = f"pythia checkpoint verify {installed.checkpoint}"
+            yield Finding("checkpoint", str(installed.checkpoint), str(error), remedy)
     try:
         active = store.active()
     except PythiaError as error:
-        yield Finding("active checkpoint", "?", str(error), error.hint)
+        yield Finding("active checkpoint", "?", str(error), error=error)
         return
     if active is None:
         yield Finding("active checkpoint", "none chosen: the built-in demo")
@@ -163,7 +173,7 @@ def _store(store: Store, n_threads: int) -> Iterator[Finding]:
         try:
             store.get(active)
         except NotInstalled as error:
-            yield Finding("active checkpoint", str(active), "is not installed", error.hint)
+            yield Finding("active checkpoint", str(active), "is not installed", error=error)
         else:
             yield Finding("active checkpoint", str(active))
 
@@ -176,13 +186,13 @@ def _kernels(store: Store, n_threads: int) -> Iterator[Finding]:
     kept = cache.read() is not None
     state = "compiled" if kept else "to be compiled by the first run, in about 15 s"
     if cache.found_damaged:
-        state = "damaged, and to be compiled anew by the next run"
-    hint = "mend it, or set PYTHIA_CACHE to another folder" if cache.problem else None
-    told = f"{folder}: {state}"
+        state = "damaged; the next run compiles them again"
+    remedy = "correct it, or set PYTHIA_CACHE to another folder" if cache.problem else None
+    value = f"{folder}: {state}"
     if not cache.problem and folder.exists():
         n_bytes = sum(path.stat().st_size for path in folder.iterdir())
-        told += f", {n_bytes / 1e6:,.1f} MB, {_mode(folder)}"
-    yield Finding("kernels", told, cache.problem or None, hint)
+        value += f", {n_bytes / 1e6:,.1f} MB, {_mode(folder)}"
+    yield Finding("kernels", value, cache.problem or None, remedy)
 
 
 def _hub(store: Store, n_threads: int) -> Iterator[Finding]:
@@ -194,13 +204,13 @@ def _hub(store: Store, n_threads: int) -> Iterator[Finding]:
     try:
         seconds = hub.greet()
     except PythiaError as error:
-        yield Finding("Hub", endpoint, str(error), error.hint)
+        yield Finding("Hub", endpoint, str(error), error=error)
         return
     login = "with a token" if hub.has_token() else "without a login, which Pythia needs none of"
     yield Finding("Hub", f"{endpoint}: answers in {seconds:.1f} s, {login}")
 
 
-LOOKS = (_versions, _processor, _threads, _memory, _store, _kernels, _hub)
+_LOOKS = (_versions, _processor, _threads, _memory, _store, _kernels, _hub)
 
 
 def _mode(folder: Path) -> str:
@@ -210,7 +220,7 @@ def _mode(folder: Path) -> str:
 
 def _writable(store: Store, everything: list[Installed]) -> tuple[str | None, str | None]:
     """What keeps checkpoints from being added or removed, and what helps."""
-    how = "--store or PYTHIA_HOME"
+    how = "PYTHIA_HOME"
     existing = nearest_existing(store.folder)
     if not existing.is_dir():
         return f"{existing} is not a folder", f"choose another with {how}"

@@ -29,7 +29,7 @@ class GenerateOptions:
     seed: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Generated:
     """A finished sample.
 
@@ -45,6 +45,26 @@ class Generated:
     context_full: bool
     prefill_seconds: float
     decode_seconds: float
+
+    def __repr__(self) -> str:
+        return f"Generated({self.text!r}, finish_reason={self.finish_reason!r})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: the fields of docs/output.md, with rates in tokens a second."""
+        n_generated = len(self.token_ids)
+        # The first token comes out of the prefill: decoding made the others.
+        n_decoded = n_generated - 1
+        return {
+            "text": self.text,
+            "token_ids": self.token_ids,
+            "n_prompt_tokens": self.n_prompt_tokens,
+            "n_generated": n_generated,
+            "finish_reason": self.finish_reason,
+            "prefill_seconds": self.prefill_seconds,
+            "decode_seconds": self.decode_seconds,
+            "prefill_tokens_per_second": self.n_prompt_tokens / self.prefill_seconds,
+            "decode_tokens_per_second": n_decoded / self.decode_seconds if n_decoded > 0 else None,
+        }
 
 
 def prompt_tokens(

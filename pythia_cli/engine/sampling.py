@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.errors import PythiaError, UsageError
+from pythia_cli.errors import InvalidValue, PythiaError
 from pythia_cli.kernels import compiled
 
 _FEW = 1024
@@ -35,22 +35,22 @@ class SamplingOptions:
     repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raises UsageError for a value out of range."""
-        _check("--temperature", self.temperature, 0 <= self.temperature < np.inf, "0 or more")
-        _check("--top-k", self.top_k, self.top_k >= 0, "0 (all) or more")
-        _check("--top-p", self.top_p, 0 < self.top_p <= 1, "above 0 and at most 1")
-        _check("--min-p", self.min_p, 0 <= self.min_p <= 1, "from 0 to 1")
+        """Raises InvalidValue for a value out of range."""
+        _check("temperature", self.temperature, 0 <= self.temperature < np.inf, "0 or more")
+        _check("top_k", self.top_k, self.top_k >= 0, "0 (all) or more")
+        _check("top_p", self.top_p, 0 < self.top_p <= 1, "above 0 and at most 1")
+        _check("min_p", self.min_p, 0 <= self.min_p <= 1, "from 0 to 1")
         _check(
-            "--repetition-penalty",
+            "repetition_penalty",
             self.repetition_penalty,
             0.01 <= self.repetition_penalty <= 100,
             "from 0.01 to 100",
         )
 
 
-def _check(option: str, value: float, good: bool, expected: str) -> None:
+def _check(name: str, value: float, good: bool, expected: str) -> None:
     if not good:
-        raise UsageError(f"{option} is {value}; expected {expected}")
+        raise InvalidValue(name, value, expected)
 
 
 class Sampler:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pythia_cli.errors import InvalidValue
+
 
 @dataclass(frozen=True)
 class Window:
@@ -13,6 +15,17 @@ class Window:
     begin: int
     first: int
     end: int
+
+
+def window_sizes(n_ctx: int, context: int | None, stride: int | None) -> tuple[int, int]:
+    """Context and stride, the model's context and half of it where None. Raises InvalidValue."""
+    context = n_ctx if context is None else context
+    if not 2 <= context <= n_ctx:
+        raise InvalidValue("context", context, f"2 to {n_ctx}, the most this model takes")
+    stride = max(1, context // 2) if stride is None else stride
+    if not 1 <= stride <= context:
+        raise InvalidValue("stride", stride, f"1 to the context of {context}")
+    return context, stride
 
 
 def stride_windows(n: int, context: int, stride: int) -> Iterator[Window]:

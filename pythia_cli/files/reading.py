@@ -1,4 +1,4 @@
-"""Files read whole: JSON objects, and sha256."""
+"""Files read whole: bytes, JSON objects, and sha256."""
 
 from __future__ import annotations
 
@@ -8,9 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pythia_cli.errors import IntegrityError, ResourceError
+from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceError
 
 _HASH_PIECE = 1 << 22
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content. Raises NotFound, InputError for a folder, ResourceError."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise NotFound(f"{path} does not exist") from None
+    except IsADirectoryError:
+        raise InputError(path, "is a folder; name its files") from None
+    except OSError as error:
+        raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

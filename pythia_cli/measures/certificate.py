@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pythia_cli.engine.reference import Reference
+from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import InputError
+from pythia_cli.files.reading import read_bytes
+from pythia_cli.reporting import Reporter, Task
+from pythia_cli.text.decode import decode_text
 from pythia_cli.text.tokenizer import PythiaTokenizer
+
+if TYPE_CHECKING:  # torch takes a second to import
+    from pythia_cli.engine.reference import Reference
 
 
 @dataclass(frozen=True)
@@ -41,18 +48,57 @@ class Certificate:
         return asdict(self)
 
 
+@dataclass(frozen=True, repr=False)
+class TextCertifier:
+    """Certifies checkpoints on a text, while they are installed (`install(certifier=...)`)."""
+
+    text: str
+    name: str
+
+    def __repr__(self) -> str:
+        return f"TextCertifier({self.name})"
+
+    @classmethod
+    def read(cls, path: str | Path) -> TextCertifier:
+        """Of a UTF-8 file. Raises NotFound, ResourceError, NotUtf8."""
+        path = Path(path)
+        return cls(decode_text(read_bytes(path), str(path)), path.name)
+
+    def check(self, source: FloatCheckpoint) -> None:
+        """Raises InputError where the text is too short for this checkpoint's tokenizer."""
+        self._tokens(source)
+
+    def certify(
+        self, source: FloatCheckpoint, weights: Path, n_threads: int, reporter: Reporter
+    ) -> dict[str, Any]:
+        """The certificate of the int8 file `weights` that was made from this source."""
+        from pythia_cli.engine.reference import Reference
+
+        token_ids = self._tokens(source)
+        model = Transformer(Int8File(weights), n_threads)
+        reference = Reference.from_checkpoint(source, n_threads)
+        with reporter.task("certifying", len(token_ids) - 1, "tokens") as task:
+            try:
+                return certify(model, reference, token_ids, self.text, self.name, task).to_dict()
+            finally:
+                model.close()
+
+    def _tokens(self, source: FloatCheckpoint) -> np.ndarray[Any, Any]:
+        token_ids = PythiaTokenizer(source.tokenizer_path).encode(self.text)
+        if len(token_ids) < 2:
+            raise InputError(self.name, "is too short to certify a checkpoint with")
+        return token_ids
+
+
 def certify(
     model: Transformer,
     reference: Reference,
-    tokenizer: PythiaTokenizer,
+    token_ids: np.ndarray[Any, Any],
     text: str,
     text_name: str,
-    progress: Callable[[int], None] = lambda n_tokens: None,
+    task: Task,
 ) -> Certificate:
-    """Run both models over the text. Raises InputError where it has fewer than two tokens."""
-    token_ids = tokenizer.encode(text)
-    if len(token_ids) < 2:
-        raise InputError(text_name, "is too short to certify a checkpoint with")
+    """Run both models over the text's tokens [n >= 2]."""
     context = model.config.n_ctx
     cache = model.new_cache()
     columns: list[np.ndarray[Any, Any]] = []
@@ -63,7 +109,7 @@ def certify(
         both = zip(model.chunks(inputs, cache), reference.chunks(inputs), strict=True)
         for (at, int8_logits), (_, float_logits) in both:
             columns.append(_compare(float_logits, int8_logits, targets[at : at + len(int8_logits)]))
-            progress(len(int8_logits))
+            task.advance(len(int8_logits))
     float_nll, int8_nll, kl, agrees = np.concatenate(columns, axis=1)
     return Certificate(
         text_name=text_name,

@@ -7,7 +7,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pythia_cli.measures.perplexity import Document
+from pythia_cli.engine.scored_text import ScoredText
+from pythia_cli.engine.totals import Totals
+from pythia_cli.measures.perplexity import Perplexity
 from pythia_cli.text.printable import visible
 
 LEVELS = (1.0, 3.0, 6.0, 10.0)
@@ -35,7 +37,7 @@ class Stretch:
         return sum(self.bits >= bound for bound in LEVELS) if self.bits is not None else 0
 
 
-def stretches(document: Document) -> Iterator[Stretch]:
+def stretches(document: ScoredText) -> Iterator[Stretch]:
     """The document's text in order, without gaps."""
     begin, end, worst = 0, 0, None
     for i, n_bytes in enumerate(document.n_bytes.tolist()):
@@ -44,7 +46,7 @@ def stretches(document: Document) -> Iterator[Stretch]:
             worst is None or document.nll[i] > document.nll[worst]
         ):
             worst = i
-        data = document.text[begin:end]
+        data = document.data[begin:end]
         last = i == len(document.n_bytes) - 1
         if not last and document.n_bytes[i + 1] == 0:
             continue  # the next token is of the same character
@@ -64,8 +66,29 @@ def stretches(document: Document) -> Iterator[Stretch]:
         begin, worst = end, None
 
 
+def page_of(found: Sequence[Perplexity], totals: Totals) -> str:
+    """A web page of the scored texts, with what they were measured with."""
+    shared = found[0].to_dict()
+    rows = {
+        "model": shared["model"],
+        "checkpoint": shared["checkpoint"],
+        "commit": shared["source"]["commit"],
+        "sha256 of the weights": shared["source"]["sha256"],
+        "precision": shared["quantization"] or shared["dtype"],
+        "protocol": f"{shared['protocol']}, context {shared['context']}, stride {shared['stride']}",
+        "perplexity": f"{totals.perplexity:.4f}" if totals.perplexity else None,
+        "bits per byte": f"{totals.bits_per_byte:.4f}" if totals.bits_per_byte else None,
+        "tokens scored": totals.n_tokens,
+    }
+    title = " ".join(str(shared[key]) for key in ("model", "checkpoint") if shared[key])
+    known = [(name, str(value)) for name, value in rows.items() if value is not None]
+    return page(title, known, [(one.source, one.texts) for one in found])
+
+
 def page(
-    title: str, provenance: Sequence[tuple[str, str]], texts: Sequence[tuple[str, list[Document]]]
+    title: str,
+    provenance: Sequence[tuple[str, str]],
+    texts: Sequence[tuple[str, Sequence[ScoredText]]],
 ) -> str:
     """A page of HTML that needs no other file: each text by its name, coloured by surprisal."""
     rows = "".join(
@@ -97,7 +120,7 @@ def page(
     )
 
 
-def _document(document: Document) -> str:
+def _document(document: ScoredText) -> str:
     return "".join(map(_span, stretches(document)))
 
 
@@ -105,5 +128,5 @@ def _span(stretch: Stretch) -> str:
     text = html.escape(visible(stretch.text), quote=False)
     if stretch.bits is None:
         return text
-    told = f"{stretch.bits:.2f} bits, rank {stretch.rank}, entropy {stretch.entropy:.2f} bits"
-    return f'<span class="l{stretch.level}" title="{told}">{text}</span>'
+    figures = f"{stretch.bits:.2f} bits, rank {stretch.rank}, entropy {stretch.entropy:.2f} bits"
+    return f'<span class="l{stretch.level}" title="{figures}">{text}</span>'

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pythia_cli.errors import UsageError
-from pythia_cli.suite.models import DEMO, LOCAL_PREFIX, MODELS
+from pythia_cli.errors import InvalidName
+from pythia_cli.suite.models import DEMO, LOCAL_PREFIX, MODELS, OWNER
 from pythia_cli.suite.steps import STEP_NAME, TOKENS_PER_STEP, parse_step, steps_of
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
@@ -33,17 +33,30 @@ class Checkpoint:
         return f"{self.model}@{self.step}"
 
 
-def parse_name(text: str) -> Checkpoint:
-    """`MODEL@STEP`, as quantize --as takes it; the model may be a name of the user's own.
+def split_name(text: str) -> tuple[str, str | None]:
+    """`MODEL`, `MODEL@STEP`, and either with the Hub's owner (EleutherAI/pythia-410m) before it.
 
-    Raises UsageError where it has no such form, UnknownName where a Pythia model has no such step.
+    The step is as written; None where none is named. Raises InvalidName for an empty part.
     """
-    hint = "--as pythia-410m@143000"
     model, at, step = text.partition("@")
-    if not at or not NAME.fullmatch(model):
-        raise UsageError(f"{text!r} is no name for a checkpoint; expected MODEL@STEP", hint=hint)
+    if not model or (at and not step):
+        raise InvalidName(text, "names no checkpoint; expected MODEL or MODEL@STEP")
+    owner, _, name = model.rpartition("/")
+    if owner.lower() == OWNER.lower() and name in MODELS:
+        model = name
+    return model, step if at else None
+
+
+def parse_name(text: str) -> Checkpoint:
+    """`MODEL@STEP`; the model may be a name of the user's own.
+
+    Raises InvalidName where it has no such form, UnknownName where a Pythia has no such step.
+    """
+    model, step = split_name(text)
+    if step is None or not NAME.fullmatch(model):
+        raise InvalidName(text, "is no name for a checkpoint; expected MODEL@STEP")
     if model == DEMO or model.startswith(LOCAL_PREFIX):
-        raise UsageError(f"{model!r} is a reserved name", hint=hint)
+        raise InvalidName(model, "is a reserved name")
     if steps_of(model) is None and not STEP_NAME.fullmatch(step):
-        raise UsageError(f"{step!r} is no step; expected a whole number", hint=f"--as {model}@1")
+        raise InvalidName(step, "is no step; expected a whole number")
     return Checkpoint(model, parse_step(model, step))

@@ -8,6 +8,9 @@ from pathlib import Path
 from pythia_cli.errors import UnsupportedModel
 from pythia_cli.suite.config import ModelConfig
 
+OWNER = "EleutherAI"
+"""Of the repositories on the Hub."""
+
 DEMO = "demo"
 """The built-in suite: a small GPT-NeoX model, not a Pythia."""
 
@@ -48,7 +51,7 @@ MODELS: dict[str, ModelConfig] = {
 
 def repository(model: str) -> str | None:
     """The model's repository on the Hugging Face Hub; None for the demo and for local names."""
-    return f"EleutherAI/{model}" if model in MODELS else None
+    return f"{OWNER}/{model}" if model in MODELS else None
 
 
 def check_shape(model: str, config: ModelConfig, source: str | Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pythia_cli.errors import UsageError
+from pythia_cli.errors import InvalidValue
 from pythia_cli.suite.steps import parse_step, steps_of
 
 _RANGE = re.compile(r"(?:step)?([0-9]{1,9}):(?:step)?([0-9]{1,9})(?::([0-9]{1,9}))?")
@@ -16,7 +16,7 @@ def parse_steps(model: str, texts: Iterable[str]) -> list[int]:
 
     A text is a list of parts between commas: 3000, step3000, main; FIRST:LAST and FIRST:LAST:EVERY
     (both ends included, published steps only); log (0, 1, 2, 4 .. 512); all. Raises UnknownName,
-    and UsageError for what names nothing.
+    and InvalidValue for what names nothing.
     """
     found: set[int] = set()
     for text in texts:
@@ -30,7 +30,7 @@ def _part(model: str, part: str) -> Iterable[int]:
     match = _RANGE.fullmatch(part)
     if part in ("all", "log") or match:
         if steps is None:
-            raise UsageError(f"the steps of {model} are not known; name them one by one")
+            raise InvalidValue("steps", part, f"single steps, as those of {model} are not known")
         if part == "all":
             return steps
         if match is None:
@@ -38,9 +38,8 @@ def _part(model: str, part: str) -> Iterable[int]:
         first, last, every = (int(group) if group else 1 for group in match.groups())
         chosen = [s for s in steps if first <= s <= last and every and (s - first) % every == 0]
         if not chosen:
-            raise UsageError(
-                f"{part!r} holds no published step of {model}",
-                hint="1000:10000:1000 is every thousandth from 1000 to 10000",
+            raise InvalidValue(
+                "steps", part, f"a range that holds a published step of {model}: FIRST:LAST:EVERY"
             )
         return chosen
     return [parse_step(model, part)]

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pythia_cli.cli import engine, opening, options
-from pythia_cli.cli.render import Notices
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.cli import opening, options
+from pythia_cli.cli.output import Notices
+from pythia_cli.cli.tables import print_columns
 from pythia_cli.release import __version__
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ def bench(
     model: options.Model = None,
     checkpoint: options.Step = None,
     rounds: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Measure so many times; the medians are told.")
+        int, typer.Option(min=1, metavar="N", help="Measure so many times, and show the medians.")
     ] = 3,
     store: options.StoreFolder = None,
     threads: options.Threads = None,
@@ -41,34 +43,29 @@ def bench(
 
       pythia bench -t 1 --json | jq .decode_tokens_per_second
     """
-    opened_store = opening.open_store(store)
-    notices = Notices(quiet=quiet, verbose=False)
-    opened = opening.open_checkpoint(model, checkpoint, opened_store, notices)
-    n_threads = engine.choose_threads(threads)
-    transformer = engine.open_transformer(opened.file, n_threads, notices)
-    from pythia_cli.diagnostics import bench as measuring
+    from pythia_cli.diagnostics.bench import measure
 
-    n_steps = (1 + rounds) * measuring.N_STEPS
-    with notices.progress("measuring", n_steps, "figures") as progress:
-        figures = measuring.measure(opened.file, transformer, n_threads, rounds, progress)
-    if as_json:
-        record = {
-            **opened.provenance(),
-            "threads": n_threads,
-            "rounds": rounds,
-            **figures.to_dict(),
-            "versions": _versions(),
-        }
-        sys.stdout.write(json.dumps(record) + "\n")
-    else:
-        name = " ".join(part for part in opened.name().values() if part)
-        counted = f"{n_threads} thread{'s' * (n_threads > 1)}"
-        told = "1 round" if rounds == 1 else f"medians of {rounds} rounds"
-        sys.stdout.write(f"{name}, int8, {counted}, {told}\n{_table(figures)}")
+    notices = Notices(quiet=quiet, verbose=False)
+    with opening.open_model(model, checkpoint, Store(store), notices, threads=threads) as opened:
+        figures = measure(opened, rounds)
+        if as_json:
+            record = {
+                **opened.opened.provenance(),
+                "threads": opened.n_threads,
+                "rounds": rounds,
+                **figures.to_dict(),
+                "versions": _versions(),
+            }
+            sys.stdout.write(json.dumps(record) + "\n")
+        else:
+            n_threads = f"{opened.n_threads} thread{'s' * (opened.n_threads > 1)}"
+            n_rounds = "1 round" if rounds == 1 else f"medians of {rounds} rounds"
+            typer.echo(f"{opening.model_name(opened)}, int8, {n_threads}, {n_rounds}")
+            print_columns(_rows(figures), ["left", "right", "left"])
     sys.stdout.flush()
 
 
-def _table(figures: Figures) -> str:
+def _rows(figures: Figures) -> list[list[str]]:
     tokens = "tokens/s"
     rows: list[tuple[str, float, str]] = [
         ("reading memory", figures.read_gb_per_second, "GB/s"),
@@ -90,12 +87,7 @@ def _table(figures: Figures) -> str:
         (f"prefill, {figures.n_window} tokens", figures.prefill_tokens_per_second, tokens),
         (f"scoring, {figures.n_window} tokens", figures.score_tokens_per_second, tokens),
     ]
-    values = [f"{value:.1f}" for _, value, _ in rows]
-    left, right = max(len(row[0]) for row in rows), max(map(len, values))
-    return "".join(
-        f"{label:{left}}  {value:>{right}} {unit}\n"
-        for (label, _, unit), value in zip(rows, values, strict=True)
-    )
+    return [[label, f"{value:.1f}", unit] for label, value, unit in rows]
 
 
 def _versions() -> dict[str, Any]:

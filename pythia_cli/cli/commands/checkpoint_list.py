@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from pythia_cli.cli import opening, options
-from pythia_cli.cli.render import Notices
-from pythia_cli.cli.tables import bar, table
-
-if TYPE_CHECKING:
-    from pythia_cli.checkpoints.store import Installed
-    from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.checkpoints.demo import DEFAULT
+from pythia_cli.checkpoints.resolve import choose_installed, resolve_model
+from pythia_cli.checkpoints.store import Installed, Store
+from pythia_cli.cli import options
+from pythia_cli.cli.output import Notices
+from pythia_cli.cli.tables import print_table, size_bar
+from pythia_cli.suite.checkpoint import Checkpoint
 
 _BAR = 10  # characters for the largest one's size
 
@@ -43,23 +43,20 @@ def list_checkpoints(
       pythia checkpoint list --available -m pythia-410m
     """
     from pythia_cli.errors import PythiaError, UsageError
-    from pythia_cli.suite.checkpoint import Checkpoint
     from pythia_cli.suite.steps import steps_of
 
-    where = opening.open_store(store)
+    where = Store(store)
     notices = Notices(quiet=False, verbose=False)
-    active = where.active() or opening.DEFAULT
+    active = where.active() or DEFAULT
     everything = {i.checkpoint: i for i in where.installed()}
-    wanted = list(everything)
     if available:
-        named = opening.name_checkpoint(model, None, where).model
+        named = resolve_model(model, where)
         steps = steps_of(named)
         if steps is None:
             raise UsageError(f"the published steps of {named} are not known")
         wanted = [Checkpoint(named, step) for step in steps]
-    elif model is not None:
-        named = opening.name_checkpoint(model, None, where).model
-        wanted = [checkpoint for checkpoint in everything if checkpoint.model == named]
+    else:
+        wanted = [i.checkpoint for i in choose_installed([], model, where)]
     if not wanted:
         what = "no checkpoint" if model is None else f"no checkpoint of {model}"
         notices.say(f"{what} is installed in {where.folder} yet; the built-in demo comes by itself")
@@ -76,9 +73,11 @@ def list_checkpoints(
             typer.echo(json.dumps(record))
         else:
             rows.append(_row(checkpoint, record))
-    if not as_json:
-        for line in _table(rows) if sys.stdout.isatty() else map(_line, rows):
-            typer.echo(line)
+    if rows and sys.stdout.isatty():
+        _print_table(rows)
+    else:
+        for row in rows:
+            typer.echo(_line(row))
 
 
 def _record(
@@ -99,7 +98,7 @@ def _record(
 
 @dataclass(frozen=True)
 class _Row:
-    """What people read of one: texts, empty where there is nothing to tell."""
+    """What people read of one: texts, empty where there is nothing to show."""
 
     name: str
     n_bytes: int
@@ -109,18 +108,19 @@ class _Row:
 
 
 def _row(checkpoint: Checkpoint, record: dict[str, Any]) -> _Row:
-    n_bytes, seen, told = record["n_bytes"], record["tokens_seen"], record["certificate"]
+    n_bytes, seen = record["n_bytes"], record["tokens_seen"]
+    certificate = record["certificate"]
     return _Row(
         f"{'*' if record['active'] else ' '} {checkpoint}",
         n_bytes or 0,
         f"{n_bytes / 1e6:,.1f} MB" if n_bytes is not None else "-",
         f"{seen / 1e9:.3f} G tokens" if seen is not None else "",
         (
-            _figure(told, "kl_mean", ".2g"),
-            _figure(told, "delta_nll", "+.2g"),
-            _figure(told, "top1_agreement", ".2%"),
+            _figure(certificate, "kl_mean", ".2g"),
+            _figure(certificate, "delta_nll", "+.2g"),
+            _figure(certificate, "top1_agreement", ".2%"),
         )
-        if told
+        if certificate
         else ("", "", ""),
     )
 
@@ -134,23 +134,22 @@ def _figure(certificate: dict[str, Any], field: str, how: str) -> str:
 def _line(row: _Row) -> str:
     """One for programs that read lines: nothing in it depends on the others."""
     kl, nll, top1 = row.certificate
-    told = f"  KL {kl}  delta nll {nll}  top-1 {top1}" if kl else ""
-    return f"{row.name:<26} {row.size:>12}  {row.seen:>16}{told}".rstrip()
+    figures = f"  KL {kl}  delta nll {nll}  top-1 {top1}" if kl else ""
+    return f"{row.name:<26} {row.size:>12}  {row.seen:>16}{figures}".rstrip()
 
 
-def _table(rows: list[_Row]) -> list[str]:
+def _print_table(rows: list[_Row]) -> None:
     """For a terminal: with a bar for each size, beside the largest one's."""
-    largest = max((row.n_bytes for row in rows), default=0)
-    encoding = sys.stdout.encoding
+    largest = max(row.n_bytes for row in rows)
     heads = ["", "size", " " * _BAR, "seen", "KL", "delta nll", "top-1"]
     cells = [
         [
             row.name,
             row.size,
-            bar(row.n_bytes / largest, _BAR, encoding) if row.n_bytes and len(rows) > 1 else "",
+            size_bar(row.n_bytes, largest, _BAR) if len(rows) > 1 else "",
             row.seen,
             *row.certificate,
         ]
         for row in rows
     ]
-    return table(heads, cells, ["top-1", "delta nll", "seen", "KL", heads[2]]) if rows else []
+    print_table(heads, cells, ["top-1", "delta nll", "seen", "KL", heads[2]])

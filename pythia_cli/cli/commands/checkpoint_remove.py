@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from pythia_cli.cli import completing, opening, options
-from pythia_cli.cli.render import Notices
-
-if TYPE_CHECKING:
-    from pythia_cli.checkpoints.store import Installed
+from pythia_cli.checkpoints.store import Installed, Store
+from pythia_cli.cli import completing, options
+from pythia_cli.cli.errors import CommandError
+from pythia_cli.cli.output import Notices
+from pythia_cli.suite.checkpoint import split_name
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -48,17 +48,20 @@ def remove(
 
       pythia checkpoint remove --keep-under 20GB --yes
     """
-    from pythia_cli.checkpoints.publish import remove as take_away
-    from pythia_cli.errors import NotInstalled, UsageError
+    from pythia_cli.checkpoints.publish import remove as remove_one
+    from pythia_cli.checkpoints.resolve import choose_installed
+    from pythia_cli.checkpoints.room import least_recently_used
+    from pythia_cli.errors import NotInstalled
 
     notices = Notices(quiet=quiet, verbose=False)
-    where = opening.open_store(store)
-    if (keep_under is None) == (not steps):
-        raise UsageError("say what to remove: STEPS, or --keep-under SIZE")
+    where = Store(store)
+    named = model is not None and split_name(model)[1] is not None
+    if (keep_under is None) == (not steps and not named):
+        raise CommandError("say what to remove: STEPS, or --keep-under SIZE")
     if keep_under is not None:
-        chosen = _least_used(where.installed(), _n_bytes(keep_under))
+        chosen = least_recently_used(where.installed(), _n_bytes(keep_under))
     else:
-        chosen = opening.choose_installed(steps, model, where)
+        chosen = choose_installed(steps or [], model, where)
     if not chosen:
         notices.say("nothing to remove")
         return
@@ -69,7 +72,7 @@ def remove(
     for installed in chosen:
         n_bytes = installed.n_bytes()
         try:
-            take_away(where, installed.checkpoint, wait_seconds=wait)
+            remove_one(where, installed.checkpoint, wait_seconds=wait)
         except NotInstalled:
             notices.say(f"{installed.checkpoint} is gone already")
             continue
@@ -81,13 +84,11 @@ def remove(
 
 
 def _agreed(chosen: list[Installed]) -> bool:
-    """Ask. Raises UsageError where there is nobody to be asked."""
-    from pythia_cli.errors import UsageError
-
+    """Ask. Raises CommandError where there is nobody to be asked."""
     names = ", ".join(str(installed.checkpoint) for installed in chosen[:8])
     more = f" and {len(chosen) - 8} more" if len(chosen) > 8 else ""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError(f"would remove {names}{more}", hint="add --yes")
+        raise CommandError(f"would remove {names}{more}", hint="add --yes")
     n_bytes = sum(installed.n_bytes() for installed in chosen)
     print(f"remove {names}{more} ({n_bytes / 1e6:,.1f} MB)? [y/N]: ", end="", file=sys.stderr)
     sys.stderr.flush()
@@ -95,21 +96,7 @@ def _agreed(chosen: list[Installed]) -> bool:
 
 
 def _n_bytes(text: str) -> int:
-    from pythia_cli.errors import UsageError
-
     match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([kmgt]?)b?", text.strip().lower())
     if match is None:
-        raise UsageError(f"{text!r} is no size", hint="--keep-under 20GB")
+        raise CommandError(f"{text!r} is no size", hint="--keep-under 20GB")
     return int(float(match.group(1)) * _UNITS[match.group(2)])
-
-
-def _least_used(everything: list[Installed], limit: int) -> list[Installed]:
-    """The least recently used, as many as have to go for the others to fit in `limit` bytes."""
-    total = sum(installed.n_bytes() for installed in everything)
-    chosen = []
-    for installed in sorted(everything, key=lambda i: i.last_used()):
-        if total <= limit:
-            break
-        total -= installed.n_bytes()
-        chosen.append(installed)
-    return chosen

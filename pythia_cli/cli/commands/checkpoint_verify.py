@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from pythia_cli.cli import completing, opening, options
-from pythia_cli.cli.engine import choose_threads
-from pythia_cli.cli.render import Notices
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pythia_cli.checkpoints.store import Installed, Store
-    from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.cli import completing, options
+from pythia_cli.cli.output import Notices
+from pythia_cli.errors import IntegrityError
+from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.suite.models import repository
 
 
 def verify(
@@ -42,19 +37,20 @@ def verify(
 
       pythia checkpoint verify 1000:10000 -m pythia-410m
     """
-    from pythia_cli.errors import IntegrityError, NewerFormat, NotInstalled
-    from pythia_cli.suite.models import repository
+    from pythia_cli.checkpoints.resolve import choose_installed
+    from pythia_cli.checkpoints.verify import verify as find_problems
+    from pythia_cli.errors import NewerFormat, NotInstalled
 
     notices = Notices(quiet=quiet, verbose=False)
-    where = opening.open_store(store)
-    chosen = opening.choose_installed(steps, model, where)
+    where = Store(store)
+    chosen = choose_installed(steps or [], model, where)
     if not chosen:
         notices.say("none of these is installed")
     damaged, newer = [], None
-    with notices.progress("verifying", sum(i.n_bytes() for i in chosen), "B") as progress:
+    with notices.task("verifying", sum(i.n_bytes() for i in chosen), "B") as task:
         for installed in chosen:
             try:
-                problems = _problems(where, installed.checkpoint, progress)
+                problems = find_problems(where, installed.checkpoint, task)
             except NotInstalled:
                 notices.say(f"{installed.checkpoint} was removed meanwhile")
                 continue
@@ -66,15 +62,20 @@ def verify(
             with notices.aside():
                 _print(installed.checkpoint, problems, as_json)
     if damaged:
-        first = damaged[0]
-        hint = f"pythia checkpoint remove {first} --yes"
-        if repository(first.model) is not None:
-            hint = f"pythia download -m {first.model} -c {first.step} --replace"
-        raise IntegrityError(
-            where.folder, f"{len(damaged)} of {len(chosen)} checkpoints are damaged", hint=hint
-        )
+        raise _Damaged(where, damaged, len(chosen))
     if newer is not None:
         raise newer
+
+
+class _Damaged(IntegrityError):
+    """Some are damaged; the hint fetches the first again, or removes it."""
+
+    def __init__(self, store: Store, damaged: list[Checkpoint], n_all: int) -> None:
+        super().__init__(store.folder, f"{len(damaged)} of {n_all} checkpoints are damaged")
+        first = damaged[0]
+        self.hint = f"pythia checkpoint remove {first} --yes"
+        if repository(first.model) is not None:
+            self.hint = f"pythia download -m {first.model} -c {first.step} --replace"
 
 
 def _print(checkpoint: Checkpoint, problems: list[str], as_json: bool) -> None:
@@ -89,47 +90,3 @@ def _print(checkpoint: Checkpoint, problems: list[str], as_json: bool) -> None:
         "problems": problems,
     }
     typer.echo(json.dumps(record))
-
-
-def _problems(store: Store, checkpoint: Checkpoint, progress: Callable[[int], None]) -> list[str]:
-    """What is wrong with it. Raises NotInstalled where it was removed meanwhile, NewerFormat."""
-    from pythia_cli.errors import NewerFormat, NotInstalled, PythiaError
-
-    try:
-        opened = store.open(checkpoint, is_use=False)
-        file, manifest = opened.file, opened.installed.manifest
-        problems = [
-            f"{name} is damaged" for name in file.damaged_tensors(progress, choose_threads(None))
-        ]
-        told = (file.source.to_dict(), file.quantization, file.tokenizer_sha256)
-        if (manifest["source"], manifest["quantization"], manifest["tokenizer_sha256"]) != told:
-            problems.append("its manifest is another file's")
-        if opened.tokenizer is None:
-            problems.append(f"{file.tokenizer_sha256}.json (its tokenizer) is missing")
-        elif hashlib.sha256(opened.tokenizer).hexdigest() != file.tokenizer_sha256:
-            problems.append(f"{file.tokenizer_sha256}.json (its tokenizer) is damaged")
-        problems += _damage_of_original(opened.installed, file.source.files, progress)
-    except (NotInstalled, NewerFormat):
-        raise
-    except PythiaError as error:
-        return [str(error)]
-    return problems
-
-
-def _damage_of_original(
-    installed: Installed, hashes: dict[str, str], progress: Callable[[int], None]
-) -> list[str]:
-    """What is wrong with the float weights that were kept in the store, if they were."""
-    from pythia_cli.files.reading import file_sha256
-
-    named = installed.manifest["source_folder"]
-    if named is None or Path(named).parent != installed.folder.resolve():
-        return []
-    problems = []
-    for name, sha256 in hashes.items():
-        path = Path(named) / name
-        if not path.is_file():
-            problems.append(f"{name} (its original) is missing")
-        elif file_sha256(path, progress) != sha256:
-            problems.append(f"{name} (its original) is damaged")
-    return problems

@@ -1,16 +1,17 @@
-"""`pythia doctor`: this machine as pythia sees it, and what to mend."""
+"""`pythia doctor`: this machine as pythia sees it, and what to fix."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import textwrap
 from typing import TYPE_CHECKING
 
 import typer
 
-from pythia_cli.cli import engine, opening, options
-from pythia_cli.cli.render import Notices
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.cli import options
+from pythia_cli.cli.hints import hint_for
+from pythia_cli.cli.output import Notices
+from pythia_cli.cli.tables import print_columns
 
 if TYPE_CHECKING:
     from pythia_cli.diagnostics.doctor import Finding
@@ -22,7 +23,7 @@ def doctor(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Look at the processor, memory, store, kernels and the Hub, and say what to mend.
+    """Look at the processor, memory, store, kernels and the Hub, and say what to fix.
 
     Takes some seconds, and changes nothing.
 
@@ -32,42 +33,28 @@ def doctor(
 
       pythia doctor --json | jq '.findings[] | select(.problem)'
     """
-    where = opening.open_store(store)
-    n_threads = engine.choose_threads(threads)
-    notices = Notices(quiet=quiet, verbose=False)
-    from pythia_cli.diagnostics.doctor import LOOKS, examine
+    from pythia_cli.diagnostics.doctor import examine
 
-    found = []
-    with notices.progress("looking", len(LOOKS), "things") as progress:
-        found = list(examine(where, n_threads, progress))
+    notices = Notices(quiet=quiet, verbose=False)
+    found = [*examine(Store(store), threads, notices)]
     n_problems = sum(finding.problem is not None for finding in found)
     if as_json:
-        findings = [finding.to_dict() for finding in found]
+        findings = [{**finding.to_dict(), "hint": _hint(finding)} for finding in found]
         typer.echo(json.dumps({"ok": n_problems == 0, "findings": findings}))
         return
-    width = shutil.get_terminal_size().columns
+    rows = []
     for finding in found:
-        typer.echo(_told(finding, width))
+        lines = [finding.value]
+        if finding.problem:
+            hint = _hint(finding)
+            lines += [finding.problem, *([f"try: {hint}"] if hint else [])]
+        mark = "!" if finding.problem else " "
+        rows.append([f"{mark} {finding.name}", "\n".join(lines)])
+    print_columns(rows, ["left", "left"])
     many = f"{n_problems} problems" if n_problems > 1 else "1 problem"
-    typer.echo("nothing to mend" if n_problems == 0 else many)
+    typer.echo("nothing to fix" if n_problems == 0 else many)
 
 
-def _told(finding: Finding, width: int) -> str:
-    """What was found, and below it the problem and how to mend it; in lines of this width."""
-    left = max(map(len, ("active checkpoint", "memory bandwidth"))) + 2
-    if width < 60:
-        left = 2
-    mark = "!" if finding.problem else " "
-    lines = [finding.value]
-    if finding.problem:
-        lines.append(finding.problem)
-    if finding.hint and finding.problem:
-        lines.append(f"try: {finding.hint}")
-    head = f"{mark} {finding.name}"
-    told = [head] if left == 2 else []
-    for line in lines:
-        for part in textwrap.wrap(
-            line, max(width - left - 2, 20), break_long_words=False, break_on_hyphens=False
-        ):
-            told.append(f"{'' if told or left == 2 else head:<{left + 2}}{part}")
-    return "\n".join(told)
+def _hint(finding: Finding) -> str | None:
+    """The command that helps."""
+    return hint_for(finding.error) if finding.error is not None else finding.remedy

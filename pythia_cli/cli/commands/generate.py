@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pythia_cli.cli import engine, inputs, opening, options
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.cli import inputs, opening, options
+from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.grouped import OUTPUT
-from pythia_cli.cli.render import Notices
+from pythia_cli.cli.output import Notices
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from pythia_cli.engine.generate import GenerateOptions
-    from pythia_cli.engine.transformer import Transformer
-    from pythia_cli.text.tokenizer import PythiaTokenizer
+    from pythia_cli.engine.generate import Generated, GenerateOptions
+    from pythia_cli.engine.model import Model
 
 _SAMPLING = "Sampling, applied in this order"
 
@@ -29,7 +28,7 @@ _SAMPLING = "Sampling, applied in this order"
 def generate(
     prompt: Annotated[
         str | None,
-        typer.Argument(help="The text to continue; what stands on standard input comes before it."),
+        typer.Argument(help="The text to continue; text on standard input comes before it."),
     ] = None,
     model: options.Model = None,
     checkpoint: options.Step = None,
@@ -65,14 +64,14 @@ def generate(
     seed: Annotated[
         int | None,
         typer.Option(min=0, metavar="N", rich_help_panel=_SAMPLING,
-                     help="Draw the same again. Default: drawn; told by -v and --json."),
+                     help="Random seed. Default: random, shown by -v and --json."),
     ] = None,
     stop: Annotated[
         list[str] | None,
         typer.Option(metavar="TEXT", help="End where this text appears; repeatable."),
     ] = None,
     ignore_eos: Annotated[
-        bool, typer.Option("--ignore-eos", help="Go on past <|endoftext|>.")
+        bool, typer.Option("--ignore-eos", help="Go on after <|endoftext|>.")
     ] = False,
     num_samples: Annotated[
         int, typer.Option(min=1, metavar="N", help="Continue each prompt N times, all at once.")
@@ -110,46 +109,45 @@ def generate(
 
       pythia generate "It was" --num-samples 4 --seed 1 --json | jq -r .text
     """
-    opened_store = opening.open_store(store)
-    opening.read_ahead(model, checkpoint, opened_store)
+    where = Store(store)
+    opening.read_ahead(model, checkpoint, where)
     from pythia_cli.engine.generate import GenerateOptions
     from pythia_cli.engine.sampling import SamplingOptions
-    from pythia_cli.errors import UsageError
+    from pythia_cli.errors import PromptTooLong
 
     notices = Notices(quiet=quiet, verbose=verbose)
     sampling = SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty)
     if prompt_file is not None and prompt is not None:
-        raise UsageError("give a PROMPT or --prompt-file, not both")
+        raise CommandError("give a PROMPT or --prompt-file, not both")
     prompts = _prompts(prompt, prompt_file)
     chosen_seed = secrets.randbits(32) if seed is None else seed
     stops = tuple(inputs.argument_text(text, "--stop") for text in stop or ())
-    generation = GenerateOptions(max_tokens, sampling, stops, ignore_eos, chosen_seed)
+    chosen = GenerateOptions(max_tokens, sampling, stops, ignore_eos, chosen_seed)
 
     started = time.perf_counter()
-    opened = opening.open_checkpoint(model, checkpoint, opened_store, notices)
-    tokenizer = opened.tokenizer(plain_text=plain_text)
-    encoded = _encode(prompts, prompt_file, tokenizer, opened.file.config.n_ctx, truncate_prompt)
-    transformer = engine.open_transformer(opened.file, engine.choose_threads(threads), notices)
-    load_seconds = time.perf_counter() - started
-
-    record = {
-        **opened.name(),
-        "load_seconds": load_seconds,
-        **vars(sampling),
-        "max_tokens": max_tokens,
-        "stop": list(generation.stop),
-        "ignore_eos": ignore_eos,
-        "seed": chosen_seed,
-    }
-    if seed is None and temperature > 0:
-        notices.detail(f"seed {chosen_seed}")
-    _run(transformer, tokenizer, prompts, encoded, generation, num_samples, record, notices,
-         echo=echo, stream=not no_stream, as_json=as_json)  # fmt: skip
+    with opening.open_model(
+        model, checkpoint, where, notices, threads=threads, plain_text=plain_text
+    ) as opened:
+        try:
+            events = opened.stream(
+                prompts, chosen, num_samples=num_samples, truncate_prompt=truncate_prompt
+            )
+        except PromptTooLong as error:
+            where = f"{prompt_file}, line {error.index + 1}" if prompt_file is not None else ""
+            raise PromptTooLong(error.n_prompt_tokens, error.n_ctx, where) from None
+        load_seconds = time.perf_counter() - started
+        if seed is None and temperature > 0:
+            notices.detail(f"seed {chosen_seed}")
+        printer = _Printer(
+            opened, chosen, load_seconds, notices, echo=echo, stream=not no_stream, as_json=as_json
+        )
+        for prompt_index, event in events:
+            printer.take(prompts[prompt_index], event)
 
 
 def _prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
     """The prompt with standard input before it, or the lines of the prompt file."""
-    from pythia_cli.errors import InputError, UsageError
+    from pythia_cli.errors import InputError
 
     if prompt_file is not None:
         # Only a line end ends a prompt: splitlines would cut at form feeds and the like as well.
@@ -159,9 +157,9 @@ def _prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
         return [line.removesuffix("\n") for line in lines]
     piped = ""
     if sys.stdin is not None and not sys.stdin.isatty():
-        piped = inputs.read_text(Path("-"))
+        piped = inputs.read_text("-")
     if prompt is None and not piped:
-        raise UsageError("there is no prompt", hint='pythia generate "Call me"')
+        raise CommandError("there is no prompt", hint='pythia generate "Call me"')
     # The line end that echo or a file brings is not part of the text to continue.
     if prompt is None:
         return [piped.removesuffix("\n")]
@@ -169,91 +167,64 @@ def _prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
     return [f"{piped.removesuffix(chr(10))}\n{prompt}" if piped else prompt]
 
 
-def _encode(
-    prompts: list[str],
-    prompt_file: Path | None,
-    tokenizer: PythiaTokenizer,
-    n_ctx: int,
-    truncate: bool,
-) -> list[np.ndarray[Any, Any]]:
-    from pythia_cli.engine.generate import prompt_tokens
-    from pythia_cli.errors import PromptTooLong
+class _Printer:
+    """Writes samples to stdout as they come, and what is worth knowing to stderr."""
 
-    encoded = []
-    for number, text in enumerate(prompts, start=1):
-        try:
-            encoded.append(prompt_tokens(tokenizer, text, n_ctx, truncate=truncate))
-        except PromptTooLong as error:
-            where = f"{prompt_file}, line {number}" if prompt_file is not None else ""
-            raise PromptTooLong(error.n_prompt_tokens, error.n_ctx, where) from None
-    return encoded
+    def __init__(
+        self,
+        model: Model,
+        options: GenerateOptions,
+        load_seconds: float,
+        notices: Notices,
+        *,
+        echo: bool,
+        stream: bool,
+        as_json: bool,
+    ) -> None:
+        self._n_ctx = model.config.n_ctx
+        self._notices = notices
+        self._echo, self._stream, self._as_json = echo, stream, as_json
+        self._is_fresh = True  # nothing of this sample is printed yet
+        self._shared = {
+            **model.opened.name(),
+            "load_seconds": load_seconds,
+            **vars(options.sampling),
+            "max_tokens": options.max_tokens,
+            "stop": list(options.stop),
+            "ignore_eos": options.ignore_eos,
+            "seed": options.seed,
+        }
 
-
-def _run(
-    transformer: Transformer,
-    tokenizer: PythiaTokenizer,
-    prompts: list[str],
-    encoded: list[np.ndarray[Any, Any]],
-    generation: GenerateOptions,
-    num_samples: int,
-    record: dict[str, Any],
-    notices: Notices,
-    *,
-    echo: bool,
-    stream: bool,
-    as_json: bool,
-) -> None:
-    """All samples of all prompts, to stdout."""
-    from pythia_cli.engine.generate import generate as events
-
-    fresh = True
-    for prompt_index, event in events(transformer, tokenizer, encoded, generation, num_samples):
-        prompt = prompts[prompt_index]
+    def take(self, prompt: str, event: str | Generated) -> None:
+        """A piece of a sample's text, or the finished sample."""
         if isinstance(event, str):
-            if stream and not as_json:
-                _write(prompt + event if echo and fresh else event)
-                fresh = False
-            continue
-        if as_json:
-            _write(json.dumps(_record(record, prompt, event)) + "\n")
+            if self._stream and not self._as_json:
+                _write(prompt + event if self._echo and self._is_fresh else event)
+                self._is_fresh = False
+            return
+        record = {**self._shared, "prompt": prompt, **event.to_dict()}
+        if self._as_json:
+            _write(json.dumps(record) + "\n")
         else:
-            rest = "" if stream and not fresh else (prompt if echo else "")
-            _write(rest + ("\n" if stream else event.text + "\n"))
-        fresh = True
+            rest = "" if self._stream and not self._is_fresh else (prompt if self._echo else "")
+            _write(rest + ("\n" if self._stream else event.text + "\n"))
+        self._is_fresh = True
         if event.context_full:
-            notices.say(
-                f"stopped after {len(event.token_ids)} tokens: the context of"
-                f" {transformer.config.n_ctx} is full"
+            self._notices.say(
+                f"stopped after {len(event.token_ids)} tokens: the context of {self._n_ctx} is full"
             )
-        figures = _record(record, prompt, event)
-        notices.detail(
-            f"load {figures['load_seconds']:.2f} s;"
-            f" prefill {event.n_prompt_tokens} tokens, {event.prefill_seconds:.3f} s"
-            f" ({_rate(figures['prefill_tokens_per_second'])} tokens/s);"
-            f" decode {len(event.token_ids)} tokens, {event.decode_seconds:.3f} s"
-            f" ({_rate(figures['decode_tokens_per_second'])} tokens/s);"
-            f" finish_reason {event.finish_reason}"
-        )
+        self._notices.detail(_timings(record))
 
 
-def _record(shared: dict[str, Any], prompt: str, sample: Any) -> dict[str, Any]:
-    """One JSON object; see docs/output.md for its fields."""
-    n_generated = len(sample.token_ids)
-    # The first token comes out of the prefill: decoding made the others.
-    n_decoded = n_generated - 1
-    return {
-        **shared,
-        "prompt": prompt,
-        "text": sample.text,
-        "token_ids": sample.token_ids,
-        "n_prompt_tokens": sample.n_prompt_tokens,
-        "n_generated": n_generated,
-        "finish_reason": sample.finish_reason,
-        "prefill_seconds": sample.prefill_seconds,
-        "decode_seconds": sample.decode_seconds,
-        "prefill_tokens_per_second": sample.n_prompt_tokens / sample.prefill_seconds,
-        "decode_tokens_per_second": n_decoded / sample.decode_seconds if n_decoded > 0 else None,
-    }
+def _timings(record: dict[str, Any]) -> str:
+    return (
+        f"load {record['load_seconds']:.2f} s;"
+        f" prefill {record['n_prompt_tokens']} tokens, {record['prefill_seconds']:.3f} s"
+        f" ({_rate(record['prefill_tokens_per_second'])} tokens/s);"
+        f" decode {record['n_generated']} tokens, {record['decode_seconds']:.3f} s"
+        f" ({_rate(record['decode_tokens_per_second'])} tokens/s);"
+        f" finish_reason {record['finish_reason']}"
+    )
 
 
 def _rate(value: float | None) -> str:

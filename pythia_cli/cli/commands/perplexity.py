@@ -11,17 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pythia_cli.cli import completing, engine, inputs, opening, options
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.cli import inputs, opening, options
+from pythia_cli.cli.errors import CommandError
+from pythia_cli.cli.file_output import Write, opened_output
 from pythia_cli.cli.grouped import OUTPUT
-from pythia_cli.cli.outputs import Write, opened_output
-from pythia_cli.cli.render import Notices
-from pythia_cli.cli.showing import page_of, show_documents
-from pythia_cli.cli.tables import table
+from pythia_cli.cli.output import Notices
+from pythia_cli.cli.paint import show_texts
+from pythia_cli.cli.tables import print_table
 from pythia_cli.text.printable import one_line
 
 if TYPE_CHECKING:
-    from pythia_cli.measures.perplexity import Document, Scorer, Totals
-    from pythia_cli.text.tokenizer import PythiaTokenizer
+    from pythia_cli.engine.model import Model
+    from pythia_cli.engine.text_plan import TextPlan
+    from pythia_cli.engine.totals import Totals
+    from pythia_cli.measures.perplexity import Perplexity
+    from pythia_cli.measures.protocols import Protocol
 
 _PROTOCOL = "Protocol"
 
@@ -33,10 +38,8 @@ def perplexity(
     model: options.Model = None,
     checkpoint: options.Step = None,
     protocol: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="stride, llama.cpp, lm-eval or document.",
-                     autocompletion=completing.protocols,
-                     rich_help_panel=_PROTOCOL),
+        Literal["stride", "llama.cpp", "lm-eval", "document"],
+        typer.Option(help="Which tokens are scored, given what.", rich_help_panel=_PROTOCOL),
     ] = "stride",
     context: Annotated[
         int | None,
@@ -90,163 +93,141 @@ def perplexity(
 
       pythia perplexity book.txt -c 512 --per-token tokens.jsonl
     """
-    opened_store = opening.open_store(store)
-    opening.read_ahead(model, checkpoint, opened_store)
-    from pythia_cli.errors import UsageError
-    from pythia_cli.measures import perplexity as scoring
+    where = Store(store)
+    opening.read_ahead(model, checkpoint, where)
+    from pythia_cli.measures.protocols import Protocol
 
     notices = Notices(quiet=quiet, verbose=verbose)
     to_stdout = [str(path) for path in (per_token, html)].count("-")
     if to_stdout + show + as_json > 1:
-        raise UsageError("only one of --json, --show, --per-token - and --html - goes to stdout")
-    scoring.Protocol.make(protocol, 2, None, None, None)  # an unknown name is told first
-    texts = [(name, inputs.read_text(Path(name))) for name in files]
-    opened = opening.open_checkpoint(model, checkpoint, opened_store, notices, dtype)
-    chosen = scoring.Protocol.make(protocol, opened.file.config.n_ctx, context, stride, bos)
-    tokenizer = opened.tokenizer(plain_text=plain_text)
-    prepared = []
-    for name, text in texts:
-        documents = scoring.documents(text, chosen, tokenizer)
-        n_scored = sum(w.end - w.first for d in documents for w in scoring.plan(d, chosen))
-        scoring.check_long_enough(name, n_scored, sum(len(d.token_ids) for d in documents), chosen)
-        prepared.append((name, documents, n_scored))
-    shared = {
-        **opened.provenance(),
-        "dtype": dtype,
-        "protocol": chosen.name,
-        "context": chosen.context,
-        "stride": chosen.stride,
-        "bos": chosen.bos,
-        "plain_text": plain_text,
-    }
-    if dtype == "float32":
-        shared["quantization"] = None
-    notices.detail(f"protocol {chosen.name}, context {chosen.context}, stride {chosen.stride}")
-
-    # In a terminal; whoever reads a pipe gets each line when it is known.
-    in_table = len(prepared) > 1 and sys.stdout.isatty() and not (as_json or show or to_stdout)
-    # Where stdout is for something else, figures are for people.
-    tell: Callable[[str], object] = notices.say if to_stdout else typer.echo
-    rows: list[tuple[str, Totals]] = []
-    everything = scoring.Totals()
-    started = time.perf_counter()
-    with (
-        opened_output(per_token, files) as write_record,
-        opened_output(html, files) as write_page,
-    ):
-        scorer = _scorer(opened, dtype, chosen.context, engine.choose_threads(threads), notices)
-        started = time.perf_counter()
-        with notices.progress("scoring", sum(n for _, _, n in prepared), "tokens") as progress:
-            for name, documents, _ in prepared:
-                begun = time.perf_counter()
-                totals = scoring.Totals()
-                position = 0
-                for document in documents:
-                    scoring.score_document(
-                        document, chosen, tokenizer.end_of_text, scorer, progress
-                    )
-                    totals += document.totals()
-                    if write_record is not None:
-                        _write_tokens(write_record, name, document, position, tokenizer)
-                    position += len(document.token_ids)
-                with notices.aside():
-                    if show:
-                        show_documents(documents)
-                    if not in_table:
-                        tell(_line(name, totals, shared, time.perf_counter() - begun, as_json))
-                rows.append((name, totals))
-                everything += totals
-        if in_table:
-            tell("\n".join(_table([*rows, ("total", everything)], shared)))
-        elif len(prepared) > 1:
-            tell(_line(None, everything, shared, time.perf_counter() - started, as_json))
-        if write_page is not None:
-            write_page(page_of(prepared, everything, shared))
+        raise CommandError("only one of --json, --show, --per-token - and --html - goes to stdout")
+    texts = [(name, inputs.read_text(name)) for name in files]
+    with opening.open_model(
+        model, checkpoint, where, notices, dtype=dtype, threads=threads, plain_text=plain_text
+    ) as opened:
+        chosen = Protocol.make(protocol, opened.config.n_ctx, context, stride, bos)
+        planned = [(name, chosen.plan(text, opened.tokenizer, name)) for name, text in texts]
+        notices.detail(f"protocol {chosen.name}, context {chosen.context}, stride {chosen.stride}")
+        with (
+            opened_output(per_token, files) as write_token,
+            opened_output(html, files) as write_page,
+        ):
+            run = _Run(opened, chosen, notices, as_json, show, bool(to_stdout))
+            run.score(planned, write_token)
+            if write_page is not None:
+                write_page(run.page())
     if html is not None and str(html) != "-":
         notices.say(f"wrote {html}")
-    seconds = time.perf_counter() - started
-    notices.detail(f"{everything.n_tokens / seconds:.1f} tokens/s, {seconds:.2f} s")
+    notices.detail(f"{run.totals.n_tokens / run.seconds:.1f} tokens/s, {run.seconds:.2f} s")
 
 
-def _scorer(
-    opened: opening.Opened, dtype: str, context: int, n_threads: int, notices: Notices
-) -> Scorer:
-    if dtype == "float32":
-        folder = opened.float_folder()
-        from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-        from pythia_cli.engine.reference import Reference
+class _Run:
+    """One command's files, scored one after the other, with what is printed of each."""
 
-        reference = Reference.from_checkpoint(FloatCheckpoint(folder), n_threads)
-        return reference.score
-    transformer = engine.open_transformer(opened.file, n_threads, notices)
-    cache = transformer.new_cache(context)
+    def __init__(
+        self,
+        model: Model,
+        protocol: Protocol,
+        notices: Notices,
+        as_json: bool,
+        show: bool,
+        to_stdout: bool,
+    ) -> None:
+        self._model, self._protocol, self._notices = model, protocol, notices
+        self._as_json, self._show = as_json, show
+        # Figures are for people where stdout is for something else.
+        self._say: Callable[[str], object] = notices.say if to_stdout else typer.echo
+        # In a terminal; whoever reads a pipe gets each line when it is known.
+        self._may_be_table = sys.stdout.isatty() and not (as_json or show or to_stdout)
+        self._found: list[Perplexity] = []
+        self.seconds = 0.0
 
-    def score(token_ids: Any, targets: Any) -> Any:
-        cache.truncate(0)
-        return transformer.score(token_ids, targets, cache)
+    @property
+    def totals(self) -> Totals:
+        """Of all files together."""
+        from pythia_cli.engine.totals import Totals
 
-    return score
+        return sum((found.totals for found in self._found), Totals())
 
+    def score(self, planned: list[tuple[str, list[TextPlan]]], write_token: Write | None) -> None:
+        """Run what was planned, and print."""
+        from pythia_cli.measures.perplexity import score_perplexity
 
-def _write_tokens(
-    write: Write, name: str, document: Document, position: int, tokenizer: PythiaTokenizer
-) -> None:
-    for token in document.records(tokenizer, position):
-        try:
-            text = token.data.decode("utf-8")
-        except UnicodeDecodeError:
-            text = "".join(f"\\x{byte:02x}" for byte in token.data)
-        record = {
+        in_table = self._may_be_table and len(planned) > 1
+        n_tokens = sum(plan.n_scored for _, plans in planned for plan in plans)
+        self._model.prepare()
+        started = time.perf_counter()
+        with self._notices.task("scoring", n_tokens, "tokens") as task:
+            for name, plans in planned:
+                begun = time.perf_counter()
+                found = score_perplexity(self._model, plans, self._protocol, name, task)
+                seconds = time.perf_counter() - begun
+                self._found.append(found)
+                if write_token is not None:
+                    _write_tokens(write_token, found, self._model)
+                with self._notices.aside():
+                    if self._show:
+                        show_texts(found.texts)
+                    if not in_table:
+                        self._say(self._line(name, found.totals, seconds))
+        self.seconds = time.perf_counter() - started
+        if in_table:
+            self._print_table()
+        elif len(planned) > 1:
+            self._say(self._line(None, self.totals, self.seconds))
+
+    def page(self) -> str:
+        """The texts as a web page."""
+        from pythia_cli.measures.surprisal_page import page_of
+
+        return page_of(self._found, self.totals)
+
+    def _line(self, name: str | None, totals: Totals, seconds: float) -> str:
+        if self._as_json:
+            return json.dumps(self._record(name, totals, seconds))
+        bits, value, error = totals.bits_per_byte, totals.perplexity, totals.stderr
+        return (
+            f"{'total' if name is None else one_line(name)}: "
+            f"perplexity {'over 1e308' if value is None else f'{value:.4f}'}"
+            f"{'' if error is None else f' +/- {error:.4f}'},"
+            f" bits per byte {'-' if bits is None else f'{bits:.4f}'},"
+            f" nll {totals.nll / totals.n_tokens:.4f} nats a token,"
+            f" {totals.n_tokens} tokens ({self._protocol_in_words()})"
+        )
+
+    def _record(self, name: str | None, totals: Totals, seconds: float) -> dict[str, Any]:
+        from pythia_cli.measures.perplexity import record
+
+        return {
             "file": name,
-            "position": token.position,
-            "token_id": token.token_id,
-            "text": text,
-            "n_bytes": token.n_bytes,
-            "nll": token.nll,
-            "entropy": token.entropy,
-            "rank": token.rank,
-        }
-        write(json.dumps(record) + "\n")
-
-
-def _table(rows: list[tuple[str, Totals]], shared: dict[str, Any]) -> list[str]:
-    """A line for each file."""
-    heads = {"perplexity": "perplexity", "stderr": "+/-", "bits_per_byte": "bits/byte"}
-    cells = []
-    for name, totals in rows:
-        figures = totals.figures()
-        told = ["-" if figures[f] is None else f"{figures[f]:.4f}" for f in heads]
-        cells.append([name, *told, str(totals.n_tokens)])
-    dispensable = ["+/-", "tokens", "bits/byte"]
-    lines = table(["", *heads.values(), "tokens"], cells, dispensable, keep=8)
-    return [*lines, _protocol(shared)]
-
-
-def _protocol(shared: dict[str, Any]) -> str:
-    bos = ", bos" if shared["bos"] else ""
-    return f"{shared['protocol']}, context {shared['context']}, stride {shared['stride']}{bos}"
-
-
-def _line(
-    name: str | None, totals: Totals, shared: dict[str, Any], seconds: float, as_json: bool
-) -> str:
-    figures = totals.figures()
-    if as_json:
-        record = {
-            "file": name,
-            **shared,
-            **figures,
+            **record(self._protocol, self._model.provenance(), totals),
             "seconds": seconds,
             "tokens_per_second": totals.n_tokens / seconds,
         }
-        return json.dumps(record)
-    bits = figures["bits_per_byte"]
-    value, error = figures["perplexity"], figures["stderr"]
-    return (
-        f"{'total' if name is None else one_line(name)}: "
-        f"perplexity {'over 1e308' if value is None else f'{value:.4f}'}"
-        f"{'' if error is None else f' +/- {error:.4f}'},"
-        f" bits per byte {'-' if bits is None else f'{bits:.4f}'},"
-        f" nll {totals.nll / totals.n_tokens:.4f} nats a token,"
-        f" {totals.n_tokens} tokens ({_protocol(shared)})"
-    )
+
+    def _print_table(self) -> None:
+        """A line for each file, and one for all."""
+        rows = []
+        everything = [*((found.source, found.totals) for found in self._found)]
+        for name, totals in [*everything, ("total", self.totals)]:
+            figures = (totals.perplexity, totals.stderr, totals.bits_per_byte)
+            shown = ["-" if figure is None else f"{figure:.4f}" for figure in figures]
+            rows.append([name, *shown, str(totals.n_tokens)])
+        heads = ["", "perplexity", "+/-", "bits/byte", "tokens"]
+        print_table(heads, rows, ["+/-", "tokens", "bits/byte"], keep=8)
+        typer.echo(self._protocol_in_words())
+
+    def _protocol_in_words(self) -> str:
+        chosen = self._protocol
+        bos = ", bos" if chosen.bos else ""
+        return f"{chosen.name}, context {chosen.context}, stride {chosen.stride}{bos}"
+
+
+def _write_tokens(write: Write, found: Perplexity, model: Model) -> None:
+    """One JSON object a token of the file."""
+    position = 0
+    for text in found.texts:
+        for token in text.tokens(model.tokenizer):
+            record = {"file": found.source, "position": position, **token}
+            write(json.dumps(record) + "\n")
+            position += 1

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from pythia_cli.cli import installing, opening, options
-from pythia_cli.cli.render import Notices
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.cli import options
+from pythia_cli.cli.output import Notices, say_installed
 
 
 def quantize(
@@ -52,23 +53,25 @@ def quantize(
 
       pythia quantize ./my-finetune --as mine@1 --certify held-out.txt
     """
+    from pythia_cli.checkpoints.from_folder import install_folder
+    from pythia_cli.measures.certificate import TextCertifier
     from pythia_cli.suite.checkpoint import parse_name
 
     notices = Notices(quiet=quiet, verbose=verbose)
     checkpoint = parse_name(name)
-    where = opening.open_store(store)
     started = time.perf_counter()
-    installed = installing.install_named(
+    installed = install_folder(
         source,
         checkpoint,
-        where,
-        notices,
-        installing.Certifying(certify, threads),
-        commit=commit,
+        Store(store),
         replace=replace,
+        commit=commit,
+        certifier=TextCertifier.read(certify) if certify is not None else None,
+        n_threads=threads,
         wait_seconds=wait,
+        reporter=notices,
     )
     if as_json:
-        typer.echo(json.dumps(installing.record(installed)))
-    installing.say_installed(installed, notices)
+        typer.echo(json.dumps(installed.to_dict()))
+    say_installed(installed, notices)
     notices.detail(f"{time.perf_counter() - started:.2f} s")

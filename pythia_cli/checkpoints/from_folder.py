@@ -1,4 +1,7 @@
-"""Float checkpoints into the store: a folder's, or the built-in demo's. download.py has the Hub's."""
+"""Float checkpoints into the store: from a folder, or the built-in demo.
+
+Those of the Hub come through download.py.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,102 @@
+"""Which checkpoint a name means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pythia_cli.checkpoints.demo import DEFAULT
+from pythia_cli.checkpoints.store import Installed, Store
+from pythia_cli.errors import InvalidName, UnknownName, UsageError
+from pythia_cli.suite.checkpoint import Checkpoint, split_name
+from pythia_cli.suite.models import DEMO, MODELS, nearest_models
+from pythia_cli.suite.step_sets import parse_steps
+from pythia_cli.suite.steps import parse_step, steps_of
+
+
+def is_local_folder(name: str, store: Store) -> bool:
+    """Whether a model's name means a local folder: a path, and no model's name.
+
+    A folder that exists comes before a repository of the Hub, as in transformers.
+    """
+    if not name or name == DEMO or name in MODELS or store.has_model(name):
+        return False
+    if Path(name).is_dir():
+        return True
+    looks_like_a_path = "/" in name or "\\" in name or name in (".", "..")
+    return looks_like_a_path and split_name(name)[0] not in MODELS
+
+
+def resolve(model: str | None, step: str | int | None, store: Store) -> Checkpoint:
+    """The checkpoint that a model's name and a step mean.
+
+    model: pythia-410m, EleutherAI/pythia-410m, pythia-410m@3000, demo, or a name of the user's own;
+    None: the active checkpoint's. step: 3000, step3000 or main; None: the last one, or the active
+    checkpoint's where no model is named. Raises UnknownName with the nearest names, and UsageError
+    where two steps are named.
+    """
+    if model == "" or step == "":
+        raise InvalidName("", "names no checkpoint; expected MODEL or MODEL@STEP")
+    if model is None:
+        active = store.active() or DEFAULT
+        if step is None:
+            return active
+        model = active.model
+    else:
+        whole = model
+        model, named = split_name(whole)
+        if named is not None and step is not None:
+            raise UsageError(f"{whole!r} names a step, and {step!r} another; name one")
+        step = named if named is not None else step
+    text = str(step) if step is not None else "main"
+    if model != DEMO and model not in MODELS:
+        installed = [i.checkpoint for i in store.installed()]
+        own = sorted(c.step for c in installed if c.model == model)
+        if not own:
+            models = sorted({c.model for c in installed})
+            raise UnknownName("model", model, nearest_models(model, models))
+        if text == "main":
+            return Checkpoint(model, own[-1])
+    return Checkpoint(model, parse_step(model, text))
+
+
+def resolve_model(model: str | None, store: Store) -> str:
+    """The name of the model alone. Raises UsageError where a step is named along with it."""
+    if model is not None:
+        _, step = split_name(model)
+        if step is not None:
+            raise UsageError(f"{model!r} names one step; a model is expected here")
+    return resolve(model, None, store).model
+
+
+def choose_installed(words: Sequence[str], model: str | None, store: Store) -> list[Installed]:
+    """The installed checkpoints that words mean; all of the model, or of the store, for none.
+
+    A word is MODEL@STEP, or steps of `model` (None: the active checkpoint's) as step_sets.py has
+    them. Single ones have to be installed; of lists, ranges and sets those are taken that are.
+    `model` may be MODEL@STEP where there are no words. Raises UnknownName, NotInstalled,
+    UsageError.
+    """
+    everything = store.installed()
+    if not words:
+        if model is None:
+            return everything
+        if split_name(model)[1] is not None:
+            return [store.get(resolve(model, None, store))]
+        named = resolve(model, None, store).model
+        return [i for i in everything if i.checkpoint.model == named]
+    chosen: dict[Checkpoint, Installed] = {}
+    for word in words:
+        before, at, step = word.rpartition("@")
+        if at and model is not None:
+            raise UsageError(f"{word!r} and {model!r} both name a model; name it once")
+        of = resolve_model(before if at else model, store)
+        own = {i.checkpoint.step: i for i in everything if i.checkpoint.model == of}
+        if steps_of(of) is None and step in ("all", "main"):
+            found = sorted(own) if step == "all" else sorted(own)[-1:]
+        else:
+            found = parse_steps(of, [step])
+        if len(found) == 1:
+            store.get(Checkpoint(of, found[0]))
+        chosen.update({own[s].checkpoint: own[s] for s in found if s in own})
+    return list(chosen.values())

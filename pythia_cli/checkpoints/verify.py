@@ -1,0 +1,57 @@
+"""Every byte of an installed checkpoint, read and hashed again."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from pythia_cli import settings
+from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
+from pythia_cli.checkpoints.store import Installed, Store
+from pythia_cli.errors import NewerFormat, NotInstalled, PythiaError
+from pythia_cli.files.reading import file_sha256
+from pythia_cli.reporting import Task
+from pythia_cli.suite.checkpoint import Checkpoint
+
+
+def verify(store: Store, checkpoint: Checkpoint, task: Task | None = None) -> list[str]:
+    """What is wrong with it, one line each; empty where all is well. `task` advances by bytes.
+
+    Raises NotInstalled where it is not there (any more), NewerFormat.
+    """
+    task = task or Task()
+    try:
+        opened = open_checkpoint(store, checkpoint, is_use=False)
+        file, manifest = opened.file, opened.installed.manifest
+        problems = [
+            f"{name} is damaged"
+            for name in file.damaged_tensors(task.advance, settings.n_threads())
+        ]
+        own = (file.source.to_dict(), file.quantization, file.tokenizer_sha256)
+        if (manifest["source"], manifest["quantization"], manifest["tokenizer_sha256"]) != own:
+            problems.append("its manifest is another file's")
+        if opened.tokenizer_json is None:
+            problems.append(f"{file.tokenizer_sha256}.json (its tokenizer) is missing")
+        elif hashlib.sha256(opened.tokenizer_json).hexdigest() != file.tokenizer_sha256:
+            problems.append(f"{file.tokenizer_sha256}.json (its tokenizer) is damaged")
+        problems += _damage_of_original(opened.installed, file.source.files, task)
+    except (NotInstalled, NewerFormat):
+        raise
+    except PythiaError as error:
+        return [str(error)]
+    return problems
+
+
+def _damage_of_original(installed: Installed, hashes: dict[str, str], task: Task) -> list[str]:
+    """What is wrong with the float weights that were kept in the store, if they were."""
+    named = installed.manifest["source_folder"]
+    if named is None or Path(named).parent != installed.folder.resolve():
+        return []
+    problems = []
+    for name, sha256 in hashes.items():
+        path = Path(named) / name
+        if not path.is_file():
+            problems.append(f"{name} (its original) is missing")
+        elif file_sha256(path, task.advance) != sha256:
+            problems.append(f"{name} (its original) is damaged")
+    return problems

@@ -1,0 +1,23 @@
+"""`pythia checkpoint current`: which checkpoint is active."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from pythia_cli.checkpoints.demo import DEFAULT
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.cli import options
+
+
+def current(store: options.StoreFolder = None, as_json: options.Json = False) -> None:
+    """Print the active checkpoint.
+
+    Example:
+
+      pythia checkpoint current
+    """
+    checkpoint = Store(store).active() or DEFAULT
+    record = {"model": checkpoint.model, "step": checkpoint.step, "checkpoint": checkpoint.revision}
+    typer.echo(json.dumps(record) if as_json else str(checkpoint))

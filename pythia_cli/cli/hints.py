@@ -1,0 +1,96 @@
+"""What to type next: for each error of the library, a command or an option that helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pythia_cli import errors
+from pythia_cli.checkpoints.demo import DEFAULT
+
+_MAKE_ROOM = "make room, or choose another folder with --store or PYTHIA_HOME"
+
+
+def _damaged(error: Any) -> str:
+    return f"pythia checkpoint remove {error.checkpoint}, and install it again"
+
+
+def _not_installed(error: Any) -> str:
+    if error.downloadable:
+        return f"pythia download -m {error.model} -c {error.step}"
+    return "pythia checkpoint list"
+
+
+def _no_float_weights(error: Any) -> str:
+    model, step = error.checkpoint.model, error.checkpoint.step
+    if model == DEFAULT.model:
+        return f"pythia checkpoint remove {error.checkpoint}"
+    if error.folder is None:
+        return f"pythia download -m {model} -c {step} --keep-original --replace"
+    return "name its folder: --dtype float32 -m FOLDER"
+
+
+def _not_on_hub(error: Any) -> str:
+    if error.problem:
+        return f"another step; {error.problem}"
+    return "pythia checkpoint list --available"
+
+
+def _not_authorised(error: Any) -> str:
+    if error.status == 403:
+        return "ask for access on the repository's page, then hf auth login"
+    return "hf auth login, or a valid HF_TOKEN"
+
+
+def _too_short(error: Any) -> str:
+    return "use a longer text, a smaller --context, or --bos"
+
+
+_HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str]], ...] = (
+    (errors.InvalidName, "pythia checkpoint list names checkpoints as MODEL@STEP"),
+    (errors.NotUtf8, "convert it first, with iconv -f latin1 -t utf-8"),
+    (errors.TextTooShort, _too_short),
+    (errors.PromptTooLong, "shorten the prompt, or add --truncate-prompt to keep its end"),
+    (errors.AlreadyInstalled, "add --replace to make it again"),
+    (
+        errors.UnsupportedModel,
+        "a GPT-NeoX checkpoint with exact GELU, such as EleutherAI/pythia-410m",
+    ),
+    (errors.NotInstalled, _not_installed),
+    (errors.NoFloatWeights, _no_float_weights),
+    (errors.NotOnHub, _not_on_hub),
+    (errors.NotCached, "try again with a network, and without --offline and HF_HUB_OFFLINE"),
+    (
+        errors.Unreachable,
+        "try again with a network and the right HF_ENDPOINT; or pythia download --from",
+    ),
+    (errors.Offline, "unset HF_HUB_OFFLINE"),
+    (errors.RateLimited, "try again then, or log in with hf auth login for a higher limit"),
+    (
+        errors.NotAHub,
+        "log in to the network (a captive portal?), check HF_ENDPOINT, and try again",
+    ),
+    (errors.NetworkError, "try again later"),
+    (errors.NotAuthorised, _not_authorised),
+    (errors.DamagedCheckpoint, _damaged),
+    (errors.DamagedActive, f"pythia checkpoint use {DEFAULT}"),
+    (errors.DamagedDownload, "try again later"),
+    (errors.NewerFormat, "upgrade this pythia, or choose another store with --store"),
+    (
+        errors.NoRoom,
+        "make room (pythia checkpoint remove), or choose another disk with --store",
+    ),
+    (errors.StoreNotWritable, _MAKE_ROOM),
+    (errors.LockTimeout, "try again when the other is done, or --wait SECONDS"),
+)
+
+
+def hint_for(error: BaseException) -> str | None:
+    """What to type next, or None where there is nothing to advise."""
+    given: str | None = getattr(error, "hint", None)
+    if given is not None:
+        return given
+    for kind, hint in _HINTS:
+        if isinstance(error, kind):
+            return hint if isinstance(hint, str) else hint(error)
+    return None

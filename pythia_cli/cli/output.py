@@ -1,0 +1,82 @@
+"""What people see on stderr: notices and progress bars; and tables' and errors' common words."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TextIO
+
+from pythia_cli import settings
+from pythia_cli.reporting import Bars, Task
+from pythia_cli.text.printable import visible
+
+if TYPE_CHECKING:
+    from pythia_cli.checkpoints.store import Installed
+
+
+class Notices(Bars):
+    """The command line's Reporter. `quiet` drops all notices, `verbose` adds details.
+
+    Bars appear on a live terminal only.
+    """
+
+    def __init__(self, *, quiet: bool, verbose: bool) -> None:
+        super().__init__(sys.stderr)
+        self._quiet = quiet
+        self._verbose = verbose and not quiet
+
+    def say(self, text: str) -> None:
+        """One line."""
+        if not self._quiet:
+            with contextlib.suppress(OSError), self.aside():
+                print(visible(text), file=sys.stderr, flush=True)
+
+    def note(self, text: str) -> None:
+        """As Reporter.note."""
+        self.say(text)
+
+    def detail(self, text: str) -> None:
+        """One line, with --verbose only."""
+        if self._verbose:
+            self.say(text)
+
+    def task(self, label: str, total: int, unit: str) -> Task:
+        """As Reporter.task."""
+        if self._quiet or not animated(sys.stderr):
+            return Task()
+        return super().task(label, total, unit)
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """With the bars off the screen, so that lines can be written there."""
+        with self.paused():
+            yield
+            sys.stdout.flush()
+
+
+def animated(stream: TextIO) -> bool:
+    """Whether this stream is a terminal that understands escape sequences."""
+    return stream.isatty() and settings.terminal() not in ("", "dumb")
+
+
+def columns() -> int:
+    """The terminal's width."""
+    return shutil.get_terminal_size().columns
+
+
+def say_installed(installed: Installed, notices: Notices) -> None:
+    """Where it is and how large, and its certificate."""
+    n_bytes = installed.weights.stat().st_size
+    notices.say(f"installed {installed.checkpoint}: {n_bytes / 1e6:.1f} MB in {installed.folder}")
+    certificate = installed.certificate
+    if certificate is not None:
+        notices.say(
+            f"int8 against float32 on {certificate['n_tokens']} tokens of"
+            f" {certificate['text_name']}:"
+            f" nll {certificate['delta_nll']:+.2g} nats a token,"
+            f" KL mean {certificate['kl_mean']:.2g}, median {certificate['kl_median']:.2g},"
+            f" 99 % {certificate['kl_p99']:.2g}, max {certificate['kl_max']:.2g},"
+            f" top-1 agreement {certificate['top1_agreement']:.2%}"
+        )

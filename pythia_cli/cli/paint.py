@@ -1,0 +1,62 @@
+"""Scored text in the terminal, coloured by surprisal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from pythia_cli.cli.output import animated
+from pythia_cli.text.printable import visible
+
+if TYPE_CHECKING:
+    from pythia_cli.engine.scored_text import ScoredText
+
+_PAINTS = ("dim", "", "yellow", "bold dark_orange", "bold underline red")
+_MARKED_FROM = 3  # of the levels, where there are no colours
+
+
+def show_texts(texts: Iterable[ScoredText]) -> None:
+    """On stdout, coloured by surprisal."""
+    from pythia_cli.measures.surprisal_page import LEVELS, stretches
+
+    for text in texts:
+        paint(((s.text, s.level, s.bits) for s in stretches(text)), LEVELS)
+
+
+def paint(pieces: Iterable[tuple[str, int, float | None]], bounds: Sequence[float]) -> None:
+    """Write texts to stdout, coloured by level 0, 1, ..; each with its bits, for terminals without.
+
+    There, and in pipes, those of the upper levels are followed by their bits in braces; white space
+    is named in them, as it would not be seen: its bits are no word's.
+    """
+    if sys.stdout.isatty():
+        pieces = ((visible(piece), level, bits) for piece, level, bits in pieces)
+    if animated(sys.stdout):
+        _colour(pieces, bounds)
+        return
+    piece = ""
+    for piece, level, bits in pieces:
+        body, mark = piece.rstrip(), ""
+        if level >= _MARKED_FROM and bits is not None:
+            mark = f"{{{bits:.1f}}}" if body else f"{{{piece!r} {bits:.1f}}}"
+        sys.stdout.write(f"{body}{mark}{piece[len(body) :]}")
+    if not piece.endswith("\n"):
+        sys.stdout.write("\n")
+
+
+def _colour(pieces: Iterable[tuple[str, int, float | None]], bounds: Sequence[float]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    text = Text(end="")
+    for piece, level, _ in pieces:
+        text.append(piece, style=_PAINTS[level])
+    console.print(text, end="" if text.plain.endswith("\n") else "\n")
+    legend = Text("bits a token: ")
+    for level, style in enumerate(_PAINTS):
+        label = f"from {bounds[level - 1]:g}" if level else f"less than {bounds[0]:g}"
+        legend.append(label, style=style)
+        legend.append("  ")
+    console.print(legend)

@@ -1,0 +1,108 @@
+"""From a name to an open model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pythia_cli.checkpoints.from_folder import install_demo, install_local
+from pythia_cli.checkpoints.open_checkpoint import OpenCheckpoint, open_checkpoint
+from pythia_cli.checkpoints.resolve import is_local_folder, resolve, resolve_model
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.engine.model import Dtype, Model
+from pythia_cli.errors import UsageError
+from pythia_cli.reporting import SILENT, Reporter
+from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.suite.models import DEMO
+from pythia_cli.suite.step_sets import parse_steps
+
+
+def load(
+    model: str | Path | None = None,
+    step: str | int | None = None,
+    *,
+    download: bool = False,
+    dtype: Dtype = "int8",
+    n_threads: int | None = None,
+    plain_text: bool = False,
+    store: Store | str | Path | None = None,
+    reporter: Reporter = SILENT,
+) -> Model:
+    """Open a checkpoint.
+
+    model: a Pythia (pythia-410m, EleutherAI/pythia-410m, pythia-410m@3000), demo, a name of your
+    own, or a local Hugging Face folder; None: the active checkpoint. step: 3000, "step3000" or
+    "main"; None: the last one. download: fetch it from the Hub where it is not installed. dtype:
+    float32 is the slow reference on the float checkpoint, where that is still there. n_threads:
+    default the physical cores granted to this process. plain_text: what looks like a special token
+    in a text is text. store: a folder, or a Store; default PYTHIA_HOME or the platform's.
+
+    Raises UnknownName with the nearest names, NotInstalled, NoFloatWeights, IntegrityError, and
+    what downloading raises.
+    """
+    if dtype not in ("int8", "float32"):
+        raise UsageError(f"dtype is {dtype!r}; expected int8 or float32")
+    chosen = store if isinstance(store, Store) else Store(store)
+    opened = open_named(None if model is None else str(model), step, chosen, download, reporter)
+    return Model(opened, dtype=dtype, n_threads=n_threads, plain_text=plain_text, reporter=reporter)
+
+
+def checkpoints(
+    model: str | None = None,
+    steps: str | Iterable[int] = "installed",
+    *,
+    download: bool = False,
+    dtype: Dtype = "int8",
+    n_threads: int | None = None,
+    plain_text: bool = False,
+    store: Store | str | Path | None = None,
+    reporter: Reporter = SILENT,
+) -> Iterator[Model]:
+    """Open several checkpoints of a model, one after the other; each is closed before the next.
+
+    steps: "installed", a set such as "0,64,512", "1000:10000:1000", "log" or "all", or numbers.
+    The rest as for `load`. Raises NotInstalled before the first is opened, unless `download`.
+    """
+    chosen = store if isinstance(store, Store) else Store(store)
+    name = resolve_model(model, chosen)
+    if steps == "installed":
+        found = [i.checkpoint.step for i in chosen.installed() if i.checkpoint.model == name]
+    else:
+        words = [steps] if isinstance(steps, str) else [str(step) for step in steps]
+        found = parse_steps(name, words)
+    if not download and name != DEMO:
+        for step in found:
+            chosen.get(Checkpoint(name, step))
+
+    def opened() -> Iterator[Model]:
+        for step in found:
+            with load(
+                name, step, download=download, dtype=dtype, n_threads=n_threads,
+                plain_text=plain_text, store=chosen, reporter=reporter,
+            ) as one:  # fmt: skip
+                yield one
+
+    return opened()
+
+
+def open_named(
+    model: str | None, step: str | int | None, store: Store, download: bool, reporter: Reporter
+) -> OpenCheckpoint:
+    """Find the checkpoint; for the demo or a local folder, quantize it first. Raises as `load`."""
+    if model is not None and is_local_folder(model, store):
+        if step is not None:
+            raise UsageError(f"{model} is a local folder, which holds one step; name no step")
+        return open_checkpoint(store, install_local(Path(model), store, reporter).checkpoint)
+    checkpoint = resolve(model, step, store)
+    if store.find(checkpoint) is None:
+        if checkpoint.model == DEMO:
+            install_demo(checkpoint, store, reporter)
+        elif download:
+            _download(checkpoint, store, reporter)
+    return open_checkpoint(store, checkpoint)
+
+
+def _download(checkpoint: Checkpoint, store: Store, reporter: Reporter) -> None:
+    from pythia_cli.checkpoints.install import install
+
+    install(checkpoint.model, checkpoint.step, store=store, reporter=reporter)

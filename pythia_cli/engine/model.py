@@ -1,0 +1,273 @@
+"""An open checkpoint: generate, score, logits. The centre of the public interface."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from pythia_cli import settings
+from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+from pythia_cli.checkpoints.open_checkpoint import OpenCheckpoint
+from pythia_cli.engine.generate import Generated, GenerateOptions, generate, prompt_tokens
+from pythia_cli.engine.loglikelihood import Loglikelihood, encode_pair, loglikelihood
+from pythia_cli.engine.sampling import SamplingOptions
+from pythia_cli.engine.scored_text import ScoredText
+from pythia_cli.engine.scorer import Float32Scorer, Int8Scorer, Scorer, score_plans
+from pythia_cli.engine.text_plan import TextPlan
+from pythia_cli.engine.transformer import Transformer
+from pythia_cli.engine.windows import stride_windows, window_sizes
+from pythia_cli.errors import PromptTooLong, UsageError
+from pythia_cli.kernels import compiled
+from pythia_cli.reporting import SILENT, Reporter, Task
+from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.suite.config import ModelConfig
+from pythia_cli.text.tokenizer import Encoded, PythiaTokenizer
+
+Dtype = Literal["int8", "float32"]
+
+
+class Model:
+    """A checkpoint, open. Made by `load`; a context manager.
+
+    Opening maps the weights; memory for running is taken at the first use. Several may be open at
+    a time. One is not to be used by two threads at once.
+    """
+
+    def __init__(
+        self,
+        opened: OpenCheckpoint,
+        *,
+        dtype: Dtype = "int8",
+        n_threads: int | None = None,
+        plain_text: bool = False,
+        reporter: Reporter = SILENT,
+    ) -> None:
+        self.opened = opened
+        self.dtype: Dtype = dtype
+        self.n_threads = n_threads or settings.n_threads()
+        self.plain_text = plain_text
+        self.reporter = reporter
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        name = " ".join(part for part in self.opened.name().values() if part)
+        return f"Model({name}, {self.dtype})"
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End its threads and let its memory go. Closing twice does no harm."""
+        if (transformer := self.__dict__.pop("transformer", None)) is not None:
+            transformer.close()
+        self.__dict__.pop("_scorer", None)
+        self._is_closed = True
+
+    def prepare(self) -> None:
+        """Make it ready to run now, instead of at the first use: kernels, threads, memory."""
+        _ = self._scorer
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Its name: model and step."""
+        return self.opened.checkpoint
+
+    @property
+    def config(self) -> ModelConfig:
+        """Its shape: n_layers, n_heads, d_model, d_vocab, n_ctx, ..."""
+        return self.opened.file.config
+
+    @cached_property
+    def tokenizer(self) -> PythiaTokenizer:
+        """The tokenizer that came with it. Raises IntegrityError where it is damaged."""
+        return self.opened.tokenizer(plain_text=self.plain_text)
+
+    def provenance(self) -> dict[str, Any]:
+        """The fields that every record of a figure carries: which model, in which precision."""
+        fields = {**self.opened.provenance(), "dtype": self.dtype, "plain_text": self.plain_text}
+        return fields if self.dtype == "int8" else {**fields, "quantization": None}
+
+    def tokenize(self, text: str) -> Encoded:
+        """The text's token_ids [n], and n_bytes [n], how many of its UTF-8 bytes each covers."""
+        return self.tokenizer.encode_covering(text)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of token ids; bytes that are no UTF-8 become U+FFFD."""
+        data = b"".join(self.tokenizer.token_bytes(int(i)) for i in token_ids)
+        return data.decode("utf-8", errors="replace")
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        max_tokens: int = 128,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        seed: int | None = None,
+        stop: Sequence[str] = (),
+        ignore_eos: bool = False,
+        truncate_prompt: bool = False,
+    ) -> Generated:
+        """Continue a prompt. The defaults are the plain model: no filters.
+
+        The options are those of GenerateOptions and SamplingOptions. seed: the same seed gives the
+        same text again; None draws one. truncate_prompt keeps the end of a prompt that is too long.
+        Raises InvalidValue, and PromptTooLong.
+        """
+        options = GenerateOptions(
+            max_tokens=max_tokens,
+            sampling=SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty),
+            stop=tuple(stop),
+            ignore_eos=ignore_eos,
+            seed=secrets.randbits(32) if seed is None else seed,
+        )
+        (sample,) = self.generate_batch([prompt], options, truncate_prompt=truncate_prompt)
+        return sample
+
+    def generate_batch(
+        self,
+        prompts: Sequence[str],
+        options: GenerateOptions | None = None,
+        *,
+        num_samples: int = 1,
+        truncate_prompt: bool = False,
+    ) -> list[Generated]:
+        """num_samples continuations of each prompt, in order; many are decoded in one pass.
+
+        Each is the same as alone. Raises as `generate`.
+        """
+        events = self.stream(
+            prompts, options, num_samples=num_samples, truncate_prompt=truncate_prompt
+        )
+        return [event for _, event in events if isinstance(event, Generated)]
+
+    def stream(
+        self,
+        prompts: Sequence[str],
+        options: GenerateOptions | None = None,
+        *,
+        num_samples: int = 1,
+        truncate_prompt: bool = False,
+    ) -> Iterator[tuple[int, str | Generated]]:
+        """As generate_batch, piece by piece: (index of the prompt, text or the finished sample).
+
+        The model is ready to run, and all prompts are checked, before the first piece is asked for.
+        """
+        encoded = []
+        for index, prompt in enumerate(prompts):
+            try:
+                encoded.append(
+                    prompt_tokens(
+                        self.tokenizer, prompt, self.config.n_ctx, truncate=truncate_prompt
+                    )
+                )
+            except PromptTooLong as error:
+                error.index = index
+                raise
+        chosen = GenerateOptions(seed=secrets.randbits(32)) if options is None else options
+        return generate(self.transformer, self.tokenizer, encoded, chosen, num_samples)
+
+    def score(
+        self,
+        text: str,
+        *,
+        context: int | None = None,
+        stride: int | None = None,
+        bos: bool = False,
+    ) -> ScoredText:
+        """nll, entropy and rank of each token of a text.
+
+        bos: <|endoftext|> before it, so that its first token is scored too. A text longer than
+        `context` (default: the model's) is taken in windows that move on by `stride` (default: half
+        of it), as in the `stride` protocol of perplexity. Raises InvalidValue.
+        """
+        return self.score_batch([text], context=context, stride=stride, bos=bos)[0]
+
+    def score_batch(
+        self,
+        texts: Sequence[str],
+        *,
+        context: int | None = None,
+        stride: int | None = None,
+        bos: bool = False,
+    ) -> list[ScoredText]:
+        """`score` of many texts: the same bits, but short texts share passes over the weights."""
+        context, stride = window_sizes(self.config.n_ctx, context, stride)
+        plans = []
+        for text in texts:
+            encoded = self.tokenize(text)
+            windows = list(stride_windows(len(encoded.token_ids) + bos, context, stride))
+            bos_id = self.tokenizer.end_of_text if bos else None
+            plans.append(TextPlan(text, encoded, windows, bos=bos_id))
+        with self.reporter.task("scoring", sum(p.n_scored for p in plans), "tokens") as task:
+            return self.score_plans(plans, task)
+
+    def score_plans(self, plans: Sequence[TextPlan], task: Task) -> list[ScoredText]:
+        """Run what was planned; for measures with windows of their own.
+
+        Raises IntegrityError where the model's numbers are not finite.
+        """
+        return score_plans(plans, self._scorer, task)
+
+    def loglikelihood(self, context: str, continuation: str) -> Loglikelihood:
+        """log p(continuation | context), the sum over the continuation's tokens.
+
+        The boundary is that of lm-evaluation-harness: white space at the end of the context goes to
+        the continuation, and the continuation's tokens are those that the context alone lacks. An
+        empty context is <|endoftext|>. Raises UsageError where both do not fit the context.
+        """
+        pair = encode_pair(self.tokenizer, context, continuation)
+        return loglikelihood(self._scorer, pair, self.config.n_ctx)
+
+    def logits(self, text: str | Sequence[int]) -> np.ndarray[Any, Any]:
+        """[n_tokens, d_vocab] float32: what follows each token of a text, or of token ids.
+
+        Raises UsageError for no tokens, or more than the context holds.
+        """
+        token_ids = (
+            self.tokenizer.encode(text) if isinstance(text, str) else np.asarray(text, np.int64)
+        )
+        if len(token_ids) > self.config.n_ctx:
+            raise UsageError(f"{len(token_ids)} tokens do not fit a context of {self.config.n_ctx}")
+        return np.concatenate([rows.copy() for _, rows in self._logit_chunks(token_ids)])
+
+    def _logit_chunks(
+        self, token_ids: np.ndarray[Any, Any]
+    ) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
+        if isinstance(self._scorer, Float32Scorer):
+            return self._scorer.reference.chunks(token_ids)
+        cache = self.transformer.new_cache(max(len(token_ids), 1))
+        return self.transformer.chunks(token_ids, cache)
+
+    @cached_property
+    def transformer(self) -> Transformer:
+        """The int8 engine below, for measurements and experiments. Raises UsageError in float32."""
+        self._check_open()
+        if self.dtype != "int8":
+            raise UsageError("text is generated in int8 only; this model was opened as float32")
+        compiled.load(self.reporter)
+        return Transformer(self.opened.file, self.n_threads)
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        self._check_open()
+        if self.dtype == "int8":
+            return Int8Scorer(self.transformer)
+        from pythia_cli.engine.reference import Reference
+
+        source = FloatCheckpoint(self.opened.float_folder())
+        return Float32Scorer(Reference.from_checkpoint(source, self.n_threads))
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise UsageError("the model is closed")

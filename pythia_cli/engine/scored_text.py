@@ -1,0 +1,121 @@
+"""A text and what a model says of each of its tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from pythia_cli.engine.totals import Totals
+from pythia_cli.text.tokenizer import PythiaTokenizer
+
+
+@dataclass(frozen=True, repr=False)
+class ScoredText:
+    """A stretch of text, its tokens, and their scores.
+
+    token_ids [n] int64; n_bytes [n] int64, the UTF-8 bytes of the text that each token covers (they
+    sum to the text's); nll [n] and entropy [n] float64 in nats, NaN where a token was not scored;
+    rank [n] int64, how many tokens the model found likelier (0: its first choice), -1 where it was
+    not scored.
+    """
+
+    text: str
+    token_ids: np.ndarray[Any, Any]
+    n_bytes: np.ndarray[Any, Any]
+    nll: np.ndarray[Any, Any]
+    entropy: np.ndarray[Any, Any]
+    rank: np.ndarray[Any, Any]
+
+    def __repr__(self) -> str:
+        n, n_scored = len(self.token_ids), int(self.is_scored.sum())
+        return f"ScoredText({n} tokens, {n_scored} scored, nll {float(np.nansum(self.nll)):.4f})"
+
+    @cached_property
+    def data(self) -> bytes:
+        """The text in UTF-8."""
+        return self.text.encode()
+
+    @property
+    def is_scored(self) -> np.ndarray[Any, Any]:
+        """[n] bool: which tokens were scored."""
+        return self.rank >= 0
+
+    @cached_property
+    def totals(self) -> Totals:
+        """Sums over the scored tokens, and the bytes and words that they cover."""
+        ends = np.cumsum(self.n_bytes)
+        n_words = 0
+        for first, last in _runs(self.is_scored):
+            covered = self.data[ends[first] - self.n_bytes[first] : ends[last]]
+            n_words += len(covered.decode("utf-8", errors="replace").split())
+        nll = self.nll[self.is_scored]
+        return Totals(
+            nll=math.fsum(nll),
+            nll_squared=math.fsum(nll**2),
+            n_tokens=len(nll),
+            n_bytes=int(self.n_bytes[self.is_scored].sum()),
+            n_words=n_words,
+        )
+
+    @property
+    def perplexity(self) -> float | None:
+        """exp of the mean nll of the scored tokens; None where there is none, or past 1e308."""
+        return self.totals.perplexity
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """nll in bits over the bytes that the scored tokens cover."""
+        return self.totals.bits_per_byte
+
+    def tokens(self, tokenizer: PythiaTokenizer) -> Iterator[dict[str, Any]]:
+        """For JSON, one by one: token_id, text, n_bytes, nll, entropy, rank (docs/output.md)."""
+        columns = (self.token_ids, self.n_bytes, self.nll, self.entropy, self.rank)
+        for token_id, n_bytes, nll, entropy, rank in zip(
+            *(column.tolist() for column in columns), strict=True
+        ):
+            scored = rank >= 0
+            yield {
+                "token_id": token_id,
+                "text": _spelled(tokenizer.token_bytes(token_id)),
+                "n_bytes": n_bytes,
+                "nll": nll if scored else None,
+                "entropy": entropy if scored else None,
+                "rank": rank if scored else None,
+            }
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: the text, its tokens' columns (None where not scored) and the figures."""
+
+        def known(values: np.ndarray[Any, Any]) -> list[Any]:
+            pairs = zip(values.tolist(), self.is_scored.tolist(), strict=True)
+            return [value if scored else None for value, scored in pairs]
+
+        return {
+            "text": self.text,
+            "token_ids": self.token_ids.tolist(),
+            "n_bytes": self.n_bytes.tolist(),
+            "nll": known(self.nll),
+            "entropy": known(self.entropy),
+            "rank": known(self.rank),
+            "figures": self.totals.figures(),
+        }
+
+
+def _spelled(data: bytes) -> str:
+    """The token's text; its bytes in hexadecimal where they are no text of their own."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return "".join(f"\\x{byte:02x}" for byte in data)
+
+
+def _runs(mask: np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:
+    """First and last index of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
+    for first, end in edges.reshape(-1, 2).tolist():
+        yield first, end - 1

@@ -1,0 +1,59 @@
+"""Sums over scored tokens, and the figures that follow from them (docs/measures.md)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import astuple, dataclass
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over scored tokens; nll in nats. Totals add up."""
+
+    nll: float = 0.0
+    nll_squared: float = 0.0
+    n_tokens: int = 0
+    n_bytes: int = 0
+    n_words: int = 0
+
+    def __add__(self, other: Totals) -> Totals:
+        """Both together."""
+        return Totals(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def perplexity(self) -> float | None:
+        """exp(nll / n_tokens); None without tokens, or where a float64 does not hold it."""
+        return _exp(self.nll / self.n_tokens) if self.n_tokens else None
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """nll / ln 2 / n_bytes; None without bytes."""
+        return self.nll / math.log(2) / self.n_bytes if self.n_bytes else None
+
+    @property
+    def stderr(self) -> float | None:
+        """The standard error of the perplexity: perplexity * s / sqrt(n), s of the nlls (n - 1)."""
+        n, perplexity = self.n_tokens, self.perplexity
+        if n < 2 or not perplexity:
+            return None
+        variance = max(0.0, self.nll_squared / n - (self.nll / n) ** 2)
+        return perplexity * math.sqrt(variance / (n - 1))
+
+    def figures(self) -> dict[str, float | int | None]:
+        """The figures of a record; None where one is undefined."""
+        return {
+            "nll": self.nll,
+            "n_tokens": self.n_tokens,
+            "n_bytes": self.n_bytes,
+            "n_words": self.n_words,
+            "perplexity": self.perplexity,
+            "bits_per_byte": self.bits_per_byte,
+            "byte_perplexity": _exp(self.nll / self.n_bytes) if self.n_bytes else None,
+            "word_perplexity": _exp(self.nll / self.n_words) if self.n_words else None,
+            "stderr": self.stderr,
+        }
+
+
+def _exp(x: float) -> float | None:
+    """exp, or None where a float64 does not hold it: JSON knows no infinity."""
+    return math.exp(x) if x < 709 else None

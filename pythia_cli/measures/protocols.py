@@ -1,0 +1,89 @@
+"""Protocols of perplexity: which tokens of a text are scored, given what (docs/measures.md)."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from pythia_cli.engine.text_plan import TextPlan
+from pythia_cli.engine.windows import (
+    llama_cpp_windows,
+    lm_eval_windows,
+    stride_windows,
+    window_sizes,
+)
+from pythia_cli.errors import InputError, InvalidValue, TextTooShort
+from pythia_cli.text.tokenizer import PythiaTokenizer
+
+ProtocolName = Literal["stride", "llama.cpp", "lm-eval", "document"]
+PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
+LLAMA_CPP_CONTEXT = 512
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A protocol with all its numbers fixed; `make` fills in the defaults and checks them."""
+
+    name: str
+    context: int
+    stride: int
+    bos: bool
+
+    @classmethod
+    def make(
+        cls,
+        name: str,
+        n_ctx: int,
+        context: int | None = None,
+        stride: int | None = None,
+        bos: bool | None = None,
+    ) -> Protocol:
+        """Raises InvalidValue for an unknown name or numbers that make no sense."""
+        if name not in PROTOCOLS:
+            raise InvalidValue("protocol", name, f"one of {', '.join(PROTOCOLS)}")
+        if name == "llama.cpp" and context is None:
+            context = min(LLAMA_CPP_CONTEXT, n_ctx)
+        if name in ("llama.cpp", "lm-eval"):
+            context, _ = window_sizes(n_ctx, context, None)
+            if stride not in (None, context):
+                raise InvalidValue("stride", stride, f"none: the {name} protocol has its own")
+            stride = context
+        else:
+            context, stride = window_sizes(n_ctx, context, stride)
+        if name == "lm-eval" and bos is False:
+            raise InvalidValue("bos", False, "true: the lm-eval protocol begins with one")
+        return cls(name, context, stride, name == "lm-eval" if bos is None else bos)
+
+    def plan(self, text: str, tokenizer: PythiaTokenizer, source: str = "text") -> list[TextPlan]:
+        """The text as one plan; in the `document` protocol, one for each line that is not blank.
+
+        Raises InputError and TextTooShort, naming `source`, where no token would be scored.
+        """
+        stretches = _lines(text) if self.name == "document" else [text]
+        plans = [self._plan_one(stretch, tokenizer) for stretch in stretches]
+        if not any(plan.n_scored for plan in plans):
+            n_tokens = sum(plan.n_tokens for plan in plans)
+            if n_tokens == 0:
+                raise InputError(source, "is empty: there is nothing to score")
+            needed = self.context if self.name == "llama.cpp" else 2
+            raise TextTooShort(source, n_tokens, self.name, needed)
+        return plans
+
+    def _plan_one(self, text: str, tokenizer: PythiaTokenizer) -> TextPlan:
+        encoded, bos = tokenizer.encode_covering(text), tokenizer.end_of_text
+        n = len(encoded.token_ids)
+        if self.name == "llama.cpp":
+            # It puts the BOS in the place of each chunk's first token.
+            windows = list(llama_cpp_windows(n, self.context))
+            return TextPlan(text, encoded, windows, chunk_bos=bos if self.bos else None)
+        if self.name == "lm-eval":
+            return TextPlan(text, encoded, list(lm_eval_windows(n, self.context)), bos=bos)
+        windows = list(stride_windows(n + self.bos, self.context, self.stride))
+        return TextPlan(text, encoded, windows, bos=bos if self.bos else None)
+
+
+def _lines(text: str) -> list[str]:
+    # Line ends only: splitlines would cut at form feeds and the like as well.
+    lines = (line.removesuffix("\n") for line in io.StringIO(text, newline=None))
+    return [line for line in lines if line.strip()]
