@@ -2,74 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
+from pythia_cli import settings
 from pythia_cli.checkpoints import hub
 from pythia_cli.checkpoints.plan import weights_of
-from pythia_cli.errors import NotFound
+from pythia_cli.errors import NotOnHub
+from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.suite.known_problems import known_problem
 from pythia_cli.suite.models import repository
 from pythia_cli.suite.steps import steps_of
 
-_N_ASKING = 8
 
-
-@dataclass
+@dataclass(frozen=True)
 class Audit:
-    """What was found of one model: steps by what is wrong with them."""
+    """What was found of one model: steps, by what is wrong with them."""
 
     model: str
-    n_branches: int = 0
+    n_branches: int
     no_branch: list[int] = field(default_factory=list)
     no_weights: list[int] = field(default_factory=list)
     same_weights: list[list[int]] = field(default_factory=list)
     """Groups of steps whose weights files have the same sha256."""
     same_shards: list[list[int]] = field(default_factory=list)
     """Groups of steps that share some of their shards, though not all."""
+    reported: dict[int, str] = field(default_factory=dict)
+    """Problems that have been reported of steps, which hashes need not show."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
 
 
-def audit(model: str, progress: Callable[[int], None] = lambda n_steps: None) -> Audit:
-    """Ask the Hub for the hashes of every step's weights. Raises as hub.resolve, and NotFound."""
+def audit(model: str, *, reporter: Reporter = SILENT) -> Audit:
+    """Ask the Hub for the hashes of every step's weights.
+
+    Raises NotOnHub for a model that was not published there, UsageError where HF_ENDPOINT is no
+    address, and as hub.resolve.
+    """
     repo, steps = repository(model), steps_of(model)
     if repo is None or steps is None:
-        raise NotFound(f"{model} is not on the Hub", hint="pythia checkpoint audit -m pythia-410m")
-    there = set(hub.branches(repo))
+        raise NotOnHub(f"{model} is not on the Hub")
+    settings.check_hub_endpoint()
+    with reporter.task(f"asking for {model}", len(steps), "steps") as task:
+        there = set(hub.branches(repo, reporter=reporter))
 
-    def ask(step: int) -> tuple[str, ...] | None:
-        """The sha256 of a step's weights files; none where it has none, None without a branch."""
-        name = Checkpoint(model, step).revision
-        try:
-            hashes = _weights(hub.resolve(repo, name)) if name in there else None
-        except NotFound:
-            hashes = None
-        progress(1)
-        return hashes
+        def ask(step: int) -> tuple[str, ...] | None:
+            """The sha256 of a step's weights files; () where it has none, None without a branch."""
+            name = Checkpoint(model, step).revision
+            try:
+                return (
+                    _weights(hub.resolve(repo, name, reporter=reporter)) if name in there else None
+                )
+            except NotOnHub:  # removed since the branches were listed
+                return None
+            finally:
+                task.advance(1)
 
-    with ThreadPoolExecutor(_N_ASKING) as pool:
-        asked = dict(zip(steps, pool.map(ask, steps), strict=True))
-    found = Audit(model)
+        asked = dict(zip(steps, hub.ask_several(ask, steps), strict=True))
     whole: dict[tuple[str, ...], list[int]] = {}
     parts: dict[str, set[int]] = {}
     for step, hashes in asked.items():
-        found.n_branches += hashes is not None
-        if hashes is None:
-            found.no_branch.append(step)
-        elif not hashes:
-            found.no_weights.append(step)
-        else:
+        if hashes:
             whole.setdefault(hashes, []).append(step)
-            for one in hashes:
-                parts.setdefault(one, set()).add(step)
-    found.same_weights = [group for group in whole.values() if len(group) > 1]
-    shared = {tuple(sorted(group)) for group in parts.values() if len(group) > 1}
-    found.same_shards = [
-        list(group)
-        for group in sorted(shared)
-        if not any(set(group) <= set(same) for same in found.same_weights)
-    ]
-    return found
+        for one in hashes or ():
+            parts.setdefault(one, set()).add(step)
+    same_weights = [group for group in whole.values() if len(group) > 1]
+    shared = sorted({tuple(sorted(group)) for group in parts.values() if len(group) > 1})
+    problems = {step: known_problem(Checkpoint(model, step)) for step in steps}
+    return Audit(
+        model=model,
+        n_branches=sum(hashes is not None for hashes in asked.values()),
+        no_branch=[step for step, hashes in asked.items() if hashes is None],
+        no_weights=[step for step, hashes in asked.items() if hashes == ()],
+        same_weights=same_weights,
+        same_shards=[
+            list(group)
+            for group in shared
+            if not any(set(group) <= set(same) for same in same_weights)
+        ],
+        reported={step: problem for step, problem in problems.items() if problem is not None},
+    )
 
 
 def _weights(revision: hub.Revision) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The Hugging Face Hub: a revision resolved to its commit, and its files on disk, verified.
 
-Wraps huggingface_hub (its endpoint, login, offline mode, cache, Xet and resumption) and never
-learns what a model is. How it fails is in hub_failures.py.
+Wraps huggingface_hub (its endpoint, login, offline mode, cache, Xet and resumption) and knows no
+models. Retries are in hub_retries.py, huggingface_hub's exceptions in hub_errors.py.
 """
 
 from __future__ import annotations
@@ -10,27 +10,30 @@ import hashlib
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pythia_cli.checkpoints.hub_failures import (
-    ANSWER_SECONDS,
-    LATER,
+from pythia_cli.checkpoints.hub_errors import (
     endpoint,
-    no_hub,
-    prepare,
-    retried,
+    not_a_hub,
+    only_a_hub_answers,
     translated,
-    understood,
 )
-from pythia_cli.errors import IntegrityError, NotFound
+from pythia_cli.checkpoints.hub_retries import ANSWER_SECONDS, ask_again, asking
+from pythia_cli.errors import DamagedDownload, NotCached, NotOnHub
 from pythia_cli.files.reading import file_sha256
+from pythia_cli.reporting import SILENT, Reporter
+
+_T = TypeVar("_T")
+_Answer = TypeVar("_Answer")
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ETAG = re.compile(r"[0-9A-Za-z_-]{1,128}")
+_N_ASKING = 8  # questions at a time
 
 
 @dataclass(frozen=True)
@@ -56,18 +59,21 @@ class Revision:
         return f"{self.repo} {self.name}"
 
 
-def resolve(repo: str, name: str) -> Revision:
-    """Ask the Hub what a branch holds. Raises NotFound, NetworkError, NotAuthorised."""
+def resolve(repo: str, name: str, *, reporter: Reporter = SILENT) -> Revision:
+    """Ask the Hub what a branch holds.
+
+    Raises NotOnHub, NetworkError (Unreachable, Offline, RateLimited, NotAHub) and NotAuthorised.
+    """
     from huggingface_hub import HfApi
 
-    with translated(f"{repo} {name}"), understood():
-        info = retried(
-            lambda: HfApi().model_info(
-                repo, revision=name, files_metadata=True, timeout=ANSWER_SECONDS
-            )
-        )
+    def ask() -> Any:
+        return HfApi().model_info(repo, revision=name, files_metadata=True, timeout=ANSWER_SECONDS)
+
+    what = f"{repo} {name}"
+    with translated(what), only_a_hub_answers():
+        info = ask_again(what, ask, reporter=reporter)
     if not isinstance(info.sha, str) or not _COMMIT.fullmatch(info.sha):
-        raise no_hub()
+        raise not_a_hub()
     files = {}
     for sibling in info.siblings or []:
         sha256 = sibling.lfs.sha256 if sibling.lfs is not None else None
@@ -79,15 +85,15 @@ def resolve(repo: str, name: str) -> Revision:
 
 
 def resolve_offline(repo: str, name: str) -> Revision:
-    """The branch as the user's Hugging Face cache has it. Raises NotFound where it has not."""
+    """The branch as the user's Hugging Face cache has it.
+
+    Raises NotCached, and DamagedDownload where the cache cannot be verified.
+    """
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(repo, "config.json", revision=name)
     if not isinstance(found, str):
-        raise NotFound(
-            f"{repo} {name} is not in the Hugging Face cache, and we are offline",
-            hint="the same with a network, and without --offline and HF_HUB_OFFLINE",
-        )
+        raise NotCached(f"{repo} {name}")
     folder = Path(found).parent
     files = {}
     for path in folder.iterdir():
@@ -95,10 +101,10 @@ def resolve_offline(repo: str, name: str) -> Revision:
             # A blob is named by its sha256, or by git's id of it, and linked from the snapshot.
             digest = path.resolve().name
             if not _DIGEST.fullmatch(digest):
-                raise IntegrityError(
+                raise DamagedDownload(
                     path,
-                    "cannot be verified: it is no link to a blob that is named by its hash",
-                    hint=f"copy the cache with its links (cp -a), or download --from {folder}",
+                    "cannot be verified: it is not a link to a file named by its hash, as in a"
+                    " cache that was copied without its links",
                 )
             large = len(digest) == 64
             files[path.name] = RemoteFile(
@@ -110,13 +116,25 @@ def resolve_offline(repo: str, name: str) -> Revision:
     return Revision(repo, name, folder.name, files)
 
 
-def branches(repo: str) -> list[str]:
+def branches(repo: str, *, reporter: Reporter = SILENT) -> list[str]:
     """The names of a repository's branches. Raises as `resolve`."""
     from huggingface_hub import HfApi
 
-    with translated(repo), understood():
-        refs = retried(lambda: HfApi().list_repo_refs(repo))
+    with translated(repo), only_a_hub_answers():
+        refs = ask_again(repo, lambda: HfApi().list_repo_refs(repo), reporter=reporter)
     return [branch.name for branch in refs.branches]
+
+
+def ask_several(ask: Callable[[_T], _Answer], items: Iterable[_T]) -> list[_Answer]:
+    """ask(item) for each, several at a time; the answers in order.
+
+    Raises what `ask` raises; that, or an interrupt, does not wait for the questions under way.
+    """
+    pool = ThreadPoolExecutor(_N_ASKING, "pythia-ask")
+    try:
+        return list(pool.map(ask, items))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def has_token() -> bool:
@@ -130,9 +148,8 @@ def greet(seconds: float = 5.0) -> float:
     """How long the Hub takes for a sensible answer. Raises as `resolve`, after so many seconds."""
     from huggingface_hub import HfApi
 
-    prepare()
     started = time.perf_counter()
-    with translated(endpoint()), understood():
+    with translated(endpoint()), only_a_hub_answers(), asking(endpoint()):
         HfApi().model_info("EleutherAI/pythia-410m", timeout=seconds)
     return time.perf_counter() - started
 
@@ -156,87 +173,83 @@ def fetch(
     revision: Revision,
     name: str,
     folder: Path,
-    progress: Callable[[int], None] = lambda n_bytes: None,
-    tick: Callable[[int], None] = lambda n_bytes: None,
+    *,
+    arrived: Callable[[int], None] = lambda n_bytes: None,
+    checked: Callable[[int], None] = lambda n_bytes: None,
+    reporter: Reporter = SILENT,
 ) -> str:
     """Download one file of a revision to folder / name, check every byte, and return its sha256.
 
-    progress is told bytes as they come, tick as they are checked. Raises IntegrityError where what
-    arrived is not what the Hub describes, and as `resolve`.
+    arrived and checked are called with numbers of bytes, as these arrive and as they are checked.
+    Raises DamagedDownload where what arrived is not what the Hub describes, ResourceError where it
+    cannot be written, and as `resolve`.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     _file(revision, name)
-    with translated(f"{revision} {name}"):
-        # Asked first: what we are about to trust, and that no long pause is asked of us.
-        url = hf_hub_url(revision.repo, name, revision=revision.commit)
-        metadata = retried(lambda: get_hf_file_metadata(url))
-        if metadata.commit_hash is None or metadata.etag is None:
-            raise no_hub()
-        # The library makes a file's name of it. Which bytes are right, `check` will say.
-        if _ETAG.fullmatch(metadata.etag) is None:
-            raise IntegrityError(
-                f"{revision} {name}", "the Hub calls it by a malformed hash", hint=LATER
-            )
-        if metadata.commit_hash != revision.commit:
-            raise IntegrityError(f"{revision} {name}", "the Hub sends another commit's", hint=LATER)
-        told = _told(progress)
-        path = Path(
-            retried(
-                lambda: hf_hub_download(
-                    revision.repo,
-                    name,
-                    revision=revision.commit,
-                    local_dir=folder,
-                    force_download=True,  # or it would copy a damaged file from the cache
-                    tqdm_class=told,
-                ),
-                on_network=False,  # the library's own retries go on where the bytes stopped
-            )
+    what = f"{revision} {name}"
+
+    def transfer() -> Any:
+        return hf_hub_download(
+            revision.repo,
+            name,
+            revision=revision.commit,
+            local_dir=folder,
+            force_download=True,  # or it would copy a damaged file from the cache
+            tqdm_class=_bar_that_calls(arrived),
         )
-    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the library's own notes
-    return check(revision, name, path, tick)
+
+    with translated(what):
+        # Asked first: which file we are about to trust.
+        url = hf_hub_url(revision.repo, name, revision=revision.commit)
+        metadata = ask_again(what, lambda: get_hf_file_metadata(url), reporter=reporter)
+        if metadata.commit_hash is None or metadata.etag is None:
+            raise not_a_hub()
+        # huggingface_hub makes a file's name of the etag. `check` says which bytes are right.
+        if _ETAG.fullmatch(metadata.etag) is None:
+            raise DamagedDownload(what, "the Hub states a malformed hash")
+        if metadata.commit_hash != revision.commit:
+            raise DamagedDownload(what, "the Hub sends another commit's file")
+        path = Path(ask_again(what, transfer, reporter=reporter, is_transfer=True))
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # huggingface_hub's own notes
+    return check(revision, name, path, checked)
 
 
 def check(
     revision: Revision,
     name: str,
     path: Path,
-    tick: Callable[[int], None] = lambda n_bytes: None,
+    checked: Callable[[int], None] = lambda n_bytes: None,
 ) -> str:
-    """The sha256 of a file that is to be this one. Raises IntegrityError where it is another.
+    """The sha256 of a file that should be this one of the revision.
 
-    tick is told bytes as they are read.
+    checked is called with numbers of bytes, as they are read. Raises DamagedDownload where it is
+    another.
     """
+    from huggingface_hub.utils.sha import git_hash
+
     file = _file(revision, name)
     where = f"{revision} {name}"
     if path.stat().st_size != file.size:
-        raise IntegrityError(where, f"{path.stat().st_size} bytes arrived, of {file.size}")
+        raise DamagedDownload(where, f"{path.stat().st_size} bytes arrived, of {file.size}")
     if file.sha256 is not None:
-        sha256 = file_sha256(path, tick)
+        sha256 = file_sha256(path, checked)
         if sha256 != file.sha256:
-            raise IntegrityError(
-                where,
-                f"what arrived has sha256 {sha256}, the Hub says {file.sha256}",
-                hint="the same again",
+            raise DamagedDownload(
+                where, f"what arrived has sha256 {sha256}, the Hub says {file.sha256}"
             )
         return sha256
     data = path.read_bytes()
-    if file.blob_id is not None:
-        # git's own hash of a file, a sha1.
-        blob_id = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-        if blob_id != file.blob_id:
-            raise IntegrityError(
-                where,
-                f"what arrived has git id {blob_id}, the Hub says {file.blob_id}",
-                hint="the same again",
-            )
+    if file.blob_id is not None and (blob_id := git_hash(data)) != file.blob_id:
+        raise DamagedDownload(
+            where, f"what arrived has git id {blob_id}, the Hub says {file.blob_id}"
+        )
     return hashlib.sha256(data).hexdigest()
 
 
 def _file(revision: Revision, name: str) -> RemoteFile:
     if name not in revision.files:
-        raise NotFound(f"{revision} has no {name}")
+        raise NotOnHub(f"{revision} has no {name}")
     return revision.files[name]
 
 
@@ -244,18 +257,18 @@ def _is_digest(value: object) -> bool:
     return value is None or (isinstance(value, str) and _DIGEST.fullmatch(value) is not None)
 
 
-def _told(progress: Callable[[int], None]) -> Any:
-    """A progress bar, as huggingface_hub asks for one, that draws nothing and tells `progress`."""
+def _bar_that_calls(arrived: Callable[[int], None]) -> Any:
+    """A progress bar, as huggingface_hub asks for one, that draws nothing and calls `arrived`."""
     from huggingface_hub.utils import tqdm
 
-    class Told(tqdm):
+    class SilentBar(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **{**options, "disable": True})
 
         def update(self, n: float | None = 1) -> None:
-            progress(int(n or 0))
+            arrived(int(n or 0))
 
         def update_transfer(self, n: float) -> None:
-            """Its being here has the library report bytes once, as they are written."""
+            """Its being here has huggingface_hub report bytes once, as they are written."""
 
-    return Told
+    return SilentBar

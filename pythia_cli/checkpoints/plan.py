@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from pythia_cli import settings
 from pythia_cli.checkpoints import hub
 from pythia_cli.checkpoints.float_checkpoint import INDEX_FILES, PREFERENCE
 from pythia_cli.checkpoints.hub import Revision
 from pythia_cli.checkpoints.int8_file import data_bytes
-from pythia_cli.checkpoints.publish import check_room
+from pythia_cli.checkpoints.room import check_room
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.errors import NetworkError, NotAuthorised, NotFound, PythiaError
+from pythia_cli.errors import NetworkError, NotAuthorised, NotOnHub, PythiaError
+from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.known_problems import known_problem
 from pythia_cli.suite.models import MODELS, repository
@@ -26,12 +28,11 @@ _SHARDS = {
     INDEX_FILES[0]: re.compile(r"model-\d+-of-\d+\.safetensors"),
     INDEX_FILES[1]: re.compile(r"pytorch_model-\d+-of-\d+\.bin"),
 }
-_N_ASKING = 8  # revisions resolved at a time
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """A checkpoint to be fetched: from which revision, which files, and where each comes from."""
+@dataclass(frozen=True, repr=False)
+class FetchPlan:
+    """What to fetch for a checkpoint: from which revision, which files, and where each is."""
 
     checkpoint: Checkpoint
     revision: Revision
@@ -41,15 +42,22 @@ class Wanted:
     """What the user's Hugging Face cache has already."""
     offline: bool
 
+    def __repr__(self) -> str:
+        return f"FetchPlan({self.checkpoint} from {self.revision}, {self.n_bytes:,} bytes)"
+
     @property
     def names(self) -> tuple[str, ...]:
         """All the files that are read."""
         return (_CONFIG, _TOKENIZER, *self.weights)
 
     @property
-    def n_fetch(self) -> int:
+    def n_bytes(self) -> int:
         """How many bytes have to be fetched."""
-        return sum(self.origin(n).files[n].size for n in self.names if n not in self.cached)
+        return sum(self.size(name) for name in self.names if name not in self.cached)
+
+    def size(self, name: str) -> int:
+        """The size of a file in bytes."""
+        return self.origin(name).files[name].size
 
     def origin(self, name: str) -> Revision:
         """The revision that a file is taken from."""
@@ -60,51 +68,59 @@ class Wanted:
         """What the Hub states for each weights file."""
         return {name: self.revision.files[name].sha256 for name in self.weights}
 
-
-def look_up(checkpoint: Checkpoint, *, offline: bool = False) -> Wanted:
-    """Resolve a checkpoint's branch. Raises as hub.resolve, and NotFound where it is empty."""
-    repo = repository(checkpoint.model)
-    if repo is None:
-        raise NotFound(
-            f"{checkpoint.model} is not on the Hub",
-            hint=f"pythia download --from FOLDER -m {checkpoint.model} -c {checkpoint.step}",
-        )
-    resolve = hub.resolve_offline if offline else hub.resolve
-    revision = resolve(repo, checkpoint.revision)
-    choices = list(weights_of(revision))
-    if not choices:
-        raise NotFound(f"{revision} holds no weights", hint=_about(checkpoint))
-    weights = next((w for w in choices if all(hub.cached(revision, n) for n in w)), choices[0])
-    # Some branches have no tokenizer of their own; a model has but one.
-    tokenizer_from = revision if _TOKENIZER in revision.files else resolve(repo, "main")
-    if _CONFIG not in revision.files or _TOKENIZER not in tokenizer_from.files:
-        raise NotFound(f"{revision} lacks {_CONFIG} or {_TOKENIZER}", hint=_about(checkpoint))
-    wanted = Wanted(checkpoint, revision, weights, tokenizer_from, {}, offline)
-    cached = {n: path for n in wanted.names if (path := hub.cached(wanted.origin(n), n))}
-    return dataclasses.replace(wanted, cached=cached)
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: what would be fetched, sizes in bytes, and what is in the cache already."""
+        return {
+            "model": self.checkpoint.model,
+            "checkpoint": self.checkpoint.revision,
+            "step": self.checkpoint.step,
+            "repo": self.revision.repo,
+            "commit": self.revision.commit,
+            "files": {name: self.size(name) for name in self.names},
+            "cached": sorted(self.cached),
+            "n_bytes_to_fetch": self.n_bytes,
+        }
 
 
-def look_up_all(
-    checkpoints: list[Checkpoint], *, offline: bool = False
-) -> dict[Checkpoint, Wanted | PythiaError]:
-    """look_up for many, several at a time; what it raises for one is that one's value.
+def plan_fetch(
+    checkpoint: Checkpoint, *, offline: bool = False, reporter: Reporter = SILENT
+) -> FetchPlan:
+    """Resolve a checkpoint's branch and choose its files.
 
-    Without a network, or a login that is asked for, one has asked for all.
+    offline: ask the Hugging Face cache only. Raises as hub.resolve and hub.resolve_offline, and
+    NotOnHub where the branch has no weights, config.json or tokenizer.json.
     """
+    try:
+        return _plan(checkpoint, offline, reporter)
+    except NotOnHub as error:
+        problem = known_problem(checkpoint)
+        raise NotOnHub(str(error), checkpoint=checkpoint, problem=problem) from None
+
+
+def plan_fetches(
+    checkpoints: Sequence[Checkpoint], *, offline: bool = False, reporter: Reporter = SILENT
+) -> dict[Checkpoint, FetchPlan | PythiaError]:
+    """plan_fetch for many, several at a time; what it raises for one is that one's value.
+
+    offline: as for plan_fetch; HF_HUB_OFFLINE has the same effect. The first NetworkError or
+    NotAuthorised is the value of all that have not been asked for yet: without a network, one
+    question is enough. Raises UsageError where HF_ENDPOINT is no address.
+    """
+    settings.check_hub_endpoint()
+    offline = offline or hub.is_offline()
     for_all: list[PythiaError] = []
 
-    def one(checkpoint: Checkpoint) -> Wanted | PythiaError:
+    def one(checkpoint: Checkpoint) -> FetchPlan | PythiaError:
         if for_all:
             return for_all[0]
         try:
-            return look_up(checkpoint, offline=offline)
+            return plan_fetch(checkpoint, offline=offline, reporter=reporter)
         except PythiaError as error:
             if isinstance(error, NetworkError | NotAuthorised):
                 for_all.append(error)
             return error
 
-    with ThreadPoolExecutor(_N_ASKING) as pool:
-        return dict(zip(checkpoints, pool.map(one, checkpoints), strict=True))
+    return dict(zip(checkpoints, hub.ask_several(one, checkpoints), strict=True))
 
 
 def weights_of(revision: Revision) -> Iterator[tuple[str, ...]]:
@@ -116,34 +132,69 @@ def weights_of(revision: Revision) -> Iterator[tuple[str, ...]]:
             yield (name, *shards)
 
 
-def _about(checkpoint: Checkpoint) -> str:
-    problem = known_problem(checkpoint)
-    return f"another step; {problem}" if problem else "another step (checkpoint list --available)"
+def check_disk(store: Store, plans: Sequence[FetchPlan], *, keep_original: bool) -> None:
+    """Raises NoRoom where the store's disk cannot hold what these plans bring and need meanwhile.
 
-
-def check_disk(store: Store, wanted: list[Wanted], *, keep_original: bool) -> None:
-    """Raises ResourceError where the store's disk cannot hold what is made, or made along the way.
-
-    At most two float checkpoints lie there at a time, where none is kept.
+    Float checkpoints that are not kept lie there two at a time, at most.
     """
-    fetched = [w.n_fetch for w in wanted]
+    fetched = [plan.n_bytes for plan in plans]
     floats = max((a + b for a, b in zip(fetched, [*fetched[1:], 0], strict=True)), default=0)
     if keep_original:
-        floats = sum(w.origin(n).files[n].size for w in wanted for n in w.names)
-    made = sum(data_bytes(MODELS[w.checkpoint.model]) for w in wanted)
-    what = str(wanted[0].checkpoint) if len(wanted) == 1 else f"{len(wanted)} checkpoints"
+        floats = sum(plan.size(name) for plan in plans for name in plan.names)
+    made = sum(data_bytes(MODELS[plan.checkpoint.model]) for plan in plans)
+    what = str(plans[0].checkpoint) if len(plans) == 1 else f"{len(plans)} checkpoints"
     check_room(store.folder, floats + made, f"installing {what}")
 
 
-def same_weights(store: Store, wanted: list[Wanted]) -> Iterator[tuple[Wanted, Checkpoint]]:
-    """Those whose weights are the same files as another's, installed or wanted before, and its."""
+def doubts(store: Store, plans: Sequence[FetchPlan]) -> Iterator[str]:
+    """A line for each problem known or seen before a byte is fetched.
+
+    What has been reported of a branch, and weights that are the same files as another's.
+    """
+    for plan in plans:
+        if problem := known_problem(plan.checkpoint):
+            yield f"{plan.revision}: reported: {problem}"
+    for plan, other in same_weights(store, plans):
+        yield f"{plan.revision}: {plan.weights[0]} is the same file as that of {other}"
+
+
+def same_weights(
+    store: Store, plans: Sequence[FetchPlan]
+) -> Iterator[tuple[FetchPlan, Checkpoint]]:
+    """Plans whose weights are the same files as another checkpoint's, and that checkpoint.
+
+    The other one is installed, or an earlier one of these plans.
+    """
     known: dict[frozenset[str], list[Checkpoint]] = {}
     for installed in store.installed():
         with contextlib.suppress(PythiaError, KeyError, TypeError, AttributeError):
             files = frozenset(installed.manifest["source"]["files"].values())
             known.setdefault(files, []).append(installed.checkpoint)
-    for one in wanted:
-        hashes = [digest for digest in one.sha256.values() if digest is not None]
+    for plan in plans:
+        hashes = [digest for digest in plan.sha256.values() if digest is not None]
         others = known.setdefault(frozenset(hashes), [])
-        yield from ((one, other) for other in others if hashes and other != one.checkpoint)
-        others.append(one.checkpoint)
+        yield from ((plan, other) for other in others if hashes and other != plan.checkpoint)
+        others.append(plan.checkpoint)
+
+
+def _plan(checkpoint: Checkpoint, offline: bool, reporter: Reporter) -> FetchPlan:
+    def resolve(repo: str, name: str) -> Revision:
+        if offline:
+            return hub.resolve_offline(repo, name)
+        return hub.resolve(repo, name, reporter=reporter)
+
+    repo = repository(checkpoint.model)
+    if repo is None:
+        raise NotOnHub(f"{checkpoint.model} is not on the Hub")
+    revision = resolve(repo, checkpoint.revision)
+    choices = list(weights_of(revision))
+    if not choices:
+        raise NotOnHub(f"{revision} holds no weights")
+    weights = next((w for w in choices if all(hub.cached(revision, n) for n in w)), choices[0])
+    # Some branches have no tokenizer of their own; all steps of a model share one.
+    tokenizer_from = revision if _TOKENIZER in revision.files else resolve(repo, "main")
+    if _CONFIG not in revision.files or _TOKENIZER not in tokenizer_from.files:
+        raise NotOnHub(f"{revision} lacks {_CONFIG} or {_TOKENIZER}")
+    plan = FetchPlan(checkpoint, revision, weights, tokenizer_from, {}, offline)
+    cached = {n: path for n in plan.names if (path := hub.cached(plan.origin(n), n))}
+    return dataclasses.replace(plan, cached=cached)

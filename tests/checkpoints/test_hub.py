@@ -1,39 +1,35 @@
-"""What the Hub says and sends, in this process; how it misbehaves is in cli/test_download.py."""
+"""What the Hub says and sends: resolved, fetched and verified."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import threading
+import time
 from pathlib import Path
 
 import huggingface_hub
-import huggingface_hub.constants as constants
 import pytest
 
-from pythia_cli.checkpoints import hub, hub_failures
-from pythia_cli.errors import IntegrityError, NetworkError, NotFound, ResourceError
-from tests.fakes.hub import Branch, Faults, Hub, blob_id, commit_of
+from pythia_cli.checkpoints import hub
+from pythia_cli.errors import DamagedDownload, NotAHub, NotCached, NotOnHub, ResourceError
+from tests.checkpoints.conftest import Serve
+from tests.fakes.hub import Branch, Hub, _HubHandler, blob_id, commit_of
 
 REPO = "someone/something"
 DATA = bytes(range(256)) * 4000
 
 
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A repository with a large and a small file, at the endpoint of this process."""
+def served(tmp_path: Path, serve: Serve) -> Hub:
+    """A repository with a large and a small file."""
     folder = tmp_path / "served"
     folder.mkdir()
     (folder / "large.bin").write_bytes(DATA)
     (folder / "small.json").write_text('{"a": 1}')
-    branches = {"main": Branch(commit_of(REPO, "main"), folder), "empty": Branch("e" * 40, None)}
-    with Hub({REPO: branches}) as running:
-        monkeypatch.setattr(constants, "ENDPOINT", running.url)
-        template = running.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(hub_failures, "_RETRY_PAUSES", (0.01, 0.01))
-        yield running
+    return serve(
+        {REPO: {"main": Branch(commit_of(REPO, "main"), folder), "empty": Branch("e" * 40, None)}}
+    )
 
 
 def test_a_revision_is_resolved_to_its_commit_and_files(served: Hub) -> None:
@@ -52,21 +48,24 @@ def test_a_revision_is_resolved_to_its_commit_and_files(served: Hub) -> None:
 
 @pytest.mark.parametrize(("repo", "name"), [(REPO, "gone"), ("someone/gone", "main")])
 def test_what_is_not_there(served: Hub, repo: str, name: str) -> None:
-    with pytest.raises(NotFound, match=name):
+    with pytest.raises(NotOnHub, match=name):
         hub.resolve(repo, name)
 
 
-def test_files_are_fetched_and_told_of(served: Hub, tmp_path: Path) -> None:
+def test_files_are_fetched_and_counted(served: Hub, tmp_path: Path) -> None:
     revision = hub.resolve(REPO, "main")
-    told: list[int] = []
-    sha256 = hub.fetch(revision, "large.bin", tmp_path / "here", told.append)
+    arrived: list[int] = []
+    checked: list[int] = []
+    sha256 = hub.fetch(
+        revision, "large.bin", tmp_path / "here", arrived=arrived.append, checked=checked.append
+    )
     assert sha256 == hashlib.sha256(DATA).hexdigest()
-    assert sum(told) == len(DATA)
+    assert sum(arrived) == sum(checked) == len(DATA)
     hub.fetch(revision, "small.json", tmp_path / "here")
     assert json.loads((tmp_path / "here/small.json").read_text()) == {"a": 1}
     assert sorted(p.name for p in (tmp_path / "here").iterdir()) == ["large.bin", "small.json"]
     assert not (tmp_path / "cache").exists()
-    with pytest.raises(NotFound, match=r"has no other\.bin"):
+    with pytest.raises(NotOnHub, match=r"has no other\.bin"):
         hub.fetch(revision, "other.bin", tmp_path / "here")
 
 
@@ -77,36 +76,30 @@ def test_every_byte_is_checked(served: Hub, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    with pytest.raises(IntegrityError, match="the Hub says"):
+    with pytest.raises(DamagedDownload, match="the Hub says"):
         hub.check(revision, name, path)
     path.write_bytes(data[:-1])
-    with pytest.raises(IntegrityError, match=f"{len(data) - 1} bytes arrived, of {len(data)}"):
+    with pytest.raises(DamagedDownload, match=f"{len(data) - 1} bytes arrived, of {len(data)}"):
         hub.check(revision, name, path)
 
 
 @pytest.mark.parametrize(
-    ("content", "kind"),
+    "content",
     [
-        (b"<html>", NetworkError),
-        (b"{}", NetworkError),
-        (b"[]", NetworkError),
-        (b'{"id": "x", "sha": "../../main", "siblings": []}', NetworkError),
-        (b'{"id": "x", "sha": null, "siblings": []}', NetworkError),
+        b"<html>",
+        b"{}",
+        b"[]",
+        b'{"id": "x", "sha": "../../main", "siblings": []}',
+        b'{"id": "x", "sha": null, "siblings": []}',
     ],
 )
-def test_nonsense_is_no_hub(
-    served: Hub, monkeypatch: pytest.MonkeyPatch, content: bytes, kind: type[Exception]
-) -> None:
-    from tests.fakes.hub import _HubHandler
-
+def test_nonsense_is_no_hub(served: Hub, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     monkeypatch.setattr(_HubHandler, "_api", lambda self, path: self.answer(200, content))
-    with pytest.raises(kind, match="is not a Hugging Face Hub"):
+    with pytest.raises(NotAHub, match="is not a Hugging Face Hub"):
         hub.resolve(REPO, "main")
 
 
 def test_malformed_entries_are_left_out(served: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.fakes.hub import _HubHandler
-
     siblings = [
         {"rfilename": "a.json", "size": 1, "blobId": "../../x"},
         {"rfilename": "b.bin", "size": None, "blobId": "0" * 40},
@@ -117,39 +110,8 @@ def test_malformed_entries_are_left_out(served: Hub, monkeypatch: pytest.MonkeyP
     assert set(hub.resolve(REPO, "main").files) == {"c.json"}
 
 
-def test_a_stumbling_hub_is_asked_again(served: Hub) -> None:
-    served.faults = Faults(api_status=[500, 503])
-    assert hub.resolve(REPO, "main").name == "main"
-    served.faults = Faults(api_status=[500, 500, 500])
-    with pytest.raises(NetworkError, match="status 500"):
-        hub.resolve(REPO, "main")
-    assert served.faults.api_status == []
-
-
-def test_a_hub_that_never_answers_is_given_up(served: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "ANSWER_SECONDS", 0.2)
-    monkeypatch.setattr(hub_failures, "ANSWER_SECONDS", 0.2)
-    monkeypatch.setattr(hub_failures, "_prepared", False)
-    served.faults = Faults(silent=True)
-    with pytest.raises(NetworkError, match="cannot be reached"):
-        hub.resolve(REPO, "main")
-    with pytest.raises(NetworkError, match="cannot be reached"):
-        hub.branches(REPO)
-
-
-def test_the_public_hubs_way_to_ask_for_a_pause(served: Hub) -> None:
-    served.faults = Faults(ratelimit_seconds=250)
-    with pytest.raises(NetworkError, match="come back in 250 s"):
-        hub.resolve(REPO, "main")
-
-
-def test_a_password_in_the_endpoint_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "ENDPOINT", "http://user:secret@127.0.0.1:1/x")
-    assert hub_failures.endpoint() == "http://127.0.0.1:1/x"
-
-
 def test_offline_there_is_what_the_cache_has(served: Hub, tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="we are offline"):
+    with pytest.raises(NotCached, match="we are offline"):
         hub.resolve_offline(REPO, "main")
     folder = served.repos[REPO]["main"].folder
     assert folder is not None
@@ -168,7 +130,7 @@ def test_offline_there_is_what_the_cache_has(served: Hub, tmp_path: Path) -> Non
     # A copy without links has lost what it could be verified by.
     path.unlink()
     path.write_bytes(DATA)
-    with pytest.raises(IntegrityError, match="cannot be verified"):
+    with pytest.raises(DamagedDownload, match="cannot be verified"):
         hub.resolve_offline(REPO, "main")
 
 
@@ -177,3 +139,24 @@ def test_a_folder_that_cannot_be_written(served: Hub, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ResourceError, match="cannot be written"):
         hub.fetch(revision, "large.bin", tmp_path / "file/below")
+
+
+def test_several_questions_are_answered_in_order() -> None:
+    assert hub.ask_several(lambda n: n * n, range(50)) == [n * n for n in range(50)]
+
+
+def test_a_failed_question_does_not_wait_for_the_others() -> None:
+    release = threading.Event()
+
+    def ask(n: int) -> None:
+        if n == 0:
+            raise NotOnHub("nowhere")
+        release.wait(60)
+
+    started = time.monotonic()
+    try:
+        with pytest.raises(NotOnHub):
+            hub.ask_several(ask, range(4))
+        assert time.monotonic() - started < 30
+    finally:
+        release.set()

@@ -32,9 +32,11 @@ class Faults:
     api_status: list[int] = field(default_factory=list)
     """Answer the next requests for metadata with these statuses, in turn."""
     api_status_for_ever: int | None = None
+    cdn_status: list[int] = field(default_factory=list)
+    """Answer the next requests for large files with these statuses, in turn."""
     cdn_status_for_ever: int | None = None
     gated: bool = False
-    retry_after: int | None = None
+    retry_after: int | str | None = None
     captive_portal: bool = False
     """Everything is 200 and a page of HTML."""
     truncate: int | None = None
@@ -259,6 +261,9 @@ class _HubHandler(_Handler):
 class _CdnHandler(_Handler):
     def serve(self) -> None:
         faults = self.hub.faults
+        if faults.cdn_status:
+            self.refuse(faults.cdn_status.pop(0))
+            return
         if faults.cdn_status_for_ever is not None:
             self.refuse(faults.cdn_status_for_ever)
             return

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from pythia_cli import settings
-from pythia_cli.cli import completing, opening, options
-from pythia_cli.cli.render import Notices
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.cli import completing, options
+from pythia_cli.cli.output import Notices
 
 
 def audit(
@@ -31,21 +30,15 @@ def audit(
       pythia checkpoint audit -m pythia-410m
     """
     from pythia_cli.checkpoints.audit import audit as ask
-    from pythia_cli.suite.checkpoint import Checkpoint
-    from pythia_cli.suite.known_problems import known_problem
-    from pythia_cli.suite.steps import steps_of
+    from pythia_cli.checkpoints.resolve import resolve_model
 
     notices = Notices(quiet=quiet, verbose=False)
-    settings.check_hub_endpoint()
-    named = opening.name_checkpoint(model, None, opening.open_store(store)).model
-    steps = steps_of(named) or ()
-    with notices.progress(f"asking for {named}", len(steps), "steps") as progress:
-        found = ask(named, progress)
-    reported = {s: p for s in steps if (p := known_problem(Checkpoint(named, s))) is not None}
+    found = ask(resolve_model(model, Store(store)), reporter=notices)
     if as_json:
-        typer.echo(json.dumps({**asdict(found), "reported": reported}))
+        typer.echo(json.dumps(found.to_dict()))
         return
-    typer.echo(f"{named}: {found.n_branches} of {len(steps)} steps are on the Hub")
+    n_steps = found.n_branches + len(found.no_branch)
+    typer.echo(f"{found.model}: {found.n_branches} of {n_steps} steps are on the Hub")
     for group in found.same_weights:
         typer.echo(f"the same weights: steps {_steps(group)}")
     for group in found.same_shards:
@@ -54,8 +47,8 @@ def audit(
         typer.echo(f"no weights: steps {_steps(found.no_weights)}")
     if found.no_branch:
         typer.echo(f"no branch: steps {_steps(found.no_branch)}")
-    for problem in sorted(set(reported.values())):
-        of = [step for step, text in reported.items() if text == problem]
+    for problem in sorted(set(found.reported.values())):
+        of = [step for step, text in found.reported.items() if text == problem]
         typer.echo(f"reported: {problem}: steps {_steps(of)}")
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pythia_cli import settings
-from pythia_cli.cli import completing, installing, opening, options
-from pythia_cli.cli.downloading import Downloading
-from pythia_cli.cli.render import Notices
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.cli import completing, options
+from pythia_cli.cli.errors import CommandError
+from pythia_cli.cli.output import Notices, say_installed
 
 if TYPE_CHECKING:
-    from pythia_cli.checkpoints.store import Store
+    from pythia_cli.checkpoints.download import Outcome
+    from pythia_cli.checkpoints.plan import FetchPlan
     from pythia_cli.suite.checkpoint import Checkpoint
 
 _MODEL = "pythia-410m"
@@ -52,7 +53,7 @@ def download(
         typer.Option("--keep-original", help="Keep the float weights too (for --dtype float32)."),
     ] = False,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Fetch and make anew what is installed already.")
+        bool, typer.Option("--replace", help="Fetch and install again what is installed already.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be fetched, and its size.")
@@ -71,8 +72,8 @@ def download(
 ) -> None:
     """Download checkpoints, check every byte, quantize them to int8 and install them.
 
-    Uses the login, mirror (HF_ENDPOINT), offline mode and cache of huggingface_hub. An installed
-    checkpoint needs the network no more.
+    Uses the login, mirror (HF_ENDPOINT), offline mode and cache of huggingface_hub. Installed
+    checkpoints do not use the network.
 
     Examples:
 
@@ -82,57 +83,127 @@ def download(
 
       pythia download -m pythia-70m-deduped -c 1000:10000:1000 --dry-run
     """
-    from pythia_cli.errors import UsageError
-    from pythia_cli.suite.checkpoint import parse_name
-    from pythia_cli.suite.models import MODELS
+    from pythia_cli.measures.certificate import TextCertifier
 
     notices = Notices(quiet=quiet, verbose=verbose)
-    where = opening.open_store(store)
-    if model is None:
-        active = where.active()
-        model = active.model if active is not None and active.model in MODELS else _MODEL
-    certifying = installing.Certifying(certify, threads)
-    if folder is not None:
-        if steps is None or len(steps) != 1:
-            raise UsageError("--from takes one checkpoint's name", hint="add -c STEP")
-        if dry_run or offline or keep_original:
-            raise UsageError(
-                "--dry-run, --offline and --keep-original have no place beside --from",
-                hint="the folder is read where it is, and left there",
-            )
-        checkpoint = parse_name(f"{model}@{steps[0]}")
-        installed = installing.install_named(
-            folder, checkpoint, where, notices, certifying, replace=replace, wait_seconds=wait
+    where = Store(store)
+    named, steps = _names(model, steps, where)
+    if folder is not None and (dry_run or offline or keep_original):
+        raise CommandError(
+            "--dry-run, --offline and --keep-original do not go with --from",
+            "leave them out: the folder is read and stays as it is",
         )
+    if folder is not None and (steps is None or len(steps) != 1):
+        raise CommandError("--from installs one checkpoint", "add -c STEP")
+    certifier = TextCertifier.read(certify) if certify is not None else None
+    if folder is not None:
+        from pythia_cli.checkpoints.from_folder import install_folder
+        from pythia_cli.suite.checkpoint import parse_name
+
+        installed = install_folder(
+            folder, parse_name(f"{named}@{(steps or [])[0]}"), where,
+            replace=replace, certifier=certifier, n_threads=threads, wait_seconds=wait,
+            reporter=notices,
+        )  # fmt: skip
         if as_json:
-            typer.echo(json.dumps({"status": "installed", **installing.record(installed)}))
-        installing.say_installed(installed, notices)
+            typer.echo(json.dumps({"status": "installed", **installed.to_dict()}))
+        say_installed(installed, notices)
         return
-    settings.check_hub_endpoint()
-    checkpoints = _checkpoints(model, steps or ["main"], where)
-    missing = [c for c in checkpoints if replace or where.find(c) is None]
-    run = Downloading(where, notices, certifying, as_json, keep_original)
-    for checkpoint in checkpoints:
-        if checkpoint not in missing:
-            run.tell_present(where.get(checkpoint))
-    if len(missing) < len(checkpoints) and (certify is not None or keep_original):
-        notices.say("what is installed already is left as it is; --replace makes it anew")
-    if missing:
-        run.fetch(missing, offline=offline, replace=replace, wait=wait, dry_run=dry_run)
-    if run.failure is not None:
-        raise run.failure
+
+    from pythia_cli.checkpoints.download import download as fetch
+    from pythia_cli.checkpoints.download import plan_download
+
+    checkpoints = _checkpoints(named, steps or ["main"])
+    results = _Results(notices, as_json, is_one=len(checkpoints) == 1)
+    if dry_run:
+        outcomes, plans = plan_download(
+            where, checkpoints, replace=replace, offline=offline, reporter=notices
+        )
+        for outcome in outcomes:
+            results.show(outcome)
+        _print_plans(plans, as_json)
+    else:
+        explains = certify is not None or keep_original
+        for outcome in fetch(
+            where, checkpoints, replace=replace, keep_original=keep_original, offline=offline,
+            certifier=certifier, n_threads=threads, wait_seconds=wait, reporter=notices,
+        ):  # fmt: skip
+            results.show(outcome)
+            if explains and outcome.status == "present":
+                notices.say("what is installed is left as it is; --replace installs it again")
+                explains = False
+    if results.failure is not None:
+        raise results.failure
 
 
-def _checkpoints(model: str, steps: list[str], store: Store) -> list[Checkpoint]:
-    from pythia_cli.errors import UnknownName, UsageError
+class _Results:
+    """Shows outcomes as they come, and remembers the first failure."""
+
+    def __init__(self, notices: Notices, as_json: bool, *, is_one: bool) -> None:
+        self.failure: Exception | None = None
+        self._notices = notices
+        self._as_json = as_json
+        self._is_one = is_one
+
+    def show(self, outcome: Outcome) -> None:
+        """A line on stdout with --json, and a notice."""
+        if self._as_json:
+            with self._notices.aside():
+                typer.echo(json.dumps(outcome.to_dict()))
+        if outcome.installed is None:
+            self.failure = self.failure or outcome.error
+            if not self._is_one:  # of one alone, the error is reported at the end
+                self._notices.say(f"failed: {outcome.error}")
+        elif outcome.is_new:
+            say_installed(outcome.installed, self._notices)
+        else:
+            self._notices.say(f"{outcome.checkpoint} is installed already")
+
+
+def _names(
+    model: str | None, steps: list[str] | None, store: Store
+) -> tuple[str, list[str] | None]:
+    """The model and the steps that -m and -c name."""
+    from pythia_cli.suite.checkpoint import split_name
+    from pythia_cli.suite.models import MODELS
+
+    if model is None:
+        active = store.active()
+        return active.model if active is not None and active.model in MODELS else _MODEL, steps
+    named, step = split_name(model)
+    if step is None:
+        return named, steps
+    if steps is not None:
+        raise CommandError(
+            f"{model} names a step, and --checkpoint names others",
+            f"-m {named} -c {','.join([step, *steps])}",
+        )
+    return named, [step]
+
+
+def _checkpoints(model: str, steps: list[str]) -> list[Checkpoint]:
+    """Raises CommandError for the demo, UnknownName, and InvalidValue for an empty range."""
+    from pythia_cli.errors import UnknownName
     from pythia_cli.suite.checkpoint import Checkpoint
     from pythia_cli.suite.models import DEMO, MODELS, nearest_models
     from pythia_cli.suite.step_sets import parse_steps
 
     if model == DEMO:
-        raise UsageError(
-            "the demo is built in, and comes by itself", hint="pythia generate -m demo"
-        )
+        raise CommandError("the demo is built in, and needs no download", "pythia generate -m demo")
     if model not in MODELS:
         raise UnknownName("model", model, nearest_models(model, []))
     return [Checkpoint(model, step) for step in parse_steps(model, steps)]
+
+
+def _print_plans(plans: list[FetchPlan], as_json: bool) -> None:
+    for plan in plans:
+        if as_json:
+            typer.echo(json.dumps({"status": "planned", **plan.to_dict()}))
+        else:
+            typer.echo(
+                f"{plan.checkpoint}  {plan.n_bytes / 1e6:,.1f} MB"
+                f"  {plan.revision.repo}@{plan.revision.commit[:12]}  {' '.join(plan.weights)}"
+            )
+    if plans and not as_json:
+        total = sum(plan.n_bytes for plan in plans)
+        typer.echo(f"{len(plans)} to fetch, {total / 1e6:,.1f} MB")

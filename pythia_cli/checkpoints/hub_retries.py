@@ -1,0 +1,186 @@
+"""Asking the Hub again after a lost connection, a 429 or a 5xx, and obeying its Retry-After.
+
+Why not huggingface_hub's own `http_backoff`: docs/log.md, "Hub retries".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from time import sleep
+from typing import Any, TypeVar
+
+from pythia_cli.checkpoints.hub_errors import is_connection_error, status_of
+from pythia_cli.errors import RateLimited
+from pythia_cli.reporting import SILENT, Reporter
+
+_T = TypeVar("_T")
+
+ANSWER_SECONDS = 30.0
+"""How long an answer may take to begin, where huggingface_hub would wait for ever."""
+PAUSES = (1.0, 3.0)
+"""Seconds before the second and the third try, unless the Hub asks for more."""
+LONGEST_PAUSE = 60.0
+"""Seconds that the Hub may ask for; asked for more, we give up."""
+_WORTH_A_NOTE = 2.0  # seconds
+
+
+def ask_again(
+    what: str, ask: Callable[[], _T], *, reporter: Reporter = SILENT, is_transfer: bool = False
+) -> _T:
+    """ask(), up to three times; a pause longer than two seconds is noted.
+
+    is_transfer: huggingface_hub itself goes on after a lost connection or a 429, so that only a
+    5xx is left to us. Raises RateLimited where the Hub asks for a pause longer than LONGEST_PAUSE,
+    and what the last try raised.
+    """
+    for pause in PAUSES:
+        try:
+            with asking(what, reporter, is_transfer=is_transfer):
+                return ask()
+        except Exception as error:
+            if not _may_pass(error, is_transfer):
+                raise
+            wanted = _seconds_wanted(getattr(error, "response", None))
+            seconds = max(pause, _with_margin(wanted))
+            _note_pause(seconds, reporter)
+        sleep(seconds)
+    with asking(what, reporter, is_transfer=is_transfer):
+        return ask()
+
+
+@contextlib.contextmanager
+def asking(what: str, reporter: Reporter = SILENT, *, is_transfer: bool = False) -> Iterator[None]:
+    """What huggingface_hub does in here is ours: it has timeouts, and makes no long pauses.
+
+    Raises RateLimited.
+    """
+    _prepare()
+    token = _ASKING.set(_Asking(reporter, is_transfer))
+    try:
+        yield
+    except _LongPause as error:
+        raise RateLimited(what, error.seconds) from None
+    finally:
+        _ASKING.reset(token)
+
+
+@dataclass(frozen=True)
+class _Asking:
+    reporter: Reporter
+    is_transfer: bool
+
+
+# None while somebody else in this process (transformers, say) uses huggingface_hub.
+_ASKING: ContextVar[_Asking | None] = ContextVar("pythia_asking", default=None)
+
+
+class _LongPause(Exception):
+    """The Hub asks for a longer pause than LONGEST_PAUSE."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+_LOCK = threading.Lock()
+_factory: Callable[[], Any] | None = None
+_noted_until = 0.0
+
+
+def _prepare() -> None:
+    """Keep huggingface_hub quiet (its warnings quote signed addresses), and watch its requests."""
+    from huggingface_hub import constants, logging, set_client_factory
+    from huggingface_hub.utils import _http
+
+    global _factory
+    logging.set_verbosity_error()
+    constants.HF_HUB_DISABLE_TELEMETRY = True
+    with _LOCK:  # set_client_factory closes the client that other threads use
+        if _http._GLOBAL_CLIENT_FACTORY is not _client:
+            _factory = _http._GLOBAL_CLIENT_FACTORY
+            set_client_factory(_client)
+
+
+def _client() -> Any:
+    """The HTTP client as it would be without us, and two hooks that act in `asking` only."""
+    assert _factory is not None
+    client = _factory()
+    client.event_hooks["request"].append(_limit_waiting)
+    client.event_hooks["response"].append(_refuse_long_pauses)
+    return client
+
+
+def _limit_waiting(request: Any) -> None:
+    if _ASKING.get() is not None:
+        limits = request.extensions.get("timeout") or {}
+        request.extensions["timeout"] = {
+            kind: ANSWER_SECONDS if limits.get(kind) is None else limits[kind]
+            for kind in ("connect", "read", "write", "pool")
+        }
+
+
+def _refuse_long_pauses(response: Any) -> None:
+    asked = _ASKING.get()
+    if asked is None:
+        return
+    seconds = _seconds_wanted(response)
+    if seconds > LONGEST_PAUSE:
+        raise _LongPause(seconds)
+    if asked.is_transfer and response.status_code == 429:  # huggingface_hub will sleep
+        _note_pause(_with_margin(seconds), asked.reporter)
+
+
+def _seconds_wanted(response: Any) -> float:
+    """The pause that a 429 or 503 asks for, by Retry-After or RateLimit; 0 where by none."""
+    from huggingface_hub.utils import parse_ratelimit_headers
+
+    if response is None or response.status_code not in (429, 503):
+        return 0.0
+    seconds = _retry_after(response.headers.get("Retry-After", "").strip())
+    limit = parse_ratelimit_headers(response.headers)
+    if limit is not None and limit.remaining == 0:
+        seconds = max(seconds, limit.reset_in_seconds)
+    return seconds
+
+
+def _retry_after(value: str) -> float:
+    """Seconds from now: the header holds a number of them, or a date."""
+    if re.fullmatch("[0-9]+", value):
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+
+
+def _with_margin(seconds: float) -> float:
+    """A second more, as the Hub rounds; as huggingface_hub does."""
+    return min(seconds + 1, LONGEST_PAUSE) if seconds else 0.0
+
+
+def _may_pass(error: Exception, is_transfer: bool) -> bool:
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if isinstance(error, HfHubHTTPError):
+        status = status_of(error)
+        return status >= 500 or (status in (408, 429) and not is_transfer)
+    return is_connection_error(error) and not is_transfer
+
+
+def _note_pause(seconds: float, reporter: Reporter) -> None:
+    """Note a long pause, once for all the threads that make it."""
+    global _noted_until
+    if seconds <= _WORTH_A_NOTE:
+        return
+    with _LOCK:
+        now = time.monotonic()
+        if now < _noted_until:
+            return
+        _noted_until = now + seconds
+    reporter.note(f"the Hub does not answer now; asking again in {seconds:.0f} s")

@@ -1,0 +1,204 @@
+"""Plans transferred, quantized and installed in turn; while one is quantized, the next comes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pythia_cli.checkpoints.from_folder import Certifier, open_source, publish_source
+from pythia_cli.checkpoints.plan import FetchPlan, check_disk, doubts
+from pythia_cli.checkpoints.publish import Workspace, workspace
+from pythia_cli.checkpoints.store import Installed, Store
+from pythia_cli.checkpoints.transfer import Transfer
+from pythia_cli.errors import (
+    IntegrityError,
+    LockTimeout,
+    NotFound,
+    NotOnHub,
+    PythiaError,
+    UnsupportedModel,
+)
+from pythia_cli.reporting import SILENT, Reporter, Task
+from pythia_cli.suite.checkpoint import Checkpoint
+
+ITS_OWN = (NotFound, IntegrityError, UnsupportedModel)
+"""Errors of one checkpoint's own, which do not keep the others out."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one checkpoint: installed (now or before), or the error that kept it out."""
+
+    checkpoint: Checkpoint
+    installed: Installed | None
+    is_new: bool
+    error: PythiaError | None
+
+    @property
+    def status(self) -> str:
+        """`installed` (by this download), `present` (before it) or `failed`."""
+        if self.installed is None:
+            return "failed"
+        return "installed" if self.is_new else "present"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: status, then what Installed.to_dict has, or else the checkpoint and error."""
+        if self.installed is not None:
+            return {"status": self.status, **self.installed.to_dict()}
+        return {
+            "status": self.status,
+            "model": self.checkpoint.model,
+            "checkpoint": self.checkpoint.revision,
+            "step": self.checkpoint.step,
+            "error": str(self.error),
+        }
+
+
+def present_outcome(installed: Installed) -> Outcome:
+    """The outcome of a checkpoint that is there already, damaged or not."""
+    try:
+        _ = installed.manifest
+    except IntegrityError as error:
+        return Outcome(installed.checkpoint, None, is_new=False, error=error)
+    return Outcome(installed.checkpoint, installed, is_new=False, error=None)
+
+
+@dataclass(frozen=True)
+class _Started:
+    """A checkpoint whose lock is held: its transfer runs, unless it is installed by now."""
+
+    stack: ExitStack
+    work: Workspace
+    transfer: Transfer | Installed
+
+
+class _Both(Task):
+    """Progress of one transfer, and of all together."""
+
+    def __init__(self, one: Task, overall: Task) -> None:
+        self._one, self._overall = one, overall
+
+    def advance(self, amount: int) -> None:
+        """As Task.advance."""
+        self._one.advance(amount)
+        self._overall.advance(amount)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Transfers and publishes plans in turn, the next transfer under way meanwhile."""
+
+    store: Store
+    replace: bool
+    keep_original: bool
+    certifier: Certifier | None
+    n_threads: int | None
+    wait_seconds: float
+    reporter: Reporter
+
+    def run(self, plans: Sequence[FetchPlan]) -> Iterator[Outcome]:
+        """The outcome of each plan. Raises as `download` does while iterating."""
+        from pythia_cli.kernels import compiled
+
+        check_disk(self.store, plans, keep_original=self.keep_original)
+        compiled.load(self.reporter)  # what is wrong with them shows before the transfers
+        for line in doubts(self.store, plans):
+            self.reporter.note(line)
+        with ExitStack() as stack:
+            overall = Task()
+            if len(plans) > 1:
+                n_bytes = sum(plan.n_bytes for plan in plans)
+                label = f"{len(plans)} checkpoints"
+                overall = stack.enter_context(self.reporter.task(label, n_bytes, "B"))
+            yield from self._run(plans, overall)
+
+    def _run(self, plans: Sequence[FetchPlan], overall: Task) -> Iterator[Outcome]:
+        ahead: _Started | None = None
+        try:
+            for plan, following in zip(plans, [*plans[1:], None], strict=True):
+                now = ahead or self._start(plan, overall, self.wait_seconds, self.reporter)
+                ahead = None
+                with now.stack:
+                    if isinstance(now.transfer, Installed):
+                        outcome = present_outcome(now.transfer)
+                    else:
+                        try:
+                            now.transfer.wait()
+                            if following is not None:
+                                # Another process may be at work on it: waited for in its turn.
+                                with contextlib.suppress(LockTimeout):
+                                    ahead = self._start(following, overall, 0, SILENT)
+                            outcome = self._publish(now.work, now.transfer)
+                        except ITS_OWN as error:
+                            outcome = Outcome(plan.checkpoint, None, is_new=False, error=error)
+                yield outcome
+        finally:
+            if ahead is not None:
+                ahead.stack.close()
+
+    def _start(
+        self, plan: FetchPlan, overall: Task, wait_seconds: float, waiting: Reporter
+    ) -> _Started:
+        """Lock a checkpoint and start its transfer, unless it has been installed by now.
+
+        waiting: is notified where another process holds the lock.
+        """
+        checkpoint, reporter = plan.checkpoint, self.reporter
+        with ExitStack() as stack:
+            work = stack.enter_context(
+                workspace(self.store, checkpoint, wait_seconds=wait_seconds, reporter=waiting)
+            )
+            installed = self.store.find(checkpoint)
+            if installed is not None and not self.replace:
+                return _Started(stack.pop_all(), work, installed)
+            reporter.note(f"fetching {plan.revision}: {plan.n_bytes / 1e6:,.1f} MB")
+            task = stack.enter_context(reporter.task(f"fetching {checkpoint}", plan.n_bytes, "B"))
+            transfer = Transfer(
+                plan,
+                work.folder / "original",
+                keep=self.keep_original,
+                task=_Both(task, overall),
+                reporter=reporter,
+            )
+            transfer.start()
+            return _Started(stack.pop_all(), work, transfer)
+        raise AssertionError
+
+    def _publish(self, work: Workspace, transfer: Transfer) -> Outcome:
+        plan, folder = transfer.plan, transfer.folder
+        with _named(plan, folder):
+            source = open_source(folder, plan.checkpoint)
+        if self.certifier is not None:
+            self.certifier.check(source)
+        installed = publish_source(
+            work,
+            source,
+            reporter=self.reporter,
+            certifier=self.certifier,
+            n_threads=self.n_threads,
+            commit=plan.revision.commit,
+            hashes=transfer.sha256,
+            keep=folder if self.keep_original and transfer.is_ours else None,
+        )
+        return Outcome(plan.checkpoint, installed, is_new=True, error=None)
+
+
+@contextlib.contextmanager
+def _named(plan: FetchPlan, folder: Path) -> Iterator[None]:
+    """Errors name the revision and file as fetched: the folder they lie in will be gone."""
+    try:
+        yield
+    except IntegrityError as error:
+        where = f"{plan.revision} {Path(error.path).name}"
+        raise type(error)(where, error.reason) from error
+    except UnsupportedModel as error:
+        where = f"{plan.revision} config.json"
+        raise UnsupportedModel(where, error.field, error.value, error.expected) from error
+    except NotFound as error:
+        text = str(error).replace(f"{folder}{os.sep}", f"{plan.revision} ")
+        raise NotOnHub(text, checkpoint=plan.checkpoint) from error

@@ -1,0 +1,129 @@
+"""The files of one plan brought into one folder, and every byte of them verified."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+from pythia_cli.checkpoints import hub
+from pythia_cli.checkpoints.float_checkpoint import INDEX_FILES
+from pythia_cli.checkpoints.plan import FetchPlan
+from pythia_cli.errors import DamagedDownload, NetworkError, NotCached
+from pythia_cli.reporting import SILENT, Reporter, Task
+
+_STALL_SECONDS = 600.0  # in which at least one piece of 10 MB has to arrive
+_LOOK_SECONDS = 0.5  # between two looks at whether anything arrives
+
+
+class Transfer:
+    """The files of a plan, fetched by a thread of its own; `start` it, then `wait` for it.
+
+    Files that the Hugging Face cache has are linked into the folder (copied, where the folder is
+    to be kept); one that is damaged there is left alone, and fetched. Afterwards:
+
+    folder: where the float checkpoint is. That is the cache's own folder where it has all files.
+    is_ours: whether that is the folder given, and not the cache's.
+    sha256: of each weights file, by name.
+    """
+
+    def __init__(
+        self,
+        plan: FetchPlan,
+        folder: Path,
+        *,
+        keep: bool = False,
+        task: Task | None = None,
+        reporter: Reporter = SILENT,
+    ) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.is_ours = True
+        self.sha256: dict[str, str] = {}
+        self._keep = keep
+        self._task = task or Task()
+        self._reporter = reporter
+        self._done: Future[None] = Future()
+        self._last_sign = time.monotonic()
+
+    def start(self) -> None:
+        """Begin. The thread does not keep the process from ending."""
+        self._last_sign = time.monotonic()
+        name = f"pythia-transfer-{self.plan.checkpoint}"
+        threading.Thread(target=self._run, daemon=True, name=name).start()
+
+    def wait(self) -> None:
+        """Wait for the end.
+
+        Raises as hub.fetch, NotCached, and NetworkError where next to nothing arrives for long:
+        the thread is then left to itself.
+        """
+        while True:
+            try:
+                return self._done.result(timeout=_LOOK_SECONDS)
+            except TimeoutError:
+                if self._done.done():
+                    return self._done.result()
+                if time.monotonic() - self._last_sign > _STALL_SECONDS:
+                    raise NetworkError(
+                        f"{self.plan.revision}: next to nothing arrived for"
+                        f" {_STALL_SECONDS / 60:.0f} minutes"
+                    ) from None
+
+    def _run(self) -> None:
+        try:
+            self._bring_all()
+        except BaseException as error:
+            self._done.set_exception(error)
+        else:
+            self._done.set_result(None)
+
+    def _bring_all(self) -> None:
+        self.folder.mkdir()
+        fetched = [name for name in self.plan.names if not self._bring(name)]
+        for name in INDEX_FILES:
+            self.sha256.pop(name, None)
+        snapshots = {path.parent for path in self.plan.cached.values()}
+        if not self._keep and not fetched and len(snapshots) == 1:
+            self.folder, self.is_ours = snapshots.pop(), False
+
+    def _bring(self, name: str) -> bool:
+        """Have one file in the folder; whether it was in the cache."""
+        plan, cached = self.plan, self.plan.cached.get(name)
+        digest = None
+        if cached is not None:
+            try:
+                digest = hub.check(plan.origin(name), name, cached, self._alive)
+            except DamagedDownload:
+                if plan.offline:
+                    raise
+            else:
+                self._link(cached, self.folder / name)
+        elif plan.offline:
+            raise NotCached(f"{plan.origin(name)} {name}")
+        is_cached = digest is not None
+        if digest is None:
+            digest = hub.fetch(
+                plan.origin(name), name, self.folder,
+                arrived=self._arrived, checked=self._alive, reporter=self._reporter,
+            )  # fmt: skip
+        if name in plan.weights:
+            self.sha256[name] = digest
+        return is_cached
+
+    def _link(self, path: Path, link: Path) -> None:
+        if not self._keep:
+            with contextlib.suppress(OSError):
+                link.symlink_to(path.resolve())
+                return
+        shutil.copyfile(path, link)
+
+    def _arrived(self, n_bytes: int) -> None:
+        self._alive(n_bytes)
+        self._task.advance(n_bytes)
+
+    def _alive(self, n_bytes: int) -> None:
+        self._last_sign = time.monotonic()

@@ -1,0 +1,38 @@
+"""A reporter that remembers what it was told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pythia_cli.reporting import Reporter, Task
+
+
+@dataclass
+class RecordedTask(Task):
+    """A task, and how much of it was done."""
+
+    label: str
+    total: int
+    done: int = 0
+    ended: bool = False
+
+    def advance(self, amount: int) -> None:
+        self.done += amount
+
+    def __exit__(self, *details: object) -> None:
+        self.ended = True
+
+
+@dataclass
+class Recording(Reporter):
+    """Notes and tasks, in order."""
+
+    notes: list[str] = field(default_factory=list)
+    tasks: list[RecordedTask] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def task(self, label: str, total: int, unit: str) -> RecordedTask:
+        self.tasks.append(RecordedTask(label, total))
+        return self.tasks[-1]

@@ -1,0 +1,69 @@
+"""What an audit finds from hashes alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pythia_cli.checkpoints.audit import audit
+from pythia_cli.errors import NetworkError, NotOnHub
+from tests.checkpoints.reporting import Recording
+from tests.fakes.hub import Branch, Faults, Hub
+from tests.fakes.suite import DUPLICATE_STEP, EMPTY_STEP, MODEL, REPO
+
+
+def test_an_audit(suite_hub: Hub, reporter: Recording) -> None:
+    found = audit(MODEL, reporter=reporter)
+    assert found.n_branches == 8
+    assert found.same_weights == [[512, DUPLICATE_STEP]]
+    assert found.same_shards == []
+    assert found.no_weights == [EMPTY_STEP]
+    assert len(found.no_branch) == 154 - 8
+    assert sorted(found.reported) == [0, 1, 2]
+    assert list(found.to_dict()) == [
+        *("model", "n_branches", "no_branch", "no_weights", "same_weights", "same_shards"),
+        "reported",
+    ]
+    json.dumps(found.to_dict())
+    (task,) = reporter.tasks
+    assert (task.label, task.total, task.done, task.ended) == (
+        f"asking for {MODEL}",
+        154,
+        154,
+        True,
+    )
+    assert suite_hub.transfers == []
+
+
+def test_shards_that_are_shared(suite_hub: Hub, tmp_path: Path) -> None:
+    source = suite_hub.repos[REPO]["step64"].folder
+    assert source is not None
+    branches = {}
+    for number, second in ((1000, b"one"), (2000, b"two")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for name in ("config.json", "tokenizer.json"):
+            shutil.copy(source / name, folder)
+        (folder / "model.safetensors.index.json").write_text("{}")
+        (folder / "model-00001-of-00002.safetensors").write_bytes(b"shared")
+        (folder / "model-00002-of-00002.safetensors").write_bytes(second)
+        branches[f"step{number}"] = Branch(f"{number:040}", folder)
+    suite_hub.repos = {REPO: branches}
+    found = audit(MODEL)
+    assert (found.same_weights, found.same_shards) == ([], [[1000, 2000]])
+
+
+@pytest.mark.parametrize("model", ["demo", "mine"])
+def test_what_is_not_on_the_hub(suite_hub: Hub, model: str) -> None:
+    with pytest.raises(NotOnHub, match=f"{model} is not on the Hub"):
+        audit(model)
+    assert suite_hub.requests == []
+
+
+def test_a_hub_that_fails(suite_hub: Hub) -> None:
+    suite_hub.faults = Faults(api_status_for_ever=503)
+    with pytest.raises(NetworkError, match="status 503"):
+        audit(MODEL)

@@ -1,0 +1,167 @@
+"""What is asked again, after which pause, and when we give up: the fake Hub fails on purpose."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+
+from pythia_cli.checkpoints import hub, hub_retries
+from pythia_cli.errors import NetworkError, RateLimited, Unreachable
+from tests.checkpoints.conftest import Serve
+from tests.checkpoints.reporting import Recording
+from tests.fakes.hub import Branch, Faults, Hub, commit_of
+
+REPO = "someone/something"
+DATA = bytes(range(256)) * 4000
+
+
+@pytest.fixture
+def served(tmp_path: Path, serve: Serve) -> Hub:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "large.bin").write_bytes(DATA)
+    return serve({REPO: {"main": Branch(commit_of(REPO, "main"), folder)}})
+
+
+def test_a_failing_hub_is_asked_again(
+    served: Hub, pauses: list[float], reporter: Recording
+) -> None:
+    served.faults = Faults(api_status=[500, 503])
+    assert hub.resolve(REPO, "main", reporter=reporter).name == "main"
+    assert pauses == [1.0, 3.0]
+    assert reporter.notes == ["the Hub does not answer now; asking again in 3 s"]
+    served.faults = Faults(api_status=[500, 500, 500])
+    with pytest.raises(NetworkError, match="status 500"):
+        hub.resolve(REPO, "main")
+    assert served.faults.api_status == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_refusal_is_final(served: Hub, pauses: list[float], status: int) -> None:
+    served.faults = Faults(api_status=[status])
+    with pytest.raises(Exception, match="the Hub "):
+        hub.resolve(REPO, "main")
+    assert (pauses, len(served.requests)) == ([], 1)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_obeyed(
+    served: Hub, pauses: list[float], reporter: Recording, status: int
+) -> None:
+    served.faults = Faults(api_status=[status], retry_after=8)
+    assert hub.branches(REPO, reporter=reporter) == ["main"]
+    assert pauses == [9.0]  # a second more, as the Hub rounds
+    assert reporter.notes == ["the Hub does not answer now; asking again in 9 s"]
+
+
+def test_retry_after_may_be_a_date(served: Hub, pauses: list[float]) -> None:
+    served.faults = Faults(api_status=[429], retry_after=formatdate(time.time() + 20, usegmt=True))
+    hub.resolve(REPO, "main")
+    assert 15 < pauses[0] < 22
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["soon", "-5", "²", "", "Thu, 01 Jan 1970 00:00:00 GMT", "Thu, 99 Jan 1970 00:00:00 GMT"],
+)
+def test_a_retry_after_that_says_nothing(served: Hub, pauses: list[float], value: str) -> None:
+    assert hub_retries._retry_after(value) == 0
+    served.faults = Faults(api_status=[429], retry_after=value.encode("ascii", "replace").decode())
+    hub.resolve(REPO, "main")
+    assert pauses == [1.0]
+
+
+def test_no_pause_is_longer_than_a_minute(served: Hub, pauses: list[float]) -> None:
+    served.faults = Faults(api_status=[429], retry_after=60)
+    hub.resolve(REPO, "main")
+    assert pauses == [60.0]
+    for asked in (61, 3600, "9" * 5000):
+        served.faults = Faults(api_status=[429], retry_after=asked)
+        with pytest.raises(RateLimited, match=f"{REPO} main: the Hub asks to come back") as raised:
+            hub.resolve(REPO, "main")
+        assert raised.value.seconds == float(asked)
+    assert len(pauses) == 1
+
+
+def test_the_public_hubs_way_to_ask_for_a_pause(served: Hub, pauses: list[float]) -> None:
+    served.faults = Faults(ratelimit_seconds=250)
+    with pytest.raises(RateLimited, match="come back in 250 s"):
+        hub.resolve(REPO, "main")
+    served.faults = Faults(ratelimit_seconds=25)
+    with pytest.raises(NetworkError, match="status 429"):
+        hub.resolve(REPO, "main")
+    assert pauses == [26.0, 26.0]
+
+
+def test_threads_that_pause_together_note_it_once(
+    served: Hub, pauses: list[float], reporter: Recording
+) -> None:
+    served.faults = Faults(api_status=[429] * 6, retry_after=8)
+    hub.ask_several(lambda _: hub.resolve(REPO, "main", reporter=reporter), range(6))
+    assert pauses == [9.0] * 6
+    assert len(reporter.notes) == 1
+
+
+def test_a_hub_that_never_answers_is_given_up(
+    served: Hub, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(hub_retries, "ANSWER_SECONDS", 0.2)
+    served.faults = Faults(silent=True)
+    with pytest.raises(Unreachable, match="cannot be reached"):
+        hub.resolve(REPO, "main")
+    with pytest.raises(Unreachable, match="cannot be reached"):
+        hub.branches(REPO)
+    assert pauses == [1.0, 3.0] * 2
+
+
+def test_a_failing_cdn_is_asked_three_times(
+    served: Hub, pauses: list[float], tmp_path: Path
+) -> None:
+    revision = hub.resolve(REPO, "main")
+    served.faults = Faults(cdn_status=[500, 502])
+    hub.fetch(revision, "large.bin", tmp_path / "here")
+    assert pauses == [1.0, 3.0]
+    served.faults = Faults(cdn_status_for_ever=500)
+    n_before = sum(port == "cdn" for port, _, _ in served.requests)
+    with pytest.raises(NetworkError, match="status 500"):
+        hub.fetch(revision, "large.bin", tmp_path / "here")
+    assert sum(port == "cdn" for port, _, _ in served.requests) == n_before + 3
+
+
+def test_a_cdn_that_asks_for_a_pause(
+    served: Hub, reporter: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub.utils import _http
+
+    class Time:
+        slept: list[float] = []  # noqa: RUF012
+        sleep = slept.append
+
+    monkeypatch.setattr(_http, "time", Time)
+    revision = hub.resolve(REPO, "main")
+    served.faults = Faults(cdn_status=[429], retry_after=8)
+    hub.fetch(revision, "large.bin", tmp_path / "here", reporter=reporter)
+    assert Time.slept == [9.0]  # by huggingface_hub
+    assert reporter.notes == ["the Hub does not answer now; asking again in 9 s"]
+    served.faults = Faults(cdn_status=[429], retry_after=3600)
+    with pytest.raises(RateLimited, match=r"large\.bin: the Hub asks to come back in 3600 s"):
+        hub.fetch(revision, "large.bin", tmp_path / "here")
+
+
+def test_others_use_of_huggingface_hub_in_this_process_is_left_alone(
+    served: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long pause asked of somebody else raises nothing of ours, and their timeouts are theirs."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.utils import get_session
+
+    hub.resolve(REPO, "main")
+    served.faults = Faults(api_status=[429], retry_after=3600)
+    with pytest.raises(HfHubHTTPError):
+        HfApi().model_info(REPO)
+    assert get_session().timeout.read is None
