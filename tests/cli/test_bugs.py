@@ -1,10 +1,10 @@
-"""What nobody foresaw: told as a bug, in one line; a traceback only for who asks for it."""
+"""What nobody foresaw: called a bug, in one line; a traceback only for who asks for it."""
 
 from __future__ import annotations
 
 import pytest
 
-from pythia_cli.cli import opening
+from pythia_cli.checkpoints.store import Store
 from pythia_cli.cli.app import run
 
 
@@ -12,7 +12,7 @@ def fail_with(patch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(*arguments: object) -> None:
         raise error
 
-    patch.setattr(opening, "open_store", fail)
+    patch.setattr(Store, "__init__", fail)
 
 
 def test_a_bug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,7 +22,7 @@ def test_a_bug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     assert out == ""
     assert err == (
         "error: a bug in pythia: RuntimeError: boom and more;"
-        " try: the same with PYTHIA_DEBUG=1, and report it\n"
+        " try: again with PYTHIA_DEBUG=1, and report it\n"
     )
 
 

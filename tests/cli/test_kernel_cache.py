@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pythia_cli.cli import engine
-from pythia_cli.cli.render import Notices
+from pythia_cli.kernels import compiled
+from pythia_cli.cli.output import Notices
 from pythia_cli.kernels import compiled
 from tests.cli.running import Pythia, Result, without_model_lines
 from tests.conftest import DEMO
@@ -36,7 +36,7 @@ def test_running_without_a_cache_comes_with_a_notice(
 ) -> None:
     """Here only the notice: a run would compile everything."""
     monkeypatch.setattr(compiled, "load", lambda announce: "/x cannot be written")
-    engine.load_kernels(Notices(quiet=False, verbose=False))
+    compiled.load(Notices(quiet=False, verbose=False))
     (notice,) = capsys.readouterr().err.splitlines()
     assert "/x cannot be written, so that every run compiles" in notice
     assert "PYTHIA_CACHE" in notice

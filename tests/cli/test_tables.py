@@ -1,64 +1,66 @@
-"""Tables and bars in terminals of several widths."""
+"""Tables in terminals of several widths."""
 
 from __future__ import annotations
 
 import pytest
 
-from pythia_cli.cli.tables import bar, table
+from pythia_cli.cli.tables import print_columns, print_table, size_bar
 
 HEADS = ["", "size", "error", "nothing", "tokens"]
 ROWS = [["short.txt", "1", "0.5", "", "12"], ["folder/a-long-name.txt", "1,000", "-", "", "3"]]
 
 
-def lines(monkeypatch: pytest.MonkeyPatch, columns: int) -> list[str]:
-    monkeypatch.setenv("COLUMNS", str(columns))
-    return table(HEADS, ROWS, dispensable=["error", "size"])
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """lines(columns, heads, rows, ...): what is printed, without spaces at the ends."""
+
+    def print_in(columns: int, heads=HEADS, rows=ROWS, dispensable=("error", "size"), **more):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        print_table(heads, rows, dispensable=dispensable, **more)
+        return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+    return print_in
 
 
-def test_columns_are_aligned_and_empty_ones_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert lines(monkeypatch, 80) == [
+def test_columns_are_aligned_and_empty_ones_left_out(lines) -> None:
+    assert lines(80) == [
         "                         size  error  tokens",
         "short.txt                   1    0.5      12",
         "folder/a-long-name.txt  1,000      -       3",
     ]
 
 
-def test_names_are_cut_before_columns_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert lines(monkeypatch, 38)[2] == "..-long-name.txt  1,000      -       3"
+def test_names_are_cut_before_columns_are_left_out(lines) -> None:
+    assert lines(38)[2] == "..-long-name.txt  1,000      -       3"
 
 
-def test_columns_are_left_out_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert lines(monkeypatch, 36)[0].split() == ["size", "tokens"]
-    assert lines(monkeypatch, 26)[0].split() == ["tokens"]
+def test_columns_are_left_out_in_their_order(lines) -> None:
+    assert lines(36)[0].split() == ["size", "tokens"]
+    assert lines(26)[0].split() == ["tokens"]
     for columns in range(18, 60):
-        assert max(map(len, lines(monkeypatch, columns))) <= columns
+        assert max(map(len, lines(columns))) <= columns
 
 
-@pytest.mark.parametrize(
-    ("share", "encoding", "expected"),
-    [
-        (1.0, "utf-8", "━━━━"),
-        (0.5, "utf-8", "━━  "),
-        (0.6, "utf-8", "━━╸ "),
-        (1e-9, "utf-8", "╸   "),
-        (1.0, "ascii", "####"),
-        (0.5, "iso8859-1", "##  "),
-        (1e-9, "ascii", "#   "),
-    ],
-)
-def test_bars(share: float, encoding: str, expected: str) -> None:
-    assert bar(share, 4, encoding) == expected
+def test_bars_show_sizes_beside_the_largest(lines) -> None:
+    rows = [[str(n), size_bar(n, 100, 4), "x"] for n in (100, 50, 0)]
+    shown = lines(80, ["", "    ", "y"], rows)
+    assert [line.count("━") + line.count("╸") / 2 for line in shown[1:3]] == [4, 2]
+    assert shown[3].split() == ["0", "x"]
 
 
-def test_names_are_shown_as_wide_as_they_are_and_in_one_line(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+def test_names_are_shown_as_wide_as_they_are_and_in_one_line(lines) -> None:
     rows = [["\u65e5\u672c", "1"], ["e\x1b[31m\n", "2"]]
-    assert table(["", "n"], rows) == [
+    assert lines(80, ["", "n"], rows, ()) == [
         "         n",
         "\u65e5\u672c     1",
         "e\u241b[31m\u240a  2",
     ]
-    monkeypatch.setenv("COLUMNS", "9")
-    assert table(["", "n"], [["\u65e5\u672c" * 4, "1"]])[1] == "..\u672c\u65e5\u672c  1"
+    assert lines(11, ["", "n"], [["\u65e5\u672c" * 4, "1"]], ())[1] == "..\u672c\u65e5\u672c  1"
+
+
+def test_columns_are_one_line_a_row_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    print_columns([["a", "1.5", "long " * 60], ["[b]", "10", "\x1b"]], ["left", "right", "left"])
+    assert capsys.readouterr().out.splitlines() == [
+        f"a    1.5  {('long ' * 60).strip()}",
+        "[b]   10  \u241b",
+    ]
