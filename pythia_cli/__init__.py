@@ -1,1 +1,75 @@
-"""Run EleutherAI Pythia checkpoints in int8 on a CPU."""
+"""Run EleutherAI Pythia checkpoints in int8 on a CPU, and measure what they have learnt.
+
+    import pythia_cli as pythia
+
+    with pythia.load("pythia-410m", step=3000) as model:
+        print(model.generate("Once upon a time", max_tokens=20, seed=1).text)
+        print(model.score("It is a truth universally acknowledged").bits_per_byte)
+
+docs/api.md has all of it. Everything is imported when it is first used: importing this package
+takes a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pythia_cli import errors as errors
+    from pythia_cli.checkpoints.install import install as install
+    from pythia_cli.checkpoints.store import Installed as Installed
+    from pythia_cli.checkpoints.store import Store as Store
+    from pythia_cli.engine.generate import Generated as Generated
+    from pythia_cli.engine.generate import GenerateOptions as GenerateOptions
+    from pythia_cli.engine.load import checkpoints as checkpoints
+    from pythia_cli.engine.load import load as load
+    from pythia_cli.engine.loglikelihood import Loglikelihood as Loglikelihood
+    from pythia_cli.engine.model import Model as Model
+    from pythia_cli.engine.sampling import SamplingOptions as SamplingOptions
+    from pythia_cli.engine.scored_text import ScoredText as ScoredText
+    from pythia_cli.measures.certificate import TextCertifier as TextCertifier
+    from pythia_cli.measures.perplexity import Perplexity as Perplexity
+    from pythia_cli.measures.perplexity import perplexity as perplexity
+    from pythia_cli.release import __version__ as __version__
+    from pythia_cli.reporting import Bars as Bars
+    from pythia_cli.reporting import Reporter as Reporter
+    from pythia_cli.suite.checkpoint import Checkpoint as Checkpoint
+
+_HOMES = {
+    "Bars": "reporting",
+    "Checkpoint": "suite.checkpoint",
+    "GenerateOptions": "engine.generate",
+    "Generated": "engine.generate",
+    "Installed": "checkpoints.store",
+    "Loglikelihood": "engine.loglikelihood",
+    "Model": "engine.model",
+    "Perplexity": "measures.perplexity",
+    "Reporter": "reporting",
+    "SamplingOptions": "engine.sampling",
+    "ScoredText": "engine.scored_text",
+    "Store": "checkpoints.store",
+    "TextCertifier": "measures.certificate",
+    "__version__": "release",
+    "checkpoints": "engine.load",
+    "errors": "errors",
+    "install": "checkpoints.install",
+    "load": "engine.load",
+    "perplexity": "measures.perplexity",
+}
+"""Each public name, and the module that holds it."""
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+    found = module if name == "errors" else getattr(module, name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -10,7 +10,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def commit() -> str | None:
-    """The commit, as the wheel has it (setup.py); in a checkout that of HEAD; None where unknown."""
+    """The commit: the wheel's (setup.py), or a checkout's HEAD; None where unknown."""
     try:
         return (_PACKAGE / "commit.txt").read_text().strip() or None
     except OSError:

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.store import Store
 from tests.cli.running import Pythia
 from tests.fakes.hub import Hub
@@ -63,7 +64,7 @@ class Killing:
         """All that is listed is whole; nothing that was there before is gone."""
         steps = set()
         for installed in self.store.installed():
-            file = self.store.open(installed.checkpoint).file
+            file = open_checkpoint(self.store, installed.checkpoint).file
             assert file.damaged_tensors() == []
             assert installed.tokenizer_path(file.tokenizer_sha256).is_file()
             steps.add(installed.checkpoint.step)

@@ -8,8 +8,8 @@ from typing import Any
 
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.int8_file import Int8File, Source
-from pythia_cli.checkpoints.publish import making
 from pythia_cli.checkpoints.publish import publish as publish_made
+from pythia_cli.checkpoints.publish import workspace
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.suite.checkpoint import Checkpoint
 
@@ -18,7 +18,7 @@ FIRST, SECOND = Checkpoint("mine", 1), Checkpoint("mine", 2)
 
 def publish(store: Store, checkpoint: FloatCheckpoint, name: Checkpoint, **more: Any) -> Installed:
     source = Source("someone/mine", name.revision, "abc", checkpoint.sha256())
-    with making(store, name, wait_seconds=1) as work:
+    with workspace(store, name, wait_seconds=1) as work:
         return publish_made(work, checkpoint, source, **more)
 
 

@@ -66,7 +66,7 @@ class TextCertifier:
 
     def check(self, source: FloatCheckpoint) -> None:
         """Raises InputError where the text is too short for this checkpoint's tokenizer."""
-        self._tokens(source)
+        _encode(PythiaTokenizer(source.tokenizer_path), self.text, self.name)
 
     def certify(
         self, source: FloatCheckpoint, weights: Path, n_threads: int, reporter: Reporter
@@ -74,31 +74,28 @@ class TextCertifier:
         """The certificate of the int8 file `weights` that was made from this source."""
         from pythia_cli.engine.reference import Reference
 
-        token_ids = self._tokens(source)
+        tokenizer = PythiaTokenizer(source.tokenizer_path)
         model = Transformer(Int8File(weights), n_threads)
         reference = Reference.from_checkpoint(source, n_threads)
-        with reporter.task("certifying", len(token_ids) - 1, "tokens") as task:
-            try:
-                return certify(model, reference, token_ids, self.text, self.name, task).to_dict()
-            finally:
-                model.close()
-
-    def _tokens(self, source: FloatCheckpoint) -> np.ndarray[Any, Any]:
-        token_ids = PythiaTokenizer(source.tokenizer_path).encode(self.text)
-        if len(token_ids) < 2:
-            raise InputError(self.name, "is too short to certify a checkpoint with")
-        return token_ids
+        n_tokens = len(tokenizer.encode(self.text)) - 1
+        try:
+            with reporter.task("certifying", n_tokens, "tokens") as task:
+                return certify(model, reference, tokenizer, self.text, self.name, task).to_dict()
+        finally:
+            model.close()
 
 
 def certify(
     model: Transformer,
     reference: Reference,
-    token_ids: np.ndarray[Any, Any],
+    tokenizer: PythiaTokenizer,
     text: str,
     text_name: str,
-    task: Task,
+    task: Task | None = None,
 ) -> Certificate:
-    """Run both models over the text's tokens [n >= 2]."""
+    """Run both models over a text. Raises InputError where it has fewer than two tokens."""
+    task = task or Task()
+    token_ids = _encode(tokenizer, text, text_name)
     context = model.config.n_ctx
     cache = model.new_cache()
     columns: list[np.ndarray[Any, Any]] = []
@@ -125,6 +122,13 @@ def certify(
         kl_max=float(kl.max()),
         top1_agreement=float(agrees.mean()),
     )
+
+
+def _encode(tokenizer: PythiaTokenizer, text: str, name: str) -> np.ndarray[Any, Any]:
+    token_ids = tokenizer.encode(text)
+    if len(token_ids) < 2:
+        raise InputError(name, "is too short to certify a checkpoint with")
+    return token_ids
 
 
 def _compare(

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from pythia_cli.checkpoints.clean_up import clean_up
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.manifest import VERSION, read_manifest
-from pythia_cli.checkpoints.publish import remove, sweep
+from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
+from pythia_cli.checkpoints.publish import remove
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import IntegrityError, NewerFormat
 from tests.publishing import FIRST, as_version_1, certificate, files, publish
@@ -27,9 +29,9 @@ def test_version_1_is_read(store: Store, small: FloatCheckpoint) -> None:
     del expected["version"]
     assert store.get(FIRST).manifest == {**expected, "weights": "model.int8.safetensors"}
     before = files(store)
-    sweep(store)
+    clean_up(store)
     assert files(store) == before
-    assert store.open(FIRST).file.damaged_tensors() == []
+    assert open_checkpoint(store, FIRST).file.damaged_tensors() == []
     assert store.get(FIRST).certificate == {"kl_mean": 0.25}
 
 
@@ -67,14 +69,14 @@ def test_other_versions_are_refused(
     path = installed.folder / "manifest.json"
     path.write_text(json.dumps({**installed.manifest, "version": version}))
     with pytest.raises(IntegrityError, match=told) as caught:
-        read_manifest(installed.folder, "the hint")
+        read_manifest(installed.folder, FIRST)
     assert caught.value.path == path
     newer = version == VERSION + 1
     assert isinstance(caught.value, NewerFormat) == newer
-    assert (caught.value.hint == "the hint") != newer
+    assert (getattr(caught.value, "checkpoint", None) == FIRST) != newer
     # Nothing of it is taken for rubbish.
     before = files(store)
-    sweep(store)
+    clean_up(store)
     assert files(store) == before
 
 
@@ -95,6 +97,6 @@ def test_a_users_files_of_the_old_names_stay(store: Store, small: FloatCheckpoin
     for path in theirs:
         path.write_text("theirs")
     publish(store, small, FIRST)
-    sweep(store)
+    clean_up(store)
     remove(store, FIRST, wait_seconds=1)
     assert all(path.read_text() == "theirs" for path in theirs)

@@ -10,14 +10,19 @@ from typing import Any
 
 import pytest
 
+from pythia_cli.checkpoints.clean_up import clean_up
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.int8_file import Int8File, Source
-from pythia_cli.checkpoints.publish import check_room, making, remove, sweep
+from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.publish import publish as publish_made
+from pythia_cli.checkpoints.publish import remove, workspace
+from pythia_cli.checkpoints.room import check_room
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import IntegrityError, LockTimeout, NotInstalled, ResourceError
+from pythia_cli.reporting import Reporter, Task
 from tests.failing import CALLS, fail_fsync, failures
 from tests.publishing import FIRST, SECOND, certificate, files, publish
+from tests.reporting import Remembering
 
 EACH_CALL = pytest.mark.parametrize("patch_with", CALLS)
 FAILURES = pytest.mark.parametrize(
@@ -122,14 +127,14 @@ def test_what_does_not_come_back_as_written_is_not_published(
 def test_remove(store: Store, small: FloatCheckpoint, other: FloatCheckpoint) -> None:
     publish(store, small, FIRST)
     publish(store, other, SECOND)
-    opened = store.open(FIRST)
+    opened = open_checkpoint(store, FIRST)
     remove(store, FIRST, wait_seconds=1)
     assert [installed.checkpoint for installed in store.installed()] == [SECOND]
     assert opened.file.damaged_tensors() == []  # whoever has it open goes on
     with pytest.raises(NotInstalled):
         remove(store, FIRST, wait_seconds=1)
     remove(store, SECOND, wait_seconds=1)
-    sweep(store)
+    clean_up(store)
     assert files(store) == []
     assert not (store.folder / "checkpoints/mine").exists()
 
@@ -149,7 +154,7 @@ def test_a_failed_removal_can_be_repeated(store: Store, small: FloatCheckpoint) 
     def work() -> None:
         if store.find(FIRST) is not None:
             remove(store, FIRST, wait_seconds=1)
-        sweep(store)
+        clean_up(store)
 
     for _ in failures(fail_fsync, OSError(5, "Input/output error"), work):
         assert store.find(FIRST) is None
@@ -174,36 +179,36 @@ def test_what_dead_ones_left_is_swept_away(store: Store, small: FloatCheckpoint)
         path = store.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("left behind")
-    sweep(store)
+    clean_up(store)
     assert files(store) == before
     assert Int8File(installed.weights).damaged_tensors() == []
     assert not (store.folder / "checkpoints/mine/step2").exists()
 
 
 def test_what_is_being_made_is_not_swept_away(store: Store, small: FloatCheckpoint) -> None:
-    with making(store, SECOND, wait_seconds=1) as work:
+    with workspace(store, SECOND, wait_seconds=1) as work:
         (work.folder / "weights").write_text("half")
         publish(store, small, FIRST)
-        sweep(store)
+        clean_up(store)
         assert (work.folder / "weights").exists()
     assert list((store.folder / "incoming").iterdir()) == []
 
 
 def test_one_makes_and_others_wait(store: Store) -> None:
-    told: list[str] = []
+    reporter = Remembering()
     with (
-        making(store, FIRST, wait_seconds=1),
+        workspace(store, FIRST, wait_seconds=1),
         pytest.raises(LockTimeout, match="mine@1"),
-        making(store, FIRST, wait_seconds=0.1, waiting=told.append),
+        workspace(store, FIRST, wait_seconds=0.1, reporter=reporter),
     ):
         pass
-    assert told == ["mine@1"]
-    with making(store, FIRST, wait_seconds=0, waiting=told.append):
-        assert told == ["mine@1"]
+    assert reporter.notes == ["waiting for another pythia, which is working on mine@1"]
+    with workspace(store, FIRST, wait_seconds=0, reporter=reporter):
+        assert len(reporter.notes) == 1
 
 
 def test_the_original_can_be_kept(store: Store, small: FloatCheckpoint) -> None:
-    with making(store, FIRST, wait_seconds=1) as work:
+    with workspace(store, FIRST, wait_seconds=1) as work:
         folder = work.folder / "original"
         shutil.copytree(small.folder, folder)
         source = Source(None, None, None, small.sha256())
@@ -211,14 +216,14 @@ def test_the_original_can_be_kept(store: Store, small: FloatCheckpoint) -> None:
     kept = Path(installed.manifest["source_folder"])
     assert kept.parent == installed.folder
     assert FloatCheckpoint(kept).sha256() == small.sha256()
-    sweep(store)
+    clean_up(store)
     assert FloatCheckpoint(kept).sha256() == small.sha256()
     publish(store, small, FIRST)
     assert not kept.exists()
 
 
 def test_an_original_that_is_not_kept_is_not_named(store: Store, small: FloatCheckpoint) -> None:
-    with making(store, FIRST, wait_seconds=1) as work:
+    with workspace(store, FIRST, wait_seconds=1) as work:
         folder = work.folder / "original"
         shutil.copytree(small.folder, folder)
         source = Source(None, None, None, small.sha256())
@@ -234,11 +239,13 @@ def test_a_source_that_changes_meanwhile_is_refused(
     shutil.copytree(small.folder, folder)
     checkpoint = FloatCheckpoint(folder)
 
-    def change(n_parameters: int) -> None:
-        os.utime(folder / "config.json", ns=(1, 1))
+    class Changing(Reporter):
+        def task(self, label: str, total: int, unit: str) -> Task:
+            os.utime(folder / "config.json", ns=(1, 1))
+            return Task()
 
     with pytest.raises(IntegrityError, match="has changed"):
-        publish(store, checkpoint, FIRST, progress=change)
+        publish(store, checkpoint, FIRST, reporter=Changing())
     assert files(store) == []
 
 

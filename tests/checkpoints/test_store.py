@@ -9,24 +9,27 @@ from typing import Any
 
 import pytest
 
+from pythia_cli.checkpoints.clean_up import clean_up
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.int8_file import Int8File
-from pythia_cli.checkpoints.publish import sweep
+from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.cli.commands.checkpoint_list import list_checkpoints
 from pythia_cli.errors import IntegrityError, NotInstalled, ResourceError
 from pythia_cli.suite.checkpoint import Checkpoint
 from tests.publishing import FIRST, SECOND, certificate, files, publish
+from tests.reporting import Remembering
 
 
 def test_publish_and_find(store: Store, small: FloatCheckpoint) -> None:
     assert store.installed() == []
     assert store.find(FIRST) is None
-    told: list[int] = []
-    published = publish(store, small, FIRST, progress=told.append, certify=certificate)
+    reporter = Remembering()
+    published = publish(store, small, FIRST, reporter=reporter, certify=certificate)
     assert store.get(FIRST) == store.find(FIRST) == published
     assert store.installed() == [published]
-    assert sum(told) == sum(small.tensor(name).size for name in small._readers)
+    n_weights = sum(small.tensor(name).size for name in small._readers)
+    assert reporter.tasks["quantizing mine@1"].done == n_weights
     file = Int8File(published.weights)
     assert (file.config, file.source.commit) == (small.config, "abc")
     assert (
@@ -160,7 +163,7 @@ def test_a_reader_is_not_disturbed_by_a_replacement(
         return manifest
 
     monkeypatch.setattr(Installed.manifest, "func", read_then_replace)
-    opened = store.open(FIRST)
+    opened = open_checkpoint(store, FIRST)
     assert len(replaced) == 1
     assert opened.file.config == other.config
 
@@ -168,23 +171,23 @@ def test_a_reader_is_not_disturbed_by_a_replacement(
 def test_weights_that_are_missing_are_told(store: Store, small: FloatCheckpoint) -> None:
     publish(store, small, FIRST).weights.unlink()
     with pytest.raises(IntegrityError, match="is missing"):
-        store.open(FIRST)
+        open_checkpoint(store, FIRST)
 
 
 def test_opening_remembers_when(store: Store, small: FloatCheckpoint) -> None:
     installed = publish(store, small, FIRST)
     os.utime(installed.folder / "manifest.json", (0, 0))
     assert store.get(FIRST).last_used() == 0
-    store.open(FIRST)
+    open_checkpoint(store, FIRST)
     assert store.get(FIRST).last_used() > 0
 
 
 def test_what_is_open_stays_when_it_is_removed(store: Store, small: FloatCheckpoint) -> None:
     publish(store, small, FIRST)
-    opened = store.open(FIRST)
+    opened = open_checkpoint(store, FIRST)
     shutil.rmtree(store.folder)
     assert opened.file.damaged_tensors() == []
-    assert opened.tokenizer == small.tokenizer_path.read_bytes()
+    assert opened.tokenizer_json == small.tokenizer_path.read_bytes()
 
 
 @pytest.mark.parametrize("place", ["checkpoints/yours", "checkpoints/yours/step1"])
@@ -209,13 +212,13 @@ def test_another_users_folder_is_told_and_keeps_its_tokenizer(
             lambda path, mode: Path(path) != store.folder / place and access(path, mode),
         )
         assert store.unreadable() == [store.folder / place]
-        sweep(store)
+        clean_up(store)
         assert tokenizer.exists()
         list_checkpoints(store=store.folder)
     told = capsys.readouterr()
     assert "mine@2" in told.out
     assert f"{store.folder / place} cannot be read" in told.err
-    sweep(store)
+    clean_up(store)
     assert not tokenizer.exists()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -11,8 +13,23 @@ import pytest
 from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.diagnostics import bench
 from pythia_cli.engine.transformer import Transformer
+from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.config import ModelConfig
 from tests.float_folders import TINY, Folder
+from tests.reporting import Remembering
+
+
+class Opened(NamedTuple):
+    """What `measure` needs of a Model."""
+
+    transformer: Transformer
+    opened: Any
+    reporter: Reporter
+    n_threads: int = 1
+
+
+def opened(file: Int8File, reporter: Reporter) -> Any:
+    return Opened(Transformer(file, 1), SimpleNamespace(file=file), reporter)
 
 
 def test_the_embedding_is_not_streamed(demo_int8: Int8File) -> None:
@@ -33,11 +50,9 @@ def test_lengths_are_capped_to_the_context(
     folder = Folder(tmp_path / "tiny", config)
     folder.save()
     file = quantized(folder.path)
-    model = Transformer(file, 1)
-    steps: list[int] = []
-    figures = bench.measure(file, model, 1, 2, steps.append)
-    model.close()
-    assert sum(steps) == 3 * bench.N_STEPS
+    reporter = Remembering()
+    figures = bench.measure(opened(file, reporter), 2)
+    assert reporter.tasks["measuring"].done == reporter.totals["measuring"] == 18
     assert figures.n_prompt == min(8, n_ctx // 2)
     assert figures.n_prompt + figures.n_new == n_ctx
     assert figures.n_late == figures.n_new
@@ -55,9 +70,7 @@ def test_the_median_of_the_rounds_counts_without_the_first(
     monkeypatch.setattr(bench, "read_bandwidth", lambda n_threads: next(values))
     for name in ("N_NEW", "N_LATE", "N_WINDOW"):
         monkeypatch.setattr(bench, name, 2)
-    model = Transformer(demo_int8, 1)
-    figures = bench.measure(demo_int8, model, 1, 3)
-    model.close()
+    figures = bench.measure(opened(demo_int8, SILENT), 3)
     assert figures.read_gb_per_second == 3.0
 
 

@@ -33,8 +33,8 @@ def test_a_folder_that_cannot_be_written(
     (found,) = [finding for finding in examine(store, 1) if finding.name == "store"]
     assert found.problem is not None
     assert found.problem.startswith(f"{store.folder / place} cannot be written")
-    assert found.hint is not None
-    assert found.hint.startswith(f"chmod u+w {store.folder / place}, or")
+    assert found.remedy is not None
+    assert found.remedy.startswith(f"chmod u+w {store.folder / place}, or")
     assert ", drwx" in found.value
 
 
@@ -47,4 +47,4 @@ def test_a_folder_that_cannot_be_read(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (found,) = [finding for finding in examine(store, 1) if finding.name == "store"]
     assert found.problem == f"{place} cannot be read"
-    assert found.hint == f"chmod u+rx {place}"
+    assert found.remedy == f"chmod u+rx {place}"

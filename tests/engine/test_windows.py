@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pythia_cli.measures.perplexity import (
+from pythia_cli.engine.windows import (
     Window,
     llama_cpp_windows,
     lm_eval_windows,

@@ -16,6 +16,7 @@ from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import InputError
 from pythia_cli.measures.certificate import certify
 from pythia_cli.text.tokenizer import PythiaTokenizer
+from tests.reporting import Counted
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +40,12 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 def test_the_demos_error_is_small_on_its_whole_text(
     model: Transformer, reference: Reference, demo_tokenizer: PythiaTokenizer, eval_text: str
 ) -> None:
-    told: list[int] = []
-    certificate = certify(model, reference, demo_tokenizer, eval_text, "eval.txt", told.append)
+    task = Counted()
+    certificate = certify(model, reference, demo_tokenizer, eval_text, "eval.txt", task)
     assert certificate.kl_mean <= 1.4e-4
     assert abs(certificate.delta_nll) <= 1e-3
     assert certificate.top1_agreement >= 0.985
-    assert certificate.n_tokens == sum(told) == len(demo_tokenizer.encode(eval_text)) - 1
+    assert certificate.n_tokens == task.done == len(demo_tokenizer.encode(eval_text)) - 1
     assert certificate.text_sha256 == hashlib.sha256(eval_text.encode()).hexdigest()
     assert (certificate.text_name, certificate.context) == ("eval.txt", 512)
     assert set(certificate.to_dict()) >= {"kl_mean", "delta_nll", "top1_agreement", "text_sha256"}

@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pythia_cli.measures.perplexity import Document
+from pythia_cli.engine.scored_text import ScoredText
 from pythia_cli.measures.surprisal_page import LEVELS, Stretch, page, stretches
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
-def scored(tokenizer: PythiaTokenizer, text: str, nll: float | None = None) -> Document:
+def scored(tokenizer: PythiaTokenizer, text: str, nll: float | None = None) -> ScoredText:
+    """All tokens but the first, with rank 3 and an entropy of one bit."""
     encoded = tokenizer.encode_covering(text)
-    document = Document(text.encode(), encoded.token_ids, encoded.n_bytes)
-    n = len(document.token_ids)
-    document.nll[1:] = np.linspace(0, 10, n)[1:] if nll is None else nll
-    document.entropy[1:] = np.log(2)
-    document.rank[1:] = 3
-    return document
+    n = len(encoded.token_ids)
+    nlls = np.linspace(0, 10, n) if nll is None else np.full(n, nll)
+    entropy, rank = np.full(n, np.log(2)), np.full(n, 3)
+    nlls[:1], entropy[:1], rank[:1] = np.nan, np.nan, -1
+    return ScoredText(text, encoded.token_ids, encoded.n_bytes, nlls, entropy, rank)
 
 
 @given(text=st.text(max_size=40))

@@ -133,8 +133,8 @@ def generate(
                 prompts, chosen, num_samples=num_samples, truncate_prompt=truncate_prompt
             )
         except PromptTooLong as error:
-            where = f"{prompt_file}, line {error.index + 1}" if prompt_file is not None else ""
-            raise PromptTooLong(error.n_prompt_tokens, error.n_ctx, where) from None
+            line = f"{prompt_file}, line {error.index + 1}" if prompt_file is not None else ""
+            raise PromptTooLong(error.n_prompt_tokens, error.n_ctx, line) from None
         load_seconds = time.perf_counter() - started
         if seed is None and temperature > 0:
             notices.detail(f"seed {chosen_seed}")

@@ -1,0 +1,100 @@
+"""Whether two versions of pythia give the same bits: 20 seeded generations and 20 perplexities.
+
+    python bench/same_bits.py OTHER_PYTHON [--full FOLDER]
+
+OTHER_PYTHON is the interpreter of an environment with the other version in it; this one is the
+interpreter that runs the script. Both use one store, which the other version fills. FOLDER is a
+float checkpoint of full size (tools/make_full_model.py), made where none is given. The last line of
+stdout is JSON; the exit status is 1 where a bit differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "pythia_cli/demo/eval.txt").read_text(encoding="utf-8")
+TIMES = ("seconds", "load_", "tokens_per_second")
+
+SAMPLING = (
+    (), ("--temperature", "0"), ("--top-k", "40"), ("--top-p", "0.9"), ("--min-p", "0.1"),
+    ("--repetition-penalty", "1.3"), ("--temperature", "0.7", "--top-k", "50", "--top-p", "0.95"),
+    ("--num-samples", "3"), ("--ignore-eos",), ("--stop", "the"),
+)  # fmt: skip
+PROTOCOLS = (
+    (), ("--context", "128"), ("--context", "200", "--stride", "50"), ("--bos",),
+    ("--protocol", "llama.cpp", "--context", "256"), ("--protocol", "lm-eval", "--context", "256"),
+    ("--protocol", "document"), ("--protocol", "document", "--bos"), ("--context", "64", "--bos"),
+    ("--protocol", "llama.cpp", "--context", "100", "--bos"),
+)  # fmt: skip
+
+
+def commands(models: list[str], text: Path) -> list[list[str]]:
+    """20 generations and 20 perplexities, half of them of each model."""
+    made = []
+    for model in models:
+        for seed, options in enumerate(SAMPLING):
+            prompt = TEXT[97 * seed : 97 * seed + 60 + 40 * seed]
+            made.append(
+                ["generate", prompt, "-m", model, "-n", "24", "--seed", str(seed), *options]
+            )
+        made += [["perplexity", str(text), "-m", model, *options] for options in PROTOCOLS]
+    return made
+
+
+def run(python: str, home: Path, command: list[str]) -> list[dict[str, Any]]:
+    """The records of a command, without what depends on time."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {
+        "PYTHIA_HOME": str(home / "store"),
+        "PYTHIA_CACHE": str(home / f"cache-{Path(python).parent.as_posix().replace('/', '-')}"),
+    }
+    done = subprocess.run(
+        [python, "-m", "pythia_cli", *command, "--json"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, env=environment,
+        cwd=home,
+    )  # fmt: skip
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    return [
+        {key: value for key, value in record.items() if not any(t in key for t in TIMES)}
+        for record in records
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("other")
+    parser.add_argument("--full", type=Path)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        full = given.full or home / "full"
+        if not full.exists():
+            subprocess.run([sys.executable, ROOT / "tools/make_full_model.py", full], check=True)
+        text = home / "text.txt"
+        text.write_text(TEXT[:6000], encoding="utf-8")
+        subprocess.run(
+            [given.other, "-m", "pythia_cli", "quantize", full, "--as", "full@1"],
+            check=True, cwd=home,
+            env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+            | {"PYTHIA_HOME": str(home / "store")},
+        )  # fmt: skip
+        differing = []
+        everything = commands(["demo", "full"], text)
+        for command in everything:
+            if (ours := run(sys.executable, home, command)) != run(given.other, home, command):
+                differing.append(command)
+            print("differs" if command in differing else "same   ", *command[2:], flush=True)
+            assert ours
+    print(json.dumps({"n_commands": len(everything), "n_differing": len(differing)}))
+    sys.exit(bool(differing))
+
+
+if __name__ == "__main__":
+    main()

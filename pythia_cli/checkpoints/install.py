@@ -1,0 +1,74 @@
+"""Checkpoints into the store, from the Hub or from a folder: the public interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pythia_cli.checkpoints.download import download
+from pythia_cli.checkpoints.from_folder import WAIT_SECONDS, Certifier, install_demo, install_folder
+from pythia_cli.checkpoints.store import Installed, Store
+from pythia_cli.errors import UsageError
+from pythia_cli.reporting import SILENT, Reporter
+from pythia_cli.suite.checkpoint import Checkpoint, parse_name, split_name
+from pythia_cli.suite.models import DEMO
+from pythia_cli.suite.step_sets import parse_steps
+
+
+def install(
+    model: str,
+    steps: str | int | Iterable[int] | None = None,
+    *,
+    folder: str | Path | None = None,
+    replace: bool = False,
+    keep_original: bool = False,
+    offline: bool = False,
+    certifier: Certifier | None = None,
+    n_threads: int | None = None,
+    wait_seconds: float = WAIT_SECONDS,
+    store: Store | str | Path | None = None,
+    reporter: Reporter = SILENT,
+) -> list[Installed]:
+    """Download checkpoints, check every byte, quantize them to int8 and install them.
+
+    model: a Pythia, or MODEL@STEP. steps: 3000, "main" (the default), "0,64,512",
+    "1000:10000:1000", "log", "all", or numbers. folder: a Hugging Face folder to take one
+    checkpoint from, in place of the Hub; the model may then have a name of your own. replace: fetch
+    again what is installed. keep_original: keep the float weights, for dtype float32. offline: use
+    only what the Hugging Face cache holds. certifier: measure int8 against float32 on the way
+    (TextCertifier.read("book.txt")).
+
+    Checkpoints that fail do not keep others from being installed; the first failure is raised at
+    the end. Raises UnknownName, NotOnHub, NetworkError, NotAuthorised, IntegrityError,
+    UnsupportedModel, NoRoom, LockTimeout; AlreadyInstalled for a folder without `replace`.
+    """
+    chosen = store if isinstance(store, Store) else Store(store)
+    name, step = split_name(model)
+    if step is not None and steps is not None:
+        raise UsageError(f"{model!r} names a step, and {steps!r} another; name one")
+    if steps is None:
+        steps = step if step is not None else "main"
+    words = [str(steps)] if isinstance(steps, str | int) else [str(one) for one in steps]
+    if folder is not None:
+        if len(words) != 1:
+            raise UsageError("a folder holds one checkpoint; name one step")
+        checkpoint = parse_name(f"{name}@{words[0]}")
+        return [
+            install_folder(
+                folder, checkpoint, chosen, replace=replace, certifier=certifier,
+                n_threads=n_threads, wait_seconds=wait_seconds, reporter=reporter,
+            )
+        ]  # fmt: skip
+    wanted = [Checkpoint(name, one) for one in parse_steps(name, words)]
+    if name == DEMO:
+        return [install_demo(checkpoint, chosen, reporter) for checkpoint in wanted]
+    outcomes = list(
+        download(
+            chosen, wanted, replace=replace, keep_original=keep_original, offline=offline,
+            certifier=certifier, n_threads=n_threads, wait_seconds=wait_seconds, reporter=reporter,
+        )
+    )  # fmt: skip
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise outcome.error
+    return [outcome.installed for outcome in outcomes if outcome.installed is not None]

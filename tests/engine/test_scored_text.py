@@ -1,0 +1,60 @@
+"""What a scored text covers, and what it says of each token."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from pythia_cli.engine.scored_text import ScoredText
+from pythia_cli.text.tokenizer import PythiaTokenizer
+
+
+def scored_text(text: str, n_bytes: list[int], scored: list[int]) -> ScoredText:
+    n = len(n_bytes)
+    nll, entropy, rank = np.full(n, np.nan), np.full(n, np.nan), np.full(n, -1)
+    nll[scored], entropy[scored], rank[scored] = 1.0, 2.0, 4
+    return ScoredText(text, np.arange(n), np.array(n_bytes), nll, entropy, rank)
+
+
+@pytest.mark.parametrize(
+    ("scored", "n_bytes", "n_words"),
+    [
+        ([], 0, 0),
+        ([0, 1, 2, 3, 4], 17, 4),
+        ([1, 2, 3, 4], 15, 4),  # "e cat sat on"; a cut word counts, as lm-eval splits what it gets
+        ([2], 4, 1),
+        ([1, 3], 8, 3),
+        ([4], 3, 0),
+    ],
+)
+def test_bytes_and_words_are_those_that_scored_tokens_cover(
+    scored: list[int], n_bytes: int, n_words: int
+) -> None:
+    totals = scored_text("the cat sat on   ", [2, 5, 4, 3, 3], scored).totals
+    assert (totals.n_tokens, totals.n_bytes, totals.n_words) == (len(scored), n_bytes, n_words)
+    assert totals.nll == len(scored)
+
+
+def test_tokens_say_what_was_scored(demo_tokenizer: PythiaTokenizer) -> None:
+    text = "It is caf\u00e9"
+    encoded = demo_tokenizer.encode_covering(text)
+    scored = scored_text(text, encoded.n_bytes.tolist(), list(range(1, len(encoded.token_ids))))
+    scored = ScoredText(text, encoded.token_ids, *(vars(scored)[f] for f in
+                        ("n_bytes", "nll", "entropy", "rank")))  # fmt: skip
+    first, *others = scored.tokens(demo_tokenizer)
+    assert [first["nll"], first["entropy"], first["rank"]] == [None] * 3
+    assert {(t["nll"], t["entropy"], t["rank"]) for t in others} == {(1.0, 2.0, 4)}
+    assert [t["token_id"] for t in (first, *others)] == encoded.token_ids.tolist()
+    assert sum(t["n_bytes"] for t in (first, *others)) == len(text.encode())
+    # What is no text of its own is spelled in bytes.
+    assert "".join(t["text"] for t in (first, *others)).startswith("It is caf")
+
+
+def test_it_goes_into_json_and_one_line() -> None:
+    scored = scored_text("the cat", [3, 4], [1])
+    record = json.loads(json.dumps(scored.to_dict()))
+    assert (record["nll"], record["rank"]) == ([None, 1.0], [None, 4])
+    assert record["figures"]["n_tokens"] == 1
+    assert repr(scored) == "ScoredText(2 tokens, 1 scored, nll 1.0000)"

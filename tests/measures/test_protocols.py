@@ -1,0 +1,190 @@
+"""Protocols, their numbers, and what each runs and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pythia_cli.engine.scored_text import ScoredText
+from pythia_cli.engine.scorer import score_plans
+from pythia_cli.engine.scores import Scores
+from pythia_cli.engine.text_plan import ScoringPass, TextPlan
+from pythia_cli.errors import InputError, IntegrityError, InvalidValue
+from pythia_cli.measures.protocols import PROTOCOLS, Protocol
+from pythia_cli.reporting import Task
+from pythia_cli.text.tokenizer import Encoded, PythiaTokenizer
+from tests.reporting import Counted
+
+# Their numbers -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "made"),
+    [
+        ("stride", (None, None, None), (2048, 1024, False)),
+        ("stride", (512, None, None), (512, 256, False)),
+        ("stride", (3, None, None), (3, 1, False)),
+        ("stride", (2, None, True), (2, 1, True)),
+        ("stride", (None, 2048, None), (2048, 2048, False)),
+        ("llama.cpp", (None, None, None), (512, 512, False)),
+        ("llama.cpp", (100, 100, True), (100, 100, True)),
+        ("lm-eval", (None, None, None), (2048, 2048, True)),
+        ("lm-eval", (64, None, True), (64, 64, True)),
+        ("document", (None, None, None), (2048, 1024, False)),
+        ("document", (None, None, True), (2048, 1024, True)),
+    ],
+)
+def test_defaults_are_filled_in(name: str, given: Any, made: Any) -> None:
+    assert Protocol.make(name, 2048, *given) == Protocol(name, *made)
+
+
+def test_the_context_of_llama_cpp_is_at_most_the_models() -> None:
+    assert Protocol.make("llama.cpp", 128, None, None, None).context == 128
+
+
+@pytest.mark.parametrize(
+    ("name", "context", "stride", "bos", "words"),
+    [
+        ("strides", None, None, None, "protocol is 'strides'; expected one of stride, llama"),
+        ("stride", 1, None, None, "context is 1; expected 2 to 2048"),
+        ("stride", 0, None, None, "context is 0"),
+        ("stride", 2049, None, None, "context is 2049"),
+        ("stride", None, 0, None, "stride is 0; expected 1 to the context of 2048"),
+        ("stride", 512, 513, None, "stride is 513; expected 1 to the context of 512"),
+        ("stride", None, -1, None, "stride is -1"),
+        ("llama.cpp", None, 256, None, "stride is 256; expected none: the llama.cpp protocol"),
+        ("lm-eval", None, 256, None, "stride is 256; expected none: the lm-eval protocol"),
+        ("lm-eval", None, None, False, "bos is False; expected true: the lm-eval protocol"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(
+    name: str, context: int | None, stride: int | None, bos: bool | None, words: str
+) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        Protocol.make(name, 2048, context, stride, bos)
+    assert words in str(refused.value)
+
+
+# What is run -------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """A scorer that notes what it is asked; each target's nll is its own id."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[list[int], list[int]]] = []
+
+    def score(self, passes: Sequence[ScoringPass], task: Task) -> Iterator[Scores]:
+        for token_ids, targets in passes:
+            self.asked.append((token_ids.tolist(), targets.tolist()))
+            task.advance(len(targets))
+            nll = targets.astype(np.float64)
+            yield Scores(nll, nll + 0.5, targets + 1)
+
+
+class Letters:
+    """A tokenizer of single characters: 100, 101, ... in order, and 0 for the end of text."""
+
+    end_of_text = 0
+
+    def encode_covering(self, text: str) -> Encoded:
+        return Encoded(np.arange(100, 100 + len(text)), np.ones(len(text), np.int64))
+
+
+def plan_of(n: int, protocol: Protocol) -> TextPlan:
+    return protocol._plan_one("x" * n, Letters())  # type: ignore[arg-type]
+
+
+def recorded(n: int, protocol: Protocol) -> tuple[ScoredText, Recorder]:
+    """n tokens 100, 101, ... scored by this protocol, with 0 for the BOS."""
+    recorder, task = Recorder(), Counted()
+    (document,) = score_plans([plan_of(n, protocol)], recorder, task)
+    scored = document.is_scored
+    assert task.done == scored.sum()
+    np.testing.assert_array_equal(document.nll[scored], document.token_ids[scored])
+    np.testing.assert_array_equal(document.entropy[scored], document.token_ids[scored] + 0.5)
+    np.testing.assert_array_equal(document.rank[scored], document.token_ids[scored] + 1)
+    assert (np.isnan(document.nll) == ~scored).all()
+    return document, recorder
+
+
+def test_stride_without_bos_leaves_the_first_token_out() -> None:
+    document, recorder = recorded(5, Protocol("stride", 4, 2, False))
+    assert recorder.asked == [([100, 101, 102], [101, 102, 103]), ([102, 103], [104])]
+    assert np.isnan(document.nll).tolist() == [True, False, False, False, False]
+
+
+def test_stride_with_bos_scores_every_token() -> None:
+    document, recorder = recorded(5, Protocol("stride", 4, 2, True))
+    assert recorder.asked == [([0, 100, 101], [100, 101, 102]), ([101, 102, 103], [103, 104])]
+    assert not np.isnan(document.nll).any()
+
+
+def test_llama_cpp_puts_the_bos_in_the_first_tokens_place() -> None:
+    _, without = recorded(9, Protocol("llama.cpp", 4, 4, False))
+    assert without.asked == [([100, 101, 102], [103]), ([104, 105, 106], [107])]
+    _, with_bos = recorded(9, Protocol("llama.cpp", 4, 4, True))
+    assert with_bos.asked == [([0, 101, 102], [103]), ([0, 105, 106], [107])]
+
+
+def test_lm_eval_begins_with_the_bos_and_scores_every_token() -> None:
+    document, recorder = recorded(6, Protocol("lm-eval", 4, 4, True))
+    assert recorder.asked == [
+        ([0, 100, 101, 102], [100, 101, 102, 103]),
+        ([101, 102, 103, 104], [104, 105]),
+    ]
+    assert not np.isnan(document.nll).any()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_text_of_no_scored_token_runs_nothing(protocol: str, n: int) -> None:
+    made = Protocol.make(protocol, 16)
+    _, recorder = recorded(n, made)
+    assert len(recorder.asked) == (1 if protocol == "lm-eval" and n == 1 else 0)
+    assert plan_of(n, made).n_scored == len(recorder.asked)
+
+
+def test_several_texts_get_their_own_scores() -> None:
+    plans = [plan_of(n, Protocol("stride", 4, 2, False)) for n in (5, 0, 1, 7)]
+    texts = score_plans(plans, Recorder(), Task())
+    assert [int(text.is_scored.sum()) for text in texts] == [4, 0, 0, 6]
+    for text in texts:
+        np.testing.assert_array_equal(text.nll[1:], text.token_ids[1:])
+
+
+def test_an_nll_that_is_no_number_is_an_error() -> None:
+    class Broken:
+        def score(self, passes: Sequence[ScoringPass], task: Task) -> list[Scores]:
+            return [Scores(np.array([np.nan]), np.array([0.0]), np.array([0]))]
+
+    with pytest.raises(IntegrityError, match="NaN"):
+        score_plans([plan_of(2, Protocol("stride", 4, 2, False))], Broken(), Task())
+
+
+def test_lines_are_documents_in_that_protocol_only(demo_tokenizer: PythiaTokenizer) -> None:
+    text = "one line\n\n  \nand another\r\nlast"
+    by_line = Protocol.make("document", 64).plan(text, demo_tokenizer)
+    assert [plan.text for plan in by_line] == ["one line", "and another", "last"]
+    (whole,) = Protocol.make("stride", 64).plan(text, demo_tokenizer)
+    assert whole.text == text
+    assert whole.encoded.n_bytes.sum() == len(text)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "text", "words"),
+    [
+        ("stride", "", "empty"),
+        ("document", "\n\n", "empty"),
+        ("stride", "a", "at least 2"),
+        ("llama.cpp", "a few words", "512"),
+    ],
+)
+def test_a_text_too_short_says_what_is_needed(
+    demo_tokenizer: PythiaTokenizer, protocol: str, text: str, words: str
+) -> None:
+    with pytest.raises(InputError, match=rf"here\.txt: .*{words}"):
+        Protocol.make(protocol, 2048).plan(text, demo_tokenizer, "here.txt")
