@@ -12,7 +12,13 @@ from pathlib import Path
 from pythia_cli.checkpoints import hub
 from pythia_cli.checkpoints.float_checkpoint import INDEX_FILES
 from pythia_cli.checkpoints.plan import FetchPlan
-from pythia_cli.errors import DamagedDownload, NetworkError, NotCached
+from pythia_cli.errors import (
+    DamagedDownload,
+    NetworkError,
+    NotCached,
+    ResourceError,
+    StoreNotWritable,
+)
 from pythia_cli.reporting import SILENT, Reporter, Task
 
 _STALL_SECONDS = 600.0  # in which at least one piece of 10 MB has to arrive
@@ -58,8 +64,8 @@ class Transfer:
     def wait(self) -> None:
         """Wait for the end.
 
-        Raises as hub.fetch, NotCached, and NetworkError where next to nothing arrives for long:
-        the thread is then left to itself.
+        Raises as hub.fetch (StoreNotWritable where a file cannot be written), NotCached, and
+        NetworkError where next to nothing arrives for long: the thread is then left to itself.
         """
         while True:
             try:
@@ -106,13 +112,19 @@ class Transfer:
             raise NotCached(f"{plan.origin(name)} {name}")
         is_cached = digest is not None
         if digest is None:
-            digest = hub.fetch(
-                plan.origin(name), name, self.folder,
-                arrived=self._arrived, checked=self._alive, reporter=self._reporter,
-            )  # fmt: skip
+            digest = self._fetch(name)
         if name in plan.weights:
             self.sha256[name] = digest
         return is_cached
+
+    def _fetch(self, name: str) -> str:
+        try:
+            return hub.fetch(
+                self.plan.origin(name), name, self.folder,
+                arrived=self._arrived, checked=self._alive, reporter=self._reporter,
+            )  # fmt: skip
+        except ResourceError as error:
+            raise StoreNotWritable(error.path, error.reason) from None
 
     def _link(self, path: Path, link: Path) -> None:
         if not self._keep:

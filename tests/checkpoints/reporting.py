@@ -1,4 +1,4 @@
-"""A reporter that remembers what it was told."""
+"""A reporter that remembers its notes and tasks."""
 
 from __future__ import annotations
 

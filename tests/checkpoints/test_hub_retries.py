@@ -165,3 +165,22 @@ def test_others_use_of_huggingface_hub_in_this_process_is_left_alone(
     with pytest.raises(HfHubHTTPError):
         HfApi().model_info(REPO)
     assert get_session().timeout.read is None
+
+
+def test_a_client_factory_of_the_users_is_kept(served: Hub) -> None:
+    from huggingface_hub import set_client_factory
+    from huggingface_hub.utils import _http
+
+    def own() -> object:
+        client = _http.default_client_factory()
+        client.headers["X-Own"] = "yes"
+        return client
+
+    before = _http._GLOBAL_CLIENT_FACTORY
+    try:
+        set_client_factory(own)  # type: ignore[arg-type]
+        hub.resolve(REPO, "main")
+    finally:
+        set_client_factory(before)
+    (_, _, headers) = served.requests[-1]
+    assert {name.lower(): value for name, value in headers.items()}["x-own"] == "yes"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import huggingface_hub
@@ -10,7 +11,7 @@ import pytest
 from pythia_cli.checkpoints import transfer as transferring
 from pythia_cli.checkpoints.plan import FetchPlan, plan_fetch
 from pythia_cli.checkpoints.transfer import Transfer
-from pythia_cli.errors import DamagedDownload, NetworkError, NotCached
+from pythia_cli.errors import DamagedDownload, NetworkError, NotCached, StoreNotWritable
 from pythia_cli.suite.checkpoint import Checkpoint
 from tests.checkpoints.reporting import RecordedTask
 from tests.fakes.hub import Faults, Hub
@@ -91,6 +92,19 @@ def test_a_transfer_that_stalls_is_given_up(
     suite_hub.faults = Faults(drip_seconds=0.2)
     with pytest.raises(NetworkError, match="next to nothing arrived for 0 minutes"):
         bring(plan, tmp_path / "here")
+
+
+def test_a_disk_that_is_full(
+    suite_hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import file_download
+
+    def full(*arguments: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(file_download, "http_get", full)
+    with pytest.raises(StoreNotWritable, match=r"json: cannot be written \(No space left"):
+        bring(plan_fetch(STEP), tmp_path / "here")
 
 
 def test_a_full_cache_is_used_where_it_is(suite_hub: Hub, tmp_path: Path) -> None:

@@ -182,8 +182,8 @@ def _names(
 
 
 def _checkpoints(model: str, steps: list[str]) -> list[Checkpoint]:
-    """Raises CommandError for the demo, UnknownName, and InvalidValue for an empty range."""
-    from pythia_cli.errors import UnknownName
+    """The checkpoints. Raises UnknownName, and CommandError for the demo or an empty range."""
+    from pythia_cli.errors import InvalidValue, UnknownName
     from pythia_cli.suite.checkpoint import Checkpoint
     from pythia_cli.suite.models import DEMO, MODELS, nearest_models
     from pythia_cli.suite.step_sets import parse_steps
@@ -192,7 +192,12 @@ def _checkpoints(model: str, steps: list[str]) -> list[Checkpoint]:
         raise CommandError("the demo is built in, and needs no download", "pythia generate -m demo")
     if model not in MODELS:
         raise UnknownName("model", model, nearest_models(model, []))
-    return [Checkpoint(model, step) for step in parse_steps(model, steps)]
+    try:
+        return [Checkpoint(model, step) for step in parse_steps(model, steps)]
+    except InvalidValue as error:
+        raise CommandError(
+            f"--checkpoint is {error.value!r}; expected {error.expected}", "-c 1000:10000:1000"
+        ) from error
 
 
 def _print_plans(plans: list[FetchPlan], as_json: bool) -> None:

@@ -166,6 +166,29 @@ def test_the_plan(user: Callable[..., Result], hub: Hub, store: Path) -> None:
     assert not store.exists()
 
 
+@pytest.mark.parametrize("name", [f"{MODEL}@512", f"{REPO}@512"])
+def test_a_name_may_hold_the_step_and_the_owner(user: Callable[..., Result], name: str) -> None:
+    (planned,) = user("download", "-m", name, "--dry-run", "--json").records
+    assert (planned["model"], planned["step"]) == (MODEL, 512)
+
+
+def test_a_pause_that_the_hub_asks_for_is_made(user: Callable[..., Result], hub: Hub) -> None:
+    hub.faults = Faults(api_status=[429], retry_after=3)
+    started = time.monotonic()
+    planned = download(user, "-c", "64", "--dry-run")
+    assert time.monotonic() - started > 3
+    assert "asking again in 4 s\n" in planned.err
+
+
+def test_what_is_installed_is_not_certified(user: Callable[..., Result], tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("It is a truth universally acknowledged, that a single man in possession")
+    download(user, "-c", "64")
+    again = download(user, "-c", "64", "--certify", str(text), "--json")
+    assert (again.record["status"], again.record["certificate"]) == ("present", None)
+    assert again.err.endswith("left as it is; --replace installs it again\n")
+
+
 def test_a_bin_file(user: Callable[..., Result], store: Path) -> None:
     download(user, "-c", str(BIN_STEP))
     (path,) = store.glob(f"checkpoints/{MODEL}/step{BIN_STEP}/model-*")
@@ -258,7 +281,7 @@ FAULTS: list[tuple[str, Faults, int, str]] = [
     ("cut short", Faults(truncate=100_000), NETWORK, "cannot be reached (RemoteProtocolError)"),
     ("wrong bytes", Faults(wrong_bytes=True), INTEGRITY, "what arrived has sha256"),
     ("401", Faults(api_status_for_ever=401), NOT_AUTHORISED, "hf auth login"),
-    ("403", Faults(api_status_for_ever=403, gated=True), NOT_AUTHORISED, "ask for it"),
+    ("403", Faults(api_status_for_ever=403, gated=True), NOT_AUTHORISED, "ask for access"),
     (
         "429",
         Faults(api_status_for_ever=429, retry_after=3600),
@@ -334,8 +357,8 @@ def test_a_transfer_that_stalls_is_given_up(
 ) -> None:
     hub.faults = Faults(drip_seconds=0.2)
     program = (
-        "import pythia_cli.download; from pythia_cli.cli.app import main;"
-        "pythia_cli.download._STALL_SECONDS = 2.0; main()"
+        "from pythia_cli.checkpoints import transfer; from pythia_cli.cli.app import main;"
+        "transfer._STALL_SECONDS = 2.0; main()"
     )
     stalled = download(user, "-c", "64", status=None, command=(sys.executable, "-c", program))
     assert "next to nothing arrived" in failed(stalled, NETWORK)
@@ -457,6 +480,8 @@ def test_from_a_folder(user: Callable[..., Result], hub: Hub, store: Path) -> No
         (("-m", MODEL, "-c", "3"), NOT_FOUND),
         (("-m", MODEL, "-c", "1001:1999"), USAGE),
         (("-m", MODEL, "-c", ""), NOT_FOUND),
+        (("-m", f"{MODEL}@64", "-c", "512"), USAGE),
+        (("-m", f"{MODEL}@3"), NOT_FOUND),
         (("-m", MODEL, "--from", "."), USAGE),
         (("-m", MODEL, "-c", "64", "--from", ".", "--dry-run"), USAGE),
         (("-m", MODEL, "--wait", "-1"), USAGE),
