@@ -3,6 +3,7 @@
 PythiaError
 ├── UsageError              the request makes no sense as written            (exit status 2)
 │   ├── InvalidValue        a parameter is out of range
+│   ├── BadEnvironment      an environment variable makes no sense
 │   ├── InvalidName         a text that names no checkpoint
 │   ├── InputError          a file or text given as input cannot be used
 │   │   ├── NotUtf8
@@ -55,6 +56,15 @@ class InvalidValue(UsageError):
         self.name = name
         self.value = value
         self.expected = expected
+
+
+class BadEnvironment(UsageError):
+    """An environment variable makes no sense: its name, and what is wrong."""
+
+    def __init__(self, variable: str, reason: str) -> None:
+        super().__init__(f"{variable} {reason}")
+        self.variable = variable
+        self.reason = reason
 
 
 class InvalidName(UsageError):

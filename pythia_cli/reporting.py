@@ -89,7 +89,8 @@ _NARROW = 60  # columns, below which a bar shows neither rate nor time left
 class _Bar(Task):
     def __init__(self, bars: Bars, label: str, total: int, unit: str) -> None:
         self._bars = bars
-        narrow = shutil.get_terminal_size().columns < _NARROW
+        # tqdm itself draws nothing on a terminal that does not tell its size.
+        size = shutil.get_terminal_size()
         self._bar: Any = bars.tqdm(
             desc=label,
             total=total,
@@ -97,8 +98,9 @@ class _Bar(Task):
             unit_scale=True,
             leave=False,
             file=bars._stream,
-            dynamic_ncols=True,
-            bar_format="{desc} {percentage:3.0f}%|{bar}|" if narrow else None,
+            ncols=size.columns - 1 if bars._stream else None,
+            nrows=size.lines if bars._stream else None,
+            bar_format="{desc} {percentage:3.0f}%|{bar}|" if size.columns < _NARROW else None,
         )
         bars._n_bars += 1
 

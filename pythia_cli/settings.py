@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from pythia_cli.errors import UsageError
+from pythia_cli.errors import BadEnvironment, UsageError
 
 
 def store_folder() -> Path:
@@ -41,11 +41,11 @@ def expanded(folder: str | Path) -> Path:
 def n_threads() -> int:
     """PYTHIA_THREADS, or the physical cores that affinity and the cgroup's quota grant.
 
-    Raises UsageError where PYTHIA_THREADS is not a positive number.
+    Raises BadEnvironment where PYTHIA_THREADS is not a positive number.
     """
     if text := os.environ.get("PYTHIA_THREADS"):
         if not re.fullmatch(r"0*[1-9][0-9]{0,3}", text):
-            raise UsageError(f"PYTHIA_THREADS is {text!r}; expected a positive whole number")
+            raise BadEnvironment("PYTHIA_THREADS", f"is {text!r}; expected a positive whole number")
         return int(text)
     return max(1, min(_physical_cores(_affinity()), _cgroup_cpus()))
 
@@ -62,7 +62,7 @@ def compiled_for() -> tuple[str, ...]:
 
 
 def check_hub_endpoint() -> None:
-    """Raises UsageError where HF_ENDPOINT is no address: huggingface_hub would not even load."""
+    """Raises BadEnvironment where HF_ENDPOINT is no address: huggingface_hub would not load."""
     from urllib.parse import urlsplit
 
     endpoint = os.environ.get("HF_ENDPOINT", "")
@@ -73,7 +73,7 @@ def check_hub_endpoint() -> None:
     except ValueError:
         sound = False
     if not sound:
-        raise UsageError("HF_ENDPOINT is no http address")
+        raise BadEnvironment("HF_ENDPOINT", "is no http address")
 
 
 def debug() -> bool:

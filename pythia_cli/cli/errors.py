@@ -11,7 +11,7 @@ from enum import IntEnum
 import typer
 
 from pythia_cli import settings
-from pythia_cli.cli.hints import hint_for
+from pythia_cli.cli.hints import advice, hint_for
 from pythia_cli.errors import (
     IntegrityError,
     InvalidValue,
@@ -117,7 +117,7 @@ def message_of(error: BaseException) -> str:
 def _line(what: str, hint: str | None) -> None:
     text = "error: " + visible(" ".join(what.split()))
     if hint:
-        text += f"; try: {hint}"
+        text += f"; {advice(hint)}"
     with contextlib.suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)
 

@@ -42,14 +42,22 @@ def _not_authorised(error: Any) -> str:
     return "hf auth login, or a valid HF_TOKEN"
 
 
-def _too_short(error: Any) -> str:
-    return "use a longer text, a smaller --context, or --bos"
+def _resource(error: Any) -> str | None:
+    return _MAKE_ROOM if "cannot be written" in error.reason else None
 
 
-_HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str]], ...] = (
+def _invalid_value(error: Any) -> str | None:
+    if error.name == "steps":
+        return "-c 1000:10000:1000 is every thousandth step from 1000 to 10000"
+    return None
+
+
+_HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]], ...] = (
+    (errors.InvalidValue, _invalid_value),
+    (errors.BadEnvironment, lambda error: f"unset {error.variable}"),
     (errors.InvalidName, "pythia checkpoint list names checkpoints as MODEL@STEP"),
     (errors.NotUtf8, "convert it first, with iconv -f latin1 -t utf-8"),
-    (errors.TextTooShort, _too_short),
+    (errors.TextTooShort, "use a longer text, a smaller --context, or --bos"),
     (errors.PromptTooLong, "shorten the prompt, or add --truncate-prompt to keep its end"),
     (errors.AlreadyInstalled, "add --replace to make it again"),
     (
@@ -81,8 +89,14 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str]], ...] 
         "make room (pythia checkpoint remove), or choose another disk with --store",
     ),
     (errors.StoreNotWritable, _MAKE_ROOM),
-    (errors.LockTimeout, "try again when the other is done, or --wait SECONDS"),
+    (errors.ResourceError, _resource),
+    (errors.LockTimeout, "try again when the other is done, or with --wait SECONDS"),
 )
+
+
+def advice(hint: str) -> str:
+    """The hint as the end of a message."""
+    return hint if hint.startswith("try again") else f"try: {hint}"
 
 
 def hint_for(error: BaseException) -> str | None:

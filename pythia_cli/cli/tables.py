@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pythia_cli.cli.output import columns
-from pythia_cli.text.printable import one_line, visible
+from pythia_cli.text.printable import one_line
 
-_NO_TERMINAL = 10_000  # columns: lines for programs are not wrapped
+_ANY_WIDTH = 10_000  # columns
 
 
 def print_table(
     heads: Sequence[str],
-    rows: Sequence[Sequence[Any]],
+    rows: Sequence[Sequence[str]],
     dispensable: Sequence[str] = (),
     keep: int = 16,
 ) -> None:
     """Print rows on stdout: names on the left, figures on the right, the heads above.
 
-    A cell is a text or something that rich can draw; `rows` have one for each head. Columns without
-    a figure are left out. Where the table is wider than the terminal, names are cut at their front,
-    to `keep` cells; then columns are left out, in the order of `dispensable`.
+    `rows` have a text for each head. Columns without a figure are left out. Where
+    the table is wider than the terminal, names are cut at their front, to `keep` cells; then columns are left out, in the order of `dispensable`.
     """
     from rich.cells import cell_len
     from rich.console import Console
@@ -30,7 +29,7 @@ def print_table(
     from rich.table import Table
 
     console = Console(file=sys.stdout, width=columns(), highlight=False, markup=False)
-    names = [one_line(str(row[0])) for row in rows]
+    names = [one_line(row[0]) for row in rows]
     shown = [i for i in range(1, len(heads)) if any(row[i] != "" for row in rows)]
     longest = max(map(cell_len, names))
 
@@ -38,7 +37,9 @@ def print_table(
         made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
         made.add_column(heads[0], no_wrap=True)
         for i in shown:
-            made.add_column(heads[i], no_wrap=True, justify="right")
+            # A column without a head holds bars.
+            side: Literal["left", "right"] = "right" if heads[i].strip() else "left"
+            made.add_column(heads[i], no_wrap=True, justify=side)
         for name, row in zip(names, rows, strict=True):
             made.add_row(_cut(name, name_width), *(row[i] for i in shown))
         return made
@@ -57,18 +58,16 @@ def print_table(
 def print_columns(
     rows: Sequence[Sequence[str]], justify: Sequence[Literal["left", "right"]]
 ) -> None:
-    """Print rows on stdout in columns; on a terminal the last one is wrapped where it is long."""
+    """Print rows on stdout in columns, one line each whatever the width."""
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
-    width = columns() if sys.stdout.isatty() else _NO_TERMINAL
-    console = Console(file=sys.stdout, width=width, highlight=False, markup=False)
     table = Table.grid(padding=(0, 2, 0, 0))
-    for i, side in enumerate(justify):
-        table.add_column(justify=side, no_wrap=i < len(justify) - 1)
+    for side in justify:
+        table.add_column(justify=side, no_wrap=True)
     for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
+        table.add_row(*map(one_line, row))
+    console = Console(width=_ANY_WIDTH, highlight=False, markup=False)
     with console.capture() as captured:
         console.print(table)
     for line in captured.get().splitlines():
@@ -85,8 +84,11 @@ def _cut(name: str, width: int) -> str:
     return short if width else ""
 
 
-def size_bar(n_bytes: int, largest: int, width: int) -> Any:
-    """A bar for a size beside the largest one's; an empty text where there is no size."""
-    from rich.progress_bar import ProgressBar
-
-    return ProgressBar(total=largest, completed=n_bytes, width=width) if n_bytes else ""
+def bar(share: float, width: int, encoding: str) -> str:
+    """A bar of `width` characters for 0 < share <= 1, at least a trace of one."""
+    try:
+        "━╸".encode(encoding)
+    except (LookupError, UnicodeError):
+        return f"{'#' * max(round(share * width), 1):<{width}}"
+    whole, half = divmod(max(round(share * width * 2), 1), 2)
+    return f"{'━' * whole + '╸' * half:<{width}}"

@@ -22,12 +22,12 @@ REQUESTS = [
     ("perplexity texts", USAGE, "texts: is a folder"),
     ("perplexity letter.txt", USAGE, "letter.txt: has 1 tokens ... at least 2 ... --bos"),
     ("perplexity short.txt --protocol llama.cpp", USAGE, "short.txt ... at least 512"),
-    ("perplexity text.txt --protocol mlm", USAGE, "'mlm' ... stride, llama.cpp, lm-eval"),
+    ("perplexity text.txt --protocol mlm", USAGE, "'mlm' is not one of 'stride', 'llama.cpp', 'lm-eval', 'document'"),
     ("perplexity text.txt --stride 0", USAGE, "'--stride': 0 is not in the range x>=1"),
     ("perplexity text.txt --context 1", USAGE, "'--context': 1 is not in the range x>=2"),
     ("perplexity text.txt --context 513", USAGE, "--context is 513 ... 2 to 512"),
     ("perplexity text.txt --protocol lm-eval --no-bos", USAGE, "--no-bos"),
-    ("perplexity text.txt --protocol lm-eval --stride 9", USAGE, "--stride has no place"),
+    ("perplexity text.txt --protocol lm-eval --stride 9", USAGE, "--stride is 9; expected none: the lm-eval protocol has its own"),
     ("perplexity text.txt --dtype int4", USAGE, "int4"),
     ("perplexity text.txt --per-token texts", USAGE, "texts ... folder"),
     ("perplexity text.txt --per-token no/where", RESOURCE, "no/where: cannot be written"),
@@ -48,7 +48,7 @@ REQUESTS = [
     ("generate hi -m texts", USAGE, "texts: not a checkpoint folder ... config.json"),
     ("generate hi -m ./nowhere", NOT_FOUND, "nowhere does not exist"),
     ("generate hi -m ./text.txt", USAGE, "text.txt: not a folder"),
-    ("generate hi -m ./good -c 3", USAGE, "--checkpoint has no place beside a local folder"),
+    ("generate hi -m ./good -c 3", USAGE, "./good is a local folder, which holds one step; name no step"),
     ("checkpoint use pythia-70m@1", NOT_FOUND, "pythia-70m step1 is not installed"),
     ("checkpoint use newest", NOT_FOUND, "'newest'"),
     ("quantize good --as demo@3000", USAGE, "'demo' is a reserved name"),
@@ -162,7 +162,9 @@ def test_not_installed_comes_with_the_commands_that_install_it(pythia: Pythia) -
     # It is taken at its word: all that it lacks is a Hub.
     env = {"HF_ENDPOINT": "http://127.0.0.1:9"}
     result = pythia(*shlex.split(hint)[1:], env=env, status=None)
-    check(result, NETWORK, "EleutherAI/pythia-410m step3000: the Hub cannot be reached")
+    again, line = result.err.splitlines()
+    assert (again, result.status) == ("the Hub does not answer now; asking again in 3 s", NETWORK)
+    assert "EleutherAI/pythia-410m step3000: the Hub cannot be reached" in line
 
 
 @pytest.mark.parametrize("endpoint", ["http://[::1", "http://x:99999", "nonsense", "ftp://x"])

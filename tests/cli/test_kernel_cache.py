@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pythia_cli.kernels import compiled
 from pythia_cli.cli.output import Notices
 from pythia_cli.kernels import compiled
 from tests.cli.running import Pythia, Result, without_model_lines

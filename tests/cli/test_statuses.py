@@ -30,7 +30,7 @@ def test_the_page_lists_them_all() -> None:
 def test_0_1_and_2(pythia: Pythia) -> None:
     pythia("checkpoint", "current", status=ExitStatus.OK)
     pythia("generate", "--temperature", "hot", status=ExitStatus.USAGE)
-    broken = "from pythia_cli.cli import app, opening; opening.open_store = None; app.main()"
+    broken = "from pythia_cli.checkpoints.store import Store; Store.installed = None; from pythia_cli.cli import app; app.main()"
     pythia("checkpoint", "list", command=(sys.executable, "-c", broken), status=ExitStatus.BUG)
 
 
@@ -76,7 +76,7 @@ def test_8_locked(in_own_store: Pythia) -> None:
         result = in_own_store(
             "quantize", source, "--as", "mine@1", "--wait", "1", status=ExitStatus.LOCKED
         )
-        assert "waiting for another pythia, which works on mine@1" in result.err
+        assert "waiting for another pythia, which is working on mine@1" in result.err
         assert "--wait SECONDS" in result.err
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pythia_cli.cli.tables import print_columns, print_table, size_bar
+from pythia_cli.cli.tables import bar, print_columns, print_table
 
 HEADS = ["", "size", "error", "nothing", "tokens"]
 ROWS = [["short.txt", "1", "0.5", "", "12"], ["folder/a-long-name.txt", "1,000", "-", "", "3"]]
@@ -41,11 +41,20 @@ def test_columns_are_left_out_in_their_order(lines) -> None:
         assert max(map(len, lines(columns))) <= columns
 
 
-def test_bars_show_sizes_beside_the_largest(lines) -> None:
-    rows = [[str(n), size_bar(n, 100, 4), "x"] for n in (100, 50, 0)]
-    shown = lines(80, ["", "    ", "y"], rows)
-    assert [line.count("━") + line.count("╸") / 2 for line in shown[1:3]] == [4, 2]
-    assert shown[3].split() == ["0", "x"]
+@pytest.mark.parametrize(
+    ("share", "encoding", "expected"),
+    [
+        (1.0, "utf-8", "━━━━"),
+        (0.5, "utf-8", "━━  "),
+        (0.6, "utf-8", "━━╸ "),
+        (1e-9, "utf-8", "╸   "),
+        (1.0, "ascii", "####"),
+        (0.5, "iso8859-1", "##  "),
+        (1e-9, "ascii", "#   "),
+    ],
+)
+def test_bars(share: float, encoding: str, expected: str) -> None:
+    assert bar(share, 4, encoding) == expected
 
 
 def test_names_are_shown_as_wide_as_they_are_and_in_one_line(lines) -> None:
@@ -58,7 +67,7 @@ def test_names_are_shown_as_wide_as_they_are_and_in_one_line(lines) -> None:
     assert lines(11, ["", "n"], [["\u65e5\u672c" * 4, "1"]], ())[1] == "..\u672c\u65e5\u672c  1"
 
 
-def test_columns_are_one_line_a_row_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_columns_are_one_line_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     print_columns([["a", "1.5", "long " * 60], ["[b]", "10", "\x1b"]], ["left", "right", "left"])
     assert capsys.readouterr().out.splitlines() == [
         f"a    1.5  {('long ' * 60).strip()}",

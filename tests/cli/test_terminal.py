@@ -17,7 +17,6 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pty is POSIX")
 
 MODEL_LINES = [
     "demo step3000, int8: a small built-in model, not a Pythia",
-    "for pythia-410m itself: pythia download",
 ]
 GENERATE = ("generate", "She looked at him and", "--echo", "-n", "40", "--seed", "1")
 WIDTHS = pytest.mark.parametrize("columns", [80, 40])

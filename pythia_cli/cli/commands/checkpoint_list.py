@@ -14,7 +14,7 @@ from pythia_cli.checkpoints.resolve import choose_installed, resolve_model
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.cli import options
 from pythia_cli.cli.output import Notices
-from pythia_cli.cli.tables import print_table, size_bar
+from pythia_cli.cli.tables import bar, print_table
 from pythia_cli.suite.checkpoint import Checkpoint
 
 _BAR = 10  # characters for the largest one's size
@@ -141,12 +141,13 @@ def _line(row: _Row) -> str:
 def _print_table(rows: list[_Row]) -> None:
     """For a terminal: with a bar for each size, beside the largest one's."""
     largest = max(row.n_bytes for row in rows)
+    encoding = sys.stdout.encoding
     heads = ["", "size", " " * _BAR, "seen", "KL", "delta nll", "top-1"]
     cells = [
         [
             row.name,
             row.size,
-            size_bar(row.n_bytes, largest, _BAR) if len(rows) > 1 else "",
+            bar(row.n_bytes / largest, _BAR, encoding) if row.n_bytes and len(rows) > 1 else "",
             row.seen,
             *row.certificate,
         ]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import TYPE_CHECKING
 
 import typer
 
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.cli import options
-from pythia_cli.cli.hints import hint_for
-from pythia_cli.cli.output import Notices
-from pythia_cli.cli.tables import print_columns
+from pythia_cli.cli.hints import advice, hint_for
+from pythia_cli.cli.output import Notices, columns
 
 if TYPE_CHECKING:
     from pythia_cli.diagnostics.doctor import Finding
+
+_NARROW = 60  # columns, below which a name has a line of its own
+_NAMES = 19  # columns for names
 
 
 def doctor(
@@ -42,17 +45,29 @@ def doctor(
         findings = [{**finding.to_dict(), "hint": _hint(finding)} for finding in found]
         typer.echo(json.dumps({"ok": n_problems == 0, "findings": findings}))
         return
-    rows = []
     for finding in found:
-        lines = [finding.value]
-        if finding.problem:
-            hint = _hint(finding)
-            lines += [finding.problem, *([f"try: {hint}"] if hint else [])]
-        mark = "!" if finding.problem else " "
-        rows.append([f"{mark} {finding.name}", "\n".join(lines)])
-    print_columns(rows, ["left", "left"])
+        typer.echo(_in_lines(finding, columns()))
     many = f"{n_problems} problems" if n_problems > 1 else "1 problem"
     typer.echo("nothing to fix" if n_problems == 0 else many)
+
+
+def _in_lines(finding: Finding, width: int) -> str:
+    """What was found, and below it the problem and what helps; no path is broken."""
+    indent = 2 if width < _NARROW else _NAMES
+    lines = [finding.value]
+    if finding.problem:
+        hint = _hint(finding)
+        lines += [finding.problem, *([advice(hint)] if hint else [])]
+    wrapped = [
+        part
+        for line in lines
+        for part in textwrap.wrap(
+            line, max(width - indent - 2, 20), break_long_words=False, break_on_hyphens=False
+        )
+    ]
+    head = f"{'!' if finding.problem else ' '} {finding.name}"
+    first = f"{head}\n{' ' * (indent + 2)}" if width < _NARROW else f"{head:<{indent + 2}}"
+    return first + f"\n{' ' * (indent + 2)}".join(wrapped)
 
 
 def _hint(finding: Finding) -> str | None:

@@ -28,7 +28,7 @@ def test_table(pythia: Pythia) -> None:
         "prefill, 512 tokens",
         "scoring, 512 tokens",
     ]
-    ends = {re.search(r"\d (GB|tokens)/s", line).start() for line in lines}
+    ends = {re.search(r"\d  (GB|tokens)/s", line).start() for line in lines}
     assert len(ends) == 1, "the figures stand below one another"
     assert re.search(r"tokens/s, \d+ % of reading memory$", lines[1])
 

@@ -44,7 +44,7 @@ def test_it_changes_nothing_and_fits_the_terminal(pythia: Pythia, tmp_path: Path
     for columns in ("80", "40"):
         fresh = replace(pythia, store=tmp_path / "none" / "store")
         told = fresh("doctor", env={**OFFLINE, "COLUMNS": columns}).out
-        assert told.endswith(("nothing to mend\n", "1 problem\n"))
+        assert told.endswith(("nothing to fix\n", "1 problem\n"))
         for line in told.splitlines():  # a path is never cut
             assert len(line) <= int(columns) or len(line.split()) <= 3, line
     assert listing(tmp_path) == {}

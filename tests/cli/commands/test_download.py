@@ -80,7 +80,7 @@ def failed(result: Result, status: int) -> str:
     assert result.status == status, result
     line = result.err.splitlines()[-1]
     assert line.startswith("error: "), result
-    assert "; try: " in line or "; did you mean " in line, result
+    assert any(part in line for part in ("; try", "; did you mean ")), result
     return line
 
 
