@@ -159,6 +159,8 @@ class NotInstalled(NotFound):
 
     def __init__(self, model: str, step: int, *, downloadable: bool) -> None:
         super().__init__(f"{model} step{step} is not installed")
+        if downloadable:
+            self.add_note(f'pythia_cli.install("{model}", {step}) fetches it')
         self.model = model
         self.step = step
         self.downloadable = downloadable

@@ -20,8 +20,9 @@ def print_table(
 ) -> None:
     """Print rows on stdout: names on the left, figures on the right, the heads above.
 
-    `rows` have a text for each head. Columns without a figure are left out. Where
-    the table is wider than the terminal, names are cut at their front, to `keep` cells; then columns are left out, in the order of `dispensable`.
+    `rows` have a text for each head. Columns without a figure are left out. Where the table is
+    wider than the terminal, names are cut at their front, to `keep` cells; then columns are left
+    out, in the order of `dispensable`.
     """
     from rich.cells import cell_len
     from rich.console import Console

@@ -39,6 +39,10 @@ def load(
 
     Raises UnknownName with the nearest names, NotInstalled, NoFloatWeights, IntegrityError, and
     what downloading raises.
+
+    >>> with load("demo", 512) as early:
+    ...     print(early)
+    Model(demo step512, int8)
     """
     if dtype not in ("int8", "float32"):
         raise UsageError(f"dtype is {dtype!r}; expected int8 or float32")
@@ -62,6 +66,9 @@ def checkpoints(
 
     steps: "installed", a set such as "0,64,512", "1000:10000:1000", "log" or "all", or numbers.
     The rest as for `load`. Raises NotInstalled before the first is opened, unless `download`.
+
+    >>> [str(model.checkpoint) for model in checkpoints("demo", [0, 64])]
+    ['demo@0', 'demo@64']
     """
     chosen = store if isinstance(store, Store) else Store(store)
     name = resolve_model(model, chosen)

@@ -95,11 +95,19 @@ class Model:
         return fields if self.dtype == "int8" else {**fields, "quantization": None}
 
     def tokenize(self, text: str) -> Encoded:
-        """The text's token_ids [n], and n_bytes [n], how many of its UTF-8 bytes each covers."""
+        """The text's token_ids [n], and n_bytes [n], how many of its UTF-8 bytes each covers.
+
+        >>> model.tokenize("It was not").n_bytes.tolist()
+        [2, 4, 4]
+        """
         return self.tokenizer.encode_covering(text)
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The text of token ids; bytes that are no UTF-8 become U+FFFD."""
+        """The text of token ids; bytes that are no UTF-8 become U+FFFD.
+
+        >>> model.decode(model.tokenize("It was not").token_ids)
+        'It was not'
+        """
         data = b"".join(self.tokenizer.token_bytes(int(i)) for i in token_ids)
         return data.decode("utf-8", errors="replace")
 
@@ -123,6 +131,9 @@ class Model:
         The options are those of GenerateOptions and SamplingOptions. seed: the same seed gives the
         same text again; None draws one. truncate_prompt keeps the end of a prompt that is too long.
         Raises InvalidValue, and PromptTooLong.
+
+        >>> model.generate("It was", max_tokens=6, temperature=0).text
+        ' a very good thing to be'
         """
         options = GenerateOptions(
             max_tokens=max_tokens,
@@ -145,6 +156,9 @@ class Model:
         """num_samples continuations of each prompt, in order; many are decoded in one pass.
 
         Each is the same as alone. Raises as `generate`.
+
+        >>> len(model.generate_batch(["It was", "She was"], num_samples=2))
+        4
         """
         events = self.stream(
             prompts, options, num_samples=num_samples, truncate_prompt=truncate_prompt
@@ -190,6 +204,9 @@ class Model:
         bos: <|endoftext|> before it, so that its first token is scored too. A text longer than
         `context` (default: the model's) is taken in windows that move on by `stride` (default: half
         of it), as in the `stride` protocol of perplexity. Raises InvalidValue.
+
+        >>> model.score("It was not").rank.tolist()
+        [-1, 0, 3]
         """
         return self.score_batch([text], context=context, stride=stride, bos=bos)[0]
 
@@ -201,7 +218,11 @@ class Model:
         stride: int | None = None,
         bos: bool = False,
     ) -> list[ScoredText]:
-        """`score` of many texts: the same bits, but short texts share passes over the weights."""
+        """`score` of many texts: the same bits, but short texts share passes over the weights.
+
+        >>> [text.totals.n_tokens for text in model.score_batch(["It was", "He had not"])]
+        [1, 2]
+        """
         context, stride = window_sizes(self.config.n_ctx, context, stride)
         plans = []
         for text in texts:
@@ -225,6 +246,9 @@ class Model:
         The boundary is that of lm-evaluation-harness: white space at the end of the context goes to
         the continuation, and the continuation's tokens are those that the context alone lacks. An
         empty context is <|endoftext|>. Raises UsageError where both do not fit the context.
+
+        >>> model.loglikelihood("It was not", " a").n_tokens
+        1
         """
         pair = encode_pair(self.tokenizer, context, continuation)
         return loglikelihood(self._scorer, pair, self.config.n_ctx)
@@ -233,6 +257,9 @@ class Model:
         """[n_tokens, d_vocab] float32: what follows each token of a text, or of token ids.
 
         Raises UsageError for no tokens, or more than the context holds.
+
+        >>> model.logits("It was not").dtype
+        dtype('float32')
         """
         token_ids = (
             self.tokenizer.encode(text) if isinstance(text, str) else np.asarray(text, np.int64)

@@ -77,6 +77,9 @@ def perplexity(
 
     source names the text in errors and records. Raises InvalidValue for numbers that make no
     sense, InputError where the text is empty or too short, IntegrityError for a damaged model.
+
+    >>> round(perplexity(model, "It was not a small one.", bos=True).perplexity, 1)
+    33.6
     """
     chosen = Protocol.make(protocol, model.config.n_ctx, context, stride, bos)
     plans = chosen.plan(text, model.tokenizer, source)

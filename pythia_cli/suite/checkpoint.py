@@ -14,7 +14,11 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 @dataclass(frozen=True, order=True)
 class Checkpoint:
-    """One step of one model's training run. The run's end is also the Hub's revision `main`."""
+    """One step of one model's training run. The run's end is also the Hub's revision `main`.
+
+    >>> Checkpoint("pythia-410m", 3000).tokens_seen
+    6291456000
+    """
 
     model: str
     step: int

@@ -16,12 +16,15 @@ END_OF_TEXT = "<|endoftext|>"
 _FOREIGN = "not a byte-level BPE; not a GPT-NeoX tokenizer"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Encoded:
     """token_ids [n] int64, and n_bytes [n] int64: the UTF-8 bytes of the text each token covers."""
 
     token_ids: np.ndarray[Any, Any]
     n_bytes: np.ndarray[Any, Any]
+
+    def __repr__(self) -> str:
+        return f"Encoded({len(self.token_ids)} tokens, {int(self.n_bytes.sum())} bytes)"
 
 
 class PythiaTokenizer:

@@ -30,7 +30,10 @@ def test_the_page_lists_them_all() -> None:
 def test_0_1_and_2(pythia: Pythia) -> None:
     pythia("checkpoint", "current", status=ExitStatus.OK)
     pythia("generate", "--temperature", "hot", status=ExitStatus.USAGE)
-    broken = "from pythia_cli.checkpoints.store import Store; Store.installed = None; from pythia_cli.cli import app; app.main()"
+    broken = (
+        "from pythia_cli.checkpoints.store import Store; Store.installed = None;"
+        " from pythia_cli.cli import app; app.main()"
+    )
     pythia("checkpoint", "list", command=(sys.executable, "-c", broken), status=ExitStatus.BUG)
 
 
