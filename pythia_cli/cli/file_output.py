@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,12 +12,13 @@ Write = Callable[[str], object]
 
 @contextlib.contextmanager
 def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None]:
-    """What writes into a file: aside, and put in place when all is well.
+    """What writes into a file, which appears whole when all is well, or not at all.
 
-    `-` is stdout. A link is followed; a device or a pipe is written as it stands. Raises
-    InputError for a folder or for one of the inputs, and ResourceError, here and in writing.
+    `-` is stdout. A link is followed; a device or a pipe is written in place. Raises InputError for
+    a folder or for one of the inputs, and ResourceError, here and in writing.
     """
     from pythia_cli.errors import InputError
+    from pythia_cli.files.publishing import published
 
     if path is None:
         yield None
@@ -34,30 +34,22 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
         raise InputError(path, "is a folder; name a file to write")
     if any(name != "-" and target.exists() and target.samefile(name) for name in inputs):
         raise InputError(path, "is one of the texts; name another file to write")
-    aside = target.with_name(f".{target.name}-{secrets.token_hex(6)}")
-    with _naming(path):
-        file = target.open("w", encoding="utf-8") if in_place else aside.open("x", encoding="utf-8")
-
-    def write(text: str) -> None:
+    with contextlib.ExitStack() as stack:
         with _naming(path):
-            file.write(text)
+            file = stack.enter_context(target.open("wb") if in_place else published(target))
 
-    try:
+        def write(text: str) -> None:
+            with _naming(path):
+                file.write(text.encode())
+
         yield write
         with _naming(path):
-            file.flush()
-            if not in_place:
-                aside.replace(target)
-    finally:
-        with contextlib.suppress(OSError):  # what could not be written has been told
-            file.close()
-        if not in_place:
-            aside.unlink(missing_ok=True)
+            stack.pop_all().close()
 
 
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """What goes wrong becomes a ResourceError that names the file; but for a reader that left."""
+    """A failure becomes a ResourceError that names the file; but for a reader that left."""
     from pythia_cli.errors import ResourceError
 
     try:

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """A JSON object, as write_aside writes."""
+    """Write a JSON object as write_aside does."""
     write_aside(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def write_aside(path: Path, data: bytes) -> None:
-    """Write a whole file or none: aside, fsync, rename, fsync of the folder."""
+    """Write a whole file or none, as `published` does."""
+    with published(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def published(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+    """A file to be written, which appears at `path` whole when the block ends, or not at all.
+
+    Written aside, fsynced, renamed, and the folder fsynced. private: readable by its owner only.
+    """
     aside = path.with_name(f".{path.name}-{uuid.uuid4().hex[:12]}")
     try:
         with aside.open("xb") as file:
-            file.write(data)
+            if private:
+                aside.chmod(0o600)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)

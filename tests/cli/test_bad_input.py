@@ -27,7 +27,7 @@ REQUESTS = [
     ("perplexity text.txt --context 1", USAGE, "'--context': 1 is not in the range x>=2"),
     ("perplexity text.txt --context 513", USAGE, "--context is 513 ... 2 to 512"),
     ("perplexity text.txt --protocol lm-eval --no-bos", USAGE, "--no-bos"),
-    ("perplexity text.txt --protocol lm-eval --stride 9", USAGE, "--stride is 9; expected none: the lm-eval"),
+    ("perplexity text.txt --protocol lm-eval --stride 9", USAGE, "--stride is 9; expected none"),
     ("perplexity text.txt --dtype int4", USAGE, "int4"),
     ("perplexity text.txt --per-token texts", USAGE, "texts ... folder"),
     ("perplexity text.txt --per-token no/where", RESOURCE, "no/where: cannot be written"),
