@@ -2,10 +2,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check completions bench install
+.PHONY: demo test check generated bench install
 install: $(VENV)/installed
 
-# The marker is made anew whenever the dependencies may have changed.
+# The marker is older than pyproject.toml where the dependencies may have changed.
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable ".[dev]"
@@ -23,10 +23,13 @@ check: install  ## Lint, types, generated files, tests
 	$(BIN)/mypy
 	$(BIN)/python tools/make_completions.py --check
 	$(BIN)/python tools/make_cli_reference.py --check
+	$(BIN)/python tools/make_api_reference.py --check
 	$(BIN)/pytest
 
-completions: install  ## Write completions/ anew
+generated: install  ## Write completions/, docs/cli.md and docs/api.md
 	$(BIN)/python tools/make_completions.py
+	$(BIN)/python tools/make_cli_reference.py
+	$(BIN)/python tools/make_api_reference.py
 
 bench: install  ## Decode, prefill and scoring on a full-size random pythia-410m
 	$(BIN)/python bench/engine.py

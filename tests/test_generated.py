@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-GENERATORS = ["tools/make_completions.py", "tools/make_cli_reference.py"]
+GENERATORS = [
+    "tools/make_completions.py",
+    "tools/make_cli_reference.py",
+    "tools/make_api_reference.py",
+]
 
 
 @pytest.mark.parametrize("generator", GENERATORS)
