@@ -56,8 +56,9 @@ def open_model(
         reporter=notices,
     )
     notices.say(_model_line(opened))
-    if opened.checkpoint.model == DEMO and _is_first_today(settings.cache_folder() / "demo-hint"):
-        notices.say(_DEMO_HINT)
+    if opened.checkpoint.model == DEMO and not notices.is_quiet:
+        if _is_first_today(settings.cache_folder() / "demo-hint"):
+            notices.say(_DEMO_HINT)
     return opened
 
 

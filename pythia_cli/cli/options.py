@@ -27,8 +27,8 @@ def model_option(help: str, offered: Callable[..., Any] = completing.models) -> 
 Model = Annotated[
     str | None,
     model_option(
-        "A Pythia model (pythia-410m, pythia-70m-deduped, ...), demo, a name given to"
-        " quantize --as, or a local folder. Default: the active checkpoint's."
+        "A Pythia model (pythia-410m, EleutherAI/pythia-70m-deduped, ...), MODEL@STEP, demo, a name"
+        " given to quantize --as, or a local folder. Default: the active checkpoint's."
     ),
 ]
 OfModel = Annotated[str | None, model_option("Default: the active checkpoint's.")]

@@ -24,12 +24,12 @@ class Notices(Bars):
 
     def __init__(self, *, quiet: bool, verbose: bool) -> None:
         super().__init__(sys.stderr)
-        self._quiet = quiet
+        self.is_quiet = quiet
         self._verbose = verbose and not quiet
 
     def say(self, text: str) -> None:
         """One line."""
-        if not self._quiet:
+        if not self.is_quiet:
             with contextlib.suppress(OSError), self.aside():
                 print(visible(text), file=sys.stderr, flush=True)
 
@@ -44,7 +44,7 @@ class Notices(Bars):
 
     def task(self, label: str, total: int, unit: str) -> Task:
         """As Reporter.task."""
-        if self._quiet or not animated(sys.stderr):
+        if self.is_quiet or not animated(sys.stderr):
             return Task()
         return super().task(label, total, unit)
 

@@ -1,0 +1,131 @@
+"""Which checkpoint a name means, in all the ways in which one may be named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pythia_cli.checkpoints.demo import DEFAULT
+from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+from pythia_cli.checkpoints.resolve import (
+    choose_installed,
+    is_local_folder,
+    resolve,
+    resolve_model,
+)
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.errors import InvalidName, NotInstalled, UnknownName, UsageError
+from pythia_cli.suite.checkpoint import Checkpoint, split_name
+from tests.publishing import FIRST, SECOND, publish
+
+
+@pytest.fixture
+def full(store: Store, small: FloatCheckpoint) -> Store:
+    """mine@1 and mine@2; mine@1 is active."""
+    publish(store, small, FIRST)
+    publish(store, small, SECOND)
+    store.use(FIRST)
+    return store
+
+
+@pytest.mark.parametrize(
+    ("text", "split"),
+    [
+        ("pythia-410m", ("pythia-410m", None)),
+        ("pythia-410m@3000", ("pythia-410m", "3000")),
+        ("EleutherAI/pythia-410m", ("pythia-410m", None)),
+        ("eleutherai/pythia-410m@step512", ("pythia-410m", "step512")),
+        ("EleutherAI/gpt-neox-20b", ("EleutherAI/gpt-neox-20b", None)),
+        ("someone/pythia-410m", ("someone/pythia-410m", None)),
+        ("mine@1", ("mine", "1")),
+    ],
+)
+def test_a_name_is_split(text: str, split: tuple[str, str | None]) -> None:
+    assert split_name(text) == split
+
+
+@pytest.mark.parametrize("text", ["", "@", "@3", "pythia-410m@"])
+def test_an_empty_part_is_refused(text: str) -> None:
+    with pytest.raises(InvalidName):
+        split_name(text)
+
+
+@pytest.mark.parametrize(
+    ("model", "step", "expected"),
+    [
+        (None, None, FIRST),
+        (None, "2", SECOND),
+        (None, 2, SECOND),
+        ("mine", None, SECOND),
+        ("mine", "main", SECOND),
+        ("mine@1", None, FIRST),
+        ("demo", None, DEFAULT),
+        ("demo@64", None, Checkpoint("demo", 64)),
+        ("pythia-410m", None, Checkpoint("pythia-410m", 143000)),
+        ("pythia-410m@step1000", None, Checkpoint("pythia-410m", 1000)),
+        ("EleutherAI/pythia-410m", "512", Checkpoint("pythia-410m", 512)),
+        ("EleutherAI/pythia-410m@512", None, Checkpoint("pythia-410m", 512)),
+    ],
+)
+def test_names(
+    full: Store, model: str | None, step: str | int | None, expected: Checkpoint
+) -> None:
+    assert resolve(model, step, full) == expected
+
+
+def test_nothing_chosen_is_the_demo(store: Store) -> None:
+    assert resolve(None, None, store) == DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("model", "step", "error"),
+    [
+        ("mine@1", "2", UsageError),
+        ("mine@1", "1", UsageError),
+        ("", None, InvalidName),
+        ("mine", "", InvalidName),
+        ("yours", None, UnknownName),
+        ("pythia-410m@3", None, UnknownName),
+        ("EleutherAI/pythia-41m", None, UnknownName),
+    ],
+)
+def test_what_names_nothing(full: Store, model: str, step: str | None, error: type) -> None:
+    with pytest.raises(error):
+        resolve(model, step, full)
+
+
+def test_a_model_alone(full: Store) -> None:
+    assert resolve_model("EleutherAI/pythia-70m", full) == "pythia-70m"
+    assert resolve_model(None, full) == "mine"
+    with pytest.raises(UsageError, match="names one step"):
+        resolve_model("mine@1", full)
+
+
+def test_local_folders(full: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("here", "mine", "demo", "pythia-410m", "EleutherAI/pythia-70m"):
+        (tmp_path / name).mkdir(parents=True)
+    assert is_local_folder("here", full)
+    assert is_local_folder("./mine", full)
+    assert is_local_folder("not/there", full)
+    assert is_local_folder(".", full)
+    assert is_local_folder("someone/pythia-410m", full)
+    # A folder that is there comes before a repository, as in transformers.
+    assert is_local_folder("EleutherAI/pythia-70m", full)
+    for name in ("mine", "demo", "pythia-410m", "EleutherAI/pythia-160m", "mine@1", ""):
+        assert not is_local_folder(name, full)
+
+
+def test_choosing_installed_ones(full: Store) -> None:
+    def chosen(words: list[str], model: str | None = None) -> list[Checkpoint]:
+        return [installed.checkpoint for installed in choose_installed(words, model, full)]
+
+    assert chosen([]) == chosen(["all"]) == chosen([], "mine") == [FIRST, SECOND]
+    assert chosen([], "mine@2") == chosen(["main"]) == chosen(["mine@2"]) == [SECOND]
+    assert chosen(["2", "mine@1"]) == [SECOND, FIRST]
+    assert chosen(["EleutherAI/pythia-410m@log"]) == []
+    with pytest.raises(NotInstalled):
+        chosen(["3"])
+    with pytest.raises(UsageError, match="name it once"):
+        chosen(["mine@1"], "mine")

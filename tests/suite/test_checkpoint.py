@@ -1,0 +1,46 @@
+"""A checkpoint's name."""
+
+from __future__ import annotations
+
+import pytest
+
+from pythia_cli.errors import UnknownName, UsageError
+from pythia_cli.suite.checkpoint import Checkpoint, parse_name
+
+
+def test_a_name_is_model_and_step() -> None:
+    assert parse_name("pythia-70m@512") == Checkpoint("pythia-70m", 512)
+    assert parse_name("pythia-70m@main") == Checkpoint("pythia-70m", 143_000)
+    assert parse_name("my.model_2@step7") == Checkpoint("my.model_2", 7)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pythia-70m", "@3", "demo@3000", "local-x@3", "../x@3", "a/b@3", "a b@3", ".x@3", "-x@3",
+        "x" * 97 + "@3", "a\n@3", "mine@main", "mine@-1", "mine@1e3", "mine@\u0663", "mine@", "",
+    ],
+)  # fmt: skip
+def test_a_name_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_name(text)
+
+
+@pytest.mark.parametrize("step", ["3", "last", "3@4", "\u0663"])
+def test_a_name_of_a_step_that_is_not_there_is_refused(step: str) -> None:
+    with pytest.raises(UnknownName, match=r"checkpoint of pythia-70m"):
+        parse_name(f"pythia-70m@{step}")
+
+
+def test_a_checkpoint_is_a_revision_of_the_hub() -> None:
+    checkpoint = Checkpoint("pythia-410m", 3000)
+    assert checkpoint.revision == "step3000"
+    assert checkpoint.tokens_seen == 3000 * 2_097_152
+    assert str(checkpoint) == "pythia-410m@3000"
+    assert parse_name(str(checkpoint)) == checkpoint
+    assert Checkpoint("mine", 3).tokens_seen is None
+    assert sorted([Checkpoint("b", 1), Checkpoint("a", 20), Checkpoint("a", 3)]) == [
+        Checkpoint("a", 3),
+        Checkpoint("a", 20),
+        Checkpoint("b", 1),
+    ]

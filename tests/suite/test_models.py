@@ -1,0 +1,51 @@
+"""The published models."""
+
+from __future__ import annotations
+
+import pytest
+
+from pythia_cli.suite.models import MODELS, SIZES, nearest_models, repository
+from pythia_cli.suite.steps import DEMO_STEPS, STEPS, steps_of
+
+
+def test_the_models_are_the_published_ones() -> None:
+    assert len(MODELS) == 10 + 8 + 5 * 9
+    assert {"pythia-14m", "pythia-12b", "pythia-410m-deduped", "pythia-160m-seed9"} <= set(MODELS)
+    assert not {"pythia-14m-deduped", "pythia-1b-seed1", "pythia-70m-seed10", "demo"} & set(MODELS)
+    assert MODELS["pythia-410m-seed3"] == MODELS["pythia-410m-deduped"] == SIZES["410m"]
+
+
+@pytest.mark.parametrize(
+    ("size", "shape"),
+    [
+        ("70m", (6, 512, 8)),
+        ("160m", (12, 768, 12)),
+        ("410m", (24, 1024, 16)),
+        ("1b", (16, 2048, 8)),
+        ("1.4b", (24, 2048, 16)),
+        ("2.8b", (32, 2560, 32)),
+        ("6.9b", (32, 4096, 32)),
+        ("12b", (36, 5120, 40)),
+    ],
+)
+def test_shapes_are_those_of_the_paper(size: str, shape: tuple[int, int, int]) -> None:
+    """Table 1 of Biderman et al. 2023: layers, model dimension, heads."""
+    config = SIZES[size]
+    assert (config.n_layers, config.d_model, config.n_heads) == shape
+    assert config.d_mlp == 4 * config.d_model
+    assert config.n_ctx == 2048
+
+
+def test_repositories_and_steps() -> None:
+    assert repository("pythia-70m-deduped") == "EleutherAI/pythia-70m-deduped"
+    assert repository("demo") is None
+    assert steps_of("pythia-70m") == STEPS
+    assert steps_of("demo") == DEMO_STEPS
+    assert steps_of("mine") is None
+
+
+def test_a_mistyped_model_names_the_nearest() -> None:
+    assert nearest_models("pythia-410", [])[0] == "pythia-410m"
+    assert nearest_models("dmeo", []) == ["demo"]
+    assert nearest_models("my-modle", ["my-model"]) == ["my-model"]
+    assert nearest_models("zzz", []) == []
