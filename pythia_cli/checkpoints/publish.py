@@ -53,13 +53,9 @@ def workspace(
 
     Whatever is left in the folder at the end is removed. Raises LockTimeout, StoreNotWritable.
     """
-
-    def waiting(what: str) -> None:
-        reporter.note(f"waiting for another pythia, which is working on {what}")
-
     with (
         store.writing(),
-        lock(store.lock_path(str(checkpoint)), str(checkpoint), wait_seconds, waiting),
+        lock(store.lock_path(str(checkpoint)), str(checkpoint), wait_seconds, reporter),
     ):
         clean_up(store)
         folder = store.folder / "incoming" / str(checkpoint)

@@ -56,9 +56,10 @@ def open_model(
         reporter=notices,
     )
     notices.say(_model_line(opened))
-    if opened.checkpoint.model == DEMO and not notices.is_quiet:
-        if _is_first_today(settings.cache_folder() / "demo-hint"):
-            notices.say(_DEMO_HINT)
+    is_demo = opened.checkpoint.model == DEMO
+    # Last: asking leaves a mark.
+    if is_demo and not notices.is_quiet and _is_first_today(settings.cache_folder() / "demo-hint"):
+        notices.say(_DEMO_HINT)
     return opened
 
 

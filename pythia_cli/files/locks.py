@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from pythia_cli.errors import LockTimeout
+from pythia_cli.reporting import SILENT, Reporter
 
 
 @contextlib.contextmanager
-def lock(
-    path: Path, what: str, seconds: float, waiting: Callable[[str], None] = lambda what: None
-) -> Iterator[None]:
-    """Hold the lock on a file, which stays behind empty; `waiting` is told once if that takes time.
+def lock(path: Path, what: str, seconds: float, reporter: Reporter = SILENT) -> Iterator[None]:
+    """Hold the lock on a file, which stays behind empty; a note says so where that takes time.
 
     Raises LockTimeout after `seconds`, OSError where the file cannot be made. Not reentrant.
     """
@@ -24,7 +23,7 @@ def lock(
     try:
         held.acquire(timeout=0)
     except Timeout:
-        waiting(what)
+        reporter.note(f"waiting for another pythia, which is working on {what}")
         try:
             held.acquire(timeout=seconds)
         except Timeout:

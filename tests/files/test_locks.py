@@ -11,11 +11,12 @@ import pytest
 
 from pythia_cli.errors import LockTimeout
 from pythia_cli.files.locks import lock, lock_if_free
+from tests.reporting import Remembering
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from pythia_cli.locks import lock
+from pythia_cli.files.locks import lock
 with lock(Path(sys.argv[1]), "it", 0):
     print("held", flush=True)
     time.sleep(60)
@@ -48,17 +49,17 @@ def test_one_holds_it(tmp_path: Path) -> None:
 def test_a_dead_holders_lock_is_free_at_once(tmp_path: Path) -> None:
     path = tmp_path / "it.lock"
     holder = held_elsewhere(path)
-    told: list[str] = []
-    with pytest.raises(LockTimeout), lock(path, "it", 0.2, told.append):
+    reporter = Remembering()
+    with pytest.raises(LockTimeout), lock(path, "it", 0.2, reporter):
         pass
-    assert told == ["it"]
+    assert reporter.notes == ["waiting for another pythia, which is working on it"]
     holder.kill()
     holder.communicate()
     started = time.monotonic()
-    with lock(path, "it", 10, told.append):
+    with lock(path, "it", 10, reporter):
         pass
     assert time.monotonic() - started < 5
-    assert told == ["it"]
+    assert reporter.notes == ["waiting for another pythia, which is working on it"]
 
 
 def test_what_is_raised_within_frees_it(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from pythia_cli.errors import UnsupportedModel
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.config_json import parse_config_json
 from pythia_cli.suite.models import SIZES
+from pythia_cli.suite.steps import DEMO_STEPS
 from tests.golden_index import ENTRIES, NAMES
 from tests.golden_index import MODELS as GOLDEN_MODELS
 
