@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pythia_cli import settings
-from pythia_cli.cli.interrupts import apart
 from pythia_cli.cli.render import Notices
+from pythia_cli.reporting import Reporter
 
 if TYPE_CHECKING:
     from pythia_cli.checkpoints.int8_file import Int8File
@@ -25,16 +25,7 @@ def load_kernels(notices: Notices) -> None:
     """Make the kernels ready; says so where they have to be compiled first."""
     from pythia_cli.kernels import compiled
 
-    def announce(damaged: bool) -> None:
-        if damaged:
-            notices.say("the compiled kernels were damaged, and are compiled anew")
-        notices.say("compiling kernels for this processor, once: about 15 seconds")
-
-    if problem := apart(lambda: compiled.load(announce)):
-        notices.say(
-            f"{problem}, so that every run compiles its kernels anew; mend it, or set PYTHIA_CACHE"
-            " to a folder of yours"
-        )
+    compiled.load(cast(Reporter, notices))  # of which only `note` is used
 
 
 def choose_threads(asked: int | None) -> int:

@@ -29,6 +29,10 @@ class Notices:
             with contextlib.suppress(OSError), self.aside():
                 print(visible(text), file=sys.stderr, flush=True)
 
+    def note(self, text: str) -> None:
+        """One line: what a Reporter does with a notice of the library's."""
+        self.say(text)
+
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
         """With the bars off the screen, so that lines can be written there as they are."""

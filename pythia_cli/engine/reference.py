@@ -13,10 +13,11 @@ import torch
 from torch.nn import functional
 
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint, expected_tensors
-from pythia_cli.checkpoints.int8_file import LINEARS, NORMS, Int8File
+from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.scores import Scores, score_logits
 from pythia_cli.kernels.sizes import rotary_tables
 from pythia_cli.suite.config import ModelConfig
+from pythia_cli.suite.parameters import published_tensors
 
 _PREFIX = "gpt_neox."
 _LOGIT_ROWS = 128  # rows of logits made at a time
@@ -120,16 +121,12 @@ class Reference:
 
 def dequantized(file: Int8File, name: str) -> np.ndarray[Any, Any]:
     """The float32 tensor that an int8 file stands for, by its published name."""
-    t = file.tensors
-    short, kind = name.removeprefix(_PREFIX).rsplit(".", 1)
-    index: Any = ()
-    if short.startswith("layers."):
-        _, layer, inner = short.split(".", 2)
-        index = int(layer)
-        short = next(ours for ours, theirs in {**LINEARS, **NORMS}.items() if theirs == inner)
-    values = t[f"{short}.{kind}"][index]
+    tensor = published_tensors(file.config)[name]
+    module = tensor.module.name
+    index: Any = tensor.layer if tensor.module.in_layers else ()
+    values = file.tensors[f"{module}.{tensor.part}"][index]
     if values.dtype != np.int8:
         return np.array(values, np.float32)
-    scales = t[f"{short}.scales"][index]
+    scales = file.tensors[f"{module}.scales"][index]
     result: np.ndarray[Any, Any] = values.astype(np.float32) * scales[:, None]
     return result
