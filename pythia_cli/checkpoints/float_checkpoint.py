@@ -25,7 +25,7 @@ SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 PREFERENCE = (SINGLE_FILES[0], INDEX_FILES[0], SINGLE_FILES[1], INDEX_FILES[1])
 
-# What older versions of transformers saved along: masks and frequencies, which we compute from the config.
+# What older versions of transformers saved along: masks and frequencies, which follow from config.
 _BUFFERS = re.compile(
     r"gpt_neox\.(layers\.\d+\.attention\.)?(bias|masked_bias|rotary_emb\.inv_freq)"
 )

@@ -78,7 +78,7 @@ class Transformer:
         full.
         """
         ids = np.array(token_ids, np.int64)
-        self._check(ids)
+        self.check_ids(ids)
         for cache in caches:
             if cache.length == cache.capacity:
                 raise UsageError(f"a context of {cache.capacity} is full")
@@ -121,7 +121,7 @@ class Transformer:
         texts whose caches were made together. Raises UsageError where one is too small.
         """
         ids = np.concatenate(token_ids, dtype=np.int64)
-        self._check(ids)
+        self.check_ids(ids)
         rows, found, scores = self._scored(np.concatenate(targets, dtype=np.int64), 0)
         starts = [cache.length for cache in caches]
         lengths = [len(own) for own in token_ids]
@@ -166,7 +166,7 @@ class Transformer:
         so that what is between can be read or changed.
         """
         token_ids = np.ascontiguousarray(token_ids, np.int64)
-        self._check(token_ids)
+        self.check_ids(token_ids)
         self._pass.run(token_ids, NO_SPANS, self._pass.no_cache, steps=Steps(1, 0, 0))
         return self._pass.residual[: len(token_ids)].copy()
 
@@ -200,6 +200,18 @@ class Transformer:
         self._pass.run(ids, NO_SPANS, self._pass.no_cache, wanted, Steps(0, 0, 0))
         return logits
 
+    def check_ids(self, token_ids: np.ndarray[Any, Any]) -> None:
+        """Raises UsageError where there are no tokens, or such that the model does not have."""
+        if len(token_ids) == 0:
+            raise UsageError("there are no tokens to run")
+        if token_ids.min() < 0 or token_ids.max() >= self.d_vocab:
+            raise UsageError(f"token ids must be within 0 to {self.d_vocab - 1}")
+
+    def check_targets(self, targets: np.ndarray[Any, Any]) -> None:
+        """Raises UsageError for a target that is neither a token of the model nor NO_TARGET."""
+        if len(targets) and (targets.min() < NO_TARGET or targets.max() >= self.d_vocab):
+            raise UsageError(f"token ids must be within 0 to {self.d_vocab - 1}")
+
     def close(self) -> None:
         """Let the team's threads end."""
         self._pass.close()
@@ -223,7 +235,7 @@ class Transformer:
         wanted(lo, hi) is what is wanted of them.
         """
         token_ids = np.ascontiguousarray(token_ids, np.int64)
-        self._check(token_ids)
+        self.check_ids(token_ids)
         start = cache.reserve(len(token_ids))
         finished = 0
         try:
@@ -236,22 +248,11 @@ class Transformer:
         finally:
             cache.truncate(start + finished)
 
-    def _check(self, token_ids: np.ndarray[Any, Any]) -> None:
-        """Raises UsageError where there are no tokens, or such that the model does not have."""
-        if len(token_ids) == 0:
-            raise UsageError("there are no tokens to run")
-        if token_ids.min() < 0 or token_ids.max() >= self.d_vocab:
-            raise UsageError(f"token ids must be within 0 to {self.d_vocab - 1}")
-
     def _scored(
         self, targets: np.ndarray[Any, Any], first: int
     ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], Scores]:
-        """Of targets [n], of tokens `first` and on: the tokens that have one, theirs, and room.
-
-        Raises UsageError for one that the model does not have.
-        """
-        if len(targets) and (targets.min() < NO_TARGET or targets.max() >= self.d_vocab):
-            raise UsageError(f"token ids must be within 0 to {self.d_vocab - 1}")
+        """Of targets [n], of tokens `first` and on: the tokens that have one, theirs, and room."""
+        self.check_targets(targets)
         (at,) = np.nonzero(targets != NO_TARGET)
         m = len(at)
         return first + at, targets[at], Scores(np.empty(m), np.empty(m), np.empty(m, np.int64))
