@@ -37,20 +37,23 @@ def compile_kernels(modules: Sequence[str]) -> dict[str, CompiledKernel]:
     # The child ends when its stdin does: even where this process is killed.
     read_end, write_end = os.pipe()
     try:
-        with os.fdopen(read_end, "rb") as stdin:
-            child = subprocess.Popen(
+        with (
+            os.fdopen(read_end, "rb") as stdin,
+            subprocess.Popen(
                 command,
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-            )
-        try:
-            out, err = child.communicate()
-        except BaseException:
-            child.kill()
-            raise
+            ) as child,
+        ):
+            try:
+                out, err = child.communicate()
+            except BaseException:
+                child.kill()
+                child.wait()
+                raise
     except OSError as error:
         raise PythiaError(f"kernels cannot be compiled: {command[0]!r}: {error}") from error
     finally:

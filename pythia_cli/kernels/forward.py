@@ -17,10 +17,10 @@ from pythia_cli.kernels.layer import (
     own_share,
     run_layer,
 )
-from pythia_cli.kernels.unembedding import ScoreScratch, TokenScores, Wanted, unembed
+from pythia_cli.kernels.unembedding import ScoreScratch, TokenScores, Outputs, unembed
 
 
-class Steps(NamedTuple):
+class LayerRange(NamedTuple):
     """Which part of the model is run: the embedding where `embeds`, then layers lo..hi."""
 
     embeds: int
@@ -36,7 +36,7 @@ def forward(
     model: Model,
     scratch: Scratch,
     score_scratch: ScoreScratch,
-    steps: Steps,
+    steps: LayerRange,
     spans: Int64s2,
     cache: CachedTexts,
     token_ids: Int64s1,
@@ -64,5 +64,5 @@ def forward(
         if not run_layer(ranks, model, layer, s, texts):
             return
     if rows.shape[0] > 0:
-        wanted = Wanted(rows, logits, targets, scores)
-        unembed(ranks, model, s, wanted, score_scratch)
+        outputs = Outputs(rows, logits, targets, scores)
+        unembed(ranks, model, s, outputs, score_scratch)

@@ -35,8 +35,8 @@ class TokenScores(NamedTuple):
     rank: Int64s1
 
 
-class Wanted(NamedTuple):
-    """What is wanted of a pass, and where to write it: arguments of `forward`."""
+class Outputs(NamedTuple):
+    """What a pass is to write: arguments of `forward`."""
 
     rows: Any
     logits: Any
@@ -45,26 +45,26 @@ class Wanted(NamedTuple):
 
 
 @inlined
-def unembed(ranks: Any, model: Any, s: Any, wanted: Any, room: Any) -> None:
-    """Write what is wanted of the residual stream of the scratch s."""
-    m = wanted.rows.shape[0]
+def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any) -> None:
+    """Write the outputs that the residual stream of the scratch s has."""
+    m = outputs.rows.shape[0]
     lo, hi = own_share(ranks, m)
     for i in range(lo, hi):
-        row = wanted.rows[i]
+        row = outputs.rows[i]
         norm = model.weights.final_layer_norm
         layer_norm(norm, s.x[row : row + 1], model.eps, s.normed[i : i + 1], 0, 1)
     x = Quantized(s.attention_input.q[:m], s.attention_input.scales[:m])
     quantize_input(s.normed, x, lo, hi)
     if not meet(ranks):
         return
-    if wanted.targets.shape[0] > 0:
-        _score(ranks, model.weights.embed_out, x, s.claims, wanted, room)
+    if outputs.targets.shape[0] > 0:
+        _score(ranks, model.weights.embed_out, x, s.claims, outputs, room)
         return
     linear, last = model.weights.embed_out, s.claims.shape[0] - 1
     d_vocab, d_model = linear.weight.shape
     lo, hi = claim(s.claims, last, grain(d_model), d_vocab)
     while lo < hi:
-        matmul(linear, x, False, wanted.logits, lo, hi)
+        matmul(linear, x, False, outputs.logits, lo, hi)
         lo, hi = claim(s.claims, last, grain(d_model), d_vocab)
 
 
@@ -75,13 +75,13 @@ def _rows(linear: Any, lo: Any, hi: Any) -> Any:
 
 
 @inlined
-def _score(ranks: Any, linear: Any, x: Any, claims: Any, wanted: Any, room: Any) -> None:
+def _score(ranks: Any, linear: Any, x: Any, claims: Any, outputs: Any, room: Any) -> None:
     """The targets' scores, a piece of the vocabulary at a time: no row of logits is kept."""
     m, d_vocab, last = x.q.shape[0], linear.weight.shape[0], claims.shape[0] - 1
     t_lo, t_hi = own_share(ranks, m)
     target_logits = room.target_logits[:m]
     for t in range(t_lo, t_hi):
-        target = wanted.targets[t]
+        target = outputs.targets[t]
         one = Quantized(x.q[t : t + 1], x.scales[t : t + 1])
         matmul(_rows(linear, target, target + 1), one, False, target_logits[t : t + 1], 0, 1)
     if not meet(ranks):
@@ -95,5 +95,5 @@ def _score(ranks: Any, linear: Any, x: Any, claims: Any, wanted: Any, room: Any)
         lo, hi = claim(claims, last, SCORE_PIECE, d_vocab)
     if not meet(ranks):
         return
-    scores = wanted.scores
+    scores = outputs.scores
     merge_pieces(room.sums, target_logits, scores.nll, scores.entropy, scores.rank, t_lo, t_hi)
