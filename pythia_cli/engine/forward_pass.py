@@ -23,7 +23,7 @@ _NO_LOGITS = np.empty((0, 0), np.float32)
 NO_SCORES = Scores(np.empty(0), np.empty(0), _NO_IDS)
 
 
-class Wanted(NamedTuple):
+class WantedRows(NamedTuple):
     """What is wanted of tokens rows [m] of a pass; m may be 0.
 
     Logits [m, d_vocab], or where there are targets [m], scores [m]; all arrays that are written.
@@ -35,7 +35,7 @@ class Wanted(NamedTuple):
     scores: Scores = NO_SCORES
 
 
-NOTHING = Wanted()
+NOTHING = WantedRows()
 NO_SPANS = np.empty((0, 3), np.int64)
 
 
@@ -89,7 +89,7 @@ class ForwardPass:
         token_ids: np.ndarray[Any, Any],
         spans: np.ndarray[Any, Any],
         cache: KVArrays,
-        wanted: Wanted = NOTHING,
+        wanted: WantedRows = NOTHING,
         steps: Steps | None = None,
     ) -> None:
         """Append token_ids [n] to their texts, and write what is wanted; n at most CHUNK.

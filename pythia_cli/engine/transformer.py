@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.checkpoints.int8_file import Int8File
-from pythia_cli.engine.forward_pass import CHUNK, NO_SPANS, NOTHING, ForwardPass, Steps, Wanted
+from pythia_cli.engine.forward_pass import CHUNK, NO_SPANS, NOTHING, ForwardPass, Steps, WantedRows
 from pythia_cli.engine.kv_cache import KVCache
 from pythia_cli.engine.scores import Scores
 from pythia_cli.errors import UsageError
@@ -84,7 +84,7 @@ class Transformer:
                 raise UsageError(f"a context of {cache.capacity} is full")
         spans = np.array([[cache.row, cache.length, 1] for cache in caches], np.int64)
         logits = self._logits_room(len(ids))
-        self._pass.run(ids, spans, caches[0].arrays, Wanted(np.arange(len(ids)), logits))
+        self._pass.run(ids, spans, caches[0].arrays, WantedRows(np.arange(len(ids)), logits))
         for cache in caches:
             cache.reserve(1)
         return logits
@@ -99,10 +99,10 @@ class Transformer:
         first = len(token_ids) - len(targets)
         rows, targets, scores = self._scored(np.asarray(targets, np.int64), first)
 
-        def wanted(lo: int, hi: int) -> Wanted:
+        def wanted(lo: int, hi: int) -> WantedRows:
             part = slice(*np.searchsorted(rows, (lo, hi)).tolist())
             own = Scores(*(values[part] for values in scores))
-            return Wanted(rows[part] - lo, NOTHING.logits, targets[part], own)
+            return WantedRows(rows[part] - lo, NOTHING.logits, targets[part], own)
 
         for _ in self._advance(token_ids, cache, CHUNK, wanted):
             pass
@@ -130,7 +130,7 @@ class Transformer:
         try:
             for cache, n in zip(caches, lengths, strict=True):
                 cache.reserve(n)
-            wanted = Wanted(rows, NOTHING.logits, found, scores)
+            wanted = WantedRows(rows, NOTHING.logits, found, scores)
             self._pass.run(ids, spans, caches[0].arrays, wanted)
         except BaseException:
             for cache, start in zip(caches, starts, strict=True):
@@ -150,9 +150,9 @@ class Transformer:
         Chunks before `first` yield nothing. The logits are valid until the next step.
         """
 
-        def wanted(lo: int, hi: int) -> Wanted:
+        def wanted(lo: int, hi: int) -> WantedRows:
             rows = np.arange(max(lo, first) - lo, hi - lo)
-            return Wanted(rows, self._logits_room(len(rows)))
+            return WantedRows(rows, self._logits_room(len(rows)))
 
         size = CHUNK if first >= len(token_ids) - 1 else LOGITS_CHUNK
         for lo, hi in self._advance(token_ids, cache, size, wanted):
@@ -196,7 +196,7 @@ class Transformer:
         """The logits [n, d_vocab] of what all layers have made of n tokens, until the next call."""
         ids = self._put(residual)
         logits = self._logits_room(len(ids))
-        wanted = Wanted(np.arange(len(ids)), logits)
+        wanted = WantedRows(np.arange(len(ids)), logits)
         self._pass.run(ids, NO_SPANS, self._pass.no_cache, wanted, Steps(0, 0, 0))
         return logits
 
@@ -228,7 +228,7 @@ class Transformer:
         token_ids: np.ndarray[Any, Any],
         cache: KVCache,
         size: int,
-        wanted: Callable[[int, int], Wanted],
+        wanted: Callable[[int, int], WantedRows],
     ) -> Iterator[tuple[int, int]]:
         """Append token_ids [n], `size` of them a time, and yield lo, hi behind tokens lo..hi.
 

@@ -17,7 +17,7 @@ from pythia_cli.kernels.layer import (
     own_share,
     run_layer,
 )
-from pythia_cli.kernels.unembedding import ScoreScratch, TokenScores, Outputs, unembed
+from pythia_cli.kernels.unembedding import Outputs, ScoreScratch, TokenScores, unembed
 
 
 class LayerRange(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -101,16 +102,86 @@ def test_a_bad_text_is_refused_before_anything_is_run(
         score_packed(models(1), [*drawn([3]), bad])
 
 
-@given(lengths=st.lists(st.integers(1, 600), max_size=200))
-def test_a_pass_stays_within_its_bounds(lengths: list[int]) -> None:
-    passes = list(packing._passes(lengths))
-    assert sorted(i for indices in passes for i in indices) == list(range(len(lengths)))
-    for indices in passes:
-        longest = max(lengths[i] for i in indices)
-        assert longest == lengths[indices[-1]]
-        if len(indices) > 1:
-            assert sum(lengths[i] for i in indices) <= CHUNK
-            assert len(indices) * KVCache.padded(longest) <= 512
+@st.composite
+def families(draw: st.DrawFn) -> list[TargetedText]:
+    """Texts of few different tokens, so that many begin alike, with or without their targets."""
+    texts = []
+    for n in draw(st.lists(st.integers(1, 30), max_size=30)):
+        rng = np.random.default_rng(draw(st.integers(0, 5)))
+        token_ids, targets = rng.integers(0, 4078, (30, 2)).T.copy()
+        change = draw(st.integers(0, 40))
+        token_ids[change:] += draw(st.integers(0, 2))
+        targets[change + 3 :] = draw(st.sampled_from([NO_TARGET, 7]))
+        texts.append(TargetedText(token_ids[:n], targets[:n]))
+    return texts
+
+
+@settings(max_examples=25)
+@given(texts=families())
+def test_texts_that_begin_alike_have_the_bits_of_each_alone(
+    models: Any, texts: list[TargetedText]
+) -> None:
+    assert_same(score_packed(models(2), texts), [alone(models(2), text) for text in texts])
+
+
+@given(texts=families())
+def test_a_chain_runs_each_text_behind_what_it_shares_with_the_one_before(
+    texts: list[TargetedText],
+) -> None:
+    chains = packing._chains(texts)
+    assert sorted(turn.text for chain in chains for turn in chain) == list(range(len(texts)))
+    for chain in chains:
+        assert 1 <= len(chain) <= 8
+        assert chain[0].start == 0
+        assert all(0 <= turn.start < turn.end == len(texts[turn.text][0]) for turn in chain)
+        for before, turn in itertools.pairwise(chain):
+            assert turn.start >= 4
+            for one, other in zip(texts[before.text], texts[turn.text], strict=True):
+                np.testing.assert_array_equal(one[: turn.start], other[: turn.start])
+
+
+def test_a_pair_of_sentences_runs_what_they_share_once(
+    models: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minimal pair: the target before the difference is another, so that token runs again."""
+    first = TargetedText(np.arange(10), np.arange(1, 11))
+    other = np.r_[0:6, 100:104]
+    second = TargetedText(other, np.r_[1:6, 100:105])
+    model, n_run = models(1), []
+    run = model._pass.run
+    monkeypatch.setattr(
+        model._pass, "run", lambda ids, *args: n_run.append(len(ids)) or run(ids, *args)
+    )
+    found = score_packed(model, [first, second])
+    assert n_run == [10, 5]
+    assert_same(found, [alone(model, first), alone(model, second)])
+
+
+def test_long_texts_that_begin_alike(models: Any) -> None:
+    """Longer than a pass, and of those one that shares more than a pass with the other."""
+    (whole,) = drawn([500])
+    texts = [TargetedText(*(part[:n] for part in whole)) for n in (500, 300, 270, 20, 500)]
+    texts[0].targets[400:] = 1
+    assert_same(score_packed(models(2), texts), [alone(models(2), text) for text in texts])
+
+
+@given(lengths=st.lists(st.integers(1, 600), max_size=200), seed=st.integers(0, 9))
+def test_a_group_stays_within_its_bounds(lengths: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    chains, left = [], list(range(len(lengths)))
+    while left:
+        n = int(rng.integers(1, 9))
+        turns = [packing._Turn(i, 0, lengths[i]) for i in left[:n]]
+        chains.append([turn._replace(start=int(rng.integers(turn.end))) for turn in turns])
+        left = left[n:]
+    groups = list(packing._groups(chains))
+    assert sorted(c for group in groups for c in group) == sorted(chains)
+    for group in groups:
+        if len(group) > 1:
+            longest = max(turn.end for chain in group for turn in chain)
+            assert len(group) * KVCache.padded(longest) <= 512
+            for step in itertools.zip_longest(*group):
+                assert sum(turn.end - turn.start for turn in step if turn is not None) <= CHUNK
 
 
 def test_texts_of_one_length_share_passes_and_their_caches(
