@@ -35,6 +35,7 @@ class Transformer:
         self.d_vocab = file.config.d_vocab
         self._pass = ForwardPass(file, n_threads)
         self._logits = np.empty((1, self.d_vocab), np.float32)
+        self._each = NOTHING  # what the last decoding wanted, as the next one may
 
     def new_cache(self, capacity: int | None = None) -> KVCache:
         """An empty cache for `capacity` positions: the model's context where None."""
@@ -83,11 +84,12 @@ class Transformer:
             if cache.length == cache.capacity:
                 raise UsageError(f"a context of {cache.capacity} is full")
         spans = np.array([[cache.row, cache.length, 1] for cache in caches], np.int64)
-        logits = self._logits_room(len(ids))
-        self._pass.run(ids, spans, caches[0].arrays, WantedRows(np.arange(len(ids)), logits))
+        if len(self._each.rows) != len(ids):
+            self._each = WantedRows(np.arange(len(ids)), self._logits_room(len(ids)))
+        self._pass.run(ids, spans, caches[0].arrays, self._each)
         for cache in caches:
             cache.reserve(1)
-        return logits
+        return self._each.logits
 
     def score(
         self, token_ids: np.ndarray[Any, Any], targets: np.ndarray[Any, Any], cache: KVCache
