@@ -17,7 +17,6 @@ import llvmlite.binding as llvm
 from pythia_cli import settings
 from pythia_cli.jit import processor, tiers
 from pythia_cli.jit.arguments import Arguments
-from pythia_cli.jit.compile_process import compile_kernels
 from pythia_cli.jit.object_cache import CompiledKernel, ObjectCache
 from pythia_cli.jit.signature import from_json
 from pythia_cli.reporting import SILENT, Reporter
@@ -87,6 +86,8 @@ class Library:
         if kernels is None:
             if cache.found_damaged:
                 reporter.note("the compiled kernels were damaged, and are compiled again")
+            from pythia_cli.jit.compile_process import compile_kernels  # rarely needed
+
             reporter.note("compiling kernels for this processor, once: about 15 seconds")
             kernels = compile_kernels(self._modules)
             cache.write(kernels)
