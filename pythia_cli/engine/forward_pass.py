@@ -12,7 +12,13 @@ from pythia_cli.engine.scores import Scores
 from pythia_cli.engine.weights import weights_of
 from pythia_cli.jit.team import Team
 from pythia_cli.kernels import compiled
-from pythia_cli.kernels.sizes import N_QUERIES, SCORE_PIECE, aligned_zeros, rotary_tables
+from pythia_cli.kernels.sizes import (
+    LAYER_CLAIMS,
+    N_QUERIES,
+    SCORE_PIECE,
+    aligned_zeros,
+    rotary_tables,
+)
 from pythia_cli.suite.config import ModelConfig
 
 CHUNK = 256
@@ -59,7 +65,7 @@ class ForwardPass:
         self._config = config
         self._team = Team(n_threads)
         self._forward = compiled.function("forward")
-        self._claims = np.zeros(4 * config.n_layers + 1, np.int64)
+        self._claims = np.zeros(LAYER_CLAIMS * config.n_layers + 1, np.int64)
         self.residual = aligned_zeros((CHUNK, config.d_model), np.float32)
         self.whole = Steps(embeds=1, lo=0, hi=config.n_layers)
         self._can_score = False

@@ -1,4 +1,4 @@
-"""What a kernel shared by threads stands on: fair shares, and a barrier of LLVM atomics."""
+"""What a kernel that threads share needs: fair shares, and a barrier of LLVM atomics."""
 
 from __future__ import annotations
 

@@ -18,9 +18,8 @@ from pythia_cli.kernels.embedding import Embedding
 from pythia_cli.kernels.gelu import gelu
 from pythia_cli.kernels.layer_norm import Norm, Norms, layer_norm
 from pythia_cli.kernels.linear import Linear, Linears, Quantized, matmul, quantize_input
+from pythia_cli.kernels.sizes import LAYER_CLAIMS
 
-CLAIMS = 4
-"""Counters of a layer, of blocks of rows that were claimed (see `claim`)."""
 _BLOCK_BYTES = 128 * 1024  # of weights, that a rank claims at a time
 
 
@@ -55,7 +54,7 @@ class Scratch(NamedTuple):
     """Room for the activations of n tokens.
 
     x [n, d_model] is the residual stream. attention_input and mlp_input are its norms, quantized.
-    attention_scores [n_ranks, N_QUERIES, n_positions]. claims [CLAIMS * n_layers + 1] are zeros.
+    attention_scores [n_ranks, N_QUERIES, n_positions]. claims [LAYER_CLAIMS * n_layers + 1] are zeros.
     """
 
     x: Floats2
@@ -134,7 +133,7 @@ def _norm(model: Any, norms: Any, layer: Any, s: Any, out: Any, lo: Any, hi: Any
 
 @inlined
 def _query_key_value(model: Any, i: Any, s: Any) -> None:
-    linear, slot = _linear(model.weights.query_key_value, i), CLAIMS * i
+    linear, slot = _linear(model.weights.query_key_value, i), LAYER_CLAIMS * i
     d_out, d_in = linear.weight.shape
     lo, hi = claim(s.claims, slot, grain(d_in), d_out)
     while lo < hi:
@@ -167,7 +166,7 @@ def _attend(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> None:
 @inlined
 def _mlp_up(model: Any, i: Any, s: Any) -> None:
     """The MLP as far as its GELU."""
-    linear, slot = _linear(model.weights.dense_h_to_4h, i), CLAIMS * i + 1
+    linear, slot = _linear(model.weights.dense_h_to_4h, i), LAYER_CLAIMS * i + 1
     d_out, d_in = linear.weight.shape
     lo, hi = claim(s.claims, slot, grain(d_in), d_out)
     while lo < hi:
@@ -226,7 +225,7 @@ def run_layer(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> Any:
     if not meet(ranks):
         return False
 
-    _add(model, i, s, CLAIMS * i + 2, True, model.parallel)
+    _add(model, i, s, LAYER_CLAIMS * i + 2, True, model.parallel)
     if not meet(ranks):
         return False
     return model.parallel or _run_mlp(ranks, model, i, s, lo, hi)
@@ -244,5 +243,5 @@ def _run_mlp(ranks: Any, model: Any, i: Any, s: Any, lo: Any, hi: Any) -> Any:
     quantize_input(s.mlp, s.mlp_hidden, lo, hi)
     if not meet(ranks):
         return False
-    _add(model, i, s, CLAIMS * i + 3, False, True)
+    _add(model, i, s, LAYER_CLAIMS * i + 3, False, True)
     return meet(ranks)
