@@ -54,7 +54,8 @@ class Scratch(NamedTuple):
     """Room for the activations of n tokens.
 
     x [n, d_model] is the residual stream. attention_input and mlp_input are its norms, quantized.
-    attention_scores [n_ranks, N_QUERIES, n_positions]. claims [LAYER_CLAIMS * n_layers + 1] are zeros.
+    attention_scores [n_ranks, N_QUERIES, n_positions].
+    claims [LAYER_CLAIMS * n_layers + 1] are zeros.
     """
 
     x: Floats2
