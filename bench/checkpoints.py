@@ -122,7 +122,7 @@ def switching(int8: Path, rounds: int) -> dict[str, float]:
     from pythia_cli.engine.transformer import Transformer
     from pythia_cli.kernels import compiled
 
-    compiled.load(lambda damaged: None)
+    compiled.load()
     ready, first = [], []
     for _ in range(rounds):
         started = time.perf_counter()

@@ -19,12 +19,13 @@ from pythia_cli.files.reading import file_sha256, read_json_object
 from pythia_cli.files.safetensors_layout import Layout, TensorPlace, read_layout
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.config_json import parse_config_json
+from pythia_cli.suite.parameters import published_tensors
 
 SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 PREFERENCE = (SINGLE_FILES[0], INDEX_FILES[0], SINGLE_FILES[1], INDEX_FILES[1])
 
-# What older versions of transformers saved along: masks and frequencies, made anew from the config.
+# What older versions of transformers saved along: masks and frequencies, which follow from config.
 _BUFFERS = re.compile(
     r"gpt_neox\.(layers\.\d+\.attention\.)?(bias|masked_bias|rotary_emb\.inv_freq)"
 )
@@ -32,25 +33,7 @@ _BUFFERS = re.compile(
 
 def expected_tensors(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Names, as published, and shapes of all the tensors of a GPT-NeoX checkpoint."""
-    d, d_mlp = config.d_model, config.d_mlp
-    tensors: dict[str, tuple[int, ...]] = {"gpt_neox.embed_in.weight": (config.d_vocab, d)}
-    for layer in range(config.n_layers):
-        prefix = f"gpt_neox.layers.{layer}."
-        for norm in ("input_layernorm", "post_attention_layernorm"):
-            tensors[f"{prefix}{norm}.weight"] = (d,)
-            tensors[f"{prefix}{norm}.bias"] = (d,)
-        for linear, (d_out, d_in) in {
-            "attention.query_key_value": (3 * d, d),
-            "attention.dense": (d, d),
-            "mlp.dense_h_to_4h": (d_mlp, d),
-            "mlp.dense_4h_to_h": (d, d_mlp),
-        }.items():
-            tensors[f"{prefix}{linear}.weight"] = (d_out, d_in)
-            tensors[f"{prefix}{linear}.bias"] = (d_out,)
-    tensors["gpt_neox.final_layer_norm.weight"] = (d,)
-    tensors["gpt_neox.final_layer_norm.bias"] = (d,)
-    tensors["embed_out.weight"] = (config.d_vocab, d)
-    return tensors
+    return {name: tensor.shape for name, tensor in published_tensors(config).items()}
 
 
 _Read = Callable[[int, int | None], np.ndarray[Any, Any]]

@@ -14,30 +14,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from pythia_cli.errors import IntegrityError, NewerFormat, NotFound, ResourceError
 from pythia_cli.files.safetensors_layout import TensorPlace, read_layout
 from pythia_cli.suite.config import ModelConfig
+from pythia_cli.suite.parameters import MODULES, Module
 
 FORMAT = "pythia-int8"
 FORMAT_VERSION = 1
 QUANTIZATION = "int8-row-least-squares"
 ALIGNMENT = 64
-
-LINEARS = {
-    "layers.attention.query_key_value": "attention.query_key_value",
-    "layers.attention.dense": "attention.dense",
-    "layers.mlp.dense_h_to_4h": "mlp.dense_h_to_4h",
-    "layers.mlp.dense_4h_to_h": "mlp.dense_4h_to_h",
-}
-NORMS = {
-    "layers.input_layernorm": "input_layernorm",
-    "layers.post_attention_layernorm": "post_attention_layernorm",
-}
-"""Our name (all layers in one tensor) and the published name within a layer."""
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "I8": np.dtype("<i1"),
@@ -47,30 +36,34 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 _NO_HASH = "0" * 64
 
 
+class Int8Tensor(NamedTuple):
+    """A tensor of the file: which part of which module it is, its dtype and shape."""
+
+    module: Module
+    part: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+def tensors_in_order(config: ModelConfig) -> dict[str, Int8Tensor]:
+    """Every tensor by name, in the order of the file: the int8 matrices first, then the rest."""
+    tensors = {}
+    for module in MODULES:
+        if module.is_matrix:
+            shape = module.stacked_shape("weight", config)
+            tensors[f"{module.name}.weight"] = Int8Tensor(module, "weight", "I8", shape)
+    for module in MODULES:
+        parts = module.published_parts
+        for part in ("scales", *parts[1:]) if module.is_matrix else parts:
+            shape = module.stacked_shape(part, config)
+            tensors[f"{module.name}.{part}"] = Int8Tensor(module, part, "F32", shape)
+    return tensors
+
+
 def tensor_shapes(config: ModelConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Every tensor's dtype and shape, in the order of the file."""
-    n, d, d_mlp, d_vocab = config.n_layers, config.d_model, config.d_mlp, config.d_vocab
-    linears = {
-        "layers.attention.query_key_value": (3 * d, d),
-        "layers.attention.dense": (d, d),
-        "layers.mlp.dense_h_to_4h": (d_mlp, d),
-        "layers.mlp.dense_4h_to_h": (d, d_mlp),
-    }
-    shapes: dict[str, tuple[str, tuple[int, ...]]] = {"embed_in.weight": ("I8", (d_vocab, d))}
-    for name, (d_out, d_in) in linears.items():
-        shapes[f"{name}.weight"] = ("I8", (n, d_out, d_in))
-    shapes["embed_out.weight"] = ("I8", (d_vocab, d))
-    shapes["embed_in.scales"] = ("F32", (d_vocab,))
-    for name, (d_out, _) in linears.items():
-        shapes[f"{name}.scales"] = ("F32", (n, d_out))
-        shapes[f"{name}.bias"] = ("F32", (n, d_out))
-    for name in NORMS:
-        shapes[f"{name}.weight"] = ("F32", (n, d))
-        shapes[f"{name}.bias"] = ("F32", (n, d))
-    shapes["final_layer_norm.weight"] = ("F32", (d,))
-    shapes["final_layer_norm.bias"] = ("F32", (d,))
-    shapes["embed_out.scales"] = ("F32", (d_vocab,))
-    return shapes
+    tensors = tensors_in_order(config)
+    return {name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()}
 
 
 def data_bytes(config: ModelConfig) -> int:

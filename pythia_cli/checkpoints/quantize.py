@@ -12,7 +12,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import LINEARS, NORMS, Int8Writer, Source, tensor_shapes
+from pythia_cli.checkpoints.int8_file import (
+    Int8Tensor,
+    Int8Writer,
+    Source,
+    tensor_shapes,
+    tensors_in_order,
+)
 from pythia_cli.files.reading import file_sha256
 from pythia_cli.kernels import compiled
 from pythia_cli.kernels.sizes import SCALE_CANDIDATES
@@ -27,7 +33,10 @@ def quantize_matrix(w: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.n
     w = np.ascontiguousarray(w, np.float32)
     q, scales = np.empty(w.shape, np.int8), np.empty(len(w), np.float32)
     error = np.empty(w.shape[1], np.float32)
-    compiled.call("quantize_weights", w, SCALE_CANDIDATES, error, q, scales, 0, len(w))
+    compiled.call(
+        "quantize_weights",
+        w=w, candidates=SCALE_CANDIDATES, error=error, q=q, scales=scales, lo=0, hi=len(w),
+    )  # fmt: skip
     return q, scales
 
 
@@ -84,36 +93,33 @@ def _write_int8(
             for lo in range(0, d_out, step):
                 yield tensor, lo, min(lo + step, d_out)
 
-    def matrix(name: str, published: list[str]) -> Iterator[np.ndarray[Any, Any]]:
+    def matrix(tensor: Int8Tensor) -> Iterator[np.ndarray[Any, Any]]:
+        name = tensor.module.name
         scales[name] = []
-        *_, d_out, d_in = tensor_shapes(config)[f"{name}.weight"][1]
-        for q, row_scales in _in_order(pool, rows, blocks(published, d_out, d_in)):
+        *_, d_out, d_in = tensor.shape
+        for q, row_scales in _in_order(pool, rows, blocks(published(tensor), d_out, d_in)):
             scales[name].append(row_scales)
             yield q
             progress(q.size)
 
-    def small(published: list[str]) -> Iterator[np.ndarray[Any, Any]]:
-        for tensor in published:
-            values = checkpoint.tensor(tensor)
+    def small(tensor: Int8Tensor) -> Iterator[np.ndarray[Any, Any]]:
+        for name in published(tensor):
+            values = checkpoint.tensor(name)
             yield values
             progress(values.size)
 
-    def published(name: str, kind: str) -> list[str]:
-        inner = {**LINEARS, **NORMS}.get(name)
-        if inner is not None:
-            return [f"gpt_neox.layers.{i}.{inner}.{kind}" for i in range(config.n_layers)]
-        return ["embed_out.weight"] if name == "embed_out" else [f"gpt_neox.{name}.{kind}"]
+    def published(tensor: Int8Tensor) -> list[str]:
+        return tensor.module.published_names(tensor.part, config)
 
     with path.open("xb") as file:
         writer = Int8Writer(file, config, source, file_sha256(checkpoint.tokenizer_path))
-        for full_name, (dtype, _) in tensor_shapes(config).items():
-            name, kind = full_name.rsplit(".", 1)
-            if dtype == "I8":
-                writer.write_tensor(full_name, matrix(name, published(name, kind)))
-            elif kind == "scales":
-                writer.write_tensor(full_name, iter(scales[name]))
+        for name, tensor in tensors_in_order(config).items():
+            if tensor.dtype == "I8":
+                writer.write_tensor(name, matrix(tensor))
+            elif tensor.part == "scales":
+                writer.write_tensor(name, iter(scales[tensor.module.name]))
             else:
-                writer.write_tensor(full_name, small(published(name, kind)))
+                writer.write_tensor(name, small(tensor))
         writer.finish()
 
 

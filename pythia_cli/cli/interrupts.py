@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: taken at once, and not in the midst of LLVM's work."""
+"""Ctrl-C and SIGTERM: taken at once, and sent again where other code has lost their exception."""
 
 from __future__ import annotations
 
@@ -9,16 +9,11 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
 from types import FrameType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from pythia_cli import settings
 from pythia_cli.cli.errors import Terminated
-
-T = TypeVar("T")
-
 
 _received = 0
 _leaving = threading.Event()
@@ -28,8 +23,7 @@ _AGAIN_SECONDS = 0.5
 def take() -> None:
     """SIGINT raises KeyboardInterrupt and SIGTERM Terminated, until they are heeded.
 
-    A compiled kernel that runs meanwhile is told to end, as Python's own handlers wait for it. C
-    code drops exceptions or wraps them in others: so a signal is remembered, and comes again.
+    C code drops exceptions or wraps them in others: so a signal is remembered, and comes again.
     """
     signal.signal(signal.SIGTERM, _raise)
     signal.signal(signal.SIGINT, _raise)
@@ -45,23 +39,6 @@ def heed() -> int | None:
     if _received:
         _leaving.set()
     return _received or None
-
-
-def apart(make: Callable[[], T]) -> T:
-    """make(), in another thread: an interrupt ends the waiting and leaves the work alone.
-
-    Exceptions that cross llvmlite's callbacks and constructors are dropped, or crash it.
-    """
-    result: Future[T] = Future()
-
-    def work() -> None:
-        try:
-            result.set_result(make())
-        except BaseException as error:
-            result.set_exception(error)
-
-    threading.Thread(target=work, daemon=True, name="pythia-apart").start()
-    return result.result()
 
 
 def leave(status: int) -> NoReturn:
@@ -87,10 +64,6 @@ def _watch(told: socket.socket) -> None:
     """Each signal's number comes as a byte, from Python's handler in C."""
     while told.recv(1):
         while not _leaving.is_set():
-            # The module may be there and not yet whole.
-            team = sys.modules.get("pythia_cli.jit.team")
-            if (abort_all := getattr(team, "abort_all", None)) is not None:
-                abort_all()
             if not _leaving.wait(_AGAIN_SECONDS):
                 _send_again()
 

@@ -179,10 +179,10 @@ def _store(store: Store, n_threads: int) -> Iterator[Finding]:
 
 
 def _kernels(store: Store, n_threads: int) -> Iterator[Finding]:
-    from pythia_cli.jit.object_cache import ObjectCache
+    from pythia_cli.kernels import compiled
 
     folder = settings.cache_folder() / "kernels"
-    cache = ObjectCache()
+    cache = compiled.cache()
     kept = cache.read() is not None
     state = "compiled" if kept else "to be compiled by the first run, in about 15 s"
     if cache.found_damaged:

@@ -1,13 +1,36 @@
-"""Keys and values of the positions seen so far."""
+"""The KV cache: how keys and values of the positions seen so far are laid out, and how many.
+
+Both are int16, with 32767 levels and one float32 scale for each head and position: k ~ k_q * scale.
+That is as small as IEEE halves and, as the scores of trained models are large, some 16 times nearer
+to float32 (docs/numerics.md). The kernels (kernels/attention.py) write and read it.
+"""
 
 from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pythia_cli.errors import UsageError
-from pythia_cli.kernels.entries import Cache
 from pythia_cli.kernels.sizes import KEY_BLOCK, aligned_zeros
 from pythia_cli.suite.config import ModelConfig
+
+
+class KVArrays(NamedTuple):
+    """The cache of n_rows texts, with room for n_positions each: whole blocks of KEY_BLOCK = 16.
+
+    keys [n_layers, n_rows, n_heads, n_blocks, d_head, KEY_BLOCK] int16: the keys of a block side by
+    side, so that scores vectorise over its positions. Position p is in block p // KEY_BLOCK, at
+    p % KEY_BLOCK.
+    values [n_layers, n_rows, n_heads, n_positions, d_head] int16: a position's value side by side,
+    so that sums over positions vectorise over the width of the head.
+    key_scales, value_scales [n_layers, n_rows, n_heads, n_positions] float32.
+    """
+
+    keys: np.ndarray[Any, Any]
+    key_scales: np.ndarray[Any, Any]
+    values: np.ndarray[Any, Any]
+    value_scales: np.ndarray[Any, Any]
 
 
 class KVCache:
@@ -28,7 +51,7 @@ class KVCache:
             cache._take(arrays, row, capacity)
         return caches
 
-    def _take(self, arrays: Cache, row: int, capacity: int) -> None:
+    def _take(self, arrays: KVArrays, row: int, capacity: int) -> None:
         self.arrays = arrays
         self.row = row
         self.capacity = capacity
@@ -75,11 +98,11 @@ class KVCache:
         self.length = length
 
 
-def _new_arrays(config: ModelConfig, capacity: int, n_rows: int) -> Cache:
+def _new_arrays(config: ModelConfig, capacity: int, n_rows: int) -> KVArrays:
     n_positions = KVCache.padded(capacity)
     heads = (config.n_layers, n_rows, config.n_heads)
     blocks = (n_positions // KEY_BLOCK, config.d_head, KEY_BLOCK)
-    return Cache(
+    return KVArrays(
         keys=aligned_zeros((*heads, *blocks), np.int16),
         key_scales=aligned_zeros((*heads, n_positions), np.float32),
         values=aligned_zeros((*heads, n_positions, config.d_head), np.int16),

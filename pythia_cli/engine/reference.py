@@ -5,6 +5,7 @@ Written to be read beside transformers' GPTNeoXForCausalLM, against which its lo
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,10 +14,11 @@ import torch
 from torch.nn import functional
 
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint, expected_tensors
-from pythia_cli.checkpoints.int8_file import LINEARS, NORMS, Int8File
+from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.scores import Scores, score_logits
 from pythia_cli.kernels.sizes import rotary_tables
 from pythia_cli.suite.config import ModelConfig
+from pythia_cli.suite.parameters import published_tensors
 
 _PREFIX = "gpt_neox."
 _LOGIT_ROWS = 128  # rows of logits made at a time
@@ -28,7 +30,7 @@ class Reference:
     def __init__(
         self, config: ModelConfig, tensor: Callable[[str], np.ndarray[Any, Any]], n_threads: int
     ) -> None:
-        torch.set_num_threads(n_threads)
+        self._n_threads = n_threads
         self.config = config
         self.tensors = {
             name.removeprefix(_PREFIX): torch.from_numpy(tensor(name))
@@ -50,7 +52,7 @@ class Reference:
     def hidden(self, token_ids: np.ndarray[Any, Any]) -> torch.Tensor:
         """token_ids [n] -> the final layer norm's output [n, d_model]."""
         t, config = self.tensors, self.config
-        with torch.inference_mode():
+        with self._running():
             x = t["embed_in.weight"][torch.from_numpy(np.asarray(token_ids, np.int64))]
             for i in range(config.n_layers):
                 prefix = f"layers.{i}."
@@ -63,6 +65,17 @@ class Reference:
                     x = x + self._mlp(self._norm(x, prefix + "post_attention_layernorm"), prefix)
             return self._norm(x, "final_layer_norm")
 
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
+        """Inference by our number of threads; torch's own setting is the user's, and comes back."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self._n_threads)
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            torch.set_num_threads(before)
+
     def logits(self, token_ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """token_ids [n] -> logits [n, d_vocab]."""
         return np.concatenate([rows for _, rows in self.chunks(token_ids)])
@@ -73,7 +86,7 @@ class Reference:
         """(i, logits [m, d_vocab]) of tokens i .. i+m from `first` on, a few rows at a time."""
         hidden = self.hidden(token_ids)[first:]
         for at in range(0, len(hidden), _LOGIT_ROWS):
-            with torch.inference_mode():
+            with self._running():
                 rows = hidden[at : at + _LOGIT_ROWS] @ self.tensors["embed_out.weight"].T
             yield first + at, rows.numpy()
 
@@ -120,16 +133,12 @@ class Reference:
 
 def dequantized(file: Int8File, name: str) -> np.ndarray[Any, Any]:
     """The float32 tensor that an int8 file stands for, by its published name."""
-    t = file.tensors
-    short, kind = name.removeprefix(_PREFIX).rsplit(".", 1)
-    index: Any = ()
-    if short.startswith("layers."):
-        _, layer, inner = short.split(".", 2)
-        index = int(layer)
-        short = next(ours for ours, theirs in {**LINEARS, **NORMS}.items() if theirs == inner)
-    values = t[f"{short}.{kind}"][index]
+    tensor = published_tensors(file.config)[name]
+    module = tensor.module.name
+    index: Any = tensor.layer if tensor.module.in_layers else ()
+    values = file.tensors[f"{module}.{tensor.part}"][index]
     if values.dtype != np.int8:
         return np.array(values, np.float32)
-    scales = t[f"{short}.scales"][index]
+    scales = file.tensors[f"{module}.scales"][index]
     result: np.ndarray[Any, Any] = values.astype(np.float32) * scales[:, None]
     return result

@@ -79,8 +79,10 @@ class Sampler:
         factor = np.float32(min(1 / options.temperature, 1e38))
         sum_of_weights = np.empty(1)
         compiled.call(
-            "exponentials", logits[: self._n_tokens], float(factor), weights, sum_of_weights
-        )
+            "exponentials",
+            logits=logits[: self._n_tokens], factor=float(factor), out=weights,
+            total=sum_of_weights,
+        )  # fmt: skip
         total = float(sum_of_weights[0]) + _padding(logits, self._n_tokens, float(factor))
         ids = _kept(weights, total, options)
         if ids is None:
@@ -89,7 +91,7 @@ class Sampler:
 
     def _drawn(self, weights: np.ndarray[Any, Any]) -> int:
         index = np.empty(1, np.int64)
-        compiled.call("draw", weights, self._generator.random(), index)
+        compiled.call("draw", weights=weights, fraction=self._generator.random(), drawn=index)
         return int(index[0])
 
     def _penalised(self, logits: np.ndarray[Any, Any], seen: list[int]) -> np.ndarray[Any, Any]:

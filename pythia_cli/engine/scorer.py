@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from pythia_cli.engine.kv_cache import KVCache
+from pythia_cli.engine.packing import score_packed
 from pythia_cli.engine.scored_text import ScoredText
 from pythia_cli.engine.scores import Scores
-from pythia_cli.engine.text_plan import ScoringPass, TextPlan
+from pythia_cli.engine.targets import NO_TARGET, TargetedText
+from pythia_cli.engine.text_plan import TextPlan
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.reporting import Task
 
@@ -17,48 +19,58 @@ if TYPE_CHECKING:  # torch takes a second to import
 
 
 class Scorer(Protocol):
-    """Rates targets; every pass starts from an empty cache."""
+    """Rates targets; every text has one at least, and starts from an empty cache."""
 
-    def score(self, passes: Sequence[ScoringPass], task: Task) -> Iterable[Scores]:
-        """The scores of each pass's targets, in order. `task` advances by scored tokens."""
+    def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
+        """The scores of each text's targets, in order. `task` advances by targets."""
 
 
 class Int8Scorer:
-    """By the int8 engine. Short passes share a run over the weights; each has the bits of alone."""
+    """By the int8 engine. Short texts share passes over the weights, with the bits of alone."""
 
     def __init__(self, transformer: Transformer) -> None:
         self._transformer = transformer
         self._cache: KVCache | None = None
 
-    def score(self, passes: Sequence[ScoringPass], task: Task) -> Iterator[Scores]:
-        """As Scorer.score."""
-        for token_ids, targets in passes:
-            yield self._transformer.score(token_ids, targets, self._empty_cache(len(token_ids)))
-            task.advance(len(targets))
+    def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
+        """As Scorer.score. Raises UsageError for ids that the model does not have."""
+        if len(texts) != 1:
+            return score_packed(self._transformer, texts, task)
+        ((token_ids, targets),) = texts
+        scores = self._transformer.score(token_ids, targets, self._empty_cache(len(token_ids)))
+        task.advance(len(scores.nll))
+        return [scores]
 
     def _empty_cache(self, n_tokens: int) -> KVCache:
         """One with room for n_tokens; kept, as making one takes time."""
         if self._cache is None or self._cache.capacity < n_tokens:
-            self._cache = self._transformer.new_cache(n_tokens)
+            self._cache = self._transformer.new_cache(max(n_tokens, 1))
         self._cache.truncate(0)
         return self._cache
 
 
 class Float32Scorer:
-    """By the plain float32 reference, pass by pass."""
+    """By the plain float32 reference, text by text."""
 
     def __init__(self, reference: Reference) -> None:
         self.reference = reference
 
-    def score(self, passes: Sequence[ScoringPass], task: Task) -> Iterator[Scores]:
+    def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
         """As Scorer.score."""
-        for token_ids, targets in passes:
-            yield self.reference.score(token_ids, targets)
-            task.advance(len(targets))
+        return list(self._scores(texts, task))
+
+    def _scores(self, texts: Sequence[TargetedText], task: Task) -> Iterator[Scores]:
+        for token_ids, targets in texts:
+            # The reference scores the successors of the last tokens.
+            (rows,) = (targets != NO_TARGET).nonzero()
+            first = int(rows[0])
+            scores = self.reference.score(token_ids, targets[first:].clip(0))
+            yield Scores(*(values[rows - first] for values in scores))
+            task.advance(len(rows))
 
 
 def score_plans(plans: Sequence[TextPlan], scorer: Scorer, task: Task) -> list[ScoredText]:
     """Score several texts. Raises IntegrityError where the model's numbers are not finite."""
-    passes = [one for plan in plans for one in plan.passes()]
-    scores = iter(scorer.score(passes, task))
+    texts = [text for plan in plans for text in plan.passes()]
+    scores = iter(scorer.score(texts, task))
     return [plan.scored(scores) for plan in plans]

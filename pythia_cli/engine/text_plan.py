@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from pythia_cli.engine.scored_text import ScoredText
 from pythia_cli.engine.scores import Scores
+from pythia_cli.engine.targets import TargetedText, targeted
 from pythia_cli.engine.windows import Window
 from pythia_cli.errors import IntegrityError
 from pythia_cli.text.tokenizer import Encoded
-
-
-class ScoringPass(NamedTuple):
-    """token_ids [n] to run from an empty cache; targets [m]: the successors of the last m."""
-
-    token_ids: np.ndarray[Any, Any]
-    targets: np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,7 +39,7 @@ class TextPlan:
         """How many tokens are scored."""
         return sum(window.end - window.first for window in self.windows)
 
-    def passes(self) -> Iterator[ScoringPass]:
+    def passes(self) -> Iterator[TargetedText]:
         """What is run, one window after the other."""
         sequence = self.encoded.token_ids
         if self.bos is not None:
@@ -55,7 +48,7 @@ class TextPlan:
             inputs = sequence[window.begin : window.end - 1]
             if self.chunk_bos is not None:
                 inputs = np.concatenate([[self.chunk_bos], inputs[1:]])
-            yield ScoringPass(inputs, sequence[window.first : window.end])
+            yield targeted(inputs, sequence[window.first : window.end])
 
     def scored(self, scores: Iterable[Scores]) -> ScoredText:
         """The text with the scores of its passes, which are taken from `scores` in order.

@@ -3,46 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pythia_cli.checkpoints.int8_file import Int8File
+from pythia_cli.engine.forward_pass import CHUNK, NO_SPANS, NOTHING, ForwardPass, Steps, WantedRows
 from pythia_cli.engine.kv_cache import KVCache
 from pythia_cli.engine.scores import Scores
-from pythia_cli.engine.weights import weights_of
+from pythia_cli.engine.targets import NO_TARGET
 from pythia_cli.errors import UsageError
-from pythia_cli.jit.team import Team
-from pythia_cli.kernels import compiled, entries
-from pythia_cli.kernels.entries import Scratch, Shape
-from pythia_cli.kernels.sizes import (
-    N_QUERIES,
-    SCORE_PIECE,
-    activation_levels,
-    aligned_zeros,
-    rotary_tables,
-)
-
-CHUNK = 256
-"""Tokens that go through the layers together: enough to reuse each weight, and soon interrupted."""
 
 LOGITS_CHUNK = 128
-"""The same where the logits of each token are kept, which take 0.2 MB a token."""
-
+"""Tokens of a pass where the logits of each are kept, which take 0.2 MB a token."""
 
 MOST_TOGETHER = 16
 """Texts decoded in one pass: about where arithmetic takes as long as reading the weights."""
 _MOST_BYTES = 1 << 30
-
-_NO_TARGETS = np.empty(0, np.int64)
-
-
-class _Asked(NamedTuple):
-    """What is wanted of a chunk: logits [m, d_vocab] or the scores of targets [m]; m may be 0."""
-
-    logits: np.ndarray[Any, Any]
-    targets: np.ndarray[Any, Any]
-    scores: entries.Scores
 
 
 class Transformer:
@@ -52,27 +29,11 @@ class Transformer:
     """
 
     def __init__(self, file: Int8File, n_threads: int) -> None:
-        self.config = config = file.config
-        self.d_vocab = config.d_vocab
-        self._team = Team(n_threads)
-        shape = Shape(
-            n_heads=config.n_heads,
-            eps=config.layer_norm_eps,
-            parallel=config.use_parallel_residual,
-            levels_model=activation_levels(config.d_model),
-            levels_mlp=activation_levels(config.d_mlp),
-        )
+        self.config = file.config
+        self.d_vocab = file.config.d_vocab
+        self._pass = ForwardPass(file, n_threads)
         self._logits = np.empty((1, self.d_vocab), np.float32)
-        self._scores = self._score_room(0)
-        self._claims = np.zeros(4 * config.n_layers + 1, np.int64)
-        self._forward = compiled.function("forward")
-        self._arguments = compiled.Arguments(
-            "forward", self._team.shared, shape, weights_of(file), self._new_scratch(),
-            self.new_cache(1).arrays,
-            *rotary_tables(config.n_ctx, config.n_rotary, config.rotary_base),
-            self._claims, np.zeros((1, 3), np.int64), np.zeros(1, np.int64), self._logits,
-            _NO_TARGETS, self._scores,
-        )  # fmt: skip
+        self._each = NOTHING  # what the last decoding wanted, as the next one may
 
     def new_cache(self, capacity: int | None = None) -> KVCache:
         """An empty cache for `capacity` positions: the model's context where None."""
@@ -116,43 +77,70 @@ class Transformer:
         full.
         """
         ids = np.array(token_ids, np.int64)
-        self._check(ids)
+        self.check_ids(ids)
         for cache in caches:
             if cache.length == cache.capacity:
                 raise UsageError(f"a context of {cache.capacity} is full")
-        texts = np.array([[cache.row, cache.length, 1] for cache in caches], np.int64)
-        logits = self._logits_room(len(ids))
-        self._run(caches[0], texts, ids, _Asked(logits, _NO_TARGETS, self._scores))
+        spans = np.array([[cache.row, cache.length, 1] for cache in caches], np.int64)
+        if len(self._each.rows) != len(ids):
+            self._each = WantedRows(np.arange(len(ids)), self._logits_room(len(ids)))
+        self._pass.run(ids, spans, caches[0].arrays, self._each)
         for cache in caches:
             cache.reserve(1)
-        return logits
+        return self._each.logits
 
     def score(
-        self,
-        token_ids: np.ndarray[Any, Any],
-        targets: np.ndarray[Any, Any],
-        cache: KVCache,
+        self, token_ids: np.ndarray[Any, Any], targets: np.ndarray[Any, Any], cache: KVCache
     ) -> Scores:
-        """Append token_ids [n]; how the model rates targets [m] as successors of the last m."""
-        targets = np.ascontiguousarray(targets, np.int64)
-        m = len(targets)
-        if m and (targets.min() < 0 or targets.max() >= self.d_vocab):
-            raise UsageError(f"token ids must be within 0 to {self.d_vocab - 1}")
-        if len(self._scores.target_logits) == 0:
-            self._scores = self._score_room(CHUNK)
-        scores = Scores(np.empty(m), np.empty(m), np.empty(m, np.int64))
-        first = len(token_ids) - m
+        """Append token_ids [n]; how the model rates targets [m] as successors of the last m.
 
-        def asked(lo: int, hi: int) -> _Asked:
-            part = slice(max(lo - first, 0), max(hi - first, 0))
-            room = self._scores._replace(
-                nll=scores.nll[part], entropy=scores.entropy[part], ranks=scores.rank[part]
-            )
-            return _Asked(self._logits[:0], targets[part], room)
+        Tokens whose target is NO_TARGET are not scored.
+        """
+        first = len(token_ids) - len(targets)
+        rows, targets, scores = self._scored(np.asarray(targets, np.int64), first)
 
-        for _ in self._advance(token_ids, cache, CHUNK, asked):
+        def wanted(lo: int, hi: int) -> WantedRows:
+            part = slice(*np.searchsorted(rows, (lo, hi)).tolist())
+            own = Scores(*(values[part] for values in scores))
+            return WantedRows(rows[part] - lo, NOTHING.logits, targets[part], own)
+
+        for _ in self._advance(token_ids, cache, CHUNK, wanted):
             pass
         return scores
+
+    def score_together(
+        self,
+        token_ids: Sequence[np.ndarray[Any, Any]],
+        targets: Sequence[np.ndarray[Any, Any]],
+        caches: Sequence[KVCache],
+    ) -> list[Scores]:
+        """Append token_ids[i] [n_i] to caches[i]; how the model rates targets[i] [n_i] after them.
+
+        One pass over the weights serves all; each text has the bits that `score` gives it alone.
+        Tokens whose target is NO_TARGET are not scored. At most CHUNK tokens in all, of different
+        texts whose caches were made together. Raises UsageError where one is too small.
+        """
+        ids = np.concatenate(token_ids, dtype=np.int64)
+        self.check_ids(ids)
+        rows, found, scores = self._scored(np.concatenate(targets, dtype=np.int64), 0)
+        starts = [cache.length for cache in caches]
+        lengths = [len(own) for own in token_ids]
+        spans = np.array([[cache.row, cache.length, 0] for cache in caches], np.int64)
+        spans[:, 2] = lengths
+        try:
+            for cache, n in zip(caches, lengths, strict=True):
+                cache.reserve(n)
+            wanted = WantedRows(rows, NOTHING.logits, found, scores)
+            self._pass.run(ids, spans, caches[0].arrays, wanted)
+        except BaseException:
+            for cache, start in zip(caches, starts, strict=True):
+                cache.truncate(start)
+            raise
+        ends = np.searchsorted(rows, np.cumsum(lengths)).tolist()
+        return [
+            Scores(*(values[lo:hi] for values in scores))
+            for lo, hi in zip([0, *ends[:-1]], ends, strict=True)
+        ]
 
     def chunks(
         self, token_ids: np.ndarray[Any, Any], cache: KVCache, first: int = 0
@@ -162,97 +150,114 @@ class Transformer:
         Chunks before `first` yield nothing. The logits are valid until the next step.
         """
 
-        def asked(lo: int, hi: int) -> _Asked:
-            return _Asked(self._logits_room(max(hi - max(lo, first), 0)), _NO_TARGETS, self._scores)
+        def wanted(lo: int, hi: int) -> WantedRows:
+            rows = np.arange(max(lo, first) - lo, hi - lo)
+            return WantedRows(rows, self._logits_room(len(rows)))
 
         size = CHUNK if first >= len(token_ids) - 1 else LOGITS_CHUNK
-        for lo, hi in self._advance(token_ids, cache, size, asked):
+        for lo, hi in self._advance(token_ids, cache, size, wanted):
             if hi > first:
                 yield max(lo, first), self._logits_room(hi - max(lo, first))
 
-    def close(self) -> None:
-        """Let the team's threads end."""
-        self._team.close()
+    def embed(self, token_ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The residual stream [n, d_model] float32 that token_ids [n] begin with; n <= CHUNK.
 
-    def _advance(
-        self,
-        token_ids: np.ndarray[Any, Any],
-        cache: KVCache,
-        size: int,
-        asked: Callable[[int, int], _Asked],
-    ) -> Iterator[tuple[int, int]]:
-        """Append token_ids [n], `size` of them a time, and yield lo, hi behind tokens lo..hi.
-
-        asked(lo, hi) is what is wanted of them.
+        `embed`, `layers` and `unembed` run the code of one pass piece by piece, with the same bits,
+        so that what is between can be read or changed.
         """
         token_ids = np.ascontiguousarray(token_ids, np.int64)
-        self._check(token_ids)
-        start = cache.reserve(len(token_ids))
-        finished = 0
+        self.check_ids(token_ids)
+        self._pass.run(token_ids, NO_SPANS, self._pass.no_cache, steps=Steps(1, 0, 0))
+        return self._pass.residual[: len(token_ids)].copy()
+
+    def layers(
+        self, residual: np.ndarray[Any, Any], lo: int, hi: int, cache: KVCache
+    ) -> np.ndarray[Any, Any]:
+        """The residual stream [n, d_model] after layers lo..hi, from that before them.
+
+        Their keys and values are written to the cache behind what it holds. It holds the n tokens
+        as well when the last layer has run.
+        """
+        n, n_layers = len(residual), self.config.n_layers
+        if not 0 <= lo <= hi <= n_layers:
+            raise UsageError(f"layers {lo} to {hi} are not within 0 to {n_layers}")
+        spans = np.array([[cache.row, cache.reserve(n), n]], np.int64)
+        finished = False
         try:
-            for lo in range(0, len(token_ids), size):
-                hi = min(lo + size, len(token_ids))
-                texts = np.array([[cache.row, start + lo, hi - lo]], np.int64)
-                self._run(cache, texts, token_ids[lo:hi], asked(lo, hi))
-                finished = hi
-                yield lo, hi
+            ids = self._put(residual)
+            self._pass.run(ids, spans, cache.arrays, steps=Steps(0, lo, hi))
+            finished = hi == n_layers
         finally:
-            cache.truncate(start + finished)
+            if not finished:
+                cache.truncate(int(spans[0, 1]))
+        return self._pass.residual[:n].copy()
 
-    def _run(
-        self,
-        cache: KVCache,
-        texts: np.ndarray[Any, Any],
-        token_ids: np.ndarray[Any, Any],
-        asked: _Asked,
-    ) -> None:
-        """One call of `forward`: at most CHUNK tokens."""
-        self._arguments.replace(4, cache.arrays)
-        for i, value in enumerate((texts, token_ids, *asked), start=8):
-            self._arguments.replace(i, value)
-        self._claims[:] = 0
-        self._team.run(self._forward, self._arguments.address)
+    def unembed(self, residual: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The logits [n, d_vocab] of what all layers have made of n tokens, until the next call."""
+        ids = self._put(residual)
+        logits = self._logits_room(len(ids))
+        wanted = WantedRows(np.arange(len(ids)), logits)
+        self._pass.run(ids, NO_SPANS, self._pass.no_cache, wanted, Steps(0, 0, 0))
+        return logits
 
-    def _check(self, token_ids: np.ndarray[Any, Any]) -> None:
+    def check_ids(self, token_ids: np.ndarray[Any, Any]) -> None:
         """Raises UsageError where there are no tokens, or such that the model does not have."""
         if len(token_ids) == 0:
             raise UsageError("there are no tokens to run")
         if token_ids.min() < 0 or token_ids.max() >= self.d_vocab:
             raise UsageError(f"token ids must be within 0 to {self.d_vocab - 1}")
 
+    def check_targets(self, targets: np.ndarray[Any, Any]) -> None:
+        """Raises UsageError for a target that is neither a token of the model nor NO_TARGET."""
+        if len(targets) and (targets.min() < NO_TARGET or targets.max() >= self.d_vocab):
+            raise UsageError(f"token ids must be within 0 to {self.d_vocab - 1}")
+
+    def close(self) -> None:
+        """Let the team's threads end."""
+        self._pass.close()
+
+    def _put(self, residual: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Make it the residual stream of the next call; ids that stand for its n tokens."""
+        if not 0 < len(residual) <= CHUNK:
+            raise UsageError(f"{len(residual)} tokens; expected 1 to {CHUNK}")
+        self._pass.residual[: len(residual)] = residual
+        return np.zeros(len(residual), np.int64)
+
+    def _advance(
+        self,
+        token_ids: np.ndarray[Any, Any],
+        cache: KVCache,
+        size: int,
+        wanted: Callable[[int, int], WantedRows],
+    ) -> Iterator[tuple[int, int]]:
+        """Append token_ids [n], `size` of them a time, and yield lo, hi behind tokens lo..hi.
+
+        wanted(lo, hi) is what is wanted of them.
+        """
+        token_ids = np.ascontiguousarray(token_ids, np.int64)
+        self.check_ids(token_ids)
+        start = cache.reserve(len(token_ids))
+        finished = 0
+        try:
+            for lo in range(0, len(token_ids), size):
+                hi = min(lo + size, len(token_ids))
+                spans = np.array([[cache.row, start + lo, hi - lo]], np.int64)
+                self._pass.run(token_ids[lo:hi], spans, cache.arrays, wanted(lo, hi))
+                finished = hi
+                yield lo, hi
+        finally:
+            cache.truncate(start + finished)
+
+    def _scored(
+        self, targets: np.ndarray[Any, Any], first: int
+    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], Scores]:
+        """Of targets [n], of tokens `first` and on: the tokens that have one, theirs, and room."""
+        self.check_targets(targets)
+        (at,) = np.nonzero(targets != NO_TARGET)
+        m = len(at)
+        return first + at, targets[at], Scores(np.empty(m), np.empty(m), np.empty(m, np.int64))
+
     def _logits_room(self, n_rows: int) -> np.ndarray[Any, Any]:
         if len(self._logits) < n_rows:
             self._logits = np.empty((n_rows, self.d_vocab), np.float32)
         return self._logits[:n_rows]
-
-    def _score_room(self, n: int) -> entries.Scores:
-        """Room to score n tokens of a chunk; the results' own places are put in later."""
-        n_ranks, n_pieces = self._team.n_ranks, -(-self.d_vocab // SCORE_PIECE)
-        return entries.Scores(
-            target_logits=np.empty((n, 1), np.float32),
-            logits=aligned_zeros((n_ranks, n, SCORE_PIECE), np.float32),
-            p=np.empty((n_ranks, SCORE_PIECE), np.float32),
-            sums=np.empty((n, n_pieces, 4)),
-            nll=np.empty(0), entropy=np.empty(0), ranks=_NO_TARGETS,
-        )  # fmt: skip
-
-    def _new_scratch(self) -> Scratch:
-        config, n = self.config, CHUNK
-
-        def real(*shape: int) -> np.ndarray[Any, Any]:
-            return aligned_zeros(shape, np.float32)
-
-        def short(*shape: int) -> np.ndarray[Any, Any]:
-            return aligned_zeros(shape, np.int16)
-
-        d, d_mlp = config.d_model, config.d_mlp
-        n_positions = KVCache.padded(config.n_ctx)
-        return Scratch(
-            x=real(n, d), normed=real(n, d),
-            input_q=short(n, d), input_scales=real(n), post_q=short(n, d), post_scales=real(n),
-            qkv=real(n, 3 * d), attended=real(n, d),
-            attended_q=short(n, d), attended_scales=real(n),
-            mlp=real(n, d_mlp), mlp_q=short(n, d_mlp), mlp_scales=real(n),
-            attention_scores=real(self._team.n_ranks, N_QUERIES, n_positions),
-            no_bias=real(config.d_vocab),
-        )  # fmt: skip

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from pythia_cli.checkpoints.int8_file import Int8File
-from pythia_cli.kernels.entries import Weights
+from typing import Any
+
+import numpy as np
+
+from pythia_cli.checkpoints.int8_file import Int8File, tensors_in_order
 
 
-def weights_of(file: Int8File) -> Weights:
-    """Views in place; nothing is copied."""
-    t = file.tensors
-    return Weights(
-        embed_in_q8=t["embed_in.weight"],
-        embed_in_scales=t["embed_in.scales"],
-        input_norm_weight=t["layers.input_layernorm.weight"],
-        input_norm_bias=t["layers.input_layernorm.bias"],
-        post_attention_norm_weight=t["layers.post_attention_layernorm.weight"],
-        post_attention_norm_bias=t["layers.post_attention_layernorm.bias"],
-        qkv_q8=t["layers.attention.query_key_value.weight"],
-        qkv_scales=t["layers.attention.query_key_value.scales"],
-        qkv_bias=t["layers.attention.query_key_value.bias"],
-        dense_q8=t["layers.attention.dense.weight"],
-        dense_scales=t["layers.attention.dense.scales"],
-        dense_bias=t["layers.attention.dense.bias"],
-        up_q8=t["layers.mlp.dense_h_to_4h.weight"],
-        up_scales=t["layers.mlp.dense_h_to_4h.scales"],
-        up_bias=t["layers.mlp.dense_h_to_4h.bias"],
-        down_q8=t["layers.mlp.dense_4h_to_h.weight"],
-        down_scales=t["layers.mlp.dense_4h_to_h.scales"],
-        down_bias=t["layers.mlp.dense_4h_to_h.bias"],
-        final_norm_weight=t["final_layer_norm.weight"],
-        final_norm_bias=t["final_layer_norm.bias"],
-        embed_out_q8=t["embed_out.weight"],
-        embed_out_scales=t["embed_out.scales"],
-    )
+def weights_of(file: Int8File) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
+    """Views in place, by the module's short name and the part; the published model has no bias
+    behind embed_out, and gets one of zeros."""
+    weights: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
+    for name, tensor in tensors_in_order(file.config).items():
+        module = weights.setdefault(tensor.module.short_name, {})
+        module[tensor.part] = file.tensors[name]
+        if tensor.module.kind == "unembedding":
+            module["bias"] = np.zeros(file.config.d_vocab, np.float32)
+    return weights

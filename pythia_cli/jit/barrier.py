@@ -1,4 +1,4 @@
-"""What a kernel shared by threads stands on: fair shares, and a barrier of LLVM atomics."""
+"""What a kernel that threads share needs: fair shares, and a barrier of LLVM atomics."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def claim(claims: Any, slot: Any, grain: Any, n: Any) -> Any:
 
 @jit
 def barrier(shared: Any, n_ranks: Any) -> Any:
-    """Wait until all ranks are here. False where the team was told to abort."""
+    """Wait until all ranks are here. False where the team aborts."""
     if n_ranks == 1:
         return _atomic_load(shared, ABORTED) == 0
     generation = _atomic_load(shared, GENERATION)

@@ -36,6 +36,12 @@ def _compile_for_tier() -> tiers.Tier:
 TIER = _compile_for_tier()
 
 
+_FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+
+KERNELS: dict[str, Any] = {}
+"""The kernels that Python calls, by name; a module that is imported adds its own."""
+
+
 def jit(function: Callable[..., Any]) -> Any:
     """Compile `function` without the GIL; the plain body stays callable as `.py_func`.
 
@@ -43,4 +49,22 @@ def jit(function: Callable[..., Any]) -> Any:
     that the bits depend neither on the processor nor on what LLVM made of a loop where it was
     inlined. No Numba runtime: kernels allocate nothing, and their object code stands alone.
     """
-    return numba.njit(nogil=True, error_model="numpy", _nrt=False)(function)
+    return numba.njit(**_FLAGS)(function)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile `function` as part of each function that calls it, never by itself.
+
+    For what only puts kernels together: compiled by itself as well, LLVM optimises the same code
+    once more for each level of calls.
+    """
+    return numba.njit(**_FLAGS, inline="always")(function)
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function that Python calls by its name: its annotations are its signature.
+
+    One that begins with rank and n_ranks is run by a team.
+    """
+    KERNELS[function.__name__] = jit(function)
+    return KERNELS[function.__name__]

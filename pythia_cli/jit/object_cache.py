@@ -2,26 +2,62 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.util
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import llvmlite
 import llvmlite.binding
 
 from pythia_cli import settings
-from pythia_cli.files.publishing import nearest_existing
+from pythia_cli.files.publishing import nearest_existing, published
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-_SOURCES = sorted(p for room in ("jit", "kernels") for p in (_PACKAGE / room).rglob("*.py"))
-_MAGIC = b"pythia kernels 1\n"
+_MAGIC = b"pythia kernels 2\n"
 
 
-def _key() -> str:
+class CompiledKernel(NamedTuple):
+    """A kernel's object code, the name of the function in it, and its signature as JSON."""
+
+    symbol: str
+    signature: str
+    object_code: bytes
+
+
+def packed(kernels: Mapping[str, CompiledKernel]) -> bytes:
+    """Kernels by name as bytes: name, symbol, signature and object code, each behind its length."""
+    return b"".join(
+        struct.pack("<Q", len(field)) + field
+        for name, (symbol, signature, code) in kernels.items()
+        for field in (name.encode(), symbol.encode(), signature.encode(), code)
+    )
+
+
+def unpacked(data: bytes) -> dict[str, CompiledKernel]:
+    """What `packed` made the bytes of. Raises ValueError for others."""
+    fields = []
+    try:
+        while data:
+            (size,) = struct.unpack_from("<Q", data)
+            fields.append(data[8 : 8 + size])
+            data = data[8 + size :]
+    except struct.error as error:
+        raise ValueError("not packed kernels") from error
+    return {
+        name.decode(): CompiledKernel(symbol.decode(), signature.decode(), code)
+        for name, symbol, signature, code in zip(*[iter(fields)] * 4, strict=True)
+    }
+
+
+def _sources(folder: Path) -> list[Path]:
+    """All code that kernels of this folder are compiled from: it, and jit/."""
+    return sorted(path for room in (Path(__file__).parent, folder) for path in room.rglob("*.py"))
+
+
+def _key(sources: Iterable[Path]) -> str:
     """Of the kernels' sources, Numba, llvmlite, and the processor that is compiled for."""
     digest = hashlib.sha256(llvmlite.__version__.encode())
     processor = (
@@ -34,7 +70,7 @@ def _key() -> str:
     numba = importlib.util.find_spec("numba")
     assert numba is not None
     assert numba.origin is not None
-    for path in (*_SOURCES, Path(numba.origin).parent / "_version.py"):
+    for path in (*sources, Path(numba.origin).parent / "_version.py"):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:24]
 
@@ -56,24 +92,24 @@ def _private_folder() -> tuple[Path | None, str]:
         if status.st_uid not in (0, os.getuid()):
             return None, f"{folder} belongs to another user"
         if status.st_mode & 0o022:
-            return None, f"{folder} may be written by others (chmod go-w mends that)"
+            return None, f"{folder} may be written by others (chmod go-w helps)"
     return folder, ""
 
 
 class ObjectCache:
-    """This processor's compiled kernels: `read` and `write` them whole.
+    """This processor's compiled kernels of a folder of sources: `read` and `write` them whole.
 
     found_damaged: what was there did not have its own sha256, and was not used. problem: why
     nothing can be kept, or empty.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sources: Path) -> None:
         folder, self.problem = _private_folder()
-        self._path = folder / f"{_key()}.bin" if folder is not None else None
+        self._path = folder / f"{_key(_sources(sources))}.bin" if folder is not None else None
         self.found_damaged = False
 
-    def read(self) -> dict[str, tuple[str, bytes]] | None:
-        """For each kernel its symbol and object code; None where there is nothing to be used."""
+    def read(self) -> dict[str, CompiledKernel] | None:
+        """Kernels by name; None where there is nothing to be used."""
         if self._path is None:
             return None
         try:
@@ -85,35 +121,16 @@ class ObjectCache:
         if data[:head] != _MAGIC or data[head : head + 32] != hashlib.sha256(body).digest():
             self.found_damaged = True
             return None
-        fields = []
-        while body:
-            (size,) = struct.unpack_from("<Q", body)
-            fields.append(body[8 : 8 + size])
-            body = body[8 + size :]
-        return {
-            name.decode(): (symbol.decode(), code)
-            for name, symbol, code in zip(*[iter(fields)] * 3, strict=True)
-        }
+        return unpacked(body)
 
-    def write(self, kernels: Mapping[str, tuple[str, bytes]]) -> None:
+    def write(self, kernels: Mapping[str, CompiledKernel]) -> None:
         """Keep them for later processes; where that cannot be done, there is a `problem`."""
         if self._path is None:
             return
-        body = b"".join(
-            struct.pack("<Q", len(field)) + field
-            for name, (symbol, code) in kernels.items()
-            for field in (name.encode(), symbol.encode(), code)
-        )
-        aside = self._path.with_suffix(f".{os.getpid()}")
+        body = packed(kernels)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
+            with published(self._path, private=True) as file:
                 file.write(_MAGIC + hashlib.sha256(body).digest() + body)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(aside, self._path)
         except OSError:
-            with contextlib.suppress(OSError):
-                aside.unlink()
             self.problem = f"{self._path.parent} cannot be written"

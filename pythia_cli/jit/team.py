@@ -1,6 +1,6 @@
-"""Threads that run one kernel together: a team of Python threads.
+"""Threads that run one kernel together, while the caller waits.
 
-Every member runs the same function without the GIL and works on its own share of each step;
+Every rank runs the same function without the GIL and works on its own share of each step;
 between dependent steps they meet at a barrier (barrier.py).
 """
 
@@ -25,7 +25,7 @@ _RUNNING = object()
 
 
 class Team:
-    """Up to `n_ranks` threads, the caller's among them, that run one compiled function together.
+    """Up to `n_ranks` threads that run one compiled function together.
 
     Fewer for a while, where the machine is busy (pace.py): what they write does not depend on how
     many they are. One call at a time; not to be shared between threads. A forked child gets
@@ -37,63 +37,55 @@ class Team:
         self.shared = np.zeros(N_SHARED, np.int64)
         self._pace = Pace(n_ranks)
         self._start()
-        _TEAMS.add(self)
 
     def _start(self) -> None:
         self._pid = os.getpid()
-        self.shared[:] = 0  # a fork may have come in the midst of a run
-        self._jobs: list[queue.SimpleQueue[Any]] = [
-            queue.SimpleQueue() for _ in range(self.n_ranks - 1)
+        self.shared[:] = 0  # a fork may have come in the middle of a run
+        self._queues: list[queue.SimpleQueue[_Job | None]] = [
+            queue.SimpleQueue() for _ in range(self.n_ranks)
         ]
-        self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
-        for rank, jobs in enumerate(self._jobs, start=1):
+        for rank, jobs in enumerate(self._queues):
             threading.Thread(
-                target=_work, args=(rank, jobs, self._woken), daemon=True, name=f"pythia-{rank}"
+                target=_work, args=(rank, jobs), daemon=True, name=f"pythia-{rank}"
             ).start()
-        weakref.finalize(self, _end, self._jobs).atexit = False
+        weakref.finalize(self, _end, self._queues).atexit = False
 
     def run(self, function: Callable[..., Any], *args: Any) -> None:
         """function(rank, n, shared, *args) on ranks below n <= n_ranks; returns when all have.
 
-        An exception on any rank (KeyboardInterrupt on the caller's) makes the others leave at
-        their next barrier, and is raised again here.
+        The caller only waits, and can be interrupted at any time. Its exception, or one on any
+        rank, makes the others leave at their next barrier; it is raised when all have left.
         """
         if self._pid != os.getpid():
             self._start()
-        n = self._pace.n_ranks
-        outcomes: list[Any] = [_RUNNING] * (n - 1)
+        job = _Job(self._pace.n_ranks, function, self.shared, args)
         started = time.perf_counter()
         try:
-            for jobs in self._jobs[: n - 1]:
-                jobs.put((function, n, self.shared, args, outcomes))
-            lost = _timed(function, 0, n, self.shared, args)
-            while _RUNNING in outcomes:
-                self._woken.get()
+            self._hand_out(job)
+            job.wait()
+            for outcome in job.outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
         except BaseException:
-            self._settle()
+            self._abort(job)
             raise
-        if failures := [outcome for outcome in outcomes if isinstance(outcome, BaseException)]:
-            self.shared[:] = 0
-            raise failures[0]
-        if self.shared[ABORTED]:
-            self.shared[:] = 0
-            raise KeyboardInterrupt
-        self._pace.ran(time.perf_counter() - started, max([lost, *outcomes]))
+        self._pace.ran(time.perf_counter() - started, max(job.outcomes))
 
-    def _settle(self) -> None:
-        """Have the members leave, and wait until all have.
+    def _hand_out(self, job: _Job) -> None:
+        for jobs in self._queues[: job.n_ranks]:
+            jobs.put(job)
 
-        An interrupt may have come between any two steps: whether a member had got its job is not
-        known. So each gets a job behind it, and further interrupts have to wait.
+    def _abort(self, job: _Job) -> None:
+        """Make the ranks leave, and wait until all have; further interrupts wait too.
+
+        An interrupt may have come before every rank had the job, so it is handed out again: it is
+        run once by a rank, and not at all after this.
         """
         while True:
             try:
                 self.shared[ABORTED] = 1
-                outcomes: list[Any] = [_RUNNING] * len(self._jobs)
-                for jobs in self._jobs:
-                    jobs.put((_nothing, self.n_ranks, self.shared, (), outcomes))
-                while _RUNNING in outcomes:
-                    self._woken.get()
+                self._hand_out(job)
+                job.wait()
                 self.shared[:] = 0
             except BaseException:
                 continue
@@ -101,26 +93,47 @@ class Team:
 
     def close(self) -> None:
         """Let the threads end."""
-        _end(self._jobs)
-        self._jobs = []
+        _end(self._queues)
+        self._queues = []
 
 
-_TEAMS: weakref.WeakSet[Team] = weakref.WeakSet()
+class _Job:
+    """One run. outcomes: of each rank, the seconds it had no processor for, or its exception."""
+
+    def __init__(
+        self, n_ranks: int, function: Callable[..., Any], shared: Any, args: tuple[Any, ...]
+    ) -> None:
+        self.n_ranks = n_ranks
+        self.outcomes: list[Any] = [_RUNNING] * n_ranks
+        self._call: Any = (function, shared, args)
+        self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def run(self, rank: int) -> None:
+        """This rank's part, once."""
+        if self.outcomes[rank] is not _RUNNING:
+            return
+        function, shared, args = self._call
+        outcome: Any = 0.0
+        try:
+            if not shared[ABORTED]:
+                outcome = _timed(function, rank, self.n_ranks, shared, args)
+        except BaseException as error:
+            shared[ABORTED] = 1
+            outcome = error
+        del function, args
+        self.outcomes[rank] = outcome  # then the caller is woken, and looks
+        self._ended.put(None)
+
+    def wait(self) -> None:
+        """Until all ranks have an outcome; then the arguments are let go."""
+        while _RUNNING in self.outcomes:
+            self._ended.get()
+        self._call = None
 
 
-def abort_all() -> None:
-    """Have whatever runs end at its next barrier, with KeyboardInterrupt. From any thread."""
-    for team in _TEAMS.copy():
-        team.shared[ABORTED] = 1
-
-
-def _end(jobs: list[queue.SimpleQueue[Any]]) -> None:
-    for of_one in jobs:
-        of_one.put(None)
-
-
-def _nothing(rank: int, n_ranks: int, shared: Any) -> None:
-    pass
+def _end(queues: list[queue.SimpleQueue[_Job | None]]) -> None:
+    for jobs in queues:
+        jobs.put(None)
 
 
 def _timed(function: Any, rank: int, n_ranks: int, shared: Any, args: tuple[Any, ...]) -> float:
@@ -130,15 +143,7 @@ def _timed(function: Any, rank: int, n_ranks: int, shared: Any, args: tuple[Any,
     return time.perf_counter() - wall - (time.thread_time() - cpu)
 
 
-def _work(rank: int, jobs: queue.SimpleQueue[Any], woken: queue.SimpleQueue[None]) -> None:
+def _work(rank: int, jobs: queue.SimpleQueue[_Job | None]) -> None:
     while (job := jobs.get()) is not None:
-        function, n_ranks, shared, args, outcomes = job
-        outcome: Any = 0.0
-        try:
-            outcome = _timed(function, rank, n_ranks, shared, args)
-        except BaseException as error:
-            shared[ABORTED] = 1
-            outcome = error
-        del function, args, job
-        outcomes[rank - 1] = outcome  # then the caller is woken, and looks
-        woken.put(None)
+        job.run(rank)
+        del job

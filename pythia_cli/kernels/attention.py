@@ -1,19 +1,17 @@
 """Causal attention of new tokens over a 16-bit KV cache, head by head.
 
-The cache of one layer: keys [n_heads, n_blocks, d_head, KEY_BLOCK] hold KEY_BLOCK positions side
-by side, so that scores vectorise over positions; values [n_heads, n_positions, d_head] vectorise
-over the head's width. Both are int16 with one float32 scale for each head and position
-(key_scales, value_scales [n_heads, n_positions]): as small as IEEE halves and, the scores of
-trained models being large, some 16 times nearer to float32 (docs/numerics.md).
+engine/kv_cache.py says how the cache is laid out, and why. Scores vectorise over the positions of a
+block of keys, and mixing over the width of a head.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pythia_cli.jit.declare import TIER, jit
+from pythia_cli.jit.signature import Floats4, Int16s5, Int16s6
 from pythia_cli.kernels.quantize_rows import quantize_row
 from pythia_cli.kernels.rotary import rotate_half
 from pythia_cli.kernels.simd import fma
@@ -33,12 +31,29 @@ from pythia_cli.kernels.tiles.attention import (
 _QUERIES, _VECTORS = TIER.n_queries, TIER.n_vectors
 
 
+class CachedTexts(NamedTuple):
+    """Keys and values of all layers and texts: the first two axes of each array."""
+
+    keys: Int16s6
+    key_scales: Floats4
+    values: Int16s5
+    value_scales: Floats4
+
+
+class CachedLayer(NamedTuple):
+    """Those of one layer and text, without these axes."""
+
+    keys: Any
+    key_scales: Any
+    values: Any
+    value_scales: Any
+
+
 @jit
 def append_to_cache(qkv: Any, start: Any, cos: Any, sin: Any, kv: Any, lo: Any, hi: Any) -> None:
     """Rotate q and k of qkv [n_tokens, n_heads * 3 * d_head] in place; store k and v, heads lo..hi.
 
-    kv: one layer's (keys, key_scales, values, value_scales). Token t stands at position start + t;
-    cos and sin as rotary_tables made them.
+    kv: a CachedLayer. Token t has position start + t; cos and sin as rotary_tables made them.
     """
     keys, key_scales, values, value_scales = kv
     d_head = values.shape[2]

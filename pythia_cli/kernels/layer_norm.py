@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pythia_cli.jit.declare import jit
+from pythia_cli.jit.signature import Floats1, Floats2
 from pythia_cli.kernels.simd import lane_dot, lane_sum
 
 
+class Norm(NamedTuple):
+    """weight and bias [d]."""
+
+    weight: Floats1
+    bias: Floats1
+
+
+class Norms(NamedTuple):
+    """The same norm of all layers: weight and bias [n_layers, d]."""
+
+    weight: Floats2
+    bias: Floats2
+
+
 @jit
-def layer_norm(x: Any, weight: Any, bias: Any, eps: Any, out: Any, lo: Any, hi: Any) -> None:
+def layer_norm(norm: Any, x: Any, eps: Any, out: Any, lo: Any, hi: Any) -> None:
     """out [n_tokens, d] = (x - mean) / sqrt(variance + eps) * weight + bias, tokens lo..hi.
 
     The biased variance in two passes, as torch.nn.LayerNorm (Ba et al. 2016).
     """
+    weight, bias = norm
     d = x.shape[1]
     for t in range(lo, hi):
         mean = lane_sum(x[t], d) / np.float32(d)

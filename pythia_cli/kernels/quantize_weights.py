@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from pythia_cli.jit.declare import jit
+from pythia_cli.jit.declare import kernel
+from pythia_cli.jit.signature import Floats1, Floats2, Int8s2
 from pythia_cli.kernels.quantize_rows import absmax
 from pythia_cli.kernels.simd import lane_dot
 
 
-@jit
+@kernel
 def quantize_weights(
-    w: Any, candidates: Any, error: Any, q: Any, scales: Any, lo: Any, hi: Any
+    w: Floats2, candidates: Floats1, error: Floats1, q: Int8s2, scales: Floats1, lo: int, hi: int
 ) -> None:
     """w [d_out, d_in] float32 ~ q [d_out, d_in] int8 * scales [d_out]; |q| <= 127; rows lo..hi.
 

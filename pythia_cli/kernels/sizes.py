@@ -16,6 +16,9 @@ N_QUERIES = 8
 SCORE_PIECE = 512
 """Logits whose exponentials are summed in float32, before the sum goes on in float64."""
 
+LAYER_CLAIMS = 4
+"""Counters of each layer, of blocks of rows that ranks have claimed; the unembedding has one."""
+
 MAX_INT32 = 2**31 - 1
 MAX_INT16 = 32767
 
@@ -34,7 +37,7 @@ def aligned_zeros(shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray
 def activation_levels(d_in: int) -> int:
     """The largest |x_q| for which a dot product of `d_in` int8 weights fits an int32 sum.
 
-    And for which x_q splits into two signed bytes (dot_tiles.py).
+    And for which x_q splits into two signed bytes (tiles/dot.py).
     """
     return min(127 * 256 + 127, MAX_INT32 // (127 * d_in))
 

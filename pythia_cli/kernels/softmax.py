@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.jit.declare import jit
+from pythia_cli.jit.declare import jit, kernel
+from pythia_cli.jit.signature import Doubles1, Floats1, Int64s1
 from pythia_cli.kernels.simd import bits_from_float, float_from_bits, lane_sum
 from pythia_cli.kernels.sizes import SCORE_PIECE
 
@@ -60,25 +61,25 @@ def softmax(scores: Any, n: Any) -> None:
         scores[i] *= scale
 
 
-@jit
-def exponentials(logits: Any, factor: Any, out: Any, total: Any) -> None:
+@kernel
+def exponentials(logits: Floats1, factor: float, out: Floats1, total: Doubles1) -> None:
     """out = exp((logits - max) * factor), both [d_vocab] float32; total [1] float64 = their sum.
 
     factor counts as a float32.
     """
     d_vocab = logits.shape[0]
-    factor = np.float32(factor)
+    scale = np.float32(factor)
     largest = largest_of(logits, d_vocab)
     for i in range(d_vocab):
-        out[i] = exp_nonpositive((logits[i] - largest) * factor)
+        out[i] = exp_nonpositive((logits[i] - largest) * scale)
     total[0] = np.float64(0.0)
     for first in range(0, d_vocab, SCORE_PIECE):
         piece = out[first : first + SCORE_PIECE]
         total[0] += np.float64(lane_sum(piece, piece.shape[0]))
 
 
-@jit
-def draw(weights: Any, fraction: Any, drawn: Any) -> None:
+@kernel
+def draw(weights: Floats1, fraction: float, drawn: Int64s1) -> None:
     """drawn [1] = the first i at which the running sum of weights exceeds fraction of all.
 
     0 <= fraction < 1; weights [n] float32, not all 0; sums are float64 and in order.

@@ -1,18 +1,16 @@
-"""Signals at awkward moments: during the imports, in LLVM's work, in destructors."""
+"""Signals at awkward moments: during the imports, in C code, in destructors."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pythia_cli.cli.interrupts import apart
 from tests.cli.running import Pythia, without_model_lines
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -43,33 +41,6 @@ def test_from_the_first_import_on(
     _, err = process.communicate(timeout=30)
     assert without_model_lines(err.decode()) == []
     assert process.returncode == status
-
-
-def test_apart_gives_what_was_made_and_raises_what_was_raised() -> None:
-    assert apart(lambda: threading.current_thread().name) == "pythia-apart"
-    error = KeyError("no")
-
-    def fail() -> None:
-        raise error
-
-    with pytest.raises(KeyError) as raised:
-        apart(fail)
-    assert raised.value is error
-
-
-def test_an_interrupt_ends_the_waiting_and_leaves_the_work_alone() -> None:
-    go_on, finished = threading.Event(), threading.Event()
-
-    def work() -> None:
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # type: ignore[arg-type]
-        go_on.wait(30)
-        finished.set()
-
-    with pytest.raises(KeyboardInterrupt):
-        apart(work)
-    assert not finished.is_set()
-    go_on.set()
-    assert finished.wait(30)
 
 
 SIGNALS = pytest.mark.parametrize(
@@ -112,22 +83,6 @@ def test_a_signal_that_other_code_loses_comes_again(
             exec({code.replace("NUMBER", f"signal.{number}")!r}, dict(os=os, signal=signal))
             time.sleep(10)
         app.run = lose
-        app.main()
-    """
-    done = pythia(command=(sys.executable, "-c", script), status=status)
-    assert (done.out, done.err) == ("", "")
-
-
-@SIGNALS
-def test_a_signal_while_the_team_is_imported(pythia: Pythia, number: str, status: int) -> None:
-    script = f"""if True:
-        import os, signal, sys, time, types
-        from pythia_cli.cli import app
-        def half(arguments=None):
-            sys.modules["pythia_cli.jit.team"] = types.ModuleType("half imported")
-            os.kill(os.getpid(), signal.{number})
-            time.sleep(10)
-        app.run = half
         app.main()
     """
     done = pythia(command=(sys.executable, "-c", script), status=status)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.cli.opening import open_model
 from pythia_cli.cli.output import Notices
 from pythia_cli.kernels import compiled
 from tests.cli.running import Pythia, Result, without_model_lines
@@ -30,12 +32,14 @@ def test_quantizing_without_a_cache(in_own_store: Pythia, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir() if path.name != "store"] == ["file"]
 
 
-def test_running_without_a_cache_comes_with_a_notice(
+def test_a_notice_of_the_kernels_goes_to_stderr(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Here only the notice: a run would compile everything."""
-    monkeypatch.setattr(compiled, "load", lambda announce: "/x cannot be written")
-    compiled.load(Notices(quiet=False, verbose=False))
-    (notice,) = capsys.readouterr().err.splitlines()
-    assert "/x cannot be written, so that every run compiles" in notice
-    assert "PYTHIA_CACHE" in notice
+    """Here only the notice: a run would compile everything (tests/jit/test_library.py)."""
+    monkeypatch.setattr(compiled, "load", lambda reporter: reporter.note("/x cannot be written"))
+    for quiet, expected in ((False, ["/x cannot be written"]), (True, [])):
+        with open_model("demo", None, Store(), Notices(quiet=True, verbose=False)) as model:
+            model.reporter = Notices(quiet=quiet, verbose=False)
+            capsys.readouterr()
+            model.prepare()
+        assert capsys.readouterr().err.splitlines() == expected

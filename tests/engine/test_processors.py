@@ -27,8 +27,8 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import numpy as np
-from pythia_cli.int8_file import Int8File
-from pythia_cli.model.transformer import Transformer
+from pythia_cli.checkpoints.int8_file import Int8File
+from pythia_cli.engine.transformer import Transformer
 
 path, tokens, out = sys.argv[1:]
 model = Transformer(Int8File(Path(path)), 2)

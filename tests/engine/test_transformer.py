@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from pythia_cli.checkpoints.int8_file import Int8File
+from pythia_cli.engine import transformer
+from pythia_cli.engine.forward_pass import CHUNK
 from pythia_cli.engine.kv_cache import KVCache
 from pythia_cli.engine.reference import Reference
 from pythia_cli.engine.scores import score_logits
-from pythia_cli.engine.transformer import CHUNK, LOGITS_CHUNK, Transformer
+from pythia_cli.engine.targets import NO_TARGET
+from pythia_cli.engine.transformer import LOGITS_CHUNK, Transformer
 from pythia_cli.errors import UsageError
 from tests.golden_index import NAMES, golden
 
@@ -139,6 +142,96 @@ def test_score_rates_the_last_tokens(demo_int8: Int8File, open_model: OpenModel)
         np.testing.assert_array_equal(got.rank, expected.rank)
 
 
+def test_any_of_the_tokens_can_be_scored(demo_int8: Int8File, open_model: OpenModel) -> None:
+    """Each with the bits that it has when all are, in chunks of which some score nothing."""
+    model = open_model(demo_int8, 2)
+    rng = np.random.default_rng(4)
+    token_ids, targets = rng.integers(0, 4078, (2, 2 * CHUNK))
+    whole = model.score(token_ids, targets, model.new_cache())
+    for scored in (
+        rng.random(2 * CHUNK) < 0.1,
+        np.arange(2 * CHUNK) < 3,
+        np.arange(2 * CHUNK) > CHUNK + 3,
+        np.zeros(2 * CHUNK, bool),
+    ):
+        some = np.where(scored, targets, NO_TARGET)
+        got = model.score(token_ids, some, model.new_cache())
+        assert same_bits(got, [values[scored] for values in whole])
+
+
+@pytest.mark.parametrize("target", [-2, 4096])
+def test_targets_it_does_not_have_are_refused(
+    demo_int8: Int8File, open_model: OpenModel, target: int
+) -> None:
+    model, token_ids = open_model(demo_int8, 1), np.arange(3)
+    cache = model.new_cache()
+    with pytest.raises(UsageError, match="4095"):
+        model.score(token_ids, np.array([0, target, NO_TARGET]), cache)
+    assert cache.length == 0
+
+
+def same_bits(scores: Any, others: Any) -> bool:
+    return all(a.tobytes() == b.tobytes() for a, b in zip(scores, others, strict=True))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_texts_scored_together_have_the_bits_of_each_alone(
+    demo_int8: Int8File, open_model: OpenModel, n_threads: int
+) -> None:
+    """Behind what their caches hold, in another order than the caches', some tokens not scored."""
+    model, rng = open_model(demo_int8, n_threads), np.random.default_rng(5)
+    before = [rng.integers(0, 4078, n) for n in (1, 40, 9)]
+    texts = [rng.integers(0, 4078, n) for n in (17, 1, 30)]
+    targets = [np.where(rng.random(len(t)) < 0.7, t, NO_TARGET) for t in texts]
+    targets[1][:] = NO_TARGET
+    alone = []
+    for start, text, wanted in zip(before, texts, targets, strict=True):
+        cache = model.new_cache()
+        model.prefill(start, cache)
+        alone.append(model.score(text, wanted, cache))
+    shared = KVCache.together(model.config, 80, 4)
+    caches = [shared[i] for i in (2, 0, 3)]
+    for start, cache in zip(before, caches, strict=True):
+        model.prefill(start, cache)
+    together = model.score_together(texts, targets, caches)
+    assert all(same_bits(a, b) for a, b in zip(together, alone, strict=True))
+    assert [cache.length for cache in caches] == [18, 41, 39]
+    caches[1].truncate(0)
+    with pytest.raises(UsageError, match="do not fit"):
+        model.score_together([np.arange(3), np.arange(81)], [texts[0]] * 2, caches[:2])
+    assert [cache.length for cache in caches] == [18, 0, 39]
+
+
+@pytest.mark.parametrize("name", NAMES[:2])
+def test_layer_by_layer_it_has_the_bits_of_one_call(
+    golden_folder: Callable[[str], Path],
+    quantized: Callable[[Path], Int8File],
+    open_model: OpenModel,
+    name: str,
+) -> None:
+    token_ids, _ = golden(name)
+    model = open_model(quantized(golden_folder(name)), 2)
+    whole, cache = all_logits(model, token_ids), model.new_cache()
+    n, n_layers = len(token_ids), model.config.n_layers
+    residuals = [model.embed(token_ids)]
+    for layer in range(n_layers):
+        assert cache.length == 0
+        residuals.append(model.layers(residuals[-1], layer, layer + 1, cache))
+    assert cache.length == n
+    assert [x.shape for x in residuals] == [(n, model.config.d_model)] * (n_layers + 1)
+    assert model.unembed(residuals[-1]).tobytes() == whole.tobytes()
+    assert model.unembed(residuals[-1][3:5]).tobytes() == whole[3:5].tobytes()
+    others = model.new_cache()
+    at_once = model.layers(model.embed(token_ids[: n // 2]), 0, n_layers, others)
+    rest = model.layers(model.embed(token_ids[n // 2 :]), 0, n_layers, others)
+    assert np.concatenate([at_once, rest]).tobytes() == residuals[-1].tobytes()
+    for layers in ((-1, 1), (1, 0), (0, n_layers + 1)):
+        with pytest.raises(UsageError, match="layers"):
+            model.layers(residuals[0], *layers, others)
+    with pytest.raises(UsageError, match="expected 1 to 256"):
+        model.unembed(residuals[0][:0])
+
+
 def test_what_does_not_fit_the_context_leaves_the_cache(
     demo_int8: Int8File, open_model: OpenModel
 ) -> None:
@@ -191,7 +284,7 @@ def test_an_interrupt_leaves_the_cache_at_what_was_finished(
     demo_int8: Int8File, open_model: OpenModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = open_model(demo_int8, 2)
-    team, n_runs = model._team, itertools.count()
+    team, n_runs = model._pass._team, itertools.count()
     run = team.run
 
     def interrupted(*args: Any) -> None:
@@ -253,5 +346,5 @@ def test_caches_made_together_stay_within_their_room(
     model = open_model(demo_int8, 1)
     assert len(model.new_caches(512, 3)) == 3
     assert len(model.new_caches(512, 100)) == 16
-    monkeypatch.setattr("pythia_cli.model.transformer._MOST_BYTES", 1)
+    monkeypatch.setattr(transformer, "_MOST_BYTES", 1)
     assert len(model.new_caches(512, 100)) == 1

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from pythia_cli import kernels
 from pythia_cli.jit import object_cache
-from pythia_cli.jit.object_cache import ObjectCache
+from pythia_cli.jit.object_cache import CompiledKernel, ObjectCache, packed, unpacked
 
-KERNELS = {"one": ("symbol_1", b"\x00code"), "two": ("symbol_2", b"")}
+KERNELS = {
+    "one": CompiledKernel("symbol_1", '{"x": "int"}', b"\x00code"),
+    "two": CompiledKernel("symbol_2", "{}", b""),
+}
+SOURCES = Path(kernels.__file__).parent
+
+
+def opened() -> ObjectCache:
+    return ObjectCache(SOURCES)
 
 
 @pytest.fixture
@@ -22,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def written() -> str:
     """Write, and why that could not be done."""
-    cache = ObjectCache()
+    cache = opened()
     cache.write(KERNELS)
     return cache.problem
 
@@ -33,68 +43,68 @@ def kept(folder: Path) -> Path:
 
 
 def test_what_is_written_is_read(folder: Path) -> None:
-    assert ObjectCache().read() is None
+    assert opened().read() is None
     assert written() == ""
-    assert ObjectCache().read() == KERNELS
+    assert opened().read() == KERNELS
     assert folder.stat().st_mode & 0o777 == 0o700
     assert kept(folder).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("at", [0, 20, -1])
 def test_a_damaged_file_is_not_used_and_is_replaced(folder: Path, at: int) -> None:
-    ObjectCache().write(KERNELS)
+    opened().write(KERNELS)
     data = bytearray(kept(folder).read_bytes())
     data[at] ^= 1
     kept(folder).write_bytes(data)
-    cache = ObjectCache()
+    cache = opened()
     assert cache.read() is None
     assert cache.found_damaged
     cache.write(KERNELS)
     assert cache.problem == ""
-    assert ObjectCache().read() == KERNELS
+    assert opened().read() == KERNELS
 
 
 @pytest.mark.parametrize("size", [0, 5, 40, 60])
 def test_a_file_cut_short_is_not_used(folder: Path, size: int) -> None:
-    ObjectCache().write(KERNELS)
+    opened().write(KERNELS)
     kept(folder).write_bytes(kept(folder).read_bytes()[:size])
-    cache = ObjectCache()
+    cache = opened()
     assert cache.read() is None
     assert cache.found_damaged
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o722])
 def test_a_folder_that_others_can_write_is_not_trusted(folder: Path, mode: int) -> None:
-    ObjectCache().write(KERNELS)
+    opened().write(KERNELS)
     folder.chmod(mode)
-    assert ObjectCache().read() is None
+    assert opened().read() is None
     assert "may be written by others" in written()
 
 
 def test_a_folder_of_somebody_else_is_not_trusted(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ObjectCache().write(KERNELS)
+    opened().write(KERNELS)
     status = os.stat(folder)
     theirs = os.stat_result((*status[:4], 12_345, *status[5:]))
     monkeypatch.setattr(Path, "stat", lambda path: theirs)
-    assert ObjectCache().read() is None
-    assert "belongs to another user" in ObjectCache().problem
+    assert opened().read() is None
+    assert "belongs to another user" in opened().problem
 
 
 def test_a_folder_of_root_is_trusted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one that came with a container's image."""
-    ObjectCache().write(KERNELS)
+    opened().write(KERNELS)
     status = os.stat(folder)
     roots = os.stat_result((*status[:4], 0, *status[5:]))
     monkeypatch.setattr(Path, "stat", lambda path: roots)
     monkeypatch.setattr(object_cache.os, "getuid", lambda: 12_345)
-    assert ObjectCache().read() == KERNELS
+    assert opened().read() == KERNELS
 
 
 def test_a_file_in_its_place_means_no_cache(folder: Path) -> None:
     folder.parent.write_text("not a folder")
-    assert ObjectCache().read() is None
+    assert opened().read() is None
     assert written() != ""
 
 
@@ -107,27 +117,52 @@ def test_a_write_that_fails_leaves_nothing(folder: Path, monkeypatch: pytest.Mon
     assert list(folder.iterdir()) == []
 
 
+def test_an_interrupt_while_writing_leaves_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(object_cache.os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        opened().write(KERNELS)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("n_bytes", [1, 8, 9, 20, 60])
+def test_packed_kernels_cut_short_are_refused(n_bytes: int) -> None:
+    data = packed(KERNELS)
+    assert unpacked(data) == KERNELS
+    with pytest.raises(ValueError, match=r"packed|argument"):
+        unpacked(data[:-n_bytes])
+
+
 def test_the_key_follows_every_source_and_the_processor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, other = tmp_path / "one.py", tmp_path / "other.py"
+    (tmp_path / "tiles").mkdir()
+    one, other = tmp_path / "one.py", tmp_path / "tiles/other.py"
     one.write_text("a"), other.write_text("b")
-    monkeypatch.setattr(object_cache, "_SOURCES", [one, other])
-    keys = [object_cache._key()]
+
+    def key() -> str:
+        return object_cache._key(object_cache._sources(tmp_path))
+
+    keys = [key()]
     other.write_text("c")
-    keys.append(object_cache._key())
+    keys.append(key())
     monkeypatch.setenv("NUMBA_LOOP_VECTORIZE", "0")
-    keys.append(object_cache._key())
+    keys.append(key())
     monkeypatch.setenv("PYTHIA_SIMD", "plain")
-    keys.append(object_cache._key())
+    keys.append(key())
     assert len(set(keys)) == 4
 
 
 def test_every_file_with_jitted_code_is_among_the_sources() -> None:
-    package = Path(object_cache.__file__).parent.parent
+    package = SOURCES.parent
     jitted = {
         path
         for path in package.rglob("*.py")
-        if "@jit" in path.read_text(encoding="utf-8") or "@intrinsic" in path.read_text()
+        if re.search("@(jit|inlined|kernel|intrinsic)\n", path.read_text(encoding="utf-8"))
     }
-    assert jitted <= set(object_cache._SOURCES)
+    assert len(jitted) > 10
+    assert jitted <= set(object_cache._sources(SOURCES))

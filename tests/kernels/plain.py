@@ -8,6 +8,7 @@ import numpy as np
 
 from pythia_cli.engine.scores import score_logits
 from pythia_cli.kernels.simd import LANES
+from pythia_cli.kernels.sizes import activation_levels
 from tests.kernels.draws import Array, Arrays, Expected
 
 erf64 = np.vectorize(math.erf, otypes=[np.float64])
@@ -73,7 +74,8 @@ def score_rows(a: Arrays) -> dict[str, Expected]:
 
 
 def embed(a: Arrays) -> dict[str, Expected]:
-    value = (a["w_q8"] * a["w_scales"].astype(np.float64)[:, None])[a["token_ids"]]
+    weight, scales = a["embedding"]
+    value = (weight * scales.astype(np.float64)[:, None])[a["token_ids"]]
     return {"out": Expected(value, np.abs(value))}
 
 
@@ -84,7 +86,7 @@ def gelu(a: Arrays) -> dict[str, Expected]:
 
 def layer_norm(a: Arrays) -> dict[str, Expected]:
     x = a["x"].astype(np.float64)
-    weight, bias = a["weight"].astype(np.float64), a["bias"].astype(np.float64)
+    weight, bias = (part.astype(np.float64) for part in a["norm"])
     rstd = 1 / np.sqrt(x.var(axis=1, keepdims=True) + a["eps"])
     value = (x - x.mean(axis=1, keepdims=True)) * rstd * weight + bias
     terms = np.abs(x).max(axis=1, keepdims=True) * rstd * np.abs(weight) + np.abs(bias)
@@ -92,11 +94,11 @@ def layer_norm(a: Arrays) -> dict[str, Expected]:
 
 
 def matmul(a: Arrays) -> dict[str, Expected]:
-    x = a["x_q"].astype(np.int64)
-    sums = a["w_q8"].astype(np.int64) @ x.T
+    linear, x = a["linear"], a["x"]
+    sums = linear.weight.astype(np.int64) @ x.q.astype(np.int64).T
     assert np.abs(sums).max() < 2**31
-    scales = a["w_scales"].astype(np.float64)[:, None] * a["x_scales"].astype(np.float64)
-    bias = a["bias"].astype(np.float64)[:, None]
+    scales = linear.scales.astype(np.float64)[:, None] * x.scales.astype(np.float64)
+    bias = linear.bias.astype(np.float64)[:, None]
     before = a["out"].T.astype(np.float64) * a["adds"]
     terms = np.abs(sums * scales) + np.abs(bias) + np.abs(before)
     return {"out": Expected(sums * scales + bias + before, terms)}
@@ -111,6 +113,10 @@ def quantize_rows(a: Arrays) -> dict[str, Expected]:
         "x": Expected(x, half_a_step(a["levels"], scales[:, None])),
         "largest": Expected(np.where(scales > 0, a["levels"], 0), 0.0),
     }
+
+
+def quantize_input(a: Arrays) -> dict[str, Expected]:
+    return quantize_rows({"x": a["x"], "levels": activation_levels(a["x"].shape[1])})
 
 
 def half_a_step(levels: int, scales: Array) -> Array:

@@ -22,6 +22,9 @@ EDGES = [
     (9, 248, 49), (2, 1023, 3), (1, 1024, 4), (2, 1025, 6), (1, 3000, 13),
 ]  # fmt: skip
 
+# These are tested as the whole model is (tests/engine).
+_COMPOSED = ("forward", "layer", "unembedding")
+
 every_kernel = pytest.mark.parametrize("twin", KERNELS, ids=lambda twin: twin.name)
 
 
@@ -84,10 +87,10 @@ def test_it_writes_its_range_only(twin: Twin, data: st.DataObject) -> None:
 
 
 def test_the_table_has_every_kernel() -> None:
-    """A kernel is a public jitted function of kernels/; forward.py composes them."""
+    """A kernel is a public jitted function of kernels/; those of _COMPOSED put kernels together."""
     kernels = set()
     for module in pkgutil.walk_packages(pythia_cli.kernels.__path__):
-        if module.name != "forward":
+        if module.name not in _COMPOSED:
             members = vars(importlib.import_module(f"pythia_cli.kernels.{module.name}"))
             kernels |= {
                 name

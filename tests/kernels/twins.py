@@ -13,11 +13,11 @@ from typing import Any
 import numba
 import numpy as np
 
-from pythia_cli.kernels.attention import append_to_cache, attention
-from pythia_cli.kernels.embedding import embed
+from pythia_cli.kernels.attention import CachedLayer, append_to_cache, attention
+from pythia_cli.kernels.embedding import Embedding, embed
 from pythia_cli.kernels.gelu import erf, gelu
-from pythia_cli.kernels.layer_norm import layer_norm
-from pythia_cli.kernels.matmul import matmul, matmul_plain
+from pythia_cli.kernels.layer_norm import Norm, layer_norm
+from pythia_cli.kernels.linear import Linear, Quantized, matmul, matmul_plain, quantize_input
 from pythia_cli.kernels.quantize_rows import absmax, quantize_row, quantize_rows
 from pythia_cli.kernels.quantize_weights import quantize_weights
 from pythia_cli.kernels.rotary import rotate_half
@@ -125,18 +125,19 @@ def score_by_pieces(a: Arrays, lo: int, hi: int) -> None:
 
 def embedding(asked: Draw) -> Arrays:
     return {
+        "embedding": Embedding(asked.int8(asked.n_rows, asked.d), asked.scales(asked.n_rows)),
         "token_ids": asked.rng.integers(0, asked.n_rows, asked.n),
-        "w_q8": asked.int8(asked.n_rows, asked.d),
-        "w_scales": asked.scales(asked.n_rows),
         "out": unwritten(asked.n, asked.d),
     }
 
 
 def norm(asked: Draw) -> Arrays:
     return {
+        "norm": Norm(
+            weight=asked.rng.normal(1, 0.2, asked.d).astype(np.float32),
+            bias=asked.rng.normal(0, 0.2, asked.d).astype(np.float32),
+        ),
         "x": asked.floats(asked.n, asked.d),
-        "weight": asked.rng.normal(1, 0.2, asked.d).astype(np.float32),
-        "bias": asked.rng.normal(0, 0.2, asked.d).astype(np.float32),
         "eps": float(asked.rng.choice([1e-5, 1e-2])),
         "out": unwritten(asked.n, asked.d),
     }
@@ -144,11 +145,15 @@ def norm(asked: Draw) -> Arrays:
 
 def linear(asked: Draw) -> Arrays:
     return {
-        "w_q8": asked.int8(asked.n_rows, asked.d),
-        "w_scales": asked.scales(asked.n_rows),
-        "x_q": asked.int16(activation_levels(asked.d), asked.n, asked.d),
-        "x_scales": asked.scales(asked.n),
-        "bias": asked.rng.standard_normal(asked.n_rows).astype(np.float32),
+        "linear": Linear(
+            weight=asked.int8(asked.n_rows, asked.d),
+            scales=asked.scales(asked.n_rows),
+            bias=asked.rng.standard_normal(asked.n_rows).astype(np.float32),
+        ),
+        "x": Quantized(
+            q=asked.int16(activation_levels(asked.d), asked.n, asked.d),
+            scales=asked.scales(asked.n),
+        ),
         "adds": bool(asked.rng.integers(2)),
         "out": asked.floats(asked.n, asked.n_rows),
     }
@@ -173,6 +178,19 @@ def read_activations(a: Arrays) -> Arrays:
         "x": a["x_q"] * a["x_scales"].astype(np.float64)[:, None],
         "largest": np.abs(a["x_q"].astype(np.int64)).max(axis=1),
     }
+
+
+def linear_inputs(asked: Draw) -> Arrays:
+    a = activations(asked)
+    return {"x": a["x"], "out": Quantized(a["x_q"], a["x_scales"])}
+
+
+def written_inputs(a: Arrays) -> Arrays:
+    return {"x_q": a["out"].q, "x_scales": a["out"].scales}
+
+
+def read_inputs(a: Arrays) -> Arrays:
+    return read_activations(written_inputs(a))
 
 
 def weights(asked: Draw) -> Arrays:
@@ -204,7 +222,7 @@ def new_tokens(asked: Draw) -> Arrays:
     n_positions = n_blocks * KEY_BLOCK
     n_rotary = int(d_head * asked.rng.choice([0, 0.25, 0.5, 0.9]))
     cos, sin = rotary_tables(n_positions, n_rotary, 10000.0)
-    kv = (
+    kv = CachedLayer(
         asked.int16(32767, n_heads, n_blocks, d_head, KEY_BLOCK),
         asked.rng.uniform(0, 3e-5, (n_heads, n_positions)).astype(np.float32),
         asked.int16(32767, n_heads, n_positions, d_head),
@@ -322,6 +340,10 @@ KERNELS = [
     Twin(
         "quantize_rows", quantize_rows, activations, only("x_q", "x_scales"), plain.quantize_rows,
         2e-7, _HALF_STEP, measured=read_activations,
+    ),
+    Twin(
+        "quantize_input", quantize_input, linear_inputs, written_inputs, plain.quantize_input,
+        2e-7, _HALF_STEP, measured=read_inputs,
     ),
     Twin(
         "quantize_weights", quantize_weights, weights, only("q", "scales"), plain.quantize_weights,

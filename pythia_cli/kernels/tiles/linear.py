@@ -1,4 +1,4 @@
-"""dot_tiles.py as Numba's intrinsics: a dot product, and tiles of `matmul` with what follows it."""
+"""tiles/dot.py as Numba's intrinsics: a dot product, and tiles of `matmul` with what follows it."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pythia_cli.kernels.matmul import matmul, matmul_plain
+from pythia_cli.kernels.linear import Linear, Quantized, matmul, matmul_plain
 from pythia_cli.kernels.sizes import MAX_INT16, MAX_INT32, activation_levels
 
 both = pytest.mark.parametrize("kernel", [matmul, matmul_plain], ids=["matmul", "matmul_plain"])
@@ -21,7 +21,8 @@ def integer_part(
     """out [n_tokens, d_out], where every scale is 1 and nothing is added."""
     out = np.full((len(x), len(w)), np.nan, np.float32)
     ones = np.ones(len(w), np.float32)
-    kernel(w, ones, x, np.ones(len(x), np.float32), 0 * ones, False, out, 0, len(w))
+    linear, inputs = Linear(w, ones, 0 * ones), Quantized(x, np.ones(len(x), np.float32))
+    kernel(linear, inputs, False, out, 0, len(w))
     return out
 
 
@@ -71,8 +72,9 @@ def test_tiles_change_no_bit(seed: int, n_tokens: int, d_in: int, d_out: int, ad
     x_scales = rng.random(n_tokens, np.float32)
     tiled = rng.random((n_tokens, d_out), np.float32)
     untiled = tiled.copy()
-    matmul(w, w_scales, x, x_scales, bias, adds, tiled, 0, d_out)
-    matmul_plain(w, w_scales, x, x_scales, bias, adds, untiled, 0, d_out)
+    linear, inputs = Linear(w, w_scales, bias), Quantized(x, x_scales)
+    matmul(linear, inputs, adds, tiled, 0, d_out)
+    matmul_plain(linear, inputs, adds, untiled, 0, d_out)
     assert tiled.tobytes() == untiled.tobytes()
 
 

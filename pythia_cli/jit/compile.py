@@ -1,14 +1,16 @@
-"""Numba's part in calling kernels: object code of each entry, for words of memory as arguments.
+"""Numba's part: object code of each kernel that Python calls, made in a process of its own.
 
-The object code refers to nothing of Numba or Python, so that later processes need neither.
+`main` is that process (compile_process.py starts it). The object code refers to nothing of Numba or
+Python, so that the caller and all later processes need neither.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections import namedtuple
+import os
+import threading
 from collections.abc import Iterator
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -19,26 +21,40 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 from numba.np.numpy_support import from_dtype
 
-from pythia_cli.kernels.entries import ArrayType, Entry
+from pythia_cli.jit.declare import KERNELS
+from pythia_cli.jit.object_cache import CompiledKernel, packed
+from pythia_cli.jit.signature import array_type, fields_of, hints_of, signature_of, to_json
 
 _I64 = ir.IntType(64)
 
 
-class Compiled(NamedTuple):
-    """A kernel's object code, and the name of the function in it.
+def main(modules: list[str]) -> None:
+    """Compile the kernels of these modules, and write them to stdout.
+
+    Ends at once where stdin does: the process that asked for it is gone, or waits no longer.
+    """
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # where Numba prints, if its settings ask for it
+    threading.Thread(target=_leave_with_the_caller, daemon=True).start()
+    for module in modules:
+        importlib.import_module(module)
+    data = packed({name: compile_kernel(kernel) for name, kernel in KERNELS.items()})
+    with out:
+        out.write(data)
+
+
+def _leave_with_the_caller() -> None:
+    os.read(0, 1)  # blocks as long as its other end is open
+    os._exit(1)
+
+
+def compile_kernel(kernel: Any) -> CompiledKernel:
+    """Compile one kernel for this processor. Seconds.
 
     Its C type is int (void *, void *, int64 rank, int64 n_ranks, int64 *words).
     """
-
-    symbol: str
-    object_code: bytes
-
-
-def compile_entry(entry: Entry) -> Compiled:
-    """Compile one kernel for this processor. Seconds."""
-    module = importlib.import_module(f"pythia_cli.kernels.{entry.module}")
-    kernel = getattr(module, entry.function)
-    arguments = _arguments_reader(types.Tuple([_numba_type(hint) for hint in entry.arguments]))
+    hints, for_team = hints_of(kernel.py_func)
+    arguments = _arguments_reader(types.Tuple([_numba_type(hint) for hint in hints.values()]))
 
     def team_call(rank: Any, n_ranks: Any, words: Any) -> None:
         kernel(rank, n_ranks, *arguments(words))
@@ -54,32 +70,32 @@ def compile_entry(entry: Entry) -> Compiled:
     result = compiler.compile_extra(
         cpu_target.typing_context,
         cpu_target.target_context,
-        team_call if entry.for_team else call,
+        team_call if for_team else call,
         (types.int64, types.int64, types.CPointer(types.int64)),
         types.void,
         flags,
         {},
     )
-    return Compiled(result.fndesc.llvm_func_name, result.library._get_compiled_object())
+    return CompiledKernel(
+        symbol=result.fndesc.llvm_func_name,
+        signature=to_json(signature_of(hints)),
+        object_code=result.library._get_compiled_object(),
+    )
 
 
 def _numba_type(hint: Any) -> Any:
-    """The Numba type of an argument that entries.py gives this type."""
+    """The Numba type of an annotated argument."""
     if hint is int:
         return types.int64
     if hint is float:
         return types.float64
-    if (array := next(iter(getattr(hint, "__metadata__", ())), None)) is not None:
-        assert isinstance(array, ArrayType)
+    if (array := array_type(hint)) is not None:
         return types.Array(from_dtype(np.dtype(array.dtype)), array.n_axes, "C")
-    fields = get_type_hints(hint, include_extras=True)
-    # A class that Numba can find by its fields' names, and whose hints it does not mind.
-    plain = namedtuple(hint.__name__, list(fields))  # type: ignore[misc]
-    return types.NamedTuple([_numba_type(field) for field in fields.values()], plain)
+    return types.NamedTuple([_numba_type(field) for field in fields_of(hint).values()], hint)
 
 
 def _arguments_reader(tuple_type: Any) -> Any:
-    """An intrinsic: the arguments [tuple_type] that stand in words of memory, one after another.
+    """An intrinsic: the arguments [tuple_type] in words of memory, one after another.
 
     A number is its 64 bits; an array is its address and its shape.
     """

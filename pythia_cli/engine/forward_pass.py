@@ -1,0 +1,161 @@
+"""The compiled forward pass with its threads and its room: one call for up to CHUNK tokens."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pythia_cli.checkpoints.int8_file import Int8File
+from pythia_cli.engine.kv_cache import KVArrays, KVCache
+from pythia_cli.engine.scores import Scores
+from pythia_cli.engine.weights import weights_of
+from pythia_cli.jit.team import Team
+from pythia_cli.kernels import compiled
+from pythia_cli.kernels.sizes import (
+    LAYER_CLAIMS,
+    N_QUERIES,
+    SCORE_PIECE,
+    aligned_zeros,
+    rotary_tables,
+)
+from pythia_cli.suite.config import ModelConfig
+
+CHUNK = 256
+"""Tokens that go through the layers together: enough to reuse each weight, and soon interrupted."""
+
+_NO_IDS = np.empty(0, np.int64)
+_NO_LOGITS = np.empty((0, 0), np.float32)
+NO_SCORES = Scores(np.empty(0), np.empty(0), _NO_IDS)
+
+
+class WantedRows(NamedTuple):
+    """What is wanted of tokens rows [m] of a pass; m may be 0.
+
+    Logits [m, d_vocab], or where there are targets [m], scores [m]; all arrays that are written.
+    """
+
+    rows: np.ndarray[Any, Any] = _NO_IDS
+    logits: np.ndarray[Any, Any] = _NO_LOGITS
+    targets: np.ndarray[Any, Any] = _NO_IDS
+    scores: Scores = NO_SCORES
+
+
+NOTHING = WantedRows()
+NO_SPANS = np.empty((0, 3), np.int64)
+
+
+class Steps(NamedTuple):
+    """Which part of the model is run: the embedding where `embeds`, then layers lo..hi."""
+
+    embeds: int
+    lo: int
+    hi: int
+
+
+class ForwardPass:
+    """kernels/forward.py over an int8 file, by a team of `n_threads`.
+
+    residual [CHUNK, d_model]: the residual stream of the last call's tokens, or the next one's
+    where that does not begin with the embedding.
+    """
+
+    def __init__(self, file: Int8File, n_threads: int) -> None:
+        config = file.config
+        self._config = config
+        self._team = Team(n_threads)
+        self._forward = compiled.function("forward")
+        self._claims = np.zeros(LAYER_CLAIMS * config.n_layers + 1, np.int64)
+        self.residual = aligned_zeros((CHUNK, config.d_model), np.float32)
+        self.whole = Steps(embeds=1, lo=0, hi=config.n_layers)
+        self._can_score = False
+        self.no_cache = KVCache(config, 1).arrays
+        cos, sin = rotary_tables(config.n_ctx, config.n_rotary, config.rotary_base)
+        self._arguments = compiled.arguments(
+            "forward",
+            shared=self._team.shared,
+            model={
+                "weights": weights_of(file),
+                "parallel": config.use_parallel_residual,
+                "eps": config.layer_norm_eps,
+                "cos": cos,
+                "sin": sin,
+            },
+            scratch={"x": self.residual, "claims": self._claims, **_scratch(config, n_threads)},
+            score_scratch=_score_scratch(config, n_threads, 0),
+            steps=self.whole,
+            spans=NO_SPANS,
+            cache=self.no_cache,
+            token_ids=_NO_IDS,
+            **NOTHING._asdict(),
+        )
+
+    def run(
+        self,
+        token_ids: np.ndarray[Any, Any],
+        spans: np.ndarray[Any, Any],
+        cache: KVArrays,
+        wanted: WantedRows = NOTHING,
+        steps: Steps | None = None,
+    ) -> None:
+        """Append token_ids [n] to their texts, and write what is wanted; n at most CHUNK.
+
+        spans [n_texts, 3] int64, in the order of their tokens: each text's row in the cache, the
+        position of its first new token, and how many it gets. steps: all of the model where None;
+        without layers, there need be no spans, and the cache may be `no_cache`. Interrupted, it may
+        have written to the cache, at these positions and nowhere else.
+        """
+        if len(wanted.targets) > 0 and not self._can_score:
+            room = _score_scratch(self._config, self._team.n_ranks, CHUNK)
+            self._arguments.replace("score_scratch", room)
+            self._can_score = True
+        replace = self._arguments.replace
+        replace("steps", steps or self.whole)
+        replace("spans", spans)
+        replace("cache", cache)
+        replace("token_ids", token_ids)
+        replace("rows", wanted.rows)
+        replace("logits", wanted.logits)
+        replace("targets", wanted.targets)
+        replace("scores", wanted.scores)
+        self._claims[:] = 0
+        self._team.run(self._forward, self._arguments.address)
+
+    def close(self) -> None:
+        """Let the team's threads end."""
+        self._team.close()
+
+
+def _real(*shape: int) -> np.ndarray[Any, Any]:
+    return aligned_zeros(shape, np.float32)
+
+
+def _quantized(n: int, d: int) -> dict[str, np.ndarray[Any, Any]]:
+    return {"q": aligned_zeros((n, d), np.int16), "scales": _real(n)}
+
+
+def _scratch(config: ModelConfig, n_ranks: int) -> dict[str, Any]:
+    """Room for the activations of CHUNK tokens, but for the residual stream."""
+    n, d, d_mlp = CHUNK, config.d_model, config.d_mlp
+    return {
+        "normed": _real(n, d),
+        "attention_input": _quantized(n, d),
+        "mlp_input": _quantized(n, d),
+        "qkv": _real(n, 3 * d),
+        "attended": _real(n, d),
+        "attended_input": _quantized(n, d),
+        "mlp": _real(n, d_mlp),
+        "mlp_hidden": _quantized(n, d_mlp),
+        "attention_scores": _real(n_ranks, N_QUERIES, KVCache.padded(config.n_ctx)),
+    }
+
+
+def _score_scratch(config: ModelConfig, n_ranks: int, n: int) -> dict[str, np.ndarray[Any, Any]]:
+    """Room to score n tokens of a pass."""
+    n_pieces = -(-config.d_vocab // SCORE_PIECE)
+    return {
+        "target_logits": _real(n, 1),
+        "logits": _real(n_ranks, n, SCORE_PIECE),
+        "p": _real(n_ranks, SCORE_PIECE),
+        "sums": np.empty((n, n_pieces, 4)),
+    }

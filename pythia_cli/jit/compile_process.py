@@ -1,0 +1,73 @@
+"""Compiling in a child process: this one neither imports Numba nor has its settings changed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pythia_cli.errors import PythiaError
+from pythia_cli.jit.object_cache import CompiledKernel, unpacked
+
+_CHILD = """
+import json, sys
+folders, modules = json.loads(sys.argv[1])
+sys.path[:] = folders
+from pythia_cli.jit.compile import main
+main(modules)
+"""
+_PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+_LAST_LINES = 20
+
+
+def compile_kernels(modules: Sequence[str]) -> dict[str, CompiledKernel]:
+    """The kernels of these modules, compiled for this processor. Seconds.
+
+    An exception here, such as KeyboardInterrupt, ends the child; a signal from the terminal does
+    not reach it, as it has a session of its own. Raises PythiaError where it fails; the end of what
+    it wrote to stderr is in the exception's notes.
+    """
+    # This package first, wherever it was found; then all folders of this process.
+    folders = [str(folder) for folder in (_PACKAGE_PARENT, *sys.path)]
+    command = [sys.executable, "-P", "-c", _CHILD, json.dumps([folders, list(modules)])]
+    # The child ends when its stdin does: even where this process is killed.
+    read_end, write_end = os.pipe()
+    try:
+        with (
+            os.fdopen(read_end, "rb") as stdin,
+            subprocess.Popen(
+                command,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            ) as child,
+        ):
+            try:
+                out, err = child.communicate()
+            except BaseException:
+                child.kill()
+                child.wait()
+                raise
+    except OSError as error:
+        raise PythiaError(f"kernels cannot be compiled: {command[0]!r}: {error}") from error
+    finally:
+        os.close(write_end)
+    if child.returncode == 0:
+        with contextlib.suppress(ValueError):
+            return unpacked(out)
+    raise _failure(child.returncode, err.decode(errors="replace"))
+
+
+def _failure(status: int, stderr: str) -> PythiaError:
+    lines = stderr.rstrip().splitlines()[-_LAST_LINES:]
+    error = PythiaError(
+        f"compiling the kernels failed with status {status}: {lines[-1] if lines else 'no message'}"
+    )
+    error.add_note("\n".join(lines))
+    return error
