@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test check generated bench install
 install: $(VENV)/installed
 
-# The marker is older than pyproject.toml where the dependencies may have changed.
+# Install again if pyproject.toml is newer than the last installation: dependencies may have changed.
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable ".[dev]"
@@ -17,7 +17,7 @@ demo: install  ## Continue a prompt with the built-in demo model
 test: install  ## All tests, offline
 	$(BIN)/pytest
 
-check: install  ## Lint, types, generated files, tests
+check: install  ## Lint, format, types, generated files, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

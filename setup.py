@@ -1,4 +1,4 @@
-"""Writes the commit that a wheel is built from into it; all else is in pyproject.toml."""
+"""Writes the git commit into wheels and source distributions; the rest is in pyproject.toml."""
 
 import subprocess
 from pathlib import Path
@@ -12,7 +12,7 @@ NAME = "pythia_cli/commit.txt"
 
 
 def commit() -> str:
-    """Of the checkout; or what the source distribution says."""
+    """The commit of the checkout, or the one written into the source distribution."""
     if (ROOT / ".git").exists():
         asked = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
         try:

@@ -1,10 +1,10 @@
-"""Checkpoints: 154 of them listed and switched, a full-size one switched, and one downloaded.
+"""Time of checkpoint commands: list and switch with 154 steps, switch a full-size one, download.
 
     python bench/checkpoints.py [--keep FOLDER] [--rounds 5]
 
-Processes are timed from start to exit, in rounds; medians. The download is of a full-size random
-pythia-410m from a Hub on loopback, against reading, hashing and writing the same bytes plainly
-(fsync included in both). The last line of stdout is JSON. POSIX only.
+Processes are timed from start to exit; figures are medians over the rounds. The download is a
+full-size random pythia-410m from a fake Hub on this machine. It is compared with plainly reading,
+hashing and writing the same bytes (both with fsync). The last line of stdout is JSON. POSIX only.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def plainly(source: Path, target: Path) -> float:
 
 
 class DiskWatch:
-    """The most bytes that a folder's files hold while `with` it."""
+    """Measures the largest size of a folder's files during the `with` block, in bytes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -86,7 +86,7 @@ class DiskWatch:
 
 
 def many(folder: Path, rounds: int) -> dict[str, float]:
-    """`list`, `use` and `current` with all 154 steps installed, each a tiny synthetic file."""
+    """Seconds of `list` and `use` with all 154 steps installed, each a copy of the small demo."""
     from pythia_cli.checkpoints.manifest import MANIFEST
     from pythia_cli.checkpoints.store import Store
     from pythia_cli.files.publishing import write_json
@@ -117,7 +117,7 @@ def many(folder: Path, rounds: int) -> dict[str, float]:
 
 
 def switching(int8: Path, rounds: int) -> dict[str, float]:
-    """A full-size checkpoint opened, mapped and ready for the first token, in one process."""
+    """Seconds to open a full-size checkpoint in this process, and to get its first token."""
     from pythia_cli.checkpoints.int8_file import Int8File
     from pythia_cli.engine.transformer import Transformer
     from pythia_cli.kernels import compiled
@@ -138,7 +138,7 @@ def switching(int8: Path, rounds: int) -> dict[str, float]:
 
 
 def downloading(source: Path, folder: Path, rounds: int) -> dict[str, float]:
-    """Download + verify + quantize + publish as a process, and the same bytes plainly."""
+    """Cost of `pythia download` as a process, and of copying and hashing the same bytes plainly."""
     figures: dict[str, list[float]] = {}
     server = subprocess.Popen(
         [sys.executable, __file__, "--serve", str(source)],

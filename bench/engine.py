@@ -1,10 +1,10 @@
-"""Decode, prefill and scoring on a full-size random pythia-410m, beside two yardsticks.
+"""Speed of decoding, prefill and scoring on a full-size random pythia-410m.
 
     python bench/engine.py [--threads N] [--model FOLDER] [--rounds N]
 
-The yardsticks are taken in the same run, in turn with us: the machine's read bandwidth, which
-bounds decoding, and the float32 model in torch, for scoring. A table for people goes to stderr;
-the last line of stdout is JSON. Without --model the checkpoint is made in a temporary folder.
+Measured in the same run for comparison: the machine's read bandwidth, which limits decoding, and
+scoring with the float32 model in torch. A table for people goes to stderr; the last line of stdout
+is JSON. Without --model, the checkpoint is made in a temporary folder.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ N_DECODE, N_WINDOW, LATE = 64, 512, 1900
 
 
 def measure(file: Int8File, reference: Reference, n_threads: int, rounds: int) -> dict[str, list]:
-    """One list a figure, an entry a round; figures take turns, so that drift hits all alike."""
+    """A list for each figure, with one value per round; figures are measured in turn."""
     model = Transformer(file, n_threads)
     tokens = np.random.default_rng(0).integers(0, file.config.d_vocab, LATE)
     window, targets = tokens[:N_WINDOW], tokens[1 : N_WINDOW + 1]

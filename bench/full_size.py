@@ -1,9 +1,9 @@
-"""Size, time and peak memory of the commands on a full-size random pythia-410m, as processes.
+"""Time and peak memory of commands on a full-size random pythia-410m, and the size of its file.
 
     python bench/full_size.py [--keep FOLDER]
 
-Makes the checkpoint in both published forms (1.8 GB in a temporary folder, or in FOLDER, where a
-later run finds it again). The last line of stdout is JSON. POSIX only.
+Makes the checkpoint in both published file formats (1.8 GB). With --keep they are kept in FOLDER
+and used again by later runs. The last line of stdout is JSON. POSIX only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STEPS = {"safetensors": "143000", "bin": "142000"}
 
 
 def measured(arguments: list[str], store: Path) -> dict[str, float]:
-    """Run `pythia ARGUMENTS`; its wall seconds and peak resident memory. Raises where it fails."""
+    """Run `pythia ARGUMENTS`. Returns wall seconds and peak resident memory; exits if it fails."""
     command = [sys.executable, "-m", "pythia_cli", *arguments]
     cost = process_cost(command, {"PYTHIA_HOME": str(store)})
     return {"seconds": round(cost["seconds"], 2), "peak_mib": round(cost["peak_mib"], 1)}
@@ -38,7 +38,7 @@ def main() -> None:
         text = Path(temporary) / "text.txt"
         text.write_bytes((ROOT / "pythia_cli/demo/eval.txt").read_bytes()[:24_000])
         figures: dict[str, object] = {}
-        # The first run of all compiles; it is none of the figures.
+        # The first run compiles the kernels, so it is not measured.
         measured(["generate", "x", "-n", "1", "-m", "demo"], store)
         for form, step in STEPS.items():
             folder = floats / form

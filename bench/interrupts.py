@@ -1,10 +1,10 @@
-"""Ctrl-C at random moments of a run: does it end at once, with its status, and in silence?
+"""Ctrl-C at random moments: does the command end at once, with status 130, and without noise?
 
     python bench/interrupts.py [N] [--threads 2] [--seed 1]
 
-For each of two commands, N processes get a SIGINT at a moment drawn between 0.05 s and the natural
-end. Those that ended otherwise are told on stderr; the last line of stdout is JSON. Python itself
-dies of a SIGINT that comes while it is being taken down, which is told as status -2.
+Two commands are each run N times, and get a SIGINT at a random moment between 0.05 s and their
+normal end. Runs that end in another way are listed on stderr; the last line of stdout is JSON. A
+SIGINT during Python's own shutdown kills the process; this is listed as status -2.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ COMMANDS = {
 
 @dataclass(frozen=True)
 class End:
-    """How a process ended: signalled at `moment` after its start, gone `seconds` after that."""
+    """How a process ended: `moment` is from start to signal, `seconds` from signal to exit."""
 
     moment: float
     seconds: float
@@ -56,7 +56,7 @@ def start(command: tuple[str, ...], environment: Mapping[str, str]) -> subproces
 
 
 def natural_seconds(command: tuple[str, ...], environment: Mapping[str, str]) -> float:
-    """From start to exit, undisturbed."""
+    """Seconds from start to exit, without a signal."""
     started = time.perf_counter()
     process = start(command, environment)
     _, err = process.communicate()
@@ -108,7 +108,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         environment = {"PYTHIA_HOME": home, "PYTHIA_THREADS": str(arguments.threads)}
         for name, command in COMMANDS.items():
-            natural_seconds(command, environment)  # may quantize and compile first
+            natural_seconds(command, environment)  # the first run may quantize and compile
             natural = statistics.median(natural_seconds(command, environment) for _ in range(3))
             moments = [draw.uniform(EARLIEST, natural) for _ in range(arguments.n)]
             ends = [interrupted(command, environment, moment) for moment in moments]

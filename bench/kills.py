@@ -1,9 +1,9 @@
-"""kill -9 at 200 random moments of download + quantize + publish, against a Hub on loopback.
+"""kill -9 at 200 random moments of a download, from a fake Hub on this machine.
 
     python bench/kills.py [--kills 200] [--seed 0]
 
-After each: everything listed verifies, what was installed before still is, the next run succeeds
-and leaves no stray file. The last line is JSON.
+After each kill it checks that all listed checkpoints verify, that earlier ones are still installed,
+and that the next run succeeds and leaves no stray file. The last line is JSON.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a measurement needs of the machine: a clock, a process's cost, its name."""
+"""Used by all benchmarks: time of a function, cost of a process, the processor's name."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def process_cost(command: list[str], environment: Mapping[str, str]) -> dict[str, float]:
-    """Run a command unheard; its wall seconds and peak resident memory. Raises where it fails.
+    """Run a command and drop its output. Returns wall seconds and peak memory; exits if it fails.
 
-    Linux counts the parent's memory at the time of the start as the child's own peak: call this
-    from a small process.
+    Call this from a small process: Linux counts the parent's memory at the start in the child's
+    peak.
     """
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -39,7 +39,7 @@ def process_cost(command: list[str], environment: Mapping[str, str]) -> dict[str
 
 
 def cpu_model() -> str:
-    """The processor as its maker names it, with family and model, where Linux tells."""
+    """The processor's name; on Linux with family and model."""
     fields = _cpuinfo()
     family = ", ".join(f"{f} {fields[f]}" for f in ("cpu family", "model") if f in fields)
     name = fields.get("model name") or platform.processor() or platform.machine()
@@ -47,7 +47,7 @@ def cpu_model() -> str:
 
 
 def has_avx512() -> bool:
-    """Whether Linux lists the extensions that engines mean by AVX-512."""
+    """Whether the processor has the extensions that engines call AVX-512 (Linux only)."""
     flags = _cpuinfo().get("flags", "").split()
     return {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= set(flags)
 

@@ -1,4 +1,4 @@
-"""The machine's read bandwidth as an engine of the bench, so that it takes its turn."""
+"""The machine's read bandwidth, as an engine: so it is measured in turn with the others."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""CTranslate2 in int8, by its C++ loops: no step of a token goes through Python.
+"""CTranslate2 in int8. Its loops are in C++: no Python runs between tokens.
 
     python bench/peer_ctranslate2.py MODEL THREADS     # one token, for the cold start
 
-MODEL is a converted folder that holds tokenizer.json too.
+MODEL is a converted folder, with tokenizer.json.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Engine:
         return [self._vocabulary[i] for i in tokens(n)]
 
     def _seconds(self, prompt: list[str], n: int, static: list[str] | None = None) -> float:
-        """Time of n greedy tokens after a prompt."""
+        """Seconds for n greedy tokens after a prompt."""
         started = time.perf_counter()
         self._generator.generate_batch(
             [prompt],
@@ -66,13 +66,13 @@ class Engine:
         return time.perf_counter() - started
 
     def decode(self) -> float:
-        """Its call includes the prompt; that of one token is taken off."""
+        """The call includes the prompt, so the time for one token is subtracted."""
         prompt = self._words(N_PROMPT)
         first = self._seconds(prompt, 1)
         return N_DECODE / (self._seconds(prompt, 1 + N_DECODE) - first)
 
     def decode_1900(self) -> float:
-        """The prompt's keys and values are kept by it; taking them up again is taken off."""
+        """CTranslate2 caches the prompt's keys and values; the time to load them is subtracted."""
         words = self._words(LATE)
         early, last = words[:-1], words[-1:]
         self._seconds(last, 1, early)
@@ -80,12 +80,12 @@ class Engine:
         return N_LATE / (self._seconds(last, 1 + N_LATE, early) - first)
 
     def score_512(self) -> float:
-        """score_batch gives the nll; forward_batch, which hands out the logits, is as fast."""
+        """score_batch returns the nll; forward_batch, which returns the logits, is as fast."""
         words = self._words(N_WINDOW + 1)
         return rate(N_WINDOW, lambda: self._generator.score_batch([words]))
 
     def prefill_512(self) -> float:
-        """One new token: the only call that skips the logits of the prompt."""
+        """Time for one new token, because only this call skips the logits of the prompt."""
         words = self._words(N_WINDOW)
         return rate(N_WINDOW, lambda: self._seconds(words, 1))
 

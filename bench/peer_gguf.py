@@ -1,9 +1,9 @@
-"""Write a float GPT-NeoX checkpoint as GGUF Q8_0, as llama.cpp's own converter would.
+"""Write a float GPT-NeoX checkpoint as GGUF Q8_0, like llama.cpp's own converter.
 
     python bench/peer_gguf.py FOLDER OUT.gguf
 
-Runs in the peers' environment. The matrices become Q8_0, the embedding among them; norms and
-biases stay float32.
+Runs in the peers' environment. The matrices, including the embedding, become Q8_0; norms and biases
+stay float32.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def add_config(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
-    """The hyperparameters, under the names that the loader of `gptneox` asks for."""
+    """The hyperparameters, under the names that llama.cpp's `gptneox` loader reads."""
     d_head = config["hidden_size"] // config["num_attention_heads"]
     writer.add_name("pythia")
     writer.add_context_length(config["max_position_embeddings"])
@@ -58,7 +58,7 @@ def add_config(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
 
 
 def add_vocabulary(writer: gguf.GGUFWriter, path: Path, d_vocab: int) -> None:
-    """The byte-level BPE of tokenizer.json; ids that it does not use are marked so."""
+    """The byte-level BPE of tokenizer.json; ids that it does not use are marked as unused."""
     tokenizer = json.loads(path.read_text())
     names = {i: token for token, i in tokenizer["model"]["vocab"].items()}
     types = dict.fromkeys(names, gguf.TokenType.NORMAL)
@@ -67,7 +67,7 @@ def add_vocabulary(writer: gguf.GGUFWriter, path: Path, d_vocab: int) -> None:
         names[token["id"]] = token["content"]
         types[token["id"]] = kinds.CONTROL if token["special"] else kinds.USER_DEFINED
     writer.add_tokenizer_model("gpt2")
-    # OLMo's is GPT-NeoX's; Pythia's own is not among the names that llama.cpp knows.
+    # OLMo uses GPT-NeoX's pre-tokenizer; llama.cpp has no name for Pythia's own.
     writer.add_tokenizer_pre("olmo")
     writer.add_token_list([names.get(i, f"[PAD{i}]") for i in range(d_vocab)])
     writer.add_token_types([types.get(i, gguf.TokenType.UNUSED) for i in range(d_vocab)])
@@ -81,7 +81,7 @@ def tensors(path: Path, config: dict[str, Any]) -> Iterator[tuple[str, np.ndarra
     """Every tensor in float32 by its GGUF name."""
     names = gguf.get_tensor_name_map(ARCHITECTURE, config["num_hidden_layers"])
     with safe_open(path, framework="np") as file:
-        for name in file.keys():  # noqa: SIM118 - it is no dictionary
+        for name in file.keys():  # noqa: SIM118 - it is not a dictionary
             if UNUSED_BUFFERS.search(name):
                 continue
             tensor = file.get_tensor(name).astype(np.float32)

@@ -1,9 +1,9 @@
-"""llama.cpp through the C interface that llama-cpp-python exposes: no Python of theirs is timed.
+"""llama.cpp, called through its C interface in llama-cpp-python; no other Python of it is timed.
 
     python bench/peer_llama.py MODEL.gguf THREADS FLASH     # one token, for the cold start
 
-The weights stay mapped, keys and values are float16. FLASH is 0 or 1: the bench takes both, as
-either is faster somewhere.
+The weights stay mapped; keys and values are float16. FLASH is 0 or 1. The benchmark runs both,
+because each is faster in some cases.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Engine:
         return list(room[:n])
 
     def _evaluate(self, tokens: list[int], start: int, n_rows: int) -> np.ndarray:
-        """Append at most N_BATCH tokens; the last n_rows of logits, valid until the next call."""
+        """Append up to N_BATCH tokens; the last n_rows of logits, valid until the next call."""
         batch, n = self._batch, len(tokens)
         batch.n_tokens = n
         for i, token in enumerate(tokens):
@@ -92,7 +92,7 @@ class Engine:
         return self._decode_from(LATE, N_LATE)
 
     def score_512(self) -> float:
-        """Logits at every position, and nothing made of them: less than what we are asked for."""
+        """Logits at every position, without nll, entropy and rank: less work than ours."""
         self._forget()
         return rate(N_WINDOW, lambda: self._evaluate(tokens(N_WINDOW), 0, N_WINDOW))
 

@@ -1,4 +1,4 @@
-"""pythia itself, as an engine of the bench. MODEL is an int8 file."""
+"""pythia itself, as one of the engines. MODEL is an int8 file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Engine:
         return {"python": platform.python_version()} | {name: version(name) for name in libraries}
 
     def streamed_bytes(self) -> int:
-        """The weights that one token of decoding reads: every int8 matrix but the embedding."""
+        """Bytes of weights that decoding reads for each token: all but the embedding."""
         return streamed_bytes(self._file)
 
     def logits(self, window: list[int]) -> np.ndarray:
@@ -40,7 +40,7 @@ class Engine:
         return rows
 
     def _decode_from(self, position: int, n: int) -> float:
-        """Tokens a second of n greedy tokens after `position`; the prompt is not timed."""
+        """Tokens per second for n greedy tokens after `position`; the prompt is not timed."""
         self._cache.truncate(0)
         token = int(self._model.prefill(self._tokens[:position], self._cache).argmax())
 
@@ -72,11 +72,11 @@ class Engine:
         return rate(N_WINDOW, lambda: self._model.prefill(window, self._cache))
 
     def samples_4(self) -> float:
-        """Tokens a second of four continuations of one prompt, all four counted."""
+        """Tokens per second of four continuations of one prompt together."""
         n_ctx = self._model.config.n_ctx
         caches = KVCache.together(self._model.config, n_ctx, N_SAMPLES)
         first = self._model.prefill(self._tokens[:N_PROMPT], caches[0])
-        # Four different tokens, so that the samples part.
+        # Four different tokens, so that the samples differ.
         following = [int(token) for token in np.argsort(first)[-N_SAMPLES:]]
         for cache in caches[1:]:
             cache.copy_from(caches[0], N_PROMPT)

@@ -1,4 +1,4 @@
-"""From the figures of all rounds to medians, ratios, bars and tables."""
+"""Turns the figures of all rounds into medians, ratios, targets and tables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Figures = dict[str, dict[str, list[float]]]
 
 
 class Bar(NamedTuple):
-    """A bound that we set ourselves; `value` is None where its figures were not taken."""
+    """A target that we set ourselves; `value` is None if its figures were not measured."""
 
     name: str
     value: float | None
@@ -49,7 +49,7 @@ class Bar(NamedTuple):
 
 
 def ratio(ours: list[float], theirs: list[float]) -> float:
-    """The median of the rounds' ratios: within a round the machine is most alike."""
+    """The median of the rounds' ratios. Within a round, the machine's speed changes least."""
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
@@ -89,7 +89,7 @@ def bars(figures: Figures, bandwidth: list[float], streamed_bytes: int) -> list[
 
 
 def summary(figures: Figures) -> dict[str, dict[str, dict[str, Any]]]:
-    """Engine -> figure -> median, min, max, rounds, and `ours_to_this` where both took it."""
+    """Engine -> figure -> median, min, max, rounds, and `ours_to_this` if both measured it."""
 
     def of(figure: str, values: list[float]) -> dict[str, Any]:
         entry = {
@@ -109,7 +109,7 @@ def summary(figures: Figures) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def lines(record: dict[str, Any]) -> Iterator[str]:
-    """The table for people: one line for a figure and an engine, then the bars."""
+    """The table for people: one line for each figure and engine, then the targets."""
     for figure, unit in UNITS.items():
         for engine, taken in record["engines"].items():
             if figure in taken:
@@ -126,7 +126,7 @@ def lines(record: dict[str, Any]) -> Iterator[str]:
 
 
 def markdown(record: dict[str, Any]) -> str:
-    """Medians by engine, the bars, and what they were measured with."""
+    """Markdown: medians for each engine, the targets, and the versions."""
     engines = list(record["engines"])
     rows = [["", *engines], ["---"] * (len(engines) + 1)]
     for figure, unit in UNITS.items():
@@ -154,6 +154,6 @@ def markdown(record: dict[str, Any]) -> str:
 
 
 def _format(like: float) -> Callable[[float], str]:
-    """How to write numbers of this size: three digits or so."""
+    """A function that formats numbers of this size, to about three digits."""
     n_decimals = 2 if like < 10 else 1 if like < 100 else 0
     return lambda value: f"{value:.{n_decimals}f}"

@@ -1,4 +1,4 @@
-"""What a comparison needs on the disk: the peers' environment, the model, and its conversions."""
+"""Prepares a comparison: the peers' environment, the model, and its conversions."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ for name in sys.argv[1:]:
 
 
 def run(command: list[str | Path], environment: Mapping[str, str] | None = None) -> None:
-    """Run a command, its output on our stderr: stdout is kept for the result."""
+    """Run a command with its output on our stderr, because stdout is for the result."""
     subprocess.run(
         command, check=True, stdout=sys.stderr, env={**os.environ, **(environment or {})}
     )
 
 
 def peers_python(folder: Path) -> Path:
-    """The interpreter of the peers' environment, made and filled where something is missing."""
+    """The interpreter of the peers' environment. Installs what is missing."""
     python = folder / "bin/python"
     if not python.exists():
         run([sys.executable, "-m", "venv", folder])
@@ -54,14 +54,14 @@ def peers_python(folder: Path) -> Path:
     if wanted := [PACKAGES[name] for name in missing if name in PACKAGES]:
         run([*pip, *wanted])
     if BUILT_HERE in missing:
-        # A wheel made elsewhere leaves out what this processor has.
+        # Built from source: a ready-made wheel does not use all features of this processor.
         run([*pip, "--no-binary", BUILT_HERE, BUILT_HERE], {"CMAKE_ARGS": CMAKE_ARGS})
     return python
 
 
 def float_model(folder: Path) -> Path:
     """A full-size random pythia-410m in float16, as a Hugging Face folder."""
-    if not (folder / "tokenizer.json").is_file():  # the last that is written
+    if not (folder / "tokenizer.json").is_file():  # written last
         run([sys.executable, ROOT / "tools/make_full_model.py", folder])
     return folder
 
@@ -76,7 +76,7 @@ def gguf_model(python: Path, source: Path, out: Path) -> Path:
 
 
 def ctranslate2_model(python: Path, source: Path, out: Path) -> Path:
-    """The model in CTranslate2's int8, with its tokenizer beside it."""
+    """The model in CTranslate2's int8, with its tokenizer."""
     if not (out / "tokenizer.json").is_file():
         converter = python.with_name("ct2-transformers-converter")
         options = ["--quantization", "int8", "--force"]
@@ -86,7 +86,7 @@ def ctranslate2_model(python: Path, source: Path, out: Path) -> Path:
 
 
 def int8_model(source: Path, environment: Mapping[str, str]) -> Path:
-    """The model in our store (PYTHIA_HOME of the environment), where `-m MODEL` finds it."""
+    """The model, installed in our store (PYTHIA_HOME of the environment) as `-m MODEL`."""
     name = f"{MODEL}@{STEP}"
     quantize = [sys.executable, "-m", "pythia_cli", "quantize", str(source), "--as", name]
     run(quantize, environment)

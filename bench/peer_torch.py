@@ -1,8 +1,8 @@
-"""torch through transformers: float32, or int8 weights with activations quantized on the fly.
+"""torch with transformers: float32, or int8 weights with dynamically quantized activations.
 
     python bench/peer_torch.py MODEL THREADS DTYPE     # one token, for the cold start
 
-MODEL is a Hugging Face folder, DTYPE float32 or int8. Eager mode, as the dynamic int8 has no other.
+MODEL is a Hugging Face folder; DTYPE is float32 or int8. Eager mode, the only one for dynamic int8.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from transformers import DynamicCache, GPTNeoXForCausalLM
 
 PROMPT = "Call me"
 N_DECODE, N_LATE = 32, 8
-"""Fewer than the others': they are slow and steady."""
+"""Fewer than for other engines: torch is slow, and its speed varies little."""
 
 
 class Engine:
@@ -48,7 +48,7 @@ class Engine:
 
     @torch.inference_mode()
     def _run(self, ids: list[int], cache: Any, n_rows: int) -> torch.Tensor:
-        """Append ids to the cache; the logits of the last n_rows [n_rows, d_vocab]."""
+        """Append ids to the cache. Returns the logits of the last n_rows [n_rows, d_vocab]."""
         out = self._network(
             input_ids=torch.tensor([ids]),
             past_key_values=cache,
@@ -74,7 +74,7 @@ class Engine:
         return self._decode_with(cache, token, N_DECODE)
 
     def decode_1900(self) -> float:
-        """The prompt is run once and kept; later rounds cut the cache back to it."""
+        """The prompt is run once and kept in the cache; later rounds truncate the cache to it."""
         if self._late is None:
             self._late = DynamicCache()
             self._run(tokens(LATE), self._late, 1)
@@ -82,7 +82,7 @@ class Engine:
         return self._decode_with(self._late, tokens(1)[0], N_LATE)
 
     def score_512(self) -> float:
-        """Logits at every position, and nothing made of them."""
+        """Logits at every position, without nll, entropy and rank."""
         return rate(N_WINDOW, lambda: self._run(tokens(N_WINDOW), None, N_WINDOW))
 
     def prefill_512(self) -> float:

@@ -1,11 +1,11 @@
-"""One engine in a process of its own, idle until it is asked for a figure.
+"""Runs one engine in its own process, idle until it is asked for a figure.
 
     PYTHON bench/peer_worker.py MODULE MODEL THREADS [OPTION ...]
 
-Reads one JSON object a line from stdin, `{"call": NAME, "args": [...]}`, and answers with
-`{"value": ...}`. MODULE is one of the peer_*.py that define an `Engine` made from (MODEL, THREADS,
-*OPTIONS). Every figure of an Engine is a method that returns tokens a second; `logits(tokens)` are
-those after each token, float32 [n, d_vocab], and `versions()` names its libraries.
+Reads one JSON object per line from stdin, `{"call": NAME, "args": [...]}`, and answers with
+`{"value": ...}`. MODULE is a peer_*.py with a class `Engine(MODEL, THREADS, *OPTIONS)`. Each figure
+is a method of Engine that returns tokens per second. `logits(tokens)` returns the logits after each
+token, float32 [n, d_vocab]; `versions()` returns the versions of its libraries.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ N_PROMPT, N_DECODE, N_WINDOW, LATE, N_LATE, EARLY = 8, 128, 512, 1900, 32, 100
 
 
 def tokens(n: int) -> list[int]:
-    """The same n ids for every engine, all within GPT-NeoX's vocabulary and none special."""
+    """n token ids, the same for every engine, from GPT-NeoX's vocabulary and not special."""
     return [int(t) for t in np.random.default_rng(0).integers(300, 50_000, n)]
 
 
 def rate(n_tokens: int, work: Callable[[], object]) -> float:
-    """Tokens a second."""
+    """Tokens per second."""
     started = time.perf_counter()
     work()
     return n_tokens / (time.perf_counter() - started)
 
 
 def agreement(ours: np.ndarray, reference: np.ndarray) -> dict[str, float]:
-    """How alike two sets of logits [n, d_vocab] are: shared top-1, and mean correlation a row."""
+    """Compare logits [n, d_vocab]: the share with equal top-1, and the mean correlation of rows."""
     a = ours - ours.mean(axis=1, keepdims=True)
     b = reference - reference.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
@@ -47,7 +47,7 @@ def agreement(ours: np.ndarray, reference: np.ndarray) -> dict[str, float]:
 
 
 def answer(engine: Any, call: str, args: list[Any]) -> Any:
-    # Logits travel by file and are compared here: the parent has to stay small (process_cost).
+    # Logits are passed in files and compared here, so that the parent stays small (process_cost).
     if call == "save_logits":
         np.save(args[0], engine.logits(tokens(N_WINDOW)))
         return None
@@ -58,7 +58,7 @@ def answer(engine: Any, call: str, args: list[Any]) -> Any:
 
 def main() -> None:
     module, model, n_threads, *options = sys.argv[1:]
-    # Libraries print to stdout as they please; answers have a pipe that they do not know.
+    # Libraries may print to stdout, so answers go to a copy of it, and stdout goes to stderr.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     engine = importlib.import_module(module).Engine(model, int(n_threads), *options)

@@ -1,11 +1,12 @@
-"""pythia beside llama.cpp, CTranslate2 and torch, on one full-size pythia-410m, in one run.
+"""Compares pythia, llama.cpp, CTranslate2 and torch on one full-size pythia-410m, in one run.
 
     python bench/peers.py [--threads 2] [--rounds 3] [--only NAME,...] [--out FILE.json]
 
-The first run makes an environment for the peers and builds llama.cpp for this processor. Every
-engine sits in a process of its own, idle while another is measured; rounds are interleaved, so
-that drift of the machine hits all alike. A peer whose logits are not those of torch in float32 is
-not timed. A table for people goes to stderr; the last line of stdout is JSON. POSIX only.
+The first run makes an environment for the peers and builds llama.cpp for this processor. Each
+engine has its own process, idle while another is measured. Engines are measured in turn, so that
+changes of the machine's speed affect all of them equally. A peer is not timed if its logits differ
+from those of torch in float32. A table for people goes to stderr; the last line of stdout is JSON.
+POSIX only.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from peer_report import OURS, Figures
 BANDWIDTH, REFERENCE = "machine", "torch-float32"
 LEAST_CORRELATION = 0.99
 SETTLE_SECONDS = 0.5
-"""OpenMP's threads go on spinning for a while after they have worked (200 ms in Intel's)."""
+"""OpenMP threads spin for a while after their work (200 ms in Intel's OpenMP)."""
 
 COMMON = ("decode", "score_512", "prefill_512", "decode_1900")
 PROMPT = "Call me"
@@ -41,7 +42,7 @@ PROMPT = "Call me"
 
 @dataclass(frozen=True)
 class Engine:
-    """One entry of the comparison: peer_worker's MODULE, MODEL (a conversion's name), OPTIONS."""
+    """One engine: peer_worker's MODULE and OPTIONS, and the name of the conversion it reads."""
 
     name: str
     module: str
@@ -50,11 +51,11 @@ class Engine:
     figures: tuple[str, ...] = COMMON
     environment: tuple[tuple[str, str], ...] = ()
     n_cold: int = 3
-    """Cold starts a round, of which the median counts."""
+    """Cold starts per round; their median is used."""
 
 
-# By itself it takes AVX2 on processors that are not Intel's, and packs no weights; in these
-# settings it scores and prefills up to a tenth faster.
+# By default it uses AVX2 on processors that are not Intel's, and does not pack weights. With these
+# settings, scoring and prefill are up to a tenth faster.
 CTRANSLATE2_BEST = (
     ("CT2_USE_EXPERIMENTAL_PACKED_GEMM", "1"),
     *((("CT2_FORCE_CPU_ISA", "AVX512"),) if has_avx512() else ()),
@@ -72,11 +73,11 @@ FIGURES = ("read_gb_per_second", *COMMON, "decode_100", "samples_4")
 
 
 class Broken(Exception):
-    """A worker ended before it answered."""
+    """A worker ended without an answer."""
 
 
 class Worker:
-    """An engine's process, asked over a pipe."""
+    """An engine's process; requests and answers go through pipes."""
 
     def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
         self._log = log
@@ -106,7 +107,7 @@ class Worker:
 
 
 class Comparison:
-    """The engines of one run, their workers, and what is refused."""
+    """The engines of one run, their workers, and the engines that were refused."""
 
     def __init__(self, python: Path, models: dict[str, Path], work: Path, n_threads: int) -> None:
         self._python, self._models, self._work = python, models, work
@@ -119,9 +120,9 @@ class Comparison:
         self.versions: dict[str, dict[str, str]] = {}
 
     def _of(self, engine: Engine) -> tuple[str, dict[str, str]]:
-        """The interpreter, and the environment."""
+        """The interpreter and the environment variables of an engine."""
         if engine.module in ("peer_ours", "peer_bandwidth"):
-            # Our bandwidth's threads are Python's own.
+            # The bandwidth is measured with Python threads; BLAS must not add its own.
             return sys.executable, {**self.ours, "OPENBLAS_NUM_THREADS": "1"}
         return str(self._python), dict(engine.environment)
 
@@ -139,7 +140,7 @@ class Comparison:
         ]
 
     def open(self, wanted: set[str]) -> None:
-        """Start the workers one by one; check their logits, warm them up."""
+        """Start the workers one after the other, check their logits, and warm them up."""
         reference = self._work / "reference.npy"
         for engine in sorted(ENGINES, key=lambda e: e.name != REFERENCE):
             if engine.name not in wanted and engine.name != REFERENCE:
@@ -182,7 +183,7 @@ class Comparison:
                 self.refused[engine.name] = f"correlation {alike['correlation']:.4f}"
 
     def figure(self, engine: Engine, figure: str) -> float:
-        """One measurement; every other worker is idle."""
+        """One measurement, while all other workers are idle."""
         try:
             value = self._workers[engine.name].ask(figure)
         except Broken as error:
@@ -194,7 +195,7 @@ class Comparison:
         return int(self._workers[OURS].ask("streamed_bytes"))
 
     def cold(self, engine: Engine) -> dict[str, float]:
-        """Start to exit of processes that print one token; the median of each cost."""
+        """Median time (start to exit) and memory of processes that print one token."""
         _, environment = self._of(engine)
         command = (
             generate_command()
@@ -208,7 +209,7 @@ class Comparison:
         }
 
     def first_run(self) -> float:
-        """Seconds of our first token where no kernel was ever compiled."""
+        """Seconds until our first token with an empty cache of kernels."""
         with tempfile.TemporaryDirectory(dir=self._work) as empty:
             return process_cost(generate_command(), {**self.ours, "PYTHIA_CACHE": empty})["seconds"]
 
@@ -222,7 +223,7 @@ def tell(text: str) -> None:
 
 
 def store_environment(work: Path, n_threads: int) -> dict[str, str]:
-    """A store and a cache of our own."""
+    """A store and a cache for this run only."""
     return {
         "PYTHIA_HOME": str(work / "home"),
         "PYTHIA_CACHE": str(work / "kernels"),
@@ -236,9 +237,9 @@ def generate_command() -> list[str]:
 
 
 def measure(comparison: Comparison, rounds: int) -> Figures:
-    """Rounds of figures, and for each figure all engines in turn, each round another first."""
+    """Measure all figures in rounds, each with all engines in turn, starting with another one."""
     figures: Figures = {engine.name: {} for engine in comparison.engines}
-    # Untimed: compiles what the command line needs beyond the worker, and warms the page cache.
+    # Not timed: compiles the kernels that only the command line needs, and warms the page cache.
     process_cost(generate_command(), comparison.ours)
     for i in range(rounds):
         tell(f"round {i + 1} of {rounds}")
@@ -258,10 +259,10 @@ def measure(comparison: Comparison, rounds: int) -> Figures:
     return figures
 
 
-def _told(arguments: argparse.Namespace) -> list[str]:
-    """The options that a reader of the table has to know."""
-    told = [f"--threads {arguments.threads}", f"--rounds {arguments.rounds}"]
-    return told + ([f"--only {arguments.only}"] if arguments.only else [])
+def _options_of(arguments: argparse.Namespace) -> list[str]:
+    """The options that a reader of the table should know."""
+    given = [f"--threads {arguments.threads}", f"--rounds {arguments.rounds}"]
+    return given + ([f"--only {arguments.only}"] if arguments.only else [])
 
 
 def main() -> None:
@@ -305,7 +306,7 @@ def main() -> None:
     bandwidth = figures[BANDWIDTH]["read_gb_per_second"]
     found = peer_report.bars(figures, bandwidth, streamed)
     record = {
-        "command": " ".join(["python bench/peers.py", *_told(arguments)]),
+        "command": " ".join(["python bench/peers.py", *_options_of(arguments)]),
         "date": datetime.date.today().isoformat(),
         "cpu": cpu_model(),
         "threads": arguments.threads,

@@ -1,11 +1,11 @@
-"""Whether two versions of pythia give the same bits: 20 seeded generations and 20 perplexities.
+"""Do two versions of pythia give the same bits? 20 seeded generations and 20 perplexities.
 
     python bench/same_bits.py OTHER_PYTHON [--full FOLDER]
 
-OTHER_PYTHON is the interpreter of an environment with the other version in it; this one is the
-interpreter that runs the script. Both use one store, which the other version fills. FOLDER is a
-float checkpoint of full size (tools/make_full_model.py), made where none is given. The last line of
-stdout is JSON; the exit status is 1 where a bit differs.
+OTHER_PYTHON is the interpreter of an environment with the other version. This version is that of
+the interpreter that runs the script. Both use the same store, which the other version fills. FOLDER
+is a full-size float checkpoint (tools/make_full_model.py); it is made if none is given. The last
+line of stdout is JSON. The exit status is 1 if a bit differs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PROTOCOLS = (
 
 
 def commands(models: list[str], text: Path) -> list[list[str]]:
-    """20 generations and 20 perplexities, half of them of each model."""
+    """20 generations and 20 perplexities, half of them with each model."""
     made = []
     for model in models:
         for seed, options in enumerate(SAMPLING):
@@ -50,7 +50,7 @@ def commands(models: list[str], text: Path) -> list[list[str]]:
 
 
 def run(python: str, home: Path, command: list[str]) -> list[dict[str, Any]]:
-    """The records of a command, without what depends on time."""
+    """The records of a command, without fields that depend on time."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {
         "PYTHIA_HOME": str(home / "store"),
         "PYTHIA_CACHE": str(home / f"cache-{Path(python).parent.as_posix().replace('/', '-')}"),

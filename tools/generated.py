@@ -1,4 +1,4 @@
-"""What the generators share: write the files they made, or with --check tell which are stale."""
+"""Shared by the generators: write the generated files, or with --check list the stale ones."""
 
 import argparse
 from pathlib import Path
@@ -7,9 +7,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def write_or_check(files: dict[str, str], command: str, root: Path = ROOT) -> int:
-    """`files` by path under `root`; 0, or 1 where --check finds one that differs."""
+    """`files` by path under `root`. Returns 0, or 1 if --check finds a file that differs."""
     parser = argparse.ArgumentParser(prog=command)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if stale")
     check = parser.parse_args().check
     stale = [name for name, text in files.items() if _content(root / name) != text.encode()]
     for name in stale:

@@ -1,4 +1,4 @@
-"""Write docs/api.md: tools/api_session.md, and behind it the docstrings of the public names.
+"""Write docs/api.md: tools/api_session.md, followed by the docstrings of the public names.
 
     python tools/make_api_reference.py [--check]
 
@@ -97,7 +97,7 @@ def _starred(parameters: list[inspect.Parameter]) -> list[str]:
 
 
 def _text(docstring: str) -> str:
-    """A docstring as Markdown; examples become blocks of code."""
+    """A docstring as Markdown; examples become code blocks."""
     text = inspect.cleandoc(docstring)
     return (
         re.sub(r"((?:^(?:>>>|\.\.\. ).*\n?)(?:.+\n?)*)", r"```pycon\n\1\n```", text, flags=re.M)

@@ -1,8 +1,8 @@
-"""Write docs/cli.md from the commands of `pythia` themselves: their docstrings and help texts.
+"""Write docs/cli.md from the docstrings and help texts of the commands of `pythia`.
 
     python tools/make_cli_reference.py [--check]
 
-It reads what --help reads, and not the text of --help, whose layout changes with Typer's version.
+It reads the commands, not the output of --help, because that changes with Typer's version.
 """
 
 import inspect
@@ -77,7 +77,7 @@ def _argument_name(parameter: Any) -> str:
 
 
 def _line(parameter: Any, annotation: Any) -> str:
-    """One parameter: its spellings, its help, and what the help leaves to be told."""
+    """One parameter: its spellings, its help, and its default, bounds and environment variable."""
     kind, info = _kind(annotation)
     facts = []
     if isinstance(parameter, TyperArgument):
@@ -135,7 +135,7 @@ def _description(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """Text that Markdown shows as it stands: tokens, options and * in code spans."""
+    """Put special tokens, options and * into code spans, so that Markdown does not change them."""
     return re.sub(r"(?<!\w)(<\|\w+\|>|--[a-z][a-z-]*|\*)(?=\W|$)", r"`\1`", text)
 
 

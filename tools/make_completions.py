@@ -2,8 +2,8 @@
 
     python tools/make_completions.py [--check]
 
-The scripts ask the installed `pythia` for its words, so that they change with Typer and not with
-our commands.
+The scripts ask the installed `pythia` for the words. So they change when Typer changes, and not when
+our commands change.
 """
 
 import sys
@@ -24,7 +24,7 @@ def completions() -> dict[str, str]:
 
 
 def _bash() -> str:
-    """bash cuts words at `@` unless it is told otherwise, and MODEL@STEP is one word."""
+    """bash splits words at `@` by default, but MODEL@STEP is one word."""
     script = get_completion_script(
         prog_name="pythia", complete_var="_PYTHIA_COMPLETE", shell="bash"
     )

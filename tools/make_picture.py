@@ -1,9 +1,9 @@
-"""Write docs/picture.svg: a terminal at work, from a real run of the commands in it.
+"""Write docs/picture.svg: a terminal, drawn from a real run of the commands shown in it.
 
     python tools/make_picture.py
 
-Each command runs in a terminal of its own with a fresh store and the demo model; what it leaves on
-the screen is drawn by rich. Run it where the look of the output has changed. POSIX only.
+Each command runs in a pseudo-terminal, with a fresh store and the demo model. rich draws the final
+screen. Run this after a change of what a terminal shows. POSIX only.
 """
 
 import os
@@ -22,7 +22,7 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs/picture.svg"
 WIDTH = 92
-_COLOURS = {"brown": "yellow"}  # pyte's names that are not rich's
+_COLOURS = {"brown": "yellow"}  # names that differ between pyte and rich
 _DEMO = ROOT / "pythia_cli/demo"
 SETUP = [
     "pythia checkpoint use demo@64 -q",
@@ -38,7 +38,7 @@ COMMANDS = [
 
 
 def shown(command: str, environment: dict[str, str], folder: Path) -> list[Text]:
-    """The lines that a command leaves in a terminal."""
+    """The lines on the screen of a terminal after a command."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(folder)
@@ -98,7 +98,7 @@ def main() -> None:
             for line in shown(command, environment, folder):
                 console.print(line, no_wrap=True)
             console.print()
-        # Fonts of another server are none of ours to ask for.
+        # Load no fonts from another server.
         drawn = re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title="pythia"), flags=re.S)
         PICTURE.write_text(drawn, encoding="utf-8")
     print(f"wrote {PICTURE.relative_to(ROOT)}")
