@@ -158,7 +158,7 @@ class NotInstalled(NotFound):
     """A checkpoint asked for by name is not in the store. `downloadable`: the Hub has the model."""
 
     def __init__(self, model: str, step: int, *, downloadable: bool) -> None:
-        super().__init__(f"{model} step{step} is not installed")
+        super().__init__(f"{model}@{step} is not in the store")
         if downloadable:
             self.add_note(f'pythia_cli.install("{model}", {step}) fetches it')
         self.model = model

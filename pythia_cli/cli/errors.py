@@ -19,6 +19,7 @@ from pythia_cli.errors import (
     NetworkError,
     NotAuthorised,
     NotFound,
+    NotInstalled,
     PythiaError,
     ResourceError,
     UsageError,
@@ -111,6 +112,8 @@ def message_of(error: BaseException) -> str:
         if error.value is False:
             return f"--no-{error.name}: expected {error.expected}"
         return f"{option} is {error.value!r}; expected {error.expected}"
+    if isinstance(error, NotInstalled):
+        return f"{error.model} step{error.step} is not installed"
     return str(error)
 
 

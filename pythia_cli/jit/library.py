@@ -44,7 +44,7 @@ class Library:
     def load(self, reporter: Reporter = SILENT) -> None:
         """Make the kernels ready; later calls do nothing. Compiling takes seconds, and is noted.
 
-        Raises UsageError where PYTHIA_SIMD names no tier of this processor, and PythiaError where
+        Raises BadEnvironment where PYTHIA_SIMD names no tier of this processor, and PythiaError where
         compiling fails.
         """
         self._linked(reporter)

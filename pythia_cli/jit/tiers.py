@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pythia_cli.errors import UsageError
+from pythia_cli.errors import BadEnvironment
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def tiers_of(architecture: str) -> tuple[Tier, ...]:
 def choose(architecture: str, features: Mapping[str, bool], forced: str) -> Tier:
     """The best tier that the features allow, or the forced one (a name; empty for none).
 
-    Raises UsageError for a name that is none, or a tier that the processor does not have.
+    Raises BadEnvironment for a name that is none, or a tier that the processor does not have.
     """
     able = [
         tier
@@ -76,7 +76,7 @@ def choose(architecture: str, features: Mapping[str, bool], forced: str) -> Tier
         if tier.name == forced:
             return tier
     names = ", ".join(tier.name for tier in able)
-    raise UsageError(f"PYTHIA_SIMD is {forced!r}; this processor has {names}")
+    raise BadEnvironment("PYTHIA_SIMD", f"is {forced!r}; this processor has {names}")
 
 
 def without(tier: Tier, features: Mapping[str, bool]) -> dict[str, bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import pytest
 from pythia_cli.engine.scored_text import ScoredText
 from pythia_cli.engine.scorer import score_plans
 from pythia_cli.engine.scores import Scores
-from pythia_cli.engine.text_plan import ScoringPass, TextPlan
+from pythia_cli.engine.targets import NO_TARGET, TargetedText
+from pythia_cli.engine.text_plan import TextPlan
 from pythia_cli.errors import InputError, IntegrityError, InvalidValue
 from pythia_cli.measures.protocols import PROTOCOLS, Protocol
 from pythia_cli.reporting import Task
@@ -77,12 +78,16 @@ class Recorder:
     def __init__(self) -> None:
         self.asked: list[tuple[list[int], list[int]]] = []
 
-    def score(self, passes: Sequence[ScoringPass], task: Task) -> Iterator[Scores]:
-        for token_ids, targets in passes:
+    def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
+        found = []
+        for token_ids, targets in texts:
+            assert len(token_ids) == len(targets)
+            targets = targets[targets != NO_TARGET]
             self.asked.append((token_ids.tolist(), targets.tolist()))
             task.advance(len(targets))
             nll = targets.astype(np.float64)
-            yield Scores(nll, nll + 0.5, targets + 1)
+            found.append(Scores(nll, nll + 0.5, targets + 1))
+        return found
 
 
 class Letters:
@@ -158,7 +163,7 @@ def test_several_texts_get_their_own_scores() -> None:
 
 def test_an_nll_that_is_no_number_is_an_error() -> None:
     class Broken:
-        def score(self, passes: Sequence[ScoringPass], task: Task) -> list[Scores]:
+        def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
             return [Scores(np.array([np.nan]), np.array([0.0]), np.array([0]))]
 
     with pytest.raises(IntegrityError, match="NaN"):
