@@ -44,7 +44,7 @@ class Library:
     def load(self, reporter: Reporter = SILENT) -> None:
         """Make the kernels ready; later calls do nothing. Compiling takes seconds, and is noted.
 
-        Raises BadEnvironment where PYTHIA_SIMD names no tier of this processor, and PythiaError where
+        Raises BadEnvironment if PYTHIA_SIMD names no tier of this processor, and PythiaError if
         compiling fails.
         """
         self._linked(reporter)
