@@ -1,0 +1,61 @@
+"""The public `install`: from a folder, the demo, or (test_download.py) the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+from pythia_cli.checkpoints.install import install
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.errors import AlreadyInstalled, InvalidName, UnknownName, UsageError
+from pythia_cli.measures.certificate import TextCertifier
+from tests.reporting import Remembering
+
+
+def test_a_folder_under_a_name(store: Store, small: FloatCheckpoint) -> None:
+    reporter = Remembering()
+    (made,) = install("mine@1", folder=small.folder, store=store, reporter=reporter)
+    assert str(made.checkpoint) == "mine@1"
+    assert {"hashing", "quantizing mine@1"} <= set(reporter.tasks)
+    with pytest.raises(AlreadyInstalled):
+        install("mine", 1, folder=small.folder, store=store)
+    (again,) = install("mine", 1, folder=small.folder, store=store, replace=True)
+    assert again.weights != made.weights
+    assert again.to_dict()["model"] == "mine"
+
+
+def test_with_a_certificate(
+    store: Store, demo_folder: Callable[[int], Path], eval_text: str
+) -> None:
+    certifier = TextCertifier(eval_text[:2000], "eval.txt")
+    (made,) = install("mine@1", folder=demo_folder(512), store=store, certifier=certifier)
+    assert made.certificate is not None
+    assert made.certificate["text_name"] == "eval.txt"
+    assert 0 < made.certificate["kl_mean"] < 1e-2
+
+
+def test_the_demo(store: Store) -> None:
+    made = install("demo", [0, 64], store=store)
+    assert [str(installed.checkpoint) for installed in made] == ["demo@0", "demo@64"]
+    assert install("demo", "0,64", store=store) == made
+
+
+@pytest.mark.parametrize(
+    ("arguments", "folder", "error"),
+    [
+        (("mine@1", 2), False, UsageError),
+        (("mine", "1,2"), True, UnknownName),
+        (("mine", [1, 2]), True, UsageError),
+        (("demo", 1), True, InvalidName),
+        (("pythia-411m",), False, UnknownName),
+    ],
+)
+def test_what_makes_no_sense(
+    store: Store, small: FloatCheckpoint, arguments: tuple, folder: bool, error: type
+) -> None:
+    with pytest.raises(error):
+        install(*arguments, folder=small.folder if folder else None, store=store)
+    assert store.installed() == []

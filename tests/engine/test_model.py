@@ -1,0 +1,152 @@
+"""An open model: its methods agree with each other, and it closes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import pythia_cli
+from pythia_cli.engine.generate import Generated, GenerateOptions
+from pythia_cli.engine.model import Model
+from pythia_cli.errors import InvalidValue, PromptTooLong, UsageError
+from tests.reporting import Remembering
+
+TEXTS = ["It was not a small one.", "", "a", "She looked at him and said nothing.", "It was not"]
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[Model]:
+    with pythia_cli.load("demo", step=3000) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("bos", [False, True])
+def test_a_batch_has_the_bits_of_its_texts(model: Model, eval_text: str, bos: bool) -> None:
+    texts = [*TEXTS, eval_text[:4000], eval_text[:900], *eval_text[4000:9000].split("\n\n")]
+    for text, batched in zip(texts, model.score_batch(texts, bos=bos), strict=True):
+        alone = model.score(text, bos=bos)
+        assert (batched.text, alone.text) == (text, text)
+        for column in ("token_ids", "n_bytes", "nll", "entropy", "rank"):
+            np.testing.assert_array_equal(getattr(batched, column), getattr(alone, column))
+        n = len(alone.token_ids)
+        assert alone.is_scored.sum() == (n if bos else max(n - 1, 0))
+
+
+def test_an_empty_batch_is_empty(model: Model) -> None:
+    assert model.score_batch([]) == []
+
+
+def test_scores_follow_from_logits(model: Model) -> None:
+    scored = model.score("She looked at him and said nothing.")
+    logits = model.logits("She looked at him and said nothing.")
+    assert logits.shape == (len(scored.token_ids), model.config.d_vocab)
+    z = logits[:-1].astype(np.float64)
+    target = z[np.arange(len(z)), scored.token_ids[1:]]
+    nll = np.log(np.exp(z - z.max(axis=1, keepdims=True)).sum(axis=1)) + z.max(axis=1) - target
+    np.testing.assert_allclose(scored.nll[1:], nll, rtol=1e-5)
+    np.testing.assert_array_equal(scored.rank[1:], (z > target[:, None]).sum(axis=1))
+    np.testing.assert_array_equal(model.logits(scored.token_ids.tolist()), logits)
+
+
+def test_windows_are_those_of_the_stride_protocol(model: Model, eval_text: str) -> None:
+    text = eval_text[:3000]
+    scored = model.score(text, context=100, stride=30)
+    (expected,) = pythia_cli.perplexity(model, text, context=100, stride=30).texts
+    np.testing.assert_array_equal(scored.nll, expected.nll)
+    for sizes in ({"context": 1}, {"context": 513}, {"stride": 0}, {"context": 9, "stride": 10}):
+        with pytest.raises(InvalidValue):
+            model.score(text, **sizes)
+
+
+def test_samples_are_the_same_alone_and_together(model: Model) -> None:
+    options = GenerateOptions(max_tokens=8, seed=3)
+    prompts = ["It was", "She looked at him and"]
+    batch = model.generate_batch(prompts, options, num_samples=2)
+    assert [sample.text for sample in batch[::2]] == [
+        model.generate(prompt, max_tokens=8, seed=3).text for prompt in prompts
+    ]
+    streamed: dict[int, str] = {0: "", 1: ""}
+    for index, event in model.stream(prompts, options):
+        if not isinstance(event, Generated):
+            streamed[index] += event
+    assert list(streamed.values()) == [sample.text for sample in batch[::2]]
+
+
+def test_a_seed_is_drawn_where_none_is_given(model: Model) -> None:
+    texts = {model.generate("It was", max_tokens=20).text for _ in range(3)}
+    assert len(texts) > 1
+
+
+def test_a_prompt_that_is_too_long_is_named_by_its_place(model: Model) -> None:
+    with pytest.raises(PromptTooLong) as caught:
+        model.stream(["It was", "a " * 600])
+    assert caught.value.index == 1
+    assert model.generate("a " * 600, max_tokens=1, truncate_prompt=True).n_prompt_tokens == 511
+
+
+def test_tokens_and_text(model: Model) -> None:
+    text = "It is a caf\u00e9, \U0001f701"
+    encoded = model.tokenize(text)
+    assert encoded.n_bytes.sum() == len(text.encode())
+    assert model.decode(encoded.token_ids.tolist()) == text
+    with pythia_cli.load("demo", plain_text=True) as plain:
+        special = "<|endoftext|>"
+        assert len(model.tokenize(special).token_ids) == 1 < len(plain.tokenize(special).token_ids)
+
+
+def test_what_has_no_logits(model: Model) -> None:
+    for text in ("", "a " * 600, [4096], [-1]):
+        with pytest.raises(UsageError):
+            model.logits(text)
+
+
+def test_a_closed_model_says_so_and_its_threads_end() -> None:
+    before = threading.active_count()
+    model = pythia_cli.load("demo", n_threads=2)
+    model.score("It was")
+    assert threading.active_count() > before
+    model.close()
+    model.close()
+    for thread in threading.enumerate():
+        if thread.name.startswith("pythia-") and thread.name[-1].isdigit():
+            thread.join(timeout=2)
+    with pytest.raises(UsageError, match="closed"):
+        model.score("It was")
+    with pytest.raises(UsageError, match="closed"):
+        model.generate("It was")
+
+
+def test_several_may_be_open() -> None:
+    with pythia_cli.load("demo", 512) as early, pythia_cli.load("demo", 3000) as late:
+        first = early.score("It was not").nll[1:], late.score("It was not").nll[1:]
+        again = early.score("It was not").nll[1:], late.score("It was not").nll[1:]
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(*first)
+
+
+def test_float32_scores_and_does_not_generate(eval_text: str) -> None:
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    with (
+        pythia_cli.load("demo", dtype="float32", n_threads=1) as exact,
+        pythia_cli.load("demo") as int8,
+    ):
+        texts = [eval_text[:1500], *TEXTS]
+        pairs = zip(exact.score_batch(texts), int8.score_batch(texts), strict=True)
+        for a, b in pairs:
+            np.testing.assert_array_equal(a.is_scored, b.is_scored)
+            np.testing.assert_allclose(a.nll, b.nll, atol=0.2)
+        np.testing.assert_allclose(exact.logits("It was"), int8.logits("It was"), atol=0.5)
+        with pytest.raises(UsageError, match="int8 only"):
+            exact.generate("It was")
+    assert torch.get_num_threads() == before
+
+
+def test_progress_is_reported() -> None:
+    reporter = Remembering()
+    with pythia_cli.load("demo", reporter=reporter) as model:
+        n_scored = sum(len(text.token_ids) for text in model.score_batch(TEXTS, bos=True))
+    assert reporter.totals["scoring"] == reporter.tasks["scoring"].done == n_scored
