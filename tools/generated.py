@@ -1,4 +1,4 @@
-"""What the generators share: write the files they made, or with --check tell which are stale."""
+"""What the generators share: write the files they made, or with --check list the stale ones."""
 
 import argparse
 from pathlib import Path

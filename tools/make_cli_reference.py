@@ -77,7 +77,7 @@ def _argument_name(parameter: Any) -> str:
 
 
 def _line(parameter: Any, annotation: Any) -> str:
-    """One parameter: its spellings, its help, and what the help leaves to be told."""
+    """One parameter: its spellings, its help, and what the help does not say."""
     kind, info = _kind(annotation)
     facts = []
     if isinstance(parameter, TyperArgument):

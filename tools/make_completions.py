@@ -24,7 +24,7 @@ def completions() -> dict[str, str]:
 
 
 def _bash() -> str:
-    """bash cuts words at `@` unless it is told otherwise, and MODEL@STEP is one word."""
+    """Keeps bash from splitting words at `@`, because MODEL@STEP is one word."""
     script = get_completion_script(
         prog_name="pythia", complete_var="_PYTHIA_COMPLETE", shell="bash"
     )
