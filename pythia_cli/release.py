@@ -18,7 +18,7 @@ def commit() -> str | None:
 
 
 def in_words() -> str:
-    """0.1.0 (1a2b3c4d5e6f)."""
+    """Version and commit, such as 0.1.0 (1a2b3c4d5e6f)."""
     short = commit()
     return f"{__version__} ({short[:12]})" if short else __version__
 

@@ -23,7 +23,7 @@ from pythia_cli.reporting import SILENT, Reporter
 _T = TypeVar("_T")
 
 ANSWER_SECONDS = 30.0
-"""Timeout for an answer to begin, in seconds, where huggingface_hub sets none."""
+"""Seconds to wait for an answer to begin, if huggingface_hub sets no timeout."""
 PAUSES = (1.0, 3.0)
 """Seconds before the second and the third attempt, unless the Hub asks for more."""
 LONGEST_PAUSE = 60.0

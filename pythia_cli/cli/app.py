@@ -21,7 +21,7 @@ from pythia_cli.cli.grouped import Grouped
 
 
 def _narrow() -> dict[str, int]:
-    """The width of help on a very narrow terminal, where click would use more columns."""
+    """A width for help on a very narrow terminal; by default, click would use more columns."""
     columns = shutil.get_terminal_size().columns
     return {"terminal_width": columns - 2} if columns < 52 else {}
 

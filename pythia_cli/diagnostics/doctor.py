@@ -129,7 +129,7 @@ def _memory(store: Store, n_threads: int) -> Iterator[Finding]:
     yield Finding(
         "memory",
         f"{free / 1e9:.1f} GB available of {total / 1e9:.1f}",
-        "pythia-410m needs half a GB, and up to 1.5 while it is quantized" if little else None,
+        "pythia-410m needs 0.5 GB, and up to 1.5 GB during quantization" if little else None,
         "close other programs, or use a smaller model, such as pythia-70m" if little else None,
     )
     if not little:

@@ -45,7 +45,7 @@ def verify(
     where = Store(store)
     chosen = choose_installed(steps or [], model, where)
     if not chosen:
-        notices.say("there are no such installed checkpoints")
+        notices.say("no such checkpoint is installed")
     damaged, newer = [], None
     with notices.task("verifying", sum(i.n_bytes() for i in chosen), "B") as task:
         for installed in chosen:
