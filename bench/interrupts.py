@@ -27,7 +27,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 EARLIEST, LATE, HANGS = 0.05, 1.0, 20.0  # seconds
-MODEL_LINE = re.compile(r".+, (int8|float32)\b.*|for pythia-410m itself: pythia download")
+MODEL_LINE = re.compile(r".+, (int8|float32)\b.*|to use pythia-410m: pythia download")
 COMMANDS = {
     "generate": ("generate", "It was", "-n", "400", "--ignore-eos"),
     "perplexity": ("perplexity", str(ROOT / "pythia_cli/demo/eval.txt")),

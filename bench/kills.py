@@ -38,7 +38,7 @@ def main() -> None:
                 if killing.kill():
                     n_killed += 1
                     killing.check()
-                    killing.mend()
+                    killing.restore()
                     if n_killed % 20 == 0:
                         print(f"{n_killed} killed", file=sys.stderr, flush=True)
     print(json.dumps({"runs": n_runs, "killed": n_killed, "undisturbed_s": killing.seconds}))

@@ -6,7 +6,7 @@
         print(model.generate("Once upon a time", max_tokens=20, seed=1).text)
         print(model.score("It is a truth universally acknowledged").bits_per_byte)
 
-docs/api.md has all of it. Everything is imported when it is first used: importing this package
+docs/api.md describes all of it. Each name is imported on first use, so importing this package
 takes a few milliseconds.
 """
 
@@ -57,7 +57,7 @@ _HOMES = {
     "load": "engine.load",
     "perplexity": "measures.perplexity",
 }
-"""Each public name, and the module that holds it."""
+"""Each public name, and its module."""
 
 __all__ = sorted(_HOMES)
 

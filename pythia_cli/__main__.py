@@ -1,4 +1,4 @@
-"""`python -m pythia_cli` and the console script: interrupts are heeded before all imports."""
+"""`python -m pythia_cli` and the console script: handles interrupts before the slow imports."""
 
 import os
 import signal

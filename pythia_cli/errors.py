@@ -1,38 +1,38 @@
-"""Everything that can go wrong, as one tree. Exceptions carry data; `cli/errors.py` words them.
+"""All expected failures, as one tree. Exceptions carry data; `cli/errors.py` words them.
 
 PythiaError
-├── UsageError              the request makes no sense as written            (exit status 2)
+├── UsageError              the request is invalid                           (exit status 2)
 │   ├── InvalidValue        a parameter is out of range
-│   ├── BadEnvironment      an environment variable makes no sense
-│   ├── InvalidName         a text that names no checkpoint
+│   ├── BadEnvironment      an environment variable is invalid
+│   ├── InvalidName         not a valid name of a checkpoint
 │   ├── InputError          a file or text given as input cannot be used
 │   │   ├── NotUtf8
-│   │   └── TextTooShort    there is no token to score
+│   │   └── TextTooShort    no token can be scored
 │   ├── PromptTooLong       more prompt tokens than the context holds
-│   ├── AlreadyInstalled    a checkpoint of that name is there
-│   └── UnsupportedModel    a config.json that this engine does not run
-├── NotFound                a name, step, file or installed checkpoint       (exit status 3)
+│   ├── AlreadyInstalled    a checkpoint with this name is installed
+│   └── UnsupportedModel    the engine cannot run this config.json
+├── NotFound                no such name, step, file or checkpoint           (exit status 3)
 │   ├── UnknownName
 │   ├── NotInstalled
-│   ├── NoFloatWeights      the float checkpoint behind an int8 file is gone
-│   ├── NotOnHub            no such repository, branch or file, or an empty one
-│   └── NotCached           offline, and not in the Hugging Face cache
-├── NetworkError            no answer, or no sensible one; worth a retry     (exit status 4)
+│   ├── NoFloatWeights      the float weights of an int8 checkpoint are gone
+│   ├── NotOnHub            no such repository, branch or file on the Hub
+│   └── NotCached           offline, and missing in the Hugging Face cache
+├── NetworkError            no valid answer from the Hub; a retry may help   (exit status 4)
 │   ├── Unreachable
 │   ├── Offline             HF_HUB_OFFLINE forbids the network
 │   ├── RateLimited
-│   └── NotAHub             what answers is something else
-├── NotAuthorised           the Hub asks for a login, or for access          (exit status 5)
+│   └── NotAHub             HF_ENDPOINT is not a Hugging Face Hub
+├── NotAuthorised           the Hub requires a login or denies access        (exit status 5)
 ├── IntegrityError          damaged or malformed data                        (exit status 6)
 │   ├── DamagedCheckpoint   an installed checkpoint
-│   ├── DamagedActive       the note of which checkpoint is active
-│   ├── DamagedDownload     what arrived is not what the Hub describes
+│   ├── DamagedActive       the file that names the active checkpoint
+│   ├── DamagedDownload     a file differs from what the Hub describes
 │   ├── NewerFormat         written by a later pythia
-│   └── UnsafeFile          refused: reading it would run code
+│   └── UnsafeFile          reading it could run code, so it is refused
 ├── ResourceError           disk, memory or permission                       (exit status 7)
 │   ├── NoRoom              the disk is too full
 │   └── StoreNotWritable
-└── LockTimeout             another process works on it                      (exit status 8)
+└── LockTimeout             another process is using it                      (exit status 8)
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class PythiaError(Exception):
 
 
 class UsageError(PythiaError):
-    """The request makes no sense as written."""
+    """The request is invalid."""
 
 
 class InvalidValue(UsageError):
-    """A parameter is out of range: its name in Python, its value, and what is expected."""
+    """A parameter is out of range. Carries its Python name, its value and what is expected."""
 
     def __init__(self, name: str, value: object, expected: str) -> None:
         super().__init__(f"{name} is {value!r}; expected {expected}")
@@ -59,7 +59,7 @@ class InvalidValue(UsageError):
 
 
 class BadEnvironment(UsageError):
-    """An environment variable makes no sense: its name, and what is wrong."""
+    """An environment variable is invalid. Carries its name and the reason."""
 
     def __init__(self, variable: str, reason: str) -> None:
         super().__init__(f"{variable} {reason}")
@@ -68,7 +68,7 @@ class BadEnvironment(UsageError):
 
 
 class InvalidName(UsageError):
-    """A text that is no name of a checkpoint, or a reserved one."""
+    """A text that is not a valid checkpoint name, or is a reserved one."""
 
     def __init__(self, text: str, reason: str) -> None:
         super().__init__(f"{text!r} {reason}")
@@ -77,7 +77,7 @@ class InvalidName(UsageError):
 
 
 class InputError(UsageError):
-    """An input file or text cannot be used: where it is, and why."""
+    """An input file or text cannot be used. Carries its source and the reason."""
 
     def __init__(self, source: str | Path, reason: str) -> None:
         super().__init__(f"{source}: {reason}")
@@ -86,7 +86,7 @@ class InputError(UsageError):
 
 
 class NotUtf8(InputError):
-    """A text that is not UTF-8: the first byte that cannot be decoded, and its offset."""
+    """A text is not UTF-8. Carries the first invalid byte and its offset."""
 
     def __init__(self, source: str | Path, byte: int, offset: int) -> None:
         super().__init__(source, f"is not UTF-8 text: byte {byte:#04x} at offset {offset}")
@@ -95,7 +95,7 @@ class NotUtf8(InputError):
 
 
 class TextTooShort(InputError):
-    """A text in which there is no token to score, by this protocol."""
+    """A text has too few tokens: the protocol would score none of them."""
 
     def __init__(self, source: str | Path, n_tokens: int, protocol: str, n_needed: int) -> None:
         super().__init__(
@@ -106,24 +106,21 @@ class TextTooShort(InputError):
 
 
 class PromptTooLong(UsageError):
-    """The prompt has more tokens than the context holds beside one new token.
-
-    index: which of several prompts.
-    """
+    """A prompt does not fit in the context with one new token. index: in the list of prompts."""
 
     index = 0
 
     def __init__(self, n_prompt_tokens: int, n_ctx: int, where: str = "") -> None:
         super().__init__(
             f"{f'{where}: ' if where else ''}the prompt has {n_prompt_tokens} tokens, but the"
-            f" context of this model holds {n_ctx} and the last place is for the first new token"
+            f" context of this model holds {n_ctx}, including at least one new token"
         )
         self.n_prompt_tokens = n_prompt_tokens
         self.n_ctx = n_ctx
 
 
 class AlreadyInstalled(UsageError):
-    """A checkpoint of this name (MODEL@STEP) is in the store, and was not to be replaced."""
+    """A checkpoint with this name (MODEL@STEP) is installed, and `replace` was not set."""
 
     def __init__(self, checkpoint: object) -> None:
         super().__init__(f"{checkpoint} is already installed")
@@ -131,7 +128,7 @@ class AlreadyInstalled(UsageError):
 
 
 class UnsupportedModel(UsageError):
-    """config.json asks for something this engine does not run; `field` names it."""
+    """config.json describes a model that this engine cannot run; `field` is the reason."""
 
     def __init__(self, source: str | Path, field: str, value: object, expected: str) -> None:
         super().__init__(f"{source}: {field} is {value!r}; expected {expected}")
@@ -141,11 +138,11 @@ class UnsupportedModel(UsageError):
 
 
 class NotFound(PythiaError):
-    """A file, a name or an installed checkpoint is not there."""
+    """There is no such file, name or installed checkpoint."""
 
 
 class UnknownName(NotFound):
-    """A model or checkpoint name that does not exist, with the nearest names that do."""
+    """No model or checkpoint has this name. Carries the nearest existing names."""
 
     def __init__(self, kind: str, name: str, nearest: list[str]) -> None:
         guess = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
@@ -155,7 +152,7 @@ class UnknownName(NotFound):
 
 
 class NotInstalled(NotFound):
-    """A checkpoint asked for by name is not in the store. `downloadable`: the Hub has the model."""
+    """The checkpoint is not in the store. downloadable: the Hub has the model."""
 
     def __init__(self, model: str, step: int, *, downloadable: bool) -> None:
         super().__init__(f"{model}@{step} is not in the store")
@@ -167,9 +164,9 @@ class NotInstalled(NotFound):
 
 
 class NoFloatWeights(NotFound):
-    """The float checkpoint that an int8 file was made from was not kept, is gone or has changed.
+    """The float checkpoint of an int8 file was not kept, was removed or has changed.
 
-    folder: where it was; None where it was not kept.
+    folder: where it was; None if it was not kept.
     """
 
     def __init__(self, checkpoint: object, reason: str, folder: Path | None = None) -> None:
@@ -181,7 +178,7 @@ class NoFloatWeights(NotFound):
 class NotOnHub(NotFound):
     """The Hub has no such repository, branch or file, or the branch is empty.
 
-    checkpoint: the one asked for. problem: what has been reported of its branch, if anything.
+    checkpoint: the requested one. problem: a reported problem of its branch, or None.
     """
 
     def __init__(
@@ -193,14 +190,14 @@ class NotOnHub(NotFound):
 
 
 class NotCached(NotFound):
-    """We are offline, and the Hugging Face cache does not have it."""
+    """We are offline, and the file is not in the Hugging Face cache."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is not in the Hugging Face cache, and we are offline")
 
 
 class NetworkError(PythiaError):
-    """The Hub cannot be reached, or what answers makes no sense; trying again may help."""
+    """The Hub does not answer, or its answer is invalid. A retry may help."""
 
 
 class Unreachable(NetworkError):
@@ -212,25 +209,23 @@ class Offline(NetworkError):
 
 
 class RateLimited(NetworkError):
-    """The Hub asks for a longer pause than we are ready to make, in seconds."""
+    """The Hub asks for a pause, in seconds, that is longer than we wait."""
 
     def __init__(self, what: str, seconds: float) -> None:
-        super().__init__(
-            f"{what}: the Hub asks to come back in {seconds:.0f} s (too many requests)"
-        )
+        super().__init__(f"{what}: too many requests; the Hub asks for a pause of {seconds:.0f} s")
         self.seconds = seconds
 
 
 class NotAHub(NetworkError):
-    """What answers at the Hub's address is something else."""
+    """The server at the Hub's address is not a Hugging Face Hub."""
 
     def __init__(self, endpoint: str) -> None:
-        super().__init__(f"what answers at {endpoint} is not a Hugging Face Hub")
+        super().__init__(f"the server at {endpoint} is not a Hugging Face Hub")
         self.endpoint = endpoint
 
 
 class NotAuthorised(PythiaError):
-    """The Hub wants a login (status 401), or this account has no access (403)."""
+    """The Hub requires a login (status 401), or this account has no access (403)."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -238,7 +233,7 @@ class NotAuthorised(PythiaError):
 
 
 class IntegrityError(PythiaError):
-    """Damaged or malformed data: which file, which tensor or field, and what is wrong."""
+    """Damaged or malformed data. The reason names the tensor or field, and what is wrong."""
 
     def __init__(self, path: str | Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
@@ -255,23 +250,23 @@ class DamagedCheckpoint(IntegrityError):
 
 
 class DamagedActive(IntegrityError):
-    """The note of which checkpoint is active cannot be read."""
+    """The file that names the active checkpoint is damaged."""
 
 
 class DamagedDownload(IntegrityError):
-    """What arrived is not what the Hub describes."""
+    """A downloaded or cached file differs from what the Hub describes."""
 
 
 class NewerFormat(IntegrityError):
-    """Whole, as far as this version can tell, but written by a later one."""
+    """Written by a newer version of pythia, in a format that this one cannot read."""
 
 
 class UnsafeFile(IntegrityError):
-    """Refused because reading it would run code or it is not what its name says."""
+    """Refused: reading the file could run code, or it leads outside the checkpoint's folder."""
 
 
 class ResourceError(PythiaError):
-    """The disk, the memory or a permission does not allow it."""
+    """Not enough disk space or memory, or no permission."""
 
     def __init__(self, path: str | Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
@@ -280,7 +275,7 @@ class ResourceError(PythiaError):
 
 
 class NoRoom(ResourceError):
-    """The disk is too full, in bytes."""
+    """The disk has too little space. n_bytes: needed; free: available, both in bytes."""
 
     def __init__(self, path: str | Path, what: str, n_bytes: float, free: float) -> None:
         super().__init__(
@@ -291,13 +286,13 @@ class NoRoom(ResourceError):
 
 
 class StoreNotWritable(ResourceError):
-    """The folder of checkpoints cannot be written."""
+    """The store cannot be written."""
 
 
 class LockTimeout(PythiaError):
-    """Another process has worked on the same thing for longer than we wait."""
+    """Another process held the lock for longer than we wait, in seconds."""
 
     def __init__(self, what: str, seconds: float) -> None:
-        super().__init__(f"{what} is still in use by another pythia after {seconds:.0f} s")
+        super().__init__(f"{what} is still in use by another pythia process after {seconds:.0f} s")
         self.what = what
         self.seconds = seconds

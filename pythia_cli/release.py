@@ -1,4 +1,4 @@
-"""Which release this is: its version, and the commit that it was made from."""
+"""The version of this release and the commit it was built from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def commit() -> str | None:
-    """The commit: the wheel's (setup.py), or a checkout's HEAD; None where unknown."""
+    """The commit: that of the wheel (setup.py) or of a checkout's HEAD; None if unknown."""
     try:
         return (_PACKAGE / "commit.txt").read_text().strip() or None
     except OSError:
@@ -18,13 +18,13 @@ def commit() -> str | None:
 
 
 def in_words() -> str:
-    """0.1.0 (1a2b3c4d5e6f)."""
+    """Version and commit, such as 0.1.0 (1a2b3c4d5e6f)."""
     short = commit()
     return f"{__version__} ({short[:12]})" if short else __version__
 
 
 def _head(git: Path) -> str | None:
-    """What git's HEAD points to, read without git: it takes a tenth of what git takes."""
+    """The commit of HEAD. Reads .git itself, which takes a tenth of the time of running git."""
     try:
         if git.is_file():  # a worktree, whose HEAD is elsewhere
             git = Path(git.read_text().removeprefix("gitdir:").strip())

@@ -1,6 +1,6 @@
-"""Progress and notices: one small interface, silent unless somebody asks.
+"""Progress and notices, through one small interface that is silent by default.
 
-`Reporter` does nothing and is the default everywhere. `Bars` shows progress bars and notices, in a
+`Reporter` does nothing and is the default everywhere. `Bars` shows progress bars and notices in a
 terminal or a notebook; the command line uses it too.
 """
 
@@ -15,10 +15,10 @@ from typing import Any, TextIO
 
 
 class Task:
-    """A piece of work of known size. A context manager: leaving it ends the task."""
+    """A piece of work of known size. A context manager; leaving it ends the task."""
 
     def advance(self, amount: int) -> None:
-        """So much more is done. May be called from any thread."""
+        """Add to the amount that is done. May be called from any thread."""
 
     def __enter__(self) -> Task:
         return self
@@ -33,23 +33,23 @@ class Task:
 
 
 class Reporter:
-    """What the library tells while it works. This one tells nobody."""
+    """Receives progress and notices from the library. This one ignores them."""
 
     def task(self, label: str, total: int, unit: str) -> Task:
-        """A task begins: `total` units (B, tokens, weights, ...) under this label."""
+        """Start a task of `total` units (B, tokens, weights, ...) with this label."""
         return Task()
 
     def note(self, text: str) -> None:
-        """One line worth knowing."""
+        """Receive a notice, one line."""
 
 
 SILENT = Reporter()
 
 
 class Bars(Reporter):
-    """Progress bars by tqdm, and notices as lines.
+    """Shows progress as tqdm bars, and notices as lines.
 
-    stream: where to; None is stderr in a terminal, and the page in a notebook.
+    stream: where to write. None: stderr in a terminal, the page in a notebook.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -61,12 +61,12 @@ class Bars(Reporter):
         return _Bar(self, label, total, unit)
 
     def note(self, text: str) -> None:
-        """As Reporter.note; bars make room for the line."""
+        """As Reporter.note; the line appears above the bars."""
         self.tqdm.write(text, file=self._stream or sys.stderr)
 
     @property
     def tqdm(self) -> Any:
-        """The class of the bars."""
+        """The tqdm class of the bars."""
         if self._stream is None:
             from tqdm.auto import tqdm  # knows notebooks
         else:
@@ -75,7 +75,7 @@ class Bars(Reporter):
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """With the bars off the screen."""
+        """Hide the bars while the block runs."""
         if self._n_bars == 0:
             yield
             return
@@ -83,13 +83,13 @@ class Bars(Reporter):
             yield
 
 
-_NARROW = 60  # columns, below which a bar shows neither rate nor time left
+_NARROW = 60  # columns; on a narrower terminal bars show neither rate nor time left
 
 
 class _Bar(Task):
     def __init__(self, bars: Bars, label: str, total: int, unit: str) -> None:
         self._bars = bars
-        # tqdm itself draws nothing on a terminal that does not tell its size.
+        # Given here, because tqdm draws nothing on a terminal that does not report its size.
         size = shutil.get_terminal_size()
         self._bar: Any = bars.tqdm(
             desc=label,

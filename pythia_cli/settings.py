@@ -1,4 +1,4 @@
-"""What the code asks of the environment: folders, threads, debugging."""
+"""Settings from environment variables: folders, threads, debugging."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pythia_cli.errors import BadEnvironment, UsageError
 
 
 def store_folder() -> Path:
-    """Where checkpoints are kept: PYTHIA_HOME, or the platform's data folder."""
+    """The folder of checkpoints: PYTHIA_HOME, or the platform's data folder."""
     if home := os.environ.get("PYTHIA_HOME"):
         return expanded(home)
     import platformdirs
@@ -20,7 +20,7 @@ def store_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where compiled kernels are kept: PYTHIA_CACHE, or the platform's cache folder."""
+    """The folder of compiled kernels: PYTHIA_CACHE, or the platform's cache folder."""
     if cache := os.environ.get("PYTHIA_CACHE"):
         return expanded(cache)
     import platformdirs
@@ -29,7 +29,7 @@ def cache_folder() -> Path:
 
 
 def expanded(folder: str | Path) -> Path:
-    """The folder with ~ expanded. Raises UsageError where there is no such user, or no name."""
+    """The folder with ~ expanded. Raises UsageError for an unknown user or an empty name."""
     try:
         if str(folder) == "":
             raise UsageError("the name of the folder is empty")
@@ -39,9 +39,9 @@ def expanded(folder: str | Path) -> Path:
 
 
 def n_threads() -> int:
-    """PYTHIA_THREADS, or the physical cores that affinity and the cgroup's quota grant.
+    """PYTHIA_THREADS, or the physical cores allowed by CPU affinity and the cgroup's quota.
 
-    Raises BadEnvironment where PYTHIA_THREADS is not a positive number.
+    Raises BadEnvironment if PYTHIA_THREADS is not a positive whole number.
     """
     if text := os.environ.get("PYTHIA_THREADS"):
         if not re.fullmatch(r"0*[1-9][0-9]{0,3}", text):
@@ -51,7 +51,7 @@ def n_threads() -> int:
 
 
 def simd() -> str:
-    """PYTHIA_SIMD: the name of a SIMD tier to be compiled for, or empty for the best."""
+    """PYTHIA_SIMD: the SIMD tier to compile for; empty for the best one."""
     return os.environ.get("PYTHIA_SIMD", "")
 
 
@@ -62,7 +62,7 @@ def compiled_for() -> tuple[str, ...]:
 
 
 def check_hub_endpoint() -> None:
-    """Raises BadEnvironment where HF_ENDPOINT is no address: huggingface_hub would not load."""
+    """Raises BadEnvironment if HF_ENDPOINT is not an address; huggingface_hub could not load."""
     from urllib.parse import urlsplit
 
     endpoint = os.environ.get("HF_ENDPOINT", "")
@@ -73,16 +73,16 @@ def check_hub_endpoint() -> None:
     except ValueError:
         sound = False
     if not sound:
-        raise BadEnvironment("HF_ENDPOINT", "is no http address")
+        raise BadEnvironment("HF_ENDPOINT", "is not an http or https address")
 
 
 def debug() -> bool:
-    """Whether a failure shows its traceback (PYTHIA_DEBUG=1)."""
+    """Whether to show tracebacks of failures (PYTHIA_DEBUG=1)."""
     return os.environ.get("PYTHIA_DEBUG", "") not in ("", "0")
 
 
 def terminal() -> str:
-    """TERM: the kind of terminal; empty where it is not set."""
+    """TERM, the kind of terminal; empty if not set."""
     return os.environ.get("TERM", "")
 
 
@@ -93,7 +93,7 @@ def _affinity() -> list[int]:
 
 
 def _physical_cores(cpus: list[int]) -> int:
-    """How many cores these logical CPUs belong to; a core's second thread adds no multiplier."""
+    """The number of physical cores: two logical CPUs of one core share its multipliers."""
     siblings = set()
     for cpu in cpus:
         path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
@@ -105,7 +105,7 @@ def _physical_cores(cpus: list[int]) -> int:
 
 
 def _cgroup_cpus() -> int:
-    """The CPU quota of this process's cgroup (v2, then v1), in whole CPUs; large where none."""
+    """The CPU quota of this process's cgroup (v2 or v1) in whole CPUs; 1 << 20 if there is none."""
     unlimited = 1 << 20
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()

@@ -17,7 +17,7 @@ from tests.fakes.suite import MODEL
 
 @dataclass
 class Killing:
-    """`kill()` once, then `mend()`: a store that goes through many deaths of its writers."""
+    """`kill()` once, then `restore()`: a store whose writers are killed many times."""
 
     pythia: Pythia
     hub: Hub
@@ -70,7 +70,7 @@ class Killing:
             steps.add(installed.checkpoint.step)
         assert steps >= {64, 512}
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """The next run succeeds, and leaves nothing of what died."""
         self._run("512", "--replace")
         self.check()

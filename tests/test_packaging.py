@@ -58,7 +58,7 @@ def test_what_the_wheel_holds_runs(wheel: Path, tmp_path: Path) -> None:
         "PYTHONPATH": str(tmp_path / "site"),
         "PYTHIA_HOME": str(tmp_path / "home"),
     }
-    for arguments, told in (
+    for arguments, expected in (
         (("--version",), r"pythia 0\.1\.0 \(c0ffeec0ffee\)\n"),
         (("generate", "Call me", "-n", "3", "--seed", "1"), r".+\n"),
     ):
@@ -68,4 +68,4 @@ def test_what_the_wheel_holds_runs(wheel: Path, tmp_path: Path) -> None:
             timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        assert re.fullmatch(told, done.stdout, re.S), done
+        assert re.fullmatch(expected, done.stdout, re.S), done

@@ -1,4 +1,4 @@
-"""The commit that a release tells."""
+"""The commit that a release reports."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""From a branch on the Hub, or a folder, to an installed int8 file.
+"""Checkpoints: from a branch on the Hub, or a folder, to an installed int8 file.
 
-`pythia_cli.checkpoints` is also the name of a public function, which opens several checkpoints one
-after the other. Python binds the name to this package as soon as anything in it is imported, so the
-package can be called: `pythia_cli.checkpoints(...)` does the same either way.
+`pythia_cli.checkpoints` is also a public function, which opens several checkpoints one after the
+other. Once a module in this package is imported, Python binds the name to the package. So the
+package can be called, and `pythia_cli.checkpoints(...)` always works.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 class _CallablePackage(ModuleType):
     def __call__(self, *args: Any, **options: Any) -> Any:
-        # By name, as the function is in a higher layer.
+        # Imported by name, because the function is in a higher layer.
         return importlib.import_module("pythia_cli.engine.load").checkpoints(*args, **options)
 
 

@@ -1,4 +1,4 @@
-"""What a model's branches on the Hub hold, found out from hashes and without a download."""
+"""Audits a model's branches on the Hub by their hashes, without downloading weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pythia_cli.suite.steps import steps_of
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found of one model: steps, by what is wrong with them."""
+    """The result for one model: its steps, grouped by problem."""
 
     model: str
     n_branches: int
@@ -27,9 +27,9 @@ class Audit:
     same_weights: list[list[int]] = field(default_factory=list)
     """Groups of steps whose weights files have the same sha256."""
     same_shards: list[list[int]] = field(default_factory=list)
-    """Groups of steps that share some of their shards, though not all."""
+    """Groups of steps that share some of their shards, but not all."""
     reported: dict[int, str] = field(default_factory=dict)
-    """Problems that have been reported of steps, which hashes need not show."""
+    """Reported problems by step, including those that hashes cannot show."""
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -39,8 +39,8 @@ class Audit:
 def audit(model: str, *, reporter: Reporter = SILENT) -> Audit:
     """Ask the Hub for the hashes of every step's weights.
 
-    Raises NotOnHub for a model that was not published there, UsageError where HF_ENDPOINT is no
-    address, and as hub.resolve.
+    Raises NotOnHub if the model is not published there, BadEnvironment if HF_ENDPOINT is not an
+    address, and what hub.resolve raises.
     """
     repo, steps = repository(model), steps_of(model)
     if repo is None or steps is None:
@@ -50,7 +50,7 @@ def audit(model: str, *, reporter: Reporter = SILENT) -> Audit:
         there = set(hub.branches(repo, reporter=reporter))
 
         def ask(step: int) -> tuple[str, ...] | None:
-            """The sha256 of a step's weights files; () where it has none, None without a branch."""
+            """sha256 of the step's weights files; () if it has none, None if it has no branch."""
             name = Checkpoint(model, step).revision
             try:
                 return (
@@ -61,10 +61,10 @@ def audit(model: str, *, reporter: Reporter = SILENT) -> Audit:
             finally:
                 task.advance(1)
 
-        asked = dict(zip(steps, hub.ask_several(ask, steps), strict=True))
+        found = dict(zip(steps, hub.ask_several(ask, steps), strict=True))
     whole: dict[tuple[str, ...], list[int]] = {}
     parts: dict[str, set[int]] = {}
-    for step, hashes in asked.items():
+    for step, hashes in found.items():
         if hashes:
             whole.setdefault(hashes, []).append(step)
         for one in hashes or ():
@@ -74,9 +74,9 @@ def audit(model: str, *, reporter: Reporter = SILENT) -> Audit:
     problems = {step: known_problem(Checkpoint(model, step)) for step in steps}
     return Audit(
         model=model,
-        n_branches=sum(hashes is not None for hashes in asked.values()),
-        no_branch=[step for step, hashes in asked.items() if hashes is None],
-        no_weights=[step for step, hashes in asked.items() if hashes == ()],
+        n_branches=sum(hashes is not None for hashes in found.values()),
+        no_branch=[step for step, hashes in found.items() if hashes is None],
+        no_weights=[step for step, hashes in found.items() if hashes == ()],
         same_weights=same_weights,
         same_shards=[
             list(group)
@@ -88,7 +88,7 @@ def audit(model: str, *, reporter: Reporter = SILENT) -> Audit:
 
 
 def _weights(revision: hub.Revision) -> tuple[str, ...]:
-    """The hashes of what would be downloaded: one file's, or its shards'."""
+    """The hashes of the weights that would be downloaded: one file or several shards."""
     for form in weights_of(revision):
         return tuple(sha256 for name in form if (sha256 := revision.files[name].sha256))
     return ()

@@ -1,4 +1,4 @@
-"""What no installed checkpoint needs: leftovers of killed processes, unused tokenizers."""
+"""Removes leftovers of killed processes, and unused tokenizers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _OURS = re.compile(
     r"model-[0-9a-f]{12}\.int8\.safetensors|original-[0-9a-f]{12}"
     r"|\.(manifest\.json|active\.json|[0-9a-f]{64}\.json)-[0-9a-f]{12}"
 )
-"""The names of what we write: anything else is the user's, and left alone."""
+"""The names of the files that we write. All other files belong to the user, and are kept."""
 
 
 def clean_up(store: Store) -> None:
-    """Remove what killed processes left behind, and tokenizers that nothing needs any more."""
+    """Remove leftovers of killed processes, and tokenizers that no checkpoint needs."""
     for folder in store.folder.glob("incoming/*@*"):
         with lock_if_free(store.lock_path(folder.name)) as free:
             if free:
@@ -37,8 +37,8 @@ def clean_up(store: Store) -> None:
 
 
 def tidy(place: Path) -> None:
-    """Remove what is ours in a checkpoint's folder and not named by its manifest."""
-    if not os.access(place, os.R_OK | os.X_OK):  # gone, or somebody else's
+    """Remove our files in a checkpoint's folder that its manifest does not name."""
+    if not os.access(place, os.R_OK | os.X_OK):  # removed, or another user's
         return
     named: set[str] = set()
     if (place / MANIFEST).exists():
@@ -64,7 +64,7 @@ def drop_tokenizers(store: Store) -> None:
         try:
             needed.add(installed.manifest["tokenizer_sha256"])
         except PythiaError:
-            return  # what a damaged manifest needs is not known
+            return  # a damaged manifest may need any of them
     for path in store.tokenizers.glob("*.json"):
         if re.fullmatch(r"[0-9a-f]{64}", path.stem) and path.stem not in needed:
             path.unlink(missing_ok=True)
@@ -73,7 +73,7 @@ def drop_tokenizers(store: Store) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a file or a folder, as far as possible: `clean_up` removes the rest later."""
+    """Remove a file or folder, as far as possible; `clean_up` removes the rest later."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

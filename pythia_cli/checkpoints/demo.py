@@ -1,4 +1,4 @@
-"""The demo suite that is built into the package."""
+"""The demo suite, which is built into the package."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pythia_cli.suite.models import DEMO
 from pythia_cli.suite.steps import DEMO_STEPS
 
 DEMO_FOLDER = Path(__file__).resolve().parent.parent / "demo"
-"""The float checkpoints, one folder a step."""
+"""The float checkpoints, one folder for each step."""
 
 DEFAULT = Checkpoint(DEMO, DEMO_STEPS[-1])
-"""What runs where no checkpoint was chosen."""
+"""The checkpoint that runs if none was chosen."""

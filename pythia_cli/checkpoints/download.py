@@ -1,4 +1,4 @@
-"""Checkpoints from the Hub into the store: which there are to fetch, and what became of each."""
+"""Installs checkpoints from the Hub: plans what to fetch, and reports the outcome of each."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def plan_download(
     offline: bool = False,
     reporter: Reporter = SILENT,
 ) -> tuple[list[Outcome], list[FetchPlan]]:
-    """What a `download` with these arguments would fetch, and the outcomes known without that.
+    """What `download` would fetch, and the outcomes that are known without fetching.
 
-    Raises as `download` does before it fetches.
+    Raises what `download` raises before it fetches.
     """
     present, missing = _split(store, _published(checkpoints), replace)
     failed, plans = _plan(missing, offline, reporter)
@@ -44,17 +44,18 @@ def download(
     wait_seconds: float = WAIT_SECONDS,
     reporter: Reporter = SILENT,
 ) -> Iterator[Outcome]:
-    """Install published checkpoints from the Hub, one after the other; yields what became of each.
+    """Install published checkpoints from the Hub, one after the other; yields their outcomes.
 
-    Those that are installed come first, and are left alone unless `replace`. keep_original: keep
-    the float checkpoint in the store. offline: use only what the Hugging Face cache holds.
-    What is reported of a branch, and weights equal to another checkpoint's, are noted before the
-    transfers begin.
+    Installed checkpoints come first, and are not changed unless `replace`. keep_original: keep the
+    float checkpoint in the store. offline: use only files in the Hugging Face cache. wait_seconds:
+    how long to wait for another process that installs the same checkpoint. Before the transfers
+    begin, the reporter gets a notice of reported problems, and of weights equal to those of
+    another checkpoint.
 
-    An error of one checkpoint's own (NotFound, IntegrityError, UnsupportedModel) is its outcome.
-    Any other ends the download: at once UnknownName, and InvalidName for the demo; while iterating
-    NetworkError, NotAuthorised, NoRoom, StoreNotWritable, LockTimeout (after wait_seconds for
-    another process that makes the same checkpoint), and what the certifier raises.
+    NotFound, IntegrityError and UnsupportedModel concern one checkpoint, and are its outcome.
+    Other errors end the download. Raises UnknownName, and InvalidName for the demo; while
+    iterating NetworkError, NotAuthorised, NoRoom, StoreNotWritable, LockTimeout, and what the
+    certifier raises.
     """
     chosen = _published(checkpoints)
 
@@ -73,11 +74,11 @@ def download(
 
 
 def _published(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
-    """These, each once. Raises InvalidName for the demo, UnknownName for what is not published."""
+    """Each checkpoint once. Raises InvalidName for the demo, UnknownName if not published."""
     chosen = list(dict.fromkeys(checkpoints))
     for checkpoint in chosen:
         if checkpoint.model == DEMO:
-            raise InvalidName(DEMO, "is built in, and needs no download")
+            raise InvalidName(DEMO, "is built in and needs no download")
         if checkpoint.model not in MODELS:
             raise UnknownName("model", checkpoint.model, nearest_models(checkpoint.model, []))
         parse_step(checkpoint.model, str(checkpoint.step))
@@ -87,7 +88,7 @@ def _published(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
 def _split(
     store: Store, checkpoints: list[Checkpoint], replace: bool
 ) -> tuple[list[Outcome], list[Checkpoint]]:
-    """The outcomes of those that are installed and stay, and those to fetch."""
+    """The outcomes of installed checkpoints that are kept, and the checkpoints to fetch."""
     present, missing = [], []
     for checkpoint in checkpoints:
         installed = store.find(checkpoint)
@@ -101,7 +102,7 @@ def _split(
 def _plan(
     checkpoints: list[Checkpoint], offline: bool, reporter: Reporter
 ) -> tuple[list[Outcome], list[FetchPlan]]:
-    """The outcomes of those that cannot be fetched, and plans for the others."""
+    """The outcomes of checkpoints that cannot be fetched, and plans for the others."""
     failed: list[Outcome] = []
     plans: list[FetchPlan] = []
     if not checkpoints:

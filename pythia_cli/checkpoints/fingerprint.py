@@ -1,4 +1,4 @@
-"""Whether files have changed, without reading them."""
+"""Detects changed files without reading them."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from pathlib import Path
 
 
 def fingerprint(files: list[Path]) -> dict[str, list[int]]:
-    """Size and modification time (ns) of each file: enough to see that a folder has changed."""
+    """Size and modification time (ns) of each file, by name."""
     return {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}

@@ -1,4 +1,4 @@
-"""A float checkpoint in the layout of a Hugging Face repository, read one tensor at a time."""
+"""Reads a float checkpoint in a Hugging Face folder, one tensor at a time."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 PREFERENCE = (SINGLE_FILES[0], INDEX_FILES[0], SINGLE_FILES[1], INDEX_FILES[1])
 
-# What older versions of transformers saved along: masks and frequencies, which follow from config.
+# Masks and frequencies that older versions of transformers saved too. The config determines them.
 _BUFFERS = re.compile(
     r"gpt_neox\.(layers\.\d+\.attention\.)?(bias|masked_bias|rotary_emb\.inv_freq)"
 )
 
 
 def expected_tensors(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Names, as published, and shapes of all the tensors of a GPT-NeoX checkpoint."""
+    """Published names and shapes of all tensors of a GPT-NeoX checkpoint."""
     return {name: tensor.shape for name, tensor in published_tensors(config).items()}
 
 
 _Read = Callable[[int, int | None], np.ndarray[Any, Any]]
-"""Rows lo..hi of a tensor (all from lo where hi is None) as float32."""
+"""Reads rows lo..hi of a tensor as float32; all rows from lo if hi is None."""
 
 
 class FloatCheckpoint:
     """An opened checkpoint folder: `config`, `files`, and `tensor(name)` as float32.
 
-    Opening reads headers only and checks names and shapes; a tensor's values are checked when it
-    is read, which several threads may do. Raises NotFound, InputError (not a checkpoint),
-    UnsupportedModel, IntegrityError and UnsafeFile, each naming the file and the tensor or field.
+    Opening reads headers only, and checks names and shapes. A tensor's values are checked when it
+    is read; several threads may read at once. Raises NotFound, InputError (not a checkpoint),
+    UnsupportedModel, IntegrityError and UnsafeFile, with the file and the tensor or field.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,11 +62,11 @@ class FloatCheckpoint:
         self._check_names(place)
 
     def tensor(self, name: str) -> np.ndarray[Any, Any]:
-        """One tensor by its published name, float32. Raises IntegrityError for NaN or infinity."""
+        """A tensor as float32, by its published name. Raises IntegrityError for NaN or infinity."""
         return self.rows(name, 0, None)
 
     def rows(self, name: str, lo: int, hi: int | None) -> np.ndarray[Any, Any]:
-        """Rows lo..hi of a tensor; to its end where hi is None. Otherwise as `tensor`."""
+        """Rows lo..hi of a tensor, or all rows from lo if hi is None. Otherwise as `tensor`."""
         shape = self._shapes[name]
         try:
             values = self._readers[name](lo, hi)
@@ -74,7 +74,7 @@ class FloatCheckpoint:
             raise ResourceError(self._where[name], f"cannot be read ({error.strerror})") from error
         if values.shape != (len(range(*slice(lo, hi).indices(shape[0]))), *shape[1:]):
             raise IntegrityError(self._where[name], f"{name} ends too soon: the file has changed")
-        # Both are NaN where a value is, at a fraction of isfinite's time and memory.
+        # If a value is NaN, both are. This needs far less time and memory than isfinite.
         with np.errstate(invalid="ignore"):
             least, largest = values.min(initial=0), values.max(initial=0)
         if not (np.isfinite(least) and np.isfinite(largest)):
@@ -83,7 +83,7 @@ class FloatCheckpoint:
         return values
 
     def sha256(self, progress: Callable[[int], None] = lambda n_bytes: None) -> dict[str, str]:
-        """sha256 of each weights file, by file name; progress is told the bytes as they go by."""
+        """sha256 of each weights file, by name; progress is called with numbers of bytes read."""
         return {path.name: file_sha256(path, progress) for path in self.files}
 
     def _open_safetensors(self, path: Path) -> None:
@@ -106,11 +106,11 @@ class FloatCheckpoint:
 
         for name, tensor in _load_bin(path).items():
             if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
-                raise IntegrityError(path, f"{name!r} is not a tensor by name")
+                raise IntegrityError(path, f"{name!r} is not a named tensor")
             if _BUFFERS.fullmatch(name):
                 continue
             if tensor.layout is not torch.strided or tensor.device.type != "cpu":
-                raise IntegrityError(path, f"{name} holds no plain values")
+                raise IntegrityError(path, f"{name} is not a dense tensor on the CPU")
             if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32):
                 raise IntegrityError(
                     path, f"{name} is {tensor.dtype}; expected a 16- or 32-bit float"
@@ -130,14 +130,16 @@ class FloatCheckpoint:
         shape: tuple[int, ...],
         read: _Read,
     ) -> None:
-        # transformers 4 called it embed_out; newer versions may say lm_head.
+        # transformers 4 calls it embed_out; newer versions may call it lm_head.
         name = "embed_out.weight" if name == "lm_head.weight" else name
         if name in self._readers:
-            raise IntegrityError(path, f"{name} is there twice")
+            raise IntegrityError(path, f"{name} appears twice")
         self._readers[name], self._shapes[name], self._where[name] = read, shape, path
 
     def _check_names(self, place: Path) -> None:
-        if self.config.n_layers > len(self._shapes):  # before naming the tensors of millions
+        if self.config.n_layers > len(
+            self._shapes
+        ):  # before listing the tensors of, say, a million layers
             raise IntegrityError(
                 place,
                 f"holds {len(self._shapes)} tensors: too few for {self.config.n_layers} layers",
@@ -152,26 +154,26 @@ class FloatCheckpoint:
                 found = list(self._shapes[name])
                 raise IntegrityError(
                     self._where[name],
-                    f"{name} has shape {found}; config.json asks for {list(shape)}",
+                    f"{name} has shape {found}; config.json requires {list(shape)}",
                 )
 
 
 def read_config(folder: Path) -> ModelConfig:
-    """The ModelConfig of a checkpoint folder's config.json."""
+    """Read config.json in a checkpoint folder."""
     path = _config_file(folder)
     return parse_config_json(read_json_object(path), path)
 
 
 def read_files(folder: Path) -> list[Path]:
-    """The files of a checkpoint folder that are read: config.json, tokenizer.json, then weights.
+    """The files of a checkpoint folder that we use: config.json, tokenizer.json, then weights.
 
-    Of these only an index is opened. Raises NotFound, InputError and, for an index, IntegrityError
-    and UnsafeFile.
+    Opens none of them but an index of shards. Raises NotFound, InputError and, for an index,
+    IntegrityError and UnsafeFile.
     """
     config = _config_file(folder)
     tokenizer = folder / "tokenizer.json"
     if not tokenizer.is_file():
-        raise NotFound(f"{tokenizer} does not exist; it belongs beside config.json")
+        raise NotFound(f"{tokenizer} does not exist; expected it beside config.json")
     place = _find_weights(folder)
     weights = _shards(place) if place.name in INDEX_FILES else [place]
     return [config, tokenizer, *weights]
@@ -227,18 +229,18 @@ def _read_float32(path: Path, place: TensorPlace, lo: int, hi: int | None) -> np
 
 
 def _reshaped(values: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """As it should be, or as it is where the file has been cut since its header was read."""
+    """values in this shape; unchanged if too few, because the file was cut after opening."""
     return values.reshape(shape) if values.size == math.prod(shape) else values
 
 
 def _load_bin(path: Path) -> dict[Any, Any]:
-    """torch.load without running code: a file that needs more than tensors is refused."""
+    """torch.load that runs no code. Raises UnsafeFile for a file with more than tensors."""
     import torch
 
     try:
         is_zip = zipfile.is_zipfile(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what torch says of old formats is for its own users
+            warnings.simplefilter("ignore")  # on old formats, of no use here
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip or None)
     except pickle.UnpicklingError as error:
         text = str(error)
@@ -250,7 +252,7 @@ def _load_bin(path: Path) -> dict[Any, Any]:
     except MemoryError:
         raise
     except OSError as error:
-        # A file cut short makes torch map what is not there.
+        # torch fails so on a truncated file: it maps bytes past its end.
         if error.errno in (None, errno.EINVAL):
             raise IntegrityError(path, "not a whole PyTorch checkpoint") from error
         raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error

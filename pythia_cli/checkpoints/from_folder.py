@@ -1,6 +1,6 @@
-"""Float checkpoints into the store: from a folder, or the built-in demo.
+"""Installs float checkpoints from a folder, or from the built-in demo.
 
-Those of the Hub come through download.py.
+download.py installs those from the Hub.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from pythia_cli.suite.models import LOCAL_PREFIX, check_shape, repository
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 WAIT_SECONDS = 3600
-"""How long to wait for another process that makes the same checkpoint."""
+"""Seconds to wait for another process that installs the same checkpoint."""
 
 
 class Certifier(Protocol):
-    """What measures int8 against float32 while the float weights are there."""
+    """Measures int8 against float32 during installation, while the float weights exist."""
 
     def check(self, source: FloatCheckpoint) -> None:
-        """Raises an error that can be known before quantizing."""
+        """Called before quantizing; raises errors that are already known then."""
 
     def certify(
         self, source: FloatCheckpoint, weights: Path, n_threads: int, reporter: Reporter
     ) -> dict[str, Any]:
-        """The certificate of the int8 file `weights` made from this source."""
+        """The certificate of the int8 file `weights`, which was made from this source."""
 
 
 def open_source(folder: Path, checkpoint: Checkpoint) -> FloatCheckpoint:
-    """A float checkpoint that may bear this name, with a tokenizer that fits it.
+    """Open a float checkpoint; checks that its shape fits the name, and its tokenizer the model.
 
     Raises what FloatCheckpoint raises, UnsupportedModel and IntegrityError.
     """
@@ -58,7 +58,7 @@ def open_source(folder: Path, checkpoint: Checkpoint) -> FloatCheckpoint:
     if tokenizer.size > source.config.d_vocab:
         raise IntegrityError(
             source.tokenizer_path,
-            f"has {tokenizer.size} tokens, but the model's vocabulary"
+            f"has {tokenizer.size} tokens, but the model's vocabulary has only"
             f" {source.config.d_vocab}: it belongs to another model",
         )
     return source
@@ -75,13 +75,13 @@ def publish_source(
     hashes: dict[str, str] | None = None,
     keep: Path | None = None,
 ) -> Installed:
-    """Hash (where that is not done), quantize, certify and publish.
+    """Quantize, certify and publish; hashes the weights files too if `hashes` is None.
 
-    hashes: sha256 of each weights file, where known. commit: the Hub's. keep: as for `publish`.
+    hashes: sha256 of each weights file. commit: on the Hub, to record it. keep: as for `publish`.
     """
     from pythia_cli.kernels import compiled
 
-    # After what can go wrong soon: kernels may have to be compiled.
+    # Late, because compiling the kernels takes time: other errors come first.
     compiled.load(reporter)
     n_threads = n_threads or settings.n_threads()
     if hashes is None:
@@ -119,10 +119,10 @@ def install_folder(
     wait_seconds: float = WAIT_SECONDS,
     reporter: Reporter = SILENT,
 ) -> Installed:
-    """Quantize a float checkpoint's folder (or its weights file) and install it under this name.
+    """Quantize the float checkpoint in a folder and install it under this name.
 
-    commit: the Hub's, to be recorded. Raises AlreadyInstalled unless `replace`, LockTimeout, and
-    what FloatCheckpoint raises.
+    folder: or its weights file. commit: on the Hub, to record it. Raises AlreadyInstalled unless
+    `replace`, LockTimeout, and what open_source raises.
     """
 
     def refuse(installed: Installed) -> bool:
@@ -139,7 +139,7 @@ def install_folder(
 
 
 def install_demo(checkpoint: Checkpoint, store: Store, reporter: Reporter = SILENT) -> Installed:
-    """Quantize a step of the built-in demo suite, unless it is installed."""
+    """Quantize and install a step of the built-in demo suite, unless it is installed."""
     if (found := store.find(checkpoint)) is not None:
         return found
     folder = DEMO_FOLDER / checkpoint.revision
@@ -147,9 +147,9 @@ def install_demo(checkpoint: Checkpoint, store: Store, reporter: Reporter = SILE
 
 
 def install_local(folder: Path, store: Store, reporter: Reporter = SILENT) -> Installed:
-    """A local folder's checkpoint, kept in the store under a name made from its path.
+    """Install a local folder's checkpoint under a name made from its path.
 
-    Quantized again where the folder's files have changed.
+    Quantizes it again if the folder's files have changed.
     """
     files = read_files(folder)
     resolved = folder.resolve()
@@ -178,7 +178,7 @@ def _install(
     n_threads: int | None = None,
     wait_seconds: float = WAIT_SECONDS,
 ) -> Installed:
-    """Make it, unless what is there once the lock is held `will_do` (which may raise)."""
+    """Install it, unless there is one by the time we hold the lock, and `will_do(it)` is true."""
     source = open_source(folder, checkpoint)
     if certifier is not None:
         certifier.check(source)
@@ -197,6 +197,6 @@ def _install(
 
 
 def _folder_of(source: Path) -> Path:
-    """A checkpoint's folder, where its weights file was named instead."""
+    """The checkpoint's folder, also if its weights file is given."""
     named = source.is_file() and source.name in (*SINGLE_FILES, *INDEX_FILES)
     return source.parent if named else source

@@ -1,7 +1,7 @@
-"""The Hugging Face Hub: a revision resolved to its commit, and its files on disk, verified.
+"""The Hugging Face Hub: resolves a revision to its commit, downloads files and verifies them.
 
-Wraps huggingface_hub (its endpoint, login, offline mode, cache, Xet and resumption) and knows no
-models. Retries are in hub_retries.py, huggingface_hub's exceptions in hub_errors.py.
+Wraps huggingface_hub with its endpoint, login, offline mode, cache, Xet and resumption. Retries
+are in hub_retries.py, and the translation of huggingface_hub's exceptions in hub_errors.py.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _Answer = TypeVar("_Answer")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ETAG = re.compile(r"[0-9A-Za-z_-]{1,128}")
-_N_ASKING = 8  # questions at a time
+_N_ASKING = 8  # requests at a time
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Revision:
-    """A branch as it is now: the commit that it points to, and the files of that commit."""
+    """A branch of a repository: its present commit, and the files of that commit."""
 
     repo: str
     name: str
@@ -60,7 +60,7 @@ class Revision:
 
 
 def resolve(repo: str, name: str, *, reporter: Reporter = SILENT) -> Revision:
-    """Ask the Hub what a branch holds.
+    """Ask the Hub for a branch's commit and files.
 
     Raises NotOnHub, NetworkError (Unreachable, Offline, RateLimited, NotAHub) and NotAuthorised.
     """
@@ -85,9 +85,9 @@ def resolve(repo: str, name: str, *, reporter: Reporter = SILENT) -> Revision:
 
 
 def resolve_offline(repo: str, name: str) -> Revision:
-    """The branch as the user's Hugging Face cache has it.
+    """The branch as it is in the user's Hugging Face cache.
 
-    Raises NotCached, and DamagedDownload where the cache cannot be verified.
+    Raises NotCached, and DamagedDownload if the cached files cannot be verified.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -98,13 +98,13 @@ def resolve_offline(repo: str, name: str) -> Revision:
     files = {}
     for path in folder.iterdir():
         if path.is_file():
-            # A blob is named by its sha256, or by git's id of it, and linked from the snapshot.
+            # The snapshot links to blobs, which are named by their sha256 or git blob id.
             digest = path.resolve().name
             if not _DIGEST.fullmatch(digest):
                 raise DamagedDownload(
                     path,
-                    "cannot be verified: it is not a link to a file named by its hash, as in a"
-                    " cache that was copied without its links",
+                    "cannot be verified: it is not a link to a file named by its hash. The cache"
+                    " may have been copied without its links",
                 )
             large = len(digest) == 64
             files[path.name] = RemoteFile(
@@ -117,7 +117,7 @@ def resolve_offline(repo: str, name: str) -> Revision:
 
 
 def branches(repo: str, *, reporter: Reporter = SILENT) -> list[str]:
-    """The names of a repository's branches. Raises as `resolve`."""
+    """The names of a repository's branches. Raises what `resolve` raises."""
     from huggingface_hub import HfApi
 
     with translated(repo), only_a_hub_answers():
@@ -126,9 +126,9 @@ def branches(repo: str, *, reporter: Reporter = SILENT) -> list[str]:
 
 
 def ask_several(ask: Callable[[_T], _Answer], items: Iterable[_T]) -> list[_Answer]:
-    """ask(item) for each, several at a time; the answers in order.
+    """ask(item) for each item, several at a time; returns the answers in order.
 
-    Raises what `ask` raises; that, or an interrupt, does not wait for the questions under way.
+    Raises what `ask` raises. An error or interrupt does not wait for requests in progress.
     """
     pool = ThreadPoolExecutor(_N_ASKING, "pythia-ask")
     try:
@@ -138,14 +138,14 @@ def ask_several(ask: Callable[[_T], _Answer], items: Iterable[_T]) -> list[_Answ
 
 
 def has_token() -> bool:
-    """Whether there is a login."""
+    """Whether the user is logged in to the Hub."""
     from huggingface_hub import get_token
 
     return get_token() is not None
 
 
 def greet(seconds: float = 5.0) -> float:
-    """How long the Hub takes for a sensible answer. Raises as `resolve`, after so many seconds."""
+    """The seconds that the Hub takes to answer. seconds: timeout. Raises what `resolve` raises."""
     from huggingface_hub import HfApi
 
     started = time.perf_counter()
@@ -180,9 +180,9 @@ def fetch(
 ) -> str:
     """Download one file of a revision to folder / name, check every byte, and return its sha256.
 
-    arrived and checked are called with numbers of bytes, as these arrive and as they are checked.
-    Raises DamagedDownload where what arrived is not what the Hub describes, ResourceError where it
-    cannot be written, and as `resolve`.
+    arrived, checked: called with numbers of bytes as they are downloaded, and as they are checked.
+    Raises DamagedDownload if the file differs from what the Hub describes, ResourceError if it
+    cannot be written, and what `resolve` raises.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
@@ -195,23 +195,23 @@ def fetch(
             name,
             revision=revision.commit,
             local_dir=folder,
-            force_download=True,  # or it would copy a damaged file from the cache
+            force_download=True,  # otherwise it may copy a damaged file from the cache
             tqdm_class=_bar_that_calls(arrived),
         )
 
     with translated(what):
-        # Asked first: which file we are about to trust.
+        # First check that the address serves a file of this commit.
         url = hf_hub_url(revision.repo, name, revision=revision.commit)
         metadata = ask_again(what, lambda: get_hf_file_metadata(url), reporter=reporter)
         if metadata.commit_hash is None or metadata.etag is None:
             raise not_a_hub()
-        # huggingface_hub makes a file's name of the etag. `check` says which bytes are right.
+        # huggingface_hub uses the etag in a file name. `check` below verifies the bytes.
         if _ETAG.fullmatch(metadata.etag) is None:
             raise DamagedDownload(what, "the Hub states a malformed hash")
         if metadata.commit_hash != revision.commit:
-            raise DamagedDownload(what, "the Hub sends another commit's file")
+            raise DamagedDownload(what, "the Hub serves a file of another commit")
         path = Path(ask_again(what, transfer, reporter=reporter, is_transfer=True))
-    shutil.rmtree(folder / ".cache", ignore_errors=True)  # huggingface_hub's own notes
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # metadata of huggingface_hub
     return check(revision, name, path, checked)
 
 
@@ -221,29 +221,26 @@ def check(
     path: Path,
     checked: Callable[[int], None] = lambda n_bytes: None,
 ) -> str:
-    """The sha256 of a file that should be this one of the revision.
+    """Check that a local file is this file of the revision, and return its sha256.
 
-    checked is called with numbers of bytes, as they are read. Raises DamagedDownload where it is
-    another.
+    checked: called with numbers of bytes as they are read. Raises DamagedDownload.
     """
     from huggingface_hub.utils.sha import git_hash
 
     file = _file(revision, name)
     where = f"{revision} {name}"
     if path.stat().st_size != file.size:
-        raise DamagedDownload(where, f"{path.stat().st_size} bytes arrived, of {file.size}")
+        raise DamagedDownload(
+            where, f"has {path.stat().st_size} bytes, but the Hub says {file.size}"
+        )
     if file.sha256 is not None:
         sha256 = file_sha256(path, checked)
         if sha256 != file.sha256:
-            raise DamagedDownload(
-                where, f"what arrived has sha256 {sha256}, the Hub says {file.sha256}"
-            )
+            raise DamagedDownload(where, f"has sha256 {sha256}, but the Hub says {file.sha256}")
         return sha256
     data = path.read_bytes()
     if file.blob_id is not None and (blob_id := git_hash(data)) != file.blob_id:
-        raise DamagedDownload(
-            where, f"what arrived has git id {blob_id}, the Hub says {file.blob_id}"
-        )
+        raise DamagedDownload(where, f"has git id {blob_id}, but the Hub says {file.blob_id}")
     return hashlib.sha256(data).hexdigest()
 
 
@@ -258,7 +255,7 @@ def _is_digest(value: object) -> bool:
 
 
 def _bar_that_calls(arrived: Callable[[int], None]) -> Any:
-    """A progress bar, as huggingface_hub asks for one, that draws nothing and calls `arrived`."""
+    """A class of progress bars for huggingface_hub that draw nothing and call `arrived`."""
     from huggingface_hub.utils import tqdm
 
     class SilentBar(tqdm):
@@ -269,6 +266,6 @@ def _bar_that_calls(arrived: Callable[[int], None]) -> Any:
             arrived(int(n or 0))
 
         def update_transfer(self, n: float) -> None:
-            """Its being here has huggingface_hub report bytes once, as they are written."""
+            """Ignored. If it exists, huggingface_hub reports bytes once, as they are written."""
 
     return SilentBar

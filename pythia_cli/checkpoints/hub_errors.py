@@ -1,6 +1,6 @@
-"""huggingface_hub's exceptions, translated into ours.
+"""Translates huggingface_hub's exceptions into ours.
 
-Nothing of a request (a token, a signed address) gets into the messages.
+Messages quote no part of a request, because it may hold a token or a signed address.
 """
 
 from __future__ import annotations
@@ -25,32 +25,33 @@ _HTTP_LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urll
 
 
 def endpoint() -> str:
-    """The Hub's address, HF_ENDPOINT or the public one, without a password that is part of it."""
+    """The Hub's address: HF_ENDPOINT or the public one, without a user name and password."""
     from huggingface_hub import constants
 
     return re.sub(r"//[^/@]*@", "//", str(constants.ENDPOINT))
 
 
 def not_a_hub() -> NotAHub:
-    """What answers is something else."""
+    """The error to raise if the server does not answer as a Hub."""
     return NotAHub(endpoint())
 
 
 def status_of(error: Any) -> int:
-    """The HTTP status of an HfHubHTTPError; 0 where it has none."""
+    """The HTTP status of an HfHubHTTPError; 0 if there is none."""
     return int(error.response.status_code) if error.response is not None else 0
 
 
 def is_connection_error(error: Exception) -> bool:
-    """Whether an exception comes from the libraries below huggingface_hub: no answer came."""
+    """Whether an exception comes from the HTTP libraries: the Hub did not answer."""
     return type(error).__module__.split(".")[0] in _HTTP_LIBRARIES
 
 
 @contextlib.contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Turn huggingface_hub's exceptions into ours, without a cause: theirs quote signed addresses.
+    """Translate huggingface_hub's exceptions; drops the originals, which quote signed addresses.
 
-    Raises NotOnHub, NetworkError and its kinds, NotAuthorised and ResourceError.
+    what: names the request in messages. Raises NotOnHub, NetworkError and its subclasses,
+    NotAuthorised and ResourceError.
     """
     from huggingface_hub.errors import (
         FileMetadataError,
@@ -78,7 +79,7 @@ def translated(what: str) -> Iterator[None]:
         if is_connection_error(error) or isinstance(error, ConnectionError | TimeoutError):
             raise _unreachable(what, error) from None
         if isinstance(error, OSError) and error.errno is None:
-            # huggingface_hub's own: more or fewer bytes came than were announced.
+            # Raised by huggingface_hub if the number of bytes is not the announced one.
             raise NetworkError(f"{what}: the transfer was cut short") from None
         if isinstance(error, OSError):
             raise ResourceError(
@@ -89,10 +90,7 @@ def translated(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def only_a_hub_answers() -> Iterator[None]:
-    """An answer that huggingface_hub cannot read is no Hub's. For questions, not for transfers.
-
-    Raises NotAHub.
-    """
+    """Raises NotAHub if huggingface_hub cannot parse an answer. For API calls, not transfers."""
     try:
         yield
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -109,7 +107,7 @@ def _by_status(what: str, error: Any) -> PythiaError:
         return NotAuthorised(f"{what}: the Hub refuses access ({status})", 403)
     if status == 401:
         return NotAuthorised(
-            f"{what}: the Hub asks for a login (401), or there is no such repository", 401
+            f"{what}: the Hub requires a login (401), or there is no such repository", 401
         )
     if status == 404:
         return NotOnHub(f"{what}: the Hub has no such repository, revision or file")

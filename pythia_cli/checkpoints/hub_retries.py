@@ -1,4 +1,4 @@
-"""Asking the Hub again after a lost connection, a 429 or a 5xx, and obeying its Retry-After.
+"""Retries after a lost connection, a 429 or a 5xx; obeys the Hub's Retry-After.
 
 Why not huggingface_hub's own `http_backoff`: docs/log.md, "Hub retries".
 """
@@ -23,22 +23,22 @@ from pythia_cli.reporting import SILENT, Reporter
 _T = TypeVar("_T")
 
 ANSWER_SECONDS = 30.0
-"""How long an answer may take to begin, where huggingface_hub would wait for ever."""
+"""Seconds to wait for an answer to begin, if huggingface_hub sets no timeout."""
 PAUSES = (1.0, 3.0)
-"""Seconds before the second and the third try, unless the Hub asks for more."""
+"""Seconds before the second and the third attempt, unless the Hub asks for more."""
 LONGEST_PAUSE = 60.0
-"""Seconds that the Hub may ask for; asked for more, we give up."""
+"""If the Hub asks for a pause of more seconds, we give up."""
 _WORTH_A_NOTE = 2.0  # seconds
 
 
 def ask_again(
     what: str, ask: Callable[[], _T], *, reporter: Reporter = SILENT, is_transfer: bool = False
 ) -> _T:
-    """ask(), up to three times; a pause longer than two seconds is noted.
+    """Call ask() up to three times; reports pauses longer than two seconds.
 
-    is_transfer: huggingface_hub itself goes on after a lost connection or a 429, so that only a
-    5xx is left to us. Raises RateLimited where the Hub asks for a pause longer than LONGEST_PAUSE,
-    and what the last try raised.
+    what: names the request in messages. is_transfer: retry only after a 5xx, because
+    huggingface_hub itself retries transfers after a lost connection or a 429. Raises RateLimited
+    if the Hub asks for a pause longer than LONGEST_PAUSE, and the last attempt's error.
     """
     for pause in PAUSES:
         try:
@@ -57,7 +57,7 @@ def ask_again(
 
 @contextlib.contextmanager
 def asking(what: str, reporter: Reporter = SILENT, *, is_transfer: bool = False) -> Iterator[None]:
-    """What huggingface_hub does in here is ours: it has timeouts, and makes no long pauses.
+    """Within the block, huggingface_hub's requests have timeouts and make no long pauses.
 
     Raises RateLimited.
     """
@@ -77,7 +77,7 @@ class _Asking:
     is_transfer: bool
 
 
-# None while somebody else in this process (transformers, say) uses huggingface_hub.
+# None while other code in this process, such as transformers, uses huggingface_hub.
 _ASKING: ContextVar[_Asking | None] = ContextVar("pythia_asking", default=None)
 
 
@@ -94,7 +94,7 @@ _noted_until = 0.0
 
 
 def _prepare() -> None:
-    """Keep huggingface_hub quiet (its warnings quote signed addresses), and watch its requests."""
+    """Silence huggingface_hub, whose warnings quote signed addresses, and hook its requests."""
     from huggingface_hub import constants, logging, set_client_factory
     from huggingface_hub.utils import _http
 
@@ -108,7 +108,7 @@ def _prepare() -> None:
 
 
 def _client() -> Any:
-    """The HTTP client as it would be without us, and two hooks that act in `asking` only."""
+    """The HTTP client that would be used without us, with two hooks that act only in `asking`."""
     assert _factory is not None
     client = _factory()
     client.event_hooks["request"].append(_limit_waiting)
@@ -126,18 +126,18 @@ def _limit_waiting(request: Any) -> None:
 
 
 def _refuse_long_pauses(response: Any) -> None:
-    asked = _ASKING.get()
-    if asked is None:
+    request = _ASKING.get()
+    if request is None:
         return
     seconds = _seconds_wanted(response)
     if seconds > LONGEST_PAUSE:
         raise _LongPause(seconds)
-    if asked.is_transfer and response.status_code == 429:  # huggingface_hub will sleep
-        _note_pause(_with_margin(seconds), asked.reporter)
+    if request.is_transfer and response.status_code == 429:  # huggingface_hub will sleep
+        _note_pause(_with_margin(seconds), request.reporter)
 
 
 def _seconds_wanted(response: Any) -> float:
-    """The pause that a 429 or 503 asks for, by Retry-After or RateLimit; 0 where by none."""
+    """The pause requested by the Retry-After or RateLimit header of a 429 or 503; else 0."""
     from huggingface_hub.utils import parse_ratelimit_headers
 
     if response is None or response.status_code not in (429, 503):
@@ -150,7 +150,7 @@ def _seconds_wanted(response: Any) -> float:
 
 
 def _retry_after(value: str) -> float:
-    """Seconds from now: the header holds a number of them, or a date."""
+    """Seconds from now. The header holds a number of seconds or a date."""
     if re.fullmatch("[0-9]+", value):
         return float(value)
     try:
@@ -160,11 +160,12 @@ def _retry_after(value: str) -> float:
 
 
 def _with_margin(seconds: float) -> float:
-    """A second more, as the Hub rounds; as huggingface_hub does."""
+    """One second more, as in huggingface_hub, because the Hub rounds; at most LONGEST_PAUSE."""
     return min(seconds + 1, LONGEST_PAUSE) if seconds else 0.0
 
 
 def _may_pass(error: Exception, is_transfer: bool) -> bool:
+    """Whether the failure may be temporary, so that a retry may help."""
     from huggingface_hub.errors import HfHubHTTPError
 
     if isinstance(error, HfHubHTTPError):
@@ -174,7 +175,7 @@ def _may_pass(error: Exception, is_transfer: bool) -> bool:
 
 
 def _note_pause(seconds: float, reporter: Reporter) -> None:
-    """Note a long pause, once for all the threads that make it."""
+    """Report a long pause, once for all threads that pause."""
     global _noted_until
     if seconds <= _WORTH_A_NOTE:
         return
@@ -183,4 +184,4 @@ def _note_pause(seconds: float, reporter: Reporter) -> None:
         if now < _noted_until:
             return
         _noted_until = now + seconds
-    reporter.note(f"the Hub does not answer now; asking again in {seconds:.0f} s")
+    reporter.note(f"the Hub cannot answer now; trying again in {seconds:.0f} s")

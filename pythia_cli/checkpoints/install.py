@@ -1,4 +1,4 @@
-"""Checkpoints into the store, from the Hub or from a folder: the public interface."""
+"""The public `install`: checkpoints from the Hub or a folder into the store."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def install(
 ) -> list[Installed]:
     """Download checkpoints, check every byte, quantize them to int8 and install them.
 
-    model: a Pythia, or MODEL@STEP. steps: 3000, "main" (the default), "0,64,512",
-    "1000:10000:1000", "log", "all", or numbers. folder: a Hugging Face folder to take one
-    checkpoint from, in place of the Hub; the model may then have a name of your own. replace: fetch
-    again what is installed. keep_original: keep the float weights, for dtype float32. offline: use
-    only what the Hugging Face cache holds. certifier: measure int8 against float32 on the way
-    (TextCertifier.read("book.txt")).
+    model: a Pythia model or MODEL@STEP. steps: 3000, "main" (the default), "0,64,512",
+    "1000:10000:1000", "log", "all", or a list of numbers. folder: install one checkpoint from this
+    Hugging Face folder instead of the Hub; the model may then have any name. replace: install
+    again what is already installed. keep_original: keep the float weights, for dtype float32.
+    offline: use only files in the Hugging Face cache. certifier: measure int8 against float32
+    and store the result (TextCertifier.read("book.txt")).
 
-    Checkpoints that fail do not keep others from being installed; the first failure is raised at
-    the end. Raises UnknownName, NotOnHub, NetworkError, NotAuthorised, IntegrityError,
+    If a checkpoint fails, the others are still installed, and the first failure is raised at the
+    end. Raises UnknownName, NotOnHub, NetworkError, NotAuthorised, IntegrityError,
     UnsupportedModel, NoRoom, LockTimeout; AlreadyInstalled for a folder without `replace`.
     """
     chosen = store if isinstance(store, Store) else Store(store)
     name, step = split_name(model)
     if step is not None and steps is not None:
-        raise UsageError(f"{model!r} names a step, and {steps!r} another; name one")
+        raise UsageError(f"{model!r} names one step and {steps!r} another; name only one")
     if steps is None:
         steps = step if step is not None else "main"
     words = [str(steps)] if isinstance(steps, str | int) else [str(one) for one in steps]

@@ -1,5 +1,6 @@
-"""The int8 checkpoint file: safetensors, every tensor on a 64-byte boundary, described in
-docs/int8-file.md. Written in one pass; opened by mapping it."""
+"""The int8 checkpoint file (docs/int8-file.md): safetensors, with tensors on 64-byte boundaries.
+
+Written in one pass, and opened by mapping it."""
 
 from __future__ import annotations
 
@@ -61,13 +62,13 @@ def tensors_in_order(config: ModelConfig) -> dict[str, Int8Tensor]:
 
 
 def tensor_shapes(config: ModelConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Every tensor's dtype and shape, in the order of the file."""
+    """dtype and shape of every tensor, in the order of the file."""
     tensors = tensors_in_order(config)
     return {name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()}
 
 
 def data_bytes(config: ModelConfig) -> int:
-    """The size of all tensors: that of a whole file is a little more."""
+    """The size of all tensors in bytes; the file is slightly larger."""
     return sum(
         prod(shape) * _DTYPES[dtype].itemsize for dtype, shape in tensor_shapes(config).values()
     )
@@ -75,7 +76,7 @@ def data_bytes(config: ModelConfig) -> int:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the float weights came from. sha256 is one file's, or that of the list of files."""
+    """Where the float weights came from. files: the sha256 of each weights file, by name."""
 
     repo: str | None
     revision: str | None
@@ -84,7 +85,7 @@ class Source:
 
     @property
     def sha256(self) -> str:
-        """The weights file's sha256; for a sharded checkpoint, that of its `sha256sum` listing."""
+        """sha256 of the weights file; of several shards, that of their `sha256sum` listing."""
         if len(self.files) == 1:
             return next(iter(self.files.values()))
         listing = "".join(f"{self.files[name]}  {name}\n" for name in sorted(self.files))
@@ -102,9 +103,9 @@ class Source:
 
 
 class Int8Writer:
-    """Writes one file from front to back: `append` takes each tensor's bytes in the file's order.
+    """Writes an int8 file: call `write_tensor` for each tensor in the file's order, then `finish`.
 
-    The header is written last, with the hashes of what went before it.
+    The header has the tensors' hashes, so `finish` writes it last.
     """
 
     def __init__(self, file: BinaryIO, config: ModelConfig, source: Source, tokenizer: str) -> None:
@@ -122,7 +123,7 @@ class Int8Writer:
         self._file.write(bytes(len(self._header())))
 
     def write_tensor(self, name: str, pieces: Iterator[np.ndarray[Any, Any]]) -> None:
-        """One tensor, in pieces along its first axes."""
+        """Write one tensor, given in pieces along its first axes."""
         dtype, shape = self._shapes[name]
         digest = hashlib.sha256()
         n_bytes = 0
@@ -136,7 +137,7 @@ class Int8Writer:
         self._hashes[name] = digest.hexdigest()
 
     def finish(self) -> None:
-        """Put the header in its place."""
+        """Write the header at the start of the file."""
         self._file.seek(0)
         self._file.write(self._header())
 
@@ -149,9 +150,10 @@ def _header_bytes(
     metadata: Mapping[str, str],
     hashes: Mapping[str, str],
 ) -> bytes:
-    """The only header this version writes for these tensors: length, JSON, spaces to the boundary.
+    """The header for these tensors: length, JSON, and spaces up to the 64-byte boundary.
 
-    Its last metadata entry is the sha256 of the JSON without that entry.
+    The same arguments always give the same bytes. The last metadata entry is the sha256 of the
+    JSON without that entry.
     """
     entries: dict[str, Any] = {}
     offset = 0
@@ -180,8 +182,9 @@ def _header_bytes(
 class Int8File:
     """A mapped int8 file: `config`, `source`, `quantization`, `tokenizer_sha256`, `tensors`.
 
-    tensors: read-only arrays in place, by name. Opening checks format, version, sizes, shapes and
-    the header's hash, not the weights' (see `damaged_tensors`). Raises NotFound, IntegrityError.
+    tensors: read-only arrays in the mapped file, by name. Opening checks format, version, sizes,
+    shapes and the header's hash, but not those of the weights (see `damaged_tensors`). Raises
+    NotFound, IntegrityError, ResourceError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -197,10 +200,10 @@ class Int8File:
         if metadata.get("format") != FORMAT:
             raise IntegrityError(path, "not an int8 file made by pythia")
         if (version := metadata.get("format_version", "")) != str(FORMAT_VERSION):
-            told = f"format version {version}; this pythia reads version {FORMAT_VERSION}"
+            reason = f"format version {version}; this pythia reads version {FORMAT_VERSION}"
             if version.isdecimal() and int(version) > FORMAT_VERSION:
-                raise NewerFormat(path, told)
-            raise IntegrityError(path, told)
+                raise NewerFormat(path, reason)
+            raise IntegrityError(path, reason)
         try:
             self.config = ModelConfig(**json.loads(metadata["config"]))
             source = json.loads(metadata["source"])
@@ -232,9 +235,9 @@ class Int8File:
     def damaged_tensors(
         self, progress: Callable[[int], None] = lambda n_bytes: None, n_threads: int = 1
     ) -> list[str]:
-        """The names of the tensors that are not as written; reads everything, and tells how much.
+        """The names of damaged tensors. Reads everything; calls progress with numbers of bytes.
 
-        A tensor's sha256 is in the header; what pads it to the boundary has to be zeros.
+        Checks each tensor's sha256 from the header, and that its padding is zero.
         """
 
         def is_damaged(name: str) -> bool:
@@ -259,7 +262,7 @@ def _map_file(path: Path, expected: os.stat_result) -> mmap.mmap:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             if not os.path.samestat(status, expected) or status.st_size != expected.st_size:
-                raise ResourceError(path, "was replaced while it was opened; run it again")
+                raise ResourceError(path, "was replaced while it was being opened; open it again")
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise ResourceError(path, f"cannot be mapped ({error.strerror})") from error

@@ -1,4 +1,4 @@
-"""The manifest of an installed checkpoint, in this version of its format and in earlier ones."""
+"""Reads the manifest of an installed checkpoint, in this and earlier versions of its format."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pythia_cli.files.reading import read_json_object
 
 MANIFEST = "manifest.json"
 VERSION = 2
-"""1 (which wrote no version): the weights and the certificate had files of fixed names.
-2: the manifest names the weights' file, and the certificate is part of it."""
+"""1 (which has no version field): the weights and the certificate are files with fixed names.
+2: the manifest names the weights file, and includes the certificate."""
 
 FIRST_WEIGHTS = "model.int8.safetensors"
 FIRST_CERTIFICATE = "certificate.json"
@@ -31,9 +31,9 @@ _FIELDS = (
 
 
 def read_manifest(folder: Path, checkpoint: object) -> dict[str, Any]:
-    """The manifest in a checkpoint's folder, in the form of version 2: an older one is completed.
+    """Read the manifest in a checkpoint's folder; an older one is converted to version 2.
 
-    Raises DamagedCheckpoint, and NewerFormat where a later pythia wrote it.
+    Raises DamagedCheckpoint, and NewerFormat if a newer pythia wrote it.
     """
     path = folder / MANIFEST
     try:
@@ -47,18 +47,20 @@ def read_manifest(folder: Path, checkpoint: object) -> dict[str, Any]:
         raise DamagedCheckpoint(error.path, error.reason, checkpoint) from error
     if content.get("version", 1) > VERSION:
         raise NewerFormat(
-            path, f"version {content['version']}, by a newer pythia; this one reads up to {VERSION}"
+            path,
+            f"version {content['version']}, written by a newer pythia;"
+            f" this one reads up to version {VERSION}",
         )
     for field, kind in _FIELDS:
         if field not in content or not isinstance(content[field], kind):
             raise DamagedCheckpoint(path, f"damaged: it has no {field}", checkpoint)
     if not content["weights"] or Path(content["weights"]).name != content["weights"]:
-        raise DamagedCheckpoint(path, "damaged: it names weights elsewhere", checkpoint)
+        raise DamagedCheckpoint(path, "damaged: it names weights in another folder", checkpoint)
     return content
 
 
 def version_1_files(folder: Path) -> list[Path]:
-    """What lies beside a manifest of version 1, under names that later ones leave to the user."""
+    """The files of a version 1 checkpoint besides its manifest; none for later versions."""
     try:
         if "version" in read_json_object(folder / MANIFEST):
             return []

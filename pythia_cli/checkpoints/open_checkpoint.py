@@ -1,4 +1,4 @@
-"""An installed checkpoint, opened: its int8 file mapped, its tokenizer.json read."""
+"""Opens an installed checkpoint: maps its int8 file and reads its tokenizer.json."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from pythia_cli.text.tokenizer import PythiaTokenizer
 
 @dataclass(frozen=True, repr=False)
 class OpenCheckpoint:
-    """A checkpoint that nobody can take away any more.
+    """An open checkpoint. It stays usable if it is removed from the store.
 
-    tokenizer_json: None where it is missing.
+    tokenizer_json: the content of its tokenizer.json; None if it is missing.
     """
 
     installed: Installed
@@ -41,25 +41,25 @@ class OpenCheckpoint:
         return self.installed.checkpoint
 
     def tokenizer(self, *, plain_text: bool = False) -> PythiaTokenizer:
-        """The tokenizer that came with it. Raises DamagedCheckpoint where it is another."""
+        """Its tokenizer. Raises DamagedCheckpoint if the stored file is not the original."""
         path = self.installed.tokenizer_path(self.file.tokenizer_sha256)
         tokenizer = PythiaTokenizer(path, plain_text=plain_text, content=self.tokenizer_json)
         data = self.tokenizer_json or b""
         if hashlib.sha256(data).hexdigest() != self.file.tokenizer_sha256:
             raise DamagedCheckpoint(
-                path, "is not the tokenizer that the checkpoint was published with", self.checkpoint
+                path, "is not the tokenizer that the checkpoint was installed with", self.checkpoint
             )
         return tokenizer
 
     def name(self) -> dict[str, str | None]:
-        """model and checkpoint, as records have them: a local folder is named by its path."""
+        """`model` and `checkpoint` for records; a local folder is named by its path."""
         checkpoint = self.checkpoint
         if checkpoint.model.startswith(LOCAL_PREFIX):
             return {"model": self.installed.manifest["source_folder"], "checkpoint": None}
         return {"model": checkpoint.model, "checkpoint": checkpoint.revision}
 
     def provenance(self) -> dict[str, Any]:
-        """The fields that every record of a figure carries."""
+        """The fields that every record of results has."""
         return {
             **self.name(),
             "source": {
@@ -70,15 +70,17 @@ class OpenCheckpoint:
         }
 
     def float_folder(self) -> Path:
-        """The float checkpoint's folder. Raises NoFloatWeights where it is gone or changed."""
+        """The float checkpoint's folder. Raises NoFloatWeights if it was removed or changed."""
         manifest = self.installed.manifest
         if self.checkpoint.model == DEMO:
-            # The package may have moved since, or be another installation's.
+            # The package may have been moved or upgraded since.
             folder = DEMO_FOLDER / self.checkpoint.revision
             hashes = self.file.source.files
             if all(file_sha256(folder / name) == known for name, known in hashes.items()):
                 return folder
-            raise NoFloatWeights(self.checkpoint, "is not the demo of this pythia", folder)
+            raise NoFloatWeights(
+                self.checkpoint, "is not the demo in this version of pythia", folder
+            )
         if manifest["source_folder"] is None:
             raise NoFloatWeights(self.checkpoint, "was not kept")
         folder = Path(manifest["source_folder"])
@@ -89,9 +91,9 @@ class OpenCheckpoint:
 
 
 def open_checkpoint(store: Store, checkpoint: Checkpoint, *, is_use: bool = True) -> OpenCheckpoint:
-    """Map an installed checkpoint's weights, which from then on nobody can take away.
+    """Open an installed checkpoint, so that it stays usable if it is removed from the store.
 
-    `last_used` is then now, where this is_use. Raises NotInstalled, IntegrityError, ResourceError.
+    is_use: set `last_used` to now. Raises NotInstalled, IntegrityError, ResourceError.
     """
     installed = store.get(checkpoint)
     while True:
@@ -99,7 +101,7 @@ def open_checkpoint(store: Store, checkpoint: Checkpoint, *, is_use: bool = True
             file = Int8File(installed.weights)
             tokenizer = _read(installed.tokenizer_path(file.tokenizer_sha256))
         except NotFound:
-            # Replaced or removed since its manifest was read; or it was never whole.
+            # Replaced or removed since its manifest was read, or damaged.
             again = store.get(checkpoint)
             if again.manifest != installed.manifest:
                 installed = again

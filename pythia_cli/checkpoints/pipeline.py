@@ -1,4 +1,4 @@
-"""Plans transferred, quantized and installed in turn; while one is quantized, the next comes."""
+"""Transfers, quantizes and installs plans one by one; transfers the next one meanwhile."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from pythia_cli.reporting import SILENT, Reporter, Task
 from pythia_cli.suite.checkpoint import Checkpoint
 
 ITS_OWN = (NotFound, IntegrityError, UnsupportedModel)
-"""Errors of one checkpoint's own, which do not keep the others out."""
+"""Errors that concern one checkpoint only, so that the others are still installed."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one checkpoint: installed (now or before), or the error that kept it out."""
+    """The result for one checkpoint: installed (now or before), or an error."""
 
     checkpoint: Checkpoint
     installed: Installed | None
@@ -47,7 +47,7 @@ class Outcome:
         return "installed" if self.is_new else "present"
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: status, then what Installed.to_dict has, or else the checkpoint and error."""
+        """For JSON: status, then the fields of Installed.to_dict, or checkpoint and error."""
         if self.installed is not None:
             return {"status": self.status, **self.installed.to_dict()}
         return {
@@ -60,7 +60,7 @@ class Outcome:
 
 
 def present_outcome(installed: Installed) -> Outcome:
-    """The outcome of a checkpoint that is there already, damaged or not."""
+    """The outcome of a checkpoint that is installed already, perhaps with a damaged manifest."""
     try:
         _ = installed.manifest
     except IntegrityError as error:
@@ -70,7 +70,7 @@ def present_outcome(installed: Installed) -> Outcome:
 
 @dataclass(frozen=True)
 class _Started:
-    """A checkpoint whose lock is held: its transfer runs, unless it is installed by now."""
+    """A checkpoint whose lock we hold, and its running transfer; Installed if none is needed."""
 
     stack: ExitStack
     work: Workspace
@@ -78,7 +78,7 @@ class _Started:
 
 
 class _Both(Task):
-    """Progress of one transfer, and of all together."""
+    """Adds to the progress of one transfer, and of all together."""
 
     def __init__(self, one: Task, overall: Task) -> None:
         self._one, self._overall = one, overall
@@ -91,7 +91,7 @@ class _Both(Task):
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Transfers and publishes plans in turn, the next transfer under way meanwhile."""
+    """Transfers and publishes plans one by one; transfers the next one meanwhile."""
 
     store: Store
     replace: bool
@@ -102,11 +102,11 @@ class Pipeline:
     reporter: Reporter
 
     def run(self, plans: Sequence[FetchPlan]) -> Iterator[Outcome]:
-        """The outcome of each plan. Raises as `download` does while iterating."""
+        """The outcome of each plan. While iterating, raises what `download` raises."""
         from pythia_cli.kernels import compiled
 
         check_disk(self.store, plans, keep_original=self.keep_original)
-        compiled.load(self.reporter)  # what is wrong with them shows before the transfers
+        compiled.load(self.reporter)  # so that errors come before the transfers
         for line in doubts(self.store, plans):
             self.reporter.note(line)
         with ExitStack() as stack:
@@ -130,7 +130,7 @@ class Pipeline:
                         try:
                             now.transfer.wait()
                             if following is not None:
-                                # Another process may be at work on it: waited for in its turn.
+                                # If another process works on it, we wait when its turn comes.
                                 with contextlib.suppress(LockTimeout):
                                     ahead = self._start(following, overall, 0, SILENT)
                             outcome = self._publish(now.work, now.transfer)
@@ -144,9 +144,9 @@ class Pipeline:
     def _start(
         self, plan: FetchPlan, overall: Task, wait_seconds: float, waiting: Reporter
     ) -> _Started:
-        """Lock a checkpoint and start its transfer, unless it has been installed by now.
+        """Lock a checkpoint and start its transfer, unless it is installed by now.
 
-        waiting: is notified where another process holds the lock.
+        waiting: the reporter to notify if another process holds the lock.
         """
         checkpoint, reporter = plan.checkpoint, self.reporter
         with ExitStack() as stack:
@@ -190,7 +190,7 @@ class Pipeline:
 
 @contextlib.contextmanager
 def _named(plan: FetchPlan, folder: Path) -> Iterator[None]:
-    """Errors name the revision and file as fetched: the folder they lie in will be gone."""
+    """Errors name the revision and its file, because the temporary folder is removed."""
     try:
         yield
     except IntegrityError as error:

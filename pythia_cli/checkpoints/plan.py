@@ -1,4 +1,4 @@
-"""What there is to fetch for a checkpoint: its revision, its files, and where each comes from."""
+"""Plans what to fetch for a checkpoint: its revision, its files, and where each comes from."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _SHARDS = {
 
 @dataclass(frozen=True, repr=False)
 class FetchPlan:
-    """What to fetch for a checkpoint: from which revision, which files, and where each is."""
+    """What to fetch for a checkpoint: revision, names of the weights files, and cached files."""
 
     checkpoint: Checkpoint
     revision: Revision
     weights: tuple[str, ...]
     tokenizer_from: Revision
     cached: Mapping[str, Path]
-    """What the user's Hugging Face cache has already."""
+    """Files that are already in the user's Hugging Face cache."""
     offline: bool
 
     def __repr__(self) -> str:
@@ -47,12 +47,12 @@ class FetchPlan:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All the files that are read."""
+        """The names of all files: config, tokenizer and weights."""
         return (_CONFIG, _TOKENIZER, *self.weights)
 
     @property
     def n_bytes(self) -> int:
-        """How many bytes have to be fetched."""
+        """The number of bytes to fetch."""
         return sum(self.size(name) for name in self.names if name not in self.cached)
 
     def size(self, name: str) -> int:
@@ -60,16 +60,16 @@ class FetchPlan:
         return self.origin(name).files[name].size
 
     def origin(self, name: str) -> Revision:
-        """The revision that a file is taken from."""
+        """The revision that a file comes from."""
         return self.tokenizer_from if name == _TOKENIZER else self.revision
 
     @property
     def sha256(self) -> dict[str, str | None]:
-        """What the Hub states for each weights file."""
+        """The sha256 of each weights file, as stated by the Hub."""
         return {name: self.revision.files[name].sha256 for name in self.weights}
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: what would be fetched, sizes in bytes, and what is in the cache already."""
+        """For JSON: the files and their sizes in bytes, and which are already cached."""
         return {
             "model": self.checkpoint.model,
             "checkpoint": self.checkpoint.revision,
@@ -87,8 +87,8 @@ def plan_fetch(
 ) -> FetchPlan:
     """Resolve a checkpoint's branch and choose its files.
 
-    offline: ask the Hugging Face cache only. Raises as hub.resolve and hub.resolve_offline, and
-    NotOnHub where the branch has no weights, config.json or tokenizer.json.
+    offline: look only in the Hugging Face cache. Raises what hub.resolve and hub.resolve_offline
+    raise, and NotOnHub if the branch has no weights, config.json or tokenizer.json.
     """
     try:
         return _plan(checkpoint, offline, reporter)
@@ -100,11 +100,11 @@ def plan_fetch(
 def plan_fetches(
     checkpoints: Sequence[Checkpoint], *, offline: bool = False, reporter: Reporter = SILENT
 ) -> dict[Checkpoint, FetchPlan | PythiaError]:
-    """plan_fetch for many, several at a time; what it raises for one is that one's value.
+    """plan_fetch for many checkpoints, several at a time. A checkpoint's error is its value.
 
-    offline: as for plan_fetch; HF_HUB_OFFLINE has the same effect. The first NetworkError or
-    NotAuthorised is the value of all that have not been asked for yet: without a network, one
-    question is enough. Raises UsageError where HF_ENDPOINT is no address.
+    offline: as in plan_fetch; HF_HUB_OFFLINE has the same effect. After a NetworkError or
+    NotAuthorised no further requests are made, and that error is the value of the remaining
+    checkpoints. Raises BadEnvironment if HF_ENDPOINT is not an address.
     """
     settings.check_hub_endpoint()
     offline = offline or hub.is_offline()
@@ -124,7 +124,7 @@ def plan_fetches(
 
 
 def weights_of(revision: Revision) -> Iterator[tuple[str, ...]]:
-    """The files of each form in which a revision holds its weights, the best form first."""
+    """The weights files of a revision, for each form it has them in; the preferred form first."""
     for name in PREFERENCE:
         if name in revision.files:
             pattern = _SHARDS.get(name)
@@ -133,9 +133,9 @@ def weights_of(revision: Revision) -> Iterator[tuple[str, ...]]:
 
 
 def check_disk(store: Store, plans: Sequence[FetchPlan], *, keep_original: bool) -> None:
-    """Raises NoRoom where the store's disk cannot hold what these plans bring and need meanwhile.
+    """Raises NoRoom if the store's disk has too little space to carry out these plans.
 
-    Float checkpoints that are not kept lie there two at a time, at most.
+    At most two float checkpoints are on the disk at a time, unless they are kept.
     """
     fetched = [plan.n_bytes for plan in plans]
     floats = max((a + b for a, b in zip(fetched, [*fetched[1:], 0], strict=True)), default=0)
@@ -147,23 +147,23 @@ def check_disk(store: Store, plans: Sequence[FetchPlan], *, keep_original: bool)
 
 
 def doubts(store: Store, plans: Sequence[FetchPlan]) -> Iterator[str]:
-    """A line for each problem known or seen before a byte is fetched.
+    """Problems that are visible before fetching, one line each.
 
-    What has been reported of a branch, and weights that are the same files as another's.
+    These are reported problems of a branch, and weights equal to those of another checkpoint.
     """
     for plan in plans:
         if problem := known_problem(plan.checkpoint):
-            yield f"{plan.revision}: reported: {problem}"
+            yield f"{plan.revision}: reported problem: {problem}"
     for plan, other in same_weights(store, plans):
-        yield f"{plan.revision}: {plan.weights[0]} is the same file as that of {other}"
+        yield f"{plan.revision}: {plan.weights[0]} is the same file as in {other}"
 
 
 def same_weights(
     store: Store, plans: Sequence[FetchPlan]
 ) -> Iterator[tuple[FetchPlan, Checkpoint]]:
-    """Plans whose weights are the same files as another checkpoint's, and that checkpoint.
+    """Pairs of a plan and another checkpoint that has the same weights files.
 
-    The other one is installed, or an earlier one of these plans.
+    The other checkpoint is installed, or comes earlier in the plans.
     """
     known: dict[frozenset[str], list[Checkpoint]] = {}
     for installed in store.installed():
@@ -191,7 +191,7 @@ def _plan(checkpoint: Checkpoint, offline: bool, reporter: Reporter) -> FetchPla
     if not choices:
         raise NotOnHub(f"{revision} holds no weights")
     weights = next((w for w in choices if all(hub.cached(revision, n) for n in w)), choices[0])
-    # Some branches have no tokenizer of their own; all steps of a model share one.
+    # Some branches have no tokenizer; all steps of a model share that of main.
     tokenizer_from = revision if _TOKENIZER in revision.files else resolve(repo, "main")
     if _CONFIG not in revision.files or _TOKENIZER not in tokenizer_from.files:
         raise NotOnHub(f"{revision} lacks {_CONFIG} or {_TOKENIZER}")

@@ -1,9 +1,9 @@
-"""Store writes: a checkpoint made and published, or removed.
+"""Store writes: install or remove a checkpoint.
 
-A checkpoint is made in STORE/incoming/MODEL@STEP under its own lock, for as long as that takes. It
-is there from the moment its manifest is renamed into place, which is done under the store's lock
-along with everything else that is quick. So a process may be killed at any point: the manifest
-names whole files or there is none, and `clean_up` removes what no manifest names.
+A checkpoint is made in STORE/incoming/MODEL@STEP, which may take long, under its own lock. It is
+installed when its manifest is renamed into place; this and other quick steps are done under the
+store's lock. A process may be killed at any point: a manifest names only whole files, and
+`clean_up` removes files that no manifest names.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pythia_cli.suite.checkpoint import Checkpoint
 
 @dataclass(frozen=True)
 class Workspace:
-    """An empty folder in which one checkpoint is made, and the store it will go to."""
+    """An empty folder in which one checkpoint is made, and the store where it will be installed."""
 
     store: Store
     checkpoint: Checkpoint
@@ -49,9 +49,9 @@ def workspace(
     wait_seconds: float,
     reporter: Reporter = SILENT,
 ) -> Iterator[Workspace]:
-    """Alone in making this checkpoint; notes where another process does so already.
+    """Yields a workspace, with the checkpoint's lock held. Reports if it waits for another process.
 
-    Whatever is left in the folder at the end is removed. Raises LockTimeout, StoreNotWritable.
+    Removes the folder at the end. Raises LockTimeout, StoreNotWritable.
     """
     with (
         store.writing(),
@@ -77,13 +77,13 @@ def publish(
     keep: Path | None = None,
     n_threads: int = 1,
 ) -> Installed:
-    """Quantize and install; an installed checkpoint of that name is replaced at the end.
+    """Quantize and install; at the end this replaces an installed checkpoint of the same name.
 
-    `certify` is given the finished int8 file and returns the certificate to keep with it. `keep` is
-    the float checkpoint's folder, within work.folder, where it is to be kept in the store; a
-    float checkpoint that lies within work.folder and is not kept goes with it. Written aside, read
-    back, fsynced, renamed: a failure or interrupt leaves the store as it was. Raises what reading
-    the checkpoint raises, and StoreNotWritable.
+    certify: called with the finished int8 file; returns the certificate to store with it. keep:
+    the float checkpoint's folder within work.folder, to keep it in the store; if None, a float
+    checkpoint within work.folder is removed with it. The files are written to the workspace,
+    fsynced, read back and renamed, so a failure or interrupt does not change the store. Raises
+    what reading the checkpoint raises, and StoreNotWritable.
     """
     with work.store.writing():
         files = fingerprint(source_checkpoint.all_files)
@@ -94,9 +94,9 @@ def publish(
             _fsync(weights)
             file = Int8File(weights)
             if damaged := file.damaged_tensors(n_threads=n_threads):
-                raise IntegrityError(weights, f"{damaged[0]} did not come back as written")
+                raise IntegrityError(weights, f"{damaged[0]} was not read back as written")
         if fingerprint(source_checkpoint.all_files) != files:
-            raise IntegrityError(source_checkpoint.folder, "has changed while it was read")
+            raise IntegrityError(source_checkpoint.folder, "changed while it was read")
         certificate = certify(weights) if certify is not None else None
         name = uuid.uuid4().hex[:12]
         place = work.store.place(work.checkpoint)
@@ -135,14 +135,14 @@ def publish(
 
 
 def remove(store: Store, checkpoint: Checkpoint, *, wait_seconds: float = 60) -> None:
-    """Remove an installed checkpoint; whoever has it open goes on. Raises NotInstalled."""
+    """Remove an installed checkpoint; processes that have it open keep it. Raises NotInstalled."""
     store.get(checkpoint)
     with (
         store.writing(),
         lock(store.lock_path(str(checkpoint)), str(checkpoint), wait_seconds),
         store.changing(),
     ):
-        place = store.get(checkpoint).folder  # another may have been first
+        place = store.get(checkpoint).folder  # another process may have removed it
         before = version_1_files(place)
         (place / MANIFEST).unlink(missing_ok=True)
         fsync_folder(place)
@@ -154,7 +154,7 @@ def remove(store: Store, checkpoint: Checkpoint, *, wait_seconds: float = 60) ->
 def _source_folder(
     work: Workspace, source: FloatCheckpoint, keep: Path | None, place: Path, name: str
 ) -> str | None:
-    """Where the float checkpoint will be found later; None where it goes with the workspace."""
+    """The later folder of the float checkpoint; None if it is removed with the workspace."""
     if keep is not None:
         return str(place.resolve() / f"original-{name}")
     if source.folder.resolve().is_relative_to(work.folder.resolve()):
@@ -171,7 +171,7 @@ def _put_tokenizer(store: Store, path: Path, sha256: str) -> None:
 
 
 def _make_folders(folder: Path) -> None:
-    """Make it, and its parents, so that they last."""
+    """Make a folder and its parents, durably (fsync)."""
     if folder.is_dir():
         return
     _make_folders(folder.parent)

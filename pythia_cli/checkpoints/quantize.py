@@ -1,4 +1,4 @@
-"""Float tensors to an int8 file: symmetric, one scale for each row of a matrix."""
+"""Quantizes float tensors to an int8 file: symmetric, with one scale for each row of a matrix."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from pythia_cli.kernels import compiled
 from pythia_cli.kernels.sizes import SCALE_CANDIDATES
 
 _T = TypeVar("_T")
-_BLOCK = 1 << 18  # weights that a thread takes at a time: as float32 they fit its cache
-_AHEAD = 16  # blocks
+_BLOCK = 1 << 18  # weights that a thread quantizes at a time; as float32 they fit in its cache
+_AHEAD = 16  # blocks that may be quantized before they are written
 
 
 def quantize_matrix(w: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """w [d_out, d_in] float32 ~ q [d_out, d_in] int8 * scales [d_out] float32."""
+    """w [d_out, d_in] float32 -> q [d_out, d_in] int8, scales [d_out] float32; w ~ q * scales."""
     w = np.ascontiguousarray(w, np.float32)
     q, scales = np.empty(w.shape, np.int8), np.empty(len(w), np.float32)
     error = np.empty(w.shape[1], np.float32)
@@ -47,11 +47,11 @@ def write_int8(
     progress: Callable[[int], None] = lambda n_parameters: None,
     n_threads: int = 1,
 ) -> None:
-    """Quantize a checkpoint into a new file at `path`; progress is told parameters as they go by.
+    """Quantize a checkpoint into a new file at `path`; calls progress with numbers of parameters.
 
-    The matrices are read once and in the order of the file, blocks of rows by n_threads
-    ahead of what is written; scales are kept for their place after them. Raises what
-    FloatCheckpoint.rows raises, and OSError from writing.
+    Matrices are read once, in the order of the file. n_threads quantize blocks of rows slightly
+    ahead of writing; the scales are kept in memory, because they come later in the file. Raises
+    what FloatCheckpoint.rows raises, and OSError from writing.
     """
     with ThreadPoolExecutor(n_threads, "pythia-quantize") as pool:
         _write_int8(checkpoint, path, source, progress, pool)
@@ -60,7 +60,7 @@ def write_int8(
 def _in_order(
     pool: ThreadPoolExecutor, work: Callable[..., _T], arguments: Iterable[tuple[Any, ...]]
 ) -> Iterator[_T]:
-    """work(*a) for each of the arguments, by the pool and a little ahead."""
+    """work(*a) for all arguments, in order; the pool works up to _AHEAD items ahead."""
     ahead: deque[Future[_T]] = deque()
     try:
         for a in arguments:
@@ -124,6 +124,6 @@ def _write_int8(
 
 
 def n_parameters(checkpoint: FloatCheckpoint) -> int:
-    """How many values write_int8 reads: what its progress sums to."""
+    """The number of values that write_int8 reads: the sum of its progress."""
     shapes = tensor_shapes(checkpoint.config)
     return sum(prod(shape) for name, (_, shape) in shapes.items() if not name.endswith(".scales"))

@@ -1,4 +1,4 @@
-"""Which checkpoint a name means."""
+"""Finds the checkpoint that a name means."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pythia_cli.suite.steps import parse_step, steps_of
 
 
 def is_local_folder(name: str, store: Store) -> bool:
-    """Whether a model's name means a local folder: a path, and no model's name.
+    """Whether the name means a local folder: it is a path, and not the name of a model.
 
-    A folder that exists comes before a repository of the Hub, as in transformers.
+    An existing folder takes precedence over a repository on the Hub, as in transformers.
     """
     if not name or name == DEMO or name in MODELS or store.has_model(name):
         return False
@@ -28,15 +28,15 @@ def is_local_folder(name: str, store: Store) -> bool:
 
 
 def resolve(model: str | None, step: str | int | None, store: Store) -> Checkpoint:
-    """The checkpoint that a model's name and a step mean.
+    """The checkpoint of a model's name and a step. It need not be installed.
 
-    model: pythia-410m, EleutherAI/pythia-410m, pythia-410m@3000, demo, or a name of the user's own;
-    None: the active checkpoint's. step: 3000, step3000 or main; None: the last one, or the active
-    checkpoint's where no model is named. Raises UnknownName with the nearest names, and UsageError
-    where two steps are named.
+    model: pythia-410m, EleutherAI/pythia-410m, pythia-410m@3000, demo, or an installed name; None:
+    the active model. step: 3000, step3000 or main; None: the last step of the model, or the active
+    checkpoint if model is None too. Raises UnknownName, with the nearest names, and UsageError if
+    two steps are named.
     """
     if model == "" or step == "":
-        raise InvalidName("", "names no checkpoint; expected MODEL or MODEL@STEP")
+        raise InvalidName("", "is not a checkpoint; expected MODEL or MODEL@STEP")
     if model is None:
         active = store.active() or DEFAULT
         if step is None:
@@ -46,7 +46,7 @@ def resolve(model: str | None, step: str | int | None, store: Store) -> Checkpoi
         whole = model
         model, named = split_name(whole)
         if named is not None and step is not None:
-            raise UsageError(f"{whole!r} names a step, and {step!r} another; name one")
+            raise UsageError(f"{whole!r} names one step and {step!r} another; name only one")
         step = named if named is not None else step
     text = str(step) if step is not None else "main"
     if model != DEMO and model not in MODELS:
@@ -61,21 +61,21 @@ def resolve(model: str | None, step: str | int | None, store: Store) -> Checkpoi
 
 
 def resolve_model(model: str | None, store: Store) -> str:
-    """The name of the model alone. Raises UsageError where a step is named along with it."""
+    """As `resolve`, for a model without a step. Raises UsageError if a step is named too."""
     if model is not None:
         _, step = split_name(model)
         if step is not None:
-            raise UsageError(f"{model!r} names one step; a model is expected here")
+            raise UsageError(f"{model!r} includes a step; expected only a model")
     return resolve(model, None, store).model
 
 
 def choose_installed(words: Sequence[str], model: str | None, store: Store) -> list[Installed]:
-    """The installed checkpoints that words mean; all of the model, or of the store, for none.
+    """The installed checkpoints that the words name.
 
-    A word is MODEL@STEP, or steps of `model` (None: the active checkpoint's) as step_sets.py has
-    them. Single ones have to be installed; of lists, ranges and sets those are taken that are.
-    `model` may be MODEL@STEP where there are no words. Raises UnknownName, NotInstalled,
-    UsageError.
+    A word is MODEL@STEP, or steps of `model` (None: the active model) as in step_sets.py. A single
+    step must be installed; a list, range or set gives those of its steps that are installed.
+    Without words: all checkpoints of `model`, which may be MODEL@STEP, or of the store if it is
+    None. Raises UnknownName, NotInstalled, UsageError.
     """
     everything = store.installed()
     if not words:

@@ -1,4 +1,4 @@
-"""Room on the disk: whether there is enough, and what to remove first."""
+"""Disk space: is there enough, and which checkpoints to remove first."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pythia_cli.files.publishing import nearest_existing
 
 
 def check_room(folder: Path, n_bytes: int, what: str) -> None:
-    """Raises NoRoom where the disk that holds `folder` has less than n_bytes free."""
+    """Raises NoRoom if the disk of `folder` has less than n_bytes free. what: needs the space."""
     free = shutil.disk_usage(nearest_existing(folder)).free
     if free < n_bytes:
         raise NoRoom(folder, what, n_bytes, free)
 
 
 def least_recently_used(everything: list[Installed], limit: int) -> list[Installed]:
-    """Those to remove, the least recently used first, for the others to fit in `limit` bytes."""
+    """The checkpoints to remove, least recently used first, so that `limit` bytes remain."""
     total = sum(installed.n_bytes() for installed in everything)
     chosen = []
     for installed in sorted(everything, key=lambda i: i.last_used()):

@@ -1,12 +1,12 @@
 """The store: the folder of installed checkpoints, and which one is active.
 
-STORE/checkpoints/MODEL/stepN/manifest.json     names the other files; without it nothing is there
+STORE/checkpoints/MODEL/stepN/manifest.json     names the other files; without it, not installed
                               model-ID.int8.safetensors
-                              original-ID/      the float checkpoint, where it was kept
+                              original-ID/      the float checkpoint, if it was kept
 STORE/tokenizers/SHA256.json    one copy of each distinct tokenizer
-STORE/incoming/                 what is being made
+STORE/incoming/                 checkpoints that are being made
 STORE/locks/                    empty files, for locks
-STORE/active.json               the checkpoint that commands use when none is named
+STORE/active.json               the checkpoint that is used if none is named
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from pythia_cli.files.reading import read_json_object
 from pythia_cli.suite.checkpoint import NAME, Checkpoint
 from pythia_cli.suite.models import repository
 
-_SHORT_WAIT = 60.0  # seconds, for what others hold for a moment only
+_SHORT_WAIT = 60.0  # seconds, for a lock that is never held for long
 
 
 @dataclass(frozen=True)
 class Installed:
-    """A checkpoint in the store, as it was when its manifest was first asked for."""
+    """A checkpoint in the store. Its manifest is read once, on first use."""
 
     checkpoint: Checkpoint
     folder: Path
@@ -59,27 +59,29 @@ class Installed:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """Provenance, as publish wrote it. Raises what read_manifest raises."""
+        """The content of its manifest. Raises what read_manifest raises."""
         content = read_manifest(self.folder, self.checkpoint)
         found = Checkpoint(content["model"], content["step"])
         if found != self.checkpoint:
             raise DamagedCheckpoint(
-                self.folder / MANIFEST, f"of {found}, in the folder of another", self.checkpoint
+                self.folder / MANIFEST,
+                f"describes {found}, but is in the folder of another checkpoint",
+                self.checkpoint,
             )
         return content
 
     @property
     def certificate(self) -> dict[str, Any] | None:
-        """The quantization error measured when it was made, if any."""
+        """The quantization error, if it was measured at installation; else None."""
         found: dict[str, Any] | None = self.manifest["certificate"]
         return found
 
     def tokenizer_path(self, sha256: str) -> Path:
-        """The tokenizer.json that its weights or its manifest name by its sha256."""
+        """The path of the tokenizer.json with this sha256."""
         return self.tokenizers / f"{sha256}.json"
 
     def n_bytes(self) -> int:
-        """The size of its folder's files, a kept original's among them; 0 where it is gone."""
+        """The size of all files in its folder, including a kept original; 0 if it was removed."""
         total = 0
         for path in self.folder.rglob("*"):
             with contextlib.suppress(FileNotFoundError):
@@ -88,7 +90,7 @@ class Installed:
         return total
 
     def last_used(self) -> float:
-        """When it was last opened, in seconds since 1970; 0 where it is gone."""
+        """When it was last opened, in seconds since 1970; 0 if it was removed."""
         try:
             return (self.folder / MANIFEST).stat().st_mtime
         except FileNotFoundError:
@@ -108,9 +110,9 @@ class Installed:
 
 
 class Store:
-    """The folder of installed checkpoints; it need not exist, and may be read-only.
+    """The folder of installed checkpoints. It need not exist, and may be read-only.
 
-    folder: PYTHIA_HOME, or the platform's data folder, where None.
+    folder: None is PYTHIA_HOME, or the platform's data folder.
 
     >>> [str(installed.checkpoint) for installed in Store().installed()][-1]
     'demo@3000'
@@ -148,13 +150,13 @@ class Store:
         )
 
     def unreadable(self) -> list[Path]:
-        """Folders of models and steps that may not be read, as they are another user's."""
+        """Folders of models and steps that we have no permission to read."""
         models = [path for path in self.folder.glob("checkpoints/*") if path.is_dir()]
         steps = [path for path in self.folder.glob("checkpoints/*/step*") if path.is_dir()]
         return [path for path in (*models, *steps) if not os.access(path, os.R_OK | os.X_OK)]
 
     def installed(self) -> list[Installed]:
-        """All checkpoints that may be read, by model and step. Raises ResourceError."""
+        """All readable checkpoints, sorted by model and step. Raises ResourceError."""
         found = []
         for folder in (self.folder, self.folder / "checkpoints"):
             if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
@@ -166,7 +168,7 @@ class Store:
         return [Installed(c, self.place(c), self.tokenizers) for c in sorted(found)]
 
     def active(self) -> Checkpoint | None:
-        """The checkpoint chosen by `use`, installed or not; None where none was.
+        """The checkpoint chosen by `use`, even if it was removed since; None if none was chosen.
 
         Raises DamagedActive.
         """
@@ -193,22 +195,22 @@ class Store:
             write_json(self.folder / "active.json", content)
 
     def place(self, checkpoint: Checkpoint) -> Path:
-        """The folder in which a checkpoint is, or would be, installed."""
+        """The folder of a checkpoint, installed or not."""
         return self.folder / "checkpoints" / checkpoint.model / checkpoint.revision
 
     def lock_path(self, name: str) -> Path:
-        """The file of the lock with this name: a checkpoint's, or `store`."""
+        """The file of a lock. Its name is that of a checkpoint, or `store`."""
         return self.folder / "locks" / f"{name}.lock"
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
-        """Alone in changing what is installed: for moments, never while anything is computed."""
+        """Hold the store's lock, to change what is installed. Only for short steps."""
         with lock(self.lock_path("store"), "the store", _SHORT_WAIT):
             yield
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """An OSError of the disk becomes a StoreNotWritable."""
+        """Create the store's folder; within the block, an OSError becomes StoreNotWritable."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             yield

@@ -1,4 +1,4 @@
-"""The files of one plan brought into one folder, and every byte of them verified."""
+"""Fetches the files of a plan into one folder, and verifies every byte."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from pythia_cli.errors import (
 )
 from pythia_cli.reporting import SILENT, Reporter, Task
 
-_STALL_SECONDS = 600.0  # in which at least one piece of 10 MB has to arrive
-_LOOK_SECONDS = 0.5  # between two looks at whether anything arrives
+_STALL_SECONDS = 600.0  # in which at least one piece of 10 MB must arrive
+_LOOK_SECONDS = 0.5  # between checks for progress
 
 
 class Transfer:
-    """The files of a plan, fetched by a thread of its own; `start` it, then `wait` for it.
+    """Fetches the files of a plan in a background thread: call `start`, then `wait`.
 
-    Files that the Hugging Face cache has are linked into the folder (copied, where the folder is
-    to be kept); one that is damaged there is left alone, and fetched. Afterwards:
+    Files in the Hugging Face cache are linked into the folder, or copied with `keep`. If a cached
+    file is damaged, it is fetched again, and the cache is not changed. Results after `wait`:
 
-    folder: where the float checkpoint is. That is the cache's own folder where it has all files.
-    is_ours: whether that is the folder given, and not the cache's.
+    folder: the float checkpoint's folder. If the cache has all files, this is its folder.
+    is_ours: whether this is the given folder, not the cache's.
     sha256: of each weights file, by name.
     """
 
@@ -56,16 +56,16 @@ class Transfer:
         self._last_sign = time.monotonic()
 
     def start(self) -> None:
-        """Begin. The thread does not keep the process from ending."""
+        """Start the thread. It does not keep the process from exiting."""
         self._last_sign = time.monotonic()
         name = f"pythia-transfer-{self.plan.checkpoint}"
         threading.Thread(target=self._run, daemon=True, name=name).start()
 
     def wait(self) -> None:
-        """Wait for the end.
+        """Wait until all files are there.
 
-        Raises as hub.fetch (StoreNotWritable where a file cannot be written), NotCached, and
-        NetworkError where next to nothing arrives for long: the thread is then left to itself.
+        Raises what hub.fetch raises, but StoreNotWritable if a file cannot be written; NotCached;
+        and NetworkError if almost nothing arrives for ten minutes (the thread is then abandoned).
         """
         while True:
             try:
@@ -75,7 +75,7 @@ class Transfer:
                     return self._done.result()
                 if time.monotonic() - self._last_sign > _STALL_SECONDS:
                     raise NetworkError(
-                        f"{self.plan.revision}: next to nothing arrived for"
+                        f"{self.plan.revision}: almost nothing arrived for"
                         f" {_STALL_SECONDS / 60:.0f} minutes"
                     ) from None
 
@@ -97,7 +97,7 @@ class Transfer:
             self.folder, self.is_ours = snapshots.pop(), False
 
     def _bring(self, name: str) -> bool:
-        """Have one file in the folder; whether it was in the cache."""
+        """Bring one file into the folder; returns whether it was in the cache."""
         plan, cached = self.plan, self.plan.cached.get(name)
         digest = None
         if cached is not None:

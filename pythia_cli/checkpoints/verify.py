@@ -1,4 +1,4 @@
-"""Every byte of an installed checkpoint, read and hashed again."""
+"""Checks every byte of an installed checkpoint against its hashes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pythia_cli.suite.checkpoint import Checkpoint
 
 
 def verify(store: Store, checkpoint: Checkpoint, task: Task | None = None) -> list[str]:
-    """What is wrong with it, one line each; empty where all is well. `task` advances by bytes.
+    """The problems of a checkpoint, one line each; empty if there are none. `task` counts bytes.
 
-    Raises NotInstalled where it is not there (any more), NewerFormat.
+    Raises NotInstalled, also if the checkpoint is removed meanwhile, and NewerFormat.
     """
     task = task or Task()
     try:
@@ -29,7 +29,7 @@ def verify(store: Store, checkpoint: Checkpoint, task: Task | None = None) -> li
         ]
         own = (file.source.to_dict(), file.quantization, file.tokenizer_sha256)
         if (manifest["source"], manifest["quantization"], manifest["tokenizer_sha256"]) != own:
-            problems.append("its manifest is another file's")
+            problems.append("its manifest belongs to another file")
         if opened.tokenizer_json is None:
             problems.append(f"{file.tokenizer_sha256}.json (its tokenizer) is missing")
         elif hashlib.sha256(opened.tokenizer_json).hexdigest() != file.tokenizer_sha256:
@@ -43,7 +43,7 @@ def verify(store: Store, checkpoint: Checkpoint, task: Task | None = None) -> li
 
 
 def _damage_of_original(installed: Installed, hashes: dict[str, str], task: Task) -> list[str]:
-    """What is wrong with the float weights that were kept in the store, if they were."""
+    """The problems of the float weights, if they were kept in the store."""
     named = installed.manifest["source_folder"]
     if named is None or Path(named).parent != installed.folder.resolve():
         return []

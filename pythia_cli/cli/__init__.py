@@ -1,1 +1,1 @@
-"""The command line: arguments in, text out; everything it does is done on lower floors."""
+"""The command line: parses arguments, calls the library, prints results."""

@@ -1,4 +1,4 @@
-"""The `pythia` command: registers the subcommands, and turns failures into exit statuses."""
+"""The `pythia` command: registers subcommands, and turns failures into exit statuses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pythia_cli.cli.grouped import Grouped
 
 
 def _narrow() -> dict[str, int]:
-    """The width of help where the terminal is narrower than the least that it takes by itself."""
+    """A width for help on a very narrow terminal; by default, click would use more columns."""
     columns = shutil.get_terminal_size().columns
     return {"terminal_width": columns - 2} if columns < 52 else {}
 
@@ -30,13 +30,13 @@ _HELP = """Run EleutherAI Pythia checkpoints in int8 on a CPU.
 
 Start here:
 
-  pythia generate "Once upon a time"    # a small model that is built in
+  pythia generate "Once upon a time"    # with a small built-in model
 
   pythia download                       # pythia-410m: 911 MB, 407 MB in int8
 
-  pythia perplexity book.txt --show     # what surprises it in a text
+  pythia perplexity book.txt --show     # colour a text by surprisal
 
-  pythia doctor                         # what this machine is good for
+  pythia doctor                         # check this machine
 """
 app = typer.Typer(
     name="pythia",
@@ -54,8 +54,8 @@ app.command(cls=Grouped)(doctor)
 app.add_typer(checkpoint.commands, name="checkpoint")
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from pythia_cli import release
 
         typer.echo(f"pythia {release.in_words()}")
@@ -87,12 +87,12 @@ def main() -> None:
             else:
                 status = _fail(failure)
             interrupts.leave(status)
-        except BaseException as error:  # an interrupt just before or behind what `run` guards
+        except BaseException as error:  # an interrupt just before or after `run`
             failure = error
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command line; its exit status. Failures are told in one line on stderr."""
+    """Run the command line and return its exit status. Prints failures as one line on stderr."""
     _stand_in_for_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -101,10 +101,10 @@ def run(arguments: list[str] | None = None) -> int:
         status = app(args=arguments, standalone_mode=False)
         sys.stdout.flush()
     except SystemExit as error:
-        # Completion ends in one; and typer makes one of a closed pipe even when not standing alone.
+        # Completion ends with SystemExit, and typer raises it for a closed pipe.
         if not isinstance(error.__context__, OSError):
             status = error.code if isinstance(error.code, int) else 0
-            return status if interrupts.heed() is None else _fail(error)
+            return status if interrupts.acknowledge() is None else _fail(error)
         status = _fail(error.__context__)
     except BaseException as error:
         status = _fail(error)
@@ -112,7 +112,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _fail(error: BaseException) -> int:
-    if (number := interrupts.heed()) is not None:  # whatever became of its exception
+    if (number := interrupts.acknowledge()) is not None:  # even if its exception was lost
         errors.silence_stdout()
         return 128 + number
     status = errors.report(error)
@@ -122,7 +122,7 @@ def _fail(error: BaseException) -> int:
 
 
 def _stand_in_for_closed_streams() -> None:
-    """For a standard stream that was closed: nothing to read, an error to write, no messages."""
+    """Replace closed standard streams: stdin is empty, stdout fails, stderr drops its text."""
     for name, flags, mode in (
         ("stdin", os.O_RDONLY, "r"),
         ("stdout", os.O_RDONLY, "w"),

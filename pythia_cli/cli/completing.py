@@ -1,6 +1,6 @@
-"""What a shell offers for the words of a command: names of models and steps.
+"""Shell completion: names of models and steps.
 
-Asked for by the shell at each Tab: nothing heavy is imported, and nothing raises.
+Runs at each Tab, so it imports nothing slow and raises no errors.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pythia_cli.checkpoints.store import Store
 
 Offer = tuple[str, str]
-"""A word, and what is said beside it."""
+"""A word, and the description shown beside it."""
 
 
 def models(context: typer.Context, incomplete: str) -> list[Offer]:
-    """Models that may be named with -m: installed ones first, then those of the suite."""
+    """Models for -m: installed ones first, then published ones."""
     from pythia_cli.suite.models import DEMO, MODELS
 
     counted: dict[str, int] = {}
@@ -37,14 +37,14 @@ def published_models(context: typer.Context, incomplete: str) -> list[Offer]:
 
 
 def steps(context: typer.Context, incomplete: str) -> list[Offer]:
-    """Installed steps of the model that is meant."""
+    """Installed steps of the chosen model."""
     model = _model(context)
     offers = [(str(s), f"{m} installed") for m, s in _installed(context) if m == model]
     return _beginning(incomplete, offers)
 
 
 def published_steps(context: typer.Context, incomplete: str) -> list[Offer]:
-    """Steps, and sets of them, that can be downloaded; behind a comma too."""
+    """Steps and sets of steps that can be downloaded; also after a comma."""
     from pythia_cli.suite.steps import STEPS
 
     before, comma, last = incomplete.rpartition(",")
@@ -54,7 +54,7 @@ def published_steps(context: typer.Context, incomplete: str) -> list[Offer]:
 
 
 def checkpoints(context: typer.Context, incomplete: str) -> list[Offer]:
-    """Installed checkpoints: steps of the model that is meant, and all as MODEL@STEP."""
+    """Installed steps of the chosen model, then all installed checkpoints as MODEL@STEP."""
     named = [(f"{model}@{step}", "installed") for model, step in _installed(context)]
     return steps(context, incomplete) + _beginning(incomplete, named)
 
@@ -70,16 +70,16 @@ def _store(context: Any) -> Store:
 
 
 def _installed(context: Any) -> list[tuple[str, int]]:
-    """(model, step), by model and step."""
+    """(model, step) of installed checkpoints, sorted."""
     try:
         found = [installed.checkpoint for installed in _store(context).installed()]
-    except Exception:  # whatever is wrong with the store: there is nothing to offer
+    except Exception:  # the store cannot be read: offer nothing
         return []
     return [(checkpoint.model, checkpoint.step) for checkpoint in found]
 
 
 def _model(context: Any) -> str:
-    """The model named with -m, or the active checkpoint's."""
+    """The model given with -m, or the active one."""
     from pythia_cli.suite.models import DEMO
 
     named = context.params.get("model") if context is not None else None
@@ -87,6 +87,6 @@ def _model(context: Any) -> str:
         return str(named)
     try:
         active = _store(context).active()
-    except Exception:  # it is damaged
+    except Exception:  # its file is damaged
         active = None
     return active.model if active is not None else DEMO

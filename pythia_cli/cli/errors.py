@@ -1,4 +1,4 @@
-"""From exceptions to one line on stderr and an exit status."""
+"""Turns an exception into one line on stderr and an exit status."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from pythia_cli.errors import (
 )
 from pythia_cli.text.printable import visible
 
-# typer carries its own copy of click or imports it, by version; its exceptions are reached here.
+# By version, typer imports click or includes a copy; this finds the right exceptions.
 _ClickUsageError = typer.BadParameter.__bases__[0]
 _ClickException = _ClickUsageError.__bases__[0]
 
 
 class ExitStatus(IntEnum):
-    """The exit statuses; docs/exit-statuses.md says when each comes."""
+    """The exit statuses, described in docs/exit-statuses.md."""
 
     OK = 0
     BUG = 1
@@ -53,7 +53,7 @@ class Terminated(BaseException):
 
 
 class CommandError(UsageError):
-    """Bad usage that only the command line knows of, with what to type instead."""
+    """Wrong usage of the command line. hint: what to type instead."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -73,7 +73,7 @@ _STATUS: tuple[tuple[type[PythiaError], ExitStatus], ...] = (
 
 
 def report(error: BaseException) -> ExitStatus:
-    """Say on stderr what went wrong, and how to go on; the exit status that belongs to it."""
+    """Print on stderr what went wrong and what to do; returns the exit status."""
     if settings.debug():
         traceback.print_exception(error)
     if isinstance(error, KeyboardInterrupt):
@@ -91,22 +91,25 @@ def report(error: BaseException) -> ExitStatus:
         _line(error.format_message().rstrip("."), hint)  # type: ignore[attr-defined]
         return ExitStatus.USAGE
     if isinstance(error, MemoryError):
-        _line("not enough memory", "use a smaller model, --context or --max-tokens")
+        _line("not enough memory", "use a smaller model, or a smaller --context or --max-tokens")
         return ExitStatus.RESOURCE
     if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         where = error.filename or "standard output"
-        hint = "make room, or write to another place"
+        hint = "free disk space, or write to another place"
         if isinstance(error, PermissionError):
-            hint = "its owner may give you access: chmod, or chown"
+            hint = "ask its owner for access (chmod or chown)"
         _line(f"{where}: {error.strerror or error}", hint)
         return ExitStatus.RESOURCE
     bug = f"a bug in pythia: {type(error).__name__}: {error}"
-    _line(bug, None if settings.debug() else "again with PYTHIA_DEBUG=1, and report it")
+    _line(
+        bug,
+        None if settings.debug() else "run it again with PYTHIA_DEBUG=1, and report the traceback",
+    )
     return ExitStatus.BUG
 
 
 def message_of(error: BaseException) -> str:
-    """What went wrong and where, with parameters named as options."""
+    """What went wrong and where. Parameters are named as options."""
     if isinstance(error, InvalidValue):
         option = f"--{error.name.replace('_', '-')}"
         if error.value is False:
@@ -126,6 +129,6 @@ def _line(what: str, hint: str | None) -> None:
 
 
 def silence_stdout() -> None:
-    """After a closed pipe: let the interpreter's own flush at exit go nowhere."""
+    """After a closed pipe: make the flush at exit write nowhere."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

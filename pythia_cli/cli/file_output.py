@@ -1,4 +1,4 @@
-"""Files that a command writes besides its output."""
+"""Files that a command writes in addition to stdout."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ Write = Callable[[str], object]
 
 @contextlib.contextmanager
 def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None]:
-    """What writes into a file, which appears whole when all is well, or not at all.
+    """Yields a function that writes to a file, which appears only if the block succeeds.
 
-    `-` is stdout. A link is followed; a device or a pipe is written in place. Raises InputError for
-    a folder or for one of the inputs, and ResourceError, here and in writing.
+    path: None yields None; `-` is stdout; links are followed; devices and pipes are written
+    directly. Raises InputError for a folder or one of the inputs, and ResourceError. The function
+    raises ResourceError too.
     """
     from pythia_cli.errors import InputError
     from pythia_cli.files.publishing import published
@@ -26,7 +27,7 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
     if str(path) == "-":
         yield sys.stdout.write
         return
-    # /dev/stdout leads through /proc to a file that is open elsewhere: never to be replaced.
+    # /dev/stdout leads to a file that is already open, which must not be replaced.
     in_place = str(path).startswith(("/dev/", "/proc/"))
     target = path if in_place else path.resolve()
     in_place = in_place or (target.exists() and not target.is_file())
@@ -49,7 +50,7 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
 
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """A failure becomes a ResourceError that names the file; but for a reader that left."""
+    """Turns an OSError into a ResourceError with the path, except for a closed pipe."""
     from pythia_cli.errors import ResourceError
 
     try:

@@ -1,4 +1,4 @@
-"""What to type next: for each error of the library, a command or an option that helps."""
+"""What to type next: for each error of the library, a command or option that helps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from pythia_cli import errors
 from pythia_cli.checkpoints.demo import DEFAULT
 
-_MAKE_ROOM = "make room, or choose another folder with --store or PYTHIA_HOME"
+_MAKE_ROOM = "free disk space, or choose another folder with --store or PYTHIA_HOME"
 
 
 def _damaged(error: Any) -> str:
@@ -27,12 +27,12 @@ def _no_float_weights(error: Any) -> str:
         return f"pythia checkpoint remove {error.checkpoint}"
     if error.folder is None:
         return f"pythia download -m {model} -c {step} --keep-original --replace"
-    return "name its folder: --dtype float32 -m FOLDER"
+    return "--dtype float32 -m FOLDER, with its present folder"
 
 
 def _not_on_hub(error: Any) -> str:
     if error.problem:
-        return f"another step; {error.problem}"
+        return f"another step; reported problem: {error.problem}"
     return "pythia checkpoint list --available"
 
 
@@ -48,18 +48,18 @@ def _resource(error: Any) -> str | None:
 
 def _invalid_value(error: Any) -> str | None:
     if error.name == "steps":
-        return "-c 1000:10000:1000 is every thousandth step from 1000 to 10000"
+        return "-c 1000:10000:1000, for every 1000th step from 1000 to 10000"
     return None
 
 
 _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]], ...] = (
     (errors.InvalidValue, _invalid_value),
     (errors.BadEnvironment, lambda error: f"unset {error.variable}"),
-    (errors.InvalidName, "pythia checkpoint list names checkpoints as MODEL@STEP"),
+    (errors.InvalidName, "pythia checkpoint list, which shows names as MODEL@STEP"),
     (errors.NotUtf8, "convert it first, with iconv -f latin1 -t utf-8"),
     (errors.TextTooShort, "use a longer text, a smaller --context, or --bos"),
     (errors.PromptTooLong, "shorten the prompt, or add --truncate-prompt to keep its end"),
-    (errors.AlreadyInstalled, "add --replace to make it again"),
+    (errors.AlreadyInstalled, "add --replace to install it again"),
     (
         errors.UnsupportedModel,
         "a GPT-NeoX checkpoint with exact GELU, such as EleutherAI/pythia-410m",
@@ -67,13 +67,13 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (errors.NotInstalled, _not_installed),
     (errors.NoFloatWeights, _no_float_weights),
     (errors.NotOnHub, _not_on_hub),
-    (errors.NotCached, "try again with a network, and without --offline and HF_HUB_OFFLINE"),
+    (errors.NotCached, "try again with a network connection, without --offline and HF_HUB_OFFLINE"),
     (
         errors.Unreachable,
-        "try again with a network and the right HF_ENDPOINT; or pythia download --from",
+        "try again after checking the network and HF_ENDPOINT, or use pythia download --from",
     ),
     (errors.Offline, "unset HF_HUB_OFFLINE"),
-    (errors.RateLimited, "try again then, or log in with hf auth login for a higher limit"),
+    (errors.RateLimited, "try again after that, or log in with hf auth login for a higher limit"),
     (
         errors.NotAHub,
         "log in to the network (a captive portal?), check HF_ENDPOINT, and try again",
@@ -83,24 +83,27 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (errors.DamagedCheckpoint, _damaged),
     (errors.DamagedActive, f"pythia checkpoint use {DEFAULT}"),
     (errors.DamagedDownload, "try again later"),
-    (errors.NewerFormat, "upgrade this pythia, or choose another store with --store"),
+    (errors.NewerFormat, "upgrade pythia, or choose another store with --store"),
     (
         errors.NoRoom,
-        "make room (pythia checkpoint remove), or choose another disk with --store",
+        "free disk space (pythia checkpoint remove), or choose another disk with --store",
     ),
     (errors.StoreNotWritable, _MAKE_ROOM),
     (errors.ResourceError, _resource),
-    (errors.LockTimeout, "try again when the other is done, or with --wait SECONDS"),
+    (
+        errors.LockTimeout,
+        "try again when the other process is done, or with a longer --wait SECONDS",
+    ),
 )
 
 
 def advice(hint: str) -> str:
-    """The hint as the end of a message."""
+    """The hint as it ends a message."""
     return hint if hint.startswith("try again") else f"try: {hint}"
 
 
 def hint_for(error: BaseException) -> str | None:
-    """What to type next, or None where there is nothing to advise."""
+    """What to type next; None if there is no hint."""
     given: str | None = getattr(error, "hint", None)
     if given is not None:
         return given

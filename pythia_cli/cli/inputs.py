@@ -1,4 +1,4 @@
-"""Texts that are given to a command: files, standard input, arguments."""
+"""Reads the texts given to a command: files, standard input, arguments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pythia_cli.text.decode import decode_text
 
 
 def read_text(path: str | Path) -> str:
-    """A text file, or standard input for `-`. Raises NotFound, InputError, ResourceError."""
+    """Read a text file, or standard input for `-`. Raises NotFound, InputError, ResourceError."""
     from pythia_cli.files.reading import read_bytes
 
     if str(path) != "-":
@@ -25,5 +25,5 @@ def read_text(path: str | Path) -> str:
 
 
 def argument_text(argument: str, name: str) -> str:
-    """An argument of the command line as text. Raises NotUtf8."""
+    """A command-line argument as text. name: its name in errors. Raises NotUtf8."""
     return decode_text(os.fsencode(argument), name)

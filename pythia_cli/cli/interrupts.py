@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: taken at once, and sent again where other code has lost their exception."""
+"""Ctrl-C and SIGTERM: handled at once, and sent again if other code lost their exception."""
 
 from __future__ import annotations
 
@@ -21,30 +21,31 @@ _AGAIN_SECONDS = 0.5
 
 
 def take() -> None:
-    """SIGINT raises KeyboardInterrupt and SIGTERM Terminated, until they are heeded.
+    """Install handlers: SIGINT raises KeyboardInterrupt, and SIGTERM raises Terminated.
 
-    C code drops exceptions or wraps them in others: so a signal is remembered, and comes again.
+    C code may drop the exception or wrap it, so a signal is sent again until `acknowledge` is
+    called.
     """
     signal.signal(signal.SIGTERM, _raise)
     signal.signal(signal.SIGINT, _raise)
     sys.unraisablehook = _unless_a_signal
-    told, tells = socket.socketpair()
-    tells.setblocking(False)
-    signal.set_wakeup_fd(tells.detach(), warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(told,), daemon=True, name="pythia-signals").start()
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(reader,), daemon=True, name="pythia-signals").start()
 
 
-def heed() -> int | None:
-    """The signal that came, if any: the process is then about to leave, and more do nothing."""
+def acknowledge() -> int | None:
+    """The signal that arrived, or None. After a signal the process exits; ignores later ones."""
     if _received:
         _leaving.set()
     return _received or None
 
 
 def leave(status: int) -> NoReturn:
-    """Exit at once, whatever other threads may be in: there is nothing to tidy up.
+    """Exit at once, without waiting for other threads: there is nothing to clean up.
 
-    With `status`; or as a signal asks for that came, even where all was done by then.
+    If a signal arrived, exits with its status instead of `status`, even if all work was done.
     """
     _leaving.set()
     for stream in (sys.stdout, sys.stderr):
@@ -60,9 +61,9 @@ def _raise(number: int, frame: FrameType | None) -> None:
         raise Terminated if _received == signal.SIGTERM else KeyboardInterrupt
 
 
-def _watch(told: socket.socket) -> None:
-    """Each signal's number comes as a byte, from Python's handler in C."""
-    while told.recv(1):
+def _watch(signals: socket.socket) -> None:
+    """Reads the number of each signal as a byte, which Python's C handler writes."""
+    while signals.recv(1):
         while not _leaving.is_set():
             if not _leaving.wait(_AGAIN_SECONDS):
                 _send_again()
@@ -72,12 +73,12 @@ def _send_again() -> None:
     number = _received or signal.SIGINT
     main = threading.main_thread().ident
     if hasattr(signal, "pthread_kill") and main is not None:
-        signal.pthread_kill(main, number)  # unlike interrupt_main, it ends a system call as well
+        signal.pthread_kill(main, number)  # unlike interrupt_main, this also ends a system call
     else:
         _thread.interrupt_main(signal.Signals(number))
 
 
 def _unless_a_signal(unraisable: Any) -> None:
-    """Nothing is said of an interrupt that fell into a destructor: it comes again."""
+    """Stay silent about an interrupt in a destructor, because it is sent again."""
     if settings.debug() and not issubclass(unraisable.exc_type, KeyboardInterrupt | Terminated):
         sys.__unraisablehook__(unraisable)

@@ -1,4 +1,4 @@
-"""The model that a command is to run, opened, and one line on stderr that says which it is."""
+"""Opens the model of a command, and prints one line on stderr that says which it is."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pythia_cli.suite.models import DEMO
 if TYPE_CHECKING:
     from pythia_cli.engine.model import Dtype, Model
 
-_DEMO_HINT = "for pythia-410m itself: pythia download"
+_DEMO_HINT = "to use pythia-410m: pythia download"
 _A_DAY = 86400.0  # seconds
 
 
 def read_ahead(model: str | None, step: str | None, store: Store) -> None:
-    """Begin to read the tokenizer of the checkpoint that is meant, if that is easily known."""
+    """Start reading the tokenizer in the background, if it is easy to find."""
     from pythia_cli.text.tokenizer_file import read_ahead as begin
 
-    with contextlib.suppress(PythiaError, KeyError):  # open_model will say what is wrong
+    with contextlib.suppress(PythiaError, KeyError):  # open_model will report the error
         if model is not None and is_local_folder(model, store):
             return
         installed = store.find(resolve(model, step, store))
@@ -43,7 +43,7 @@ def open_model(
     threads: int | None = None,
     plain_text: bool = False,
 ) -> Model:
-    """`load`, with a line that says which checkpoint it is. Raises what `load` raises."""
+    """`load` a model, and print which one it is. Raises what `load` raises."""
     from pythia_cli.engine.load import load
 
     opened = load(
@@ -57,14 +57,14 @@ def open_model(
     )
     notices.say(_model_line(opened))
     is_demo = opened.checkpoint.model == DEMO
-    # Last: asking leaves a mark.
+    # Last, because the check writes a mark.
     if is_demo and not notices.is_quiet and _is_first_today(settings.cache_folder() / "demo-hint"):
         notices.say(_DEMO_HINT)
     return opened
 
 
 def model_name(model: Model) -> str:
-    """Model and step, or a local folder's path."""
+    """Model and step, or the path of a local folder."""
     return " ".join(part for part in model.opened.name().values() if part)
 
 
@@ -78,7 +78,7 @@ def _model_line(model: Model) -> str:
 
 
 def _is_first_today(mark: Path) -> bool:
-    """Whether this was not said for a day; an empty file's time remembers it."""
+    """Whether this is the first time in a day, recorded as the time of an empty file."""
     with contextlib.suppress(OSError):
         if abs(time.time() - mark.stat().st_mtime) < _A_DAY:
             return False

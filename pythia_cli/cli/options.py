@@ -1,4 +1,4 @@
-"""Options spelled the same in every command."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pythia_cli.cli.grouped import CHECKPOINT, OUTPUT
 
 
 def model_option(help: str, offered: Callable[..., Any] = completing.models) -> Any:
-    """-m, for what a command does with a model; `offered` completes its name."""
+    """The option -m with this help. offered: completes its value."""
     return typer.Option(
         "-m",
         "--model",
@@ -28,10 +28,10 @@ Model = Annotated[
     str | None,
     model_option(
         "A Pythia model (pythia-410m, EleutherAI/pythia-70m-deduped, ...), MODEL@STEP, demo, a name"
-        " given to quantize --as, or a local folder. Default: the active checkpoint's."
+        " given to quantize --as, or a local folder. Default: the active model."
     ),
 ]
-OfModel = Annotated[str | None, model_option("Default: the active checkpoint's.")]
+OfModel = Annotated[str | None, model_option("Default: the active model.")]
 Step = Annotated[
     str | None,
     typer.Option(
@@ -49,9 +49,9 @@ StoreFolder = Annotated[
         "--store",
         metavar="DIR",
         envvar="PYTHIA_HOME",
-        readable=False,  # or typer would look, and call it bad usage
+        readable=False,  # otherwise typer checks it, and reports a usage error
         rich_help_panel=CHECKPOINT,
-        help="Where checkpoints are kept. Default: the platform's data folder.",
+        help="Folder of installed checkpoints. Default: the platform's data folder.",
     ),
 ]
 Threads = Annotated[
@@ -63,14 +63,14 @@ Threads = Annotated[
         min=1,
         max=1024,
         envvar="PYTHIA_THREADS",
-        help="Default: the physical cores granted to this process.",
+        help="Default: the physical cores that this process may use.",
     ),
 ]
 Certify = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Measure int8 against float32 on this text file, and keep the figures.",
+        help="Measure int8 against float32 on this text file, and store the result.",
     ),
 ]
 WAIT_SECONDS = 3600
@@ -80,18 +80,22 @@ Wait = Annotated[
         "--wait",
         metavar="SECONDS",
         min=0,
-        help="How long to wait for another pythia that works on the same checkpoint.",
+        help="How long to wait for another pythia process that uses the same checkpoint.",
     ),
 ]
 Json = Annotated[
-    bool, typer.Option("--json", rich_help_panel=OUTPUT, help="JSON on stdout, one object a line.")
+    bool,
+    typer.Option("--json", rich_help_panel=OUTPUT, help="JSON on stdout, one object per line."),
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Nothing on stderr but errors."),
+    typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Only errors on stderr."),
 ]
 Verbose = Annotated[
-    bool, typer.Option("-v", "--verbose", rich_help_panel=OUTPUT, help="Timings on stderr.")
+    bool,
+    typer.Option(
+        "-v", "--verbose", rich_help_panel=OUTPUT, help="Timings and other details on stderr."
+    ),
 ]
 PlainText = Annotated[
     bool,

@@ -1,4 +1,4 @@
-"""What people see on stderr: notices and progress bars; and tables' and errors' common words."""
+"""Notices and progress bars on stderr, and properties of the terminal."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class Notices(Bars):
-    """The command line's Reporter. `quiet` drops all notices, `verbose` adds details.
+    """The command line's Reporter. quiet: no notices. verbose: also details.
 
-    Bars appear on a live terminal only.
+    Shows progress bars on a terminal only.
     """
 
     def __init__(self, *, quiet: bool, verbose: bool) -> None:
@@ -28,7 +28,7 @@ class Notices(Bars):
         self._verbose = verbose and not quiet
 
     def say(self, text: str) -> None:
-        """One line."""
+        """Print a line, unless quiet."""
         if not self.is_quiet:
             with contextlib.suppress(OSError), self.aside():
                 print(visible(text), file=sys.stderr, flush=True)
@@ -38,7 +38,7 @@ class Notices(Bars):
         self.say(text)
 
     def detail(self, text: str) -> None:
-        """One line, with --verbose only."""
+        """Print a line, with --verbose only."""
         if self._verbose:
             self.say(text)
 
@@ -50,7 +50,7 @@ class Notices(Bars):
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
-        """With the bars off the screen, so that lines can be written there."""
+        """Hide the bars while the block prints."""
         with self.paused():
             yield
             sys.stdout.flush()
@@ -62,12 +62,12 @@ def animated(stream: TextIO) -> bool:
 
 
 def columns() -> int:
-    """The terminal's width."""
+    """The width of the terminal."""
     return shutil.get_terminal_size().columns
 
 
 def say_installed(installed: Installed, notices: Notices) -> None:
-    """Where it is and how large, and its certificate."""
+    """Print the size and folder of a new checkpoint, and its certificate."""
     n_bytes = installed.weights.stat().st_size
     notices.say(f"installed {installed.checkpoint}: {n_bytes / 1e6:.1f} MB in {installed.folder}")
     certificate = installed.certificate

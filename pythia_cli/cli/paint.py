@@ -1,4 +1,4 @@
-"""Scored text in the terminal, coloured by surprisal."""
+"""Prints scored text, coloured by surprisal."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from pythia_cli.engine.scored_text import ScoredText
 
 _PAINTS = ("dim", "", "yellow", "bold dark_orange", "bold underline red")
-_MARKED_FROM = 3  # of the levels, where there are no colours
+_MARKED_FROM = 3  # level from which bits are shown if there are no colours
 
 
 def show_texts(texts: Iterable[ScoredText]) -> None:
-    """On stdout, coloured by surprisal."""
+    """Print texts on stdout, coloured by surprisal."""
     from pythia_cli.measures.surprisal_page import LEVELS, stretches
 
     for text in texts:
@@ -25,10 +25,10 @@ def show_texts(texts: Iterable[ScoredText]) -> None:
 
 
 def paint(pieces: Iterable[tuple[str, int, float | None]], bounds: Sequence[float]) -> None:
-    """Write texts to stdout, coloured by level 0, 1, ..; each with its bits, for terminals without.
+    """Print pieces (text, level, bits) on stdout, coloured by level.
 
-    There, and in pipes, those of the upper levels are followed by their bits in braces; white space
-    is named in them, as it would not be seen: its bits are no word's.
+    Without colours, as in a pipe, pieces of high levels are followed by their bits in braces. For
+    white space the braces also show which, because its bits do not belong to the word before it.
     """
     if sys.stdout.isatty():
         pieces = ((visible(piece), level, bits) for piece, level, bits in pieces)

@@ -1,4 +1,4 @@
-"""Tables for a terminal, as wide as it allows."""
+"""Tables on stdout, fitted to the width of the terminal."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def print_table(
     dispensable: Sequence[str] = (),
     keep: int = 16,
 ) -> None:
-    """Print rows on stdout: names on the left, figures on the right, the heads above.
+    """Print a table on stdout: names left-aligned, figures right-aligned, under the heads.
 
-    `rows` have a text for each head. Columns without a figure are left out. Where the table is
-    wider than the terminal, names are cut at their front, to `keep` cells; then columns are left
-    out, in the order of `dispensable`.
+    rows: each has a text for each head. Empty columns are omitted. If the table is too wide, names
+    are cut at the front, down to `keep` cells; then columns are omitted, in the order of
+    `dispensable`.
     """
     from rich.cells import cell_len
     from rich.console import Console
@@ -38,7 +38,7 @@ def print_table(
         made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
         made.add_column(heads[0], no_wrap=True)
         for i in shown:
-            # A column without a head holds bars.
+            # A column without a head shows bars.
             side: Literal["left", "right"] = "right" if heads[i].strip() else "left"
             made.add_column(heads[i], no_wrap=True, justify=side)
         for name, row in zip(names, rows, strict=True):
@@ -46,7 +46,7 @@ def print_table(
         return made
 
     def room() -> int:
-        """For names, beside the columns that are shown."""
+        """Cells that remain for names."""
         return console.width - Measurement.get(console, console.options, table(0)).maximum
 
     drop = [heads.index(head) for head in dispensable if head in heads]
@@ -59,7 +59,7 @@ def print_table(
 def print_columns(
     rows: Sequence[Sequence[str]], justify: Sequence[Literal["left", "right"]]
 ) -> None:
-    """Print rows on stdout in columns, one line each whatever the width."""
+    """Print rows in columns on stdout, one line each, however wide."""
     from rich.console import Console
     from rich.table import Table
 
@@ -76,7 +76,7 @@ def print_columns(
 
 
 def _cut(name: str, width: int) -> str:
-    """The end of a name that is wider than `width` cells."""
+    """The name, cut at the front to `width` cells."""
     from rich.cells import cell_len
 
     short = name
@@ -86,7 +86,7 @@ def _cut(name: str, width: int) -> str:
 
 
 def bar(share: float, width: int, encoding: str) -> str:
-    """A bar of `width` characters for 0 < share <= 1, at least a trace of one."""
+    """A bar for 0 < share <= 1, padded to `width` characters; never quite empty."""
     try:
         "━╸".encode(encoding)
     except (LookupError, UnicodeError):

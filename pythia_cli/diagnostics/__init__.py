@@ -1,1 +1,1 @@
-"""What this machine can do, and what is wrong with it."""
+"""How fast this machine is, and what is wrong with its setup."""

@@ -1,4 +1,4 @@
-"""How fast a model is on this machine, and how near to what the machine can read."""
+"""Measures how fast a model is on this machine, relative to its memory bandwidth."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from pythia_cli.engine.transformer import Transformer
 
 N_PROMPT, N_NEW, N_LATE, N_WINDOW, N_TOGETHER = 8, 64, 32, 512, 4
 _READ_BYTES = 1 << 29
-_READ_ROW = 8192  # BLAS takes so short a row by one thread
+_READ_ROW = 8192  # short enough that BLAS uses one thread
 _READ_PASSES = 3
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Medians of the rounds. Tokens a second; GB/s; bytes.
+    """Medians over the rounds, in tokens a second, GB/s and bytes.
 
-    decode: n_new tokens behind a prompt of n_prompt; late_decode: n_late, the last of them in the
-    last place of the context; together: n_together texts at once, all of their tokens counted;
-    prefill, score: windows of n_window. streamed_bytes: the weights that a token of decoding reads;
-    bandwidth_share: what decode reads, of what the machine can: over 1 where caches hold it all.
+    decode: n_new tokens after a prompt of n_prompt. late_decode: the last n_late tokens of the
+    context. together: n_together texts at once; counts the tokens of all. prefill, score: windows
+    of n_window tokens. streamed_bytes: weights read to decode one token. bandwidth_share: memory
+    bandwidth used by decode, as a share of read_gb_per_second; over 1 if caches hold the weights.
     """
 
     n_prompt: int
@@ -51,7 +51,7 @@ class Figures:
 
 
 def measure(model: Model, rounds: int) -> Figures:
-    """Rounds of all figures in turn, so that a drift of the machine hits all alike."""
+    """Measure all figures in each round, so that changes in the machine's speed affect all."""
     runs = _Runs(model.transformer, model.n_threads)
     figures = {
         "read_gb_per_second": runs.read,
@@ -66,7 +66,7 @@ def measure(model: Model, rounds: int) -> Figures:
         for i in range(1 + rounds):
             for name, run in figures.items():
                 value = run()
-                if i > 0:  # the first brings the weights into memory
+                if i > 0:  # the first round loads the weights into memory
                     found[name].append(value)
                 task.advance(1)
     medians = {name: statistics.median(values) for name, values in found.items()}
@@ -85,7 +85,7 @@ def measure(model: Model, rounds: int) -> Figures:
 
 
 def streamed_bytes(file: Int8File) -> int:
-    """The weights that a token of decoding reads: every int8 matrix but the embedding."""
+    """Bytes of weights read to decode one token: all int8 matrices except the embedding."""
     return sum(
         tensor.nbytes
         for name, tensor in file.tensors.items()
@@ -94,9 +94,9 @@ def streamed_bytes(file: Int8File) -> int:
 
 
 def read_bandwidth(n_threads: int) -> float:
-    """GB/s of all threads reading an array that no cache holds: the best of a few passes.
+    """GB/s at which all threads read an array that is larger than the caches; best of a few passes.
 
-    Float32 dot products, the fastest reader in numpy.
+    Uses float32 dot products, the fastest way to read memory in numpy.
     """
     rows = np.ones((_READ_BYTES // 4 // _READ_ROW, _READ_ROW), np.float32)
     parts = np.array_split(rows, n_threads)
@@ -112,7 +112,7 @@ def read_bandwidth(n_threads: int) -> float:
 
 
 class _Runs:
-    """One measurement a call; the lengths are what the model's context has room for."""
+    """One measurement per method; lengths are limited by the model's context."""
 
     def __init__(self, model: Transformer, n_threads: int) -> None:
         n_ctx = model.config.n_ctx
@@ -124,7 +124,7 @@ class _Runs:
         self.n_window = min(N_WINDOW, n_ctx)
         self._tokens = np.random.default_rng(0).integers(0, model.d_vocab, n_ctx + 1)
         self._cache = model.new_cache()
-        # Its long prompt runs once.
+        # Kept, so that its long prompt runs once.
         self._late_cache = model.new_cache()
         self._texts = model.new_caches(self.n_prompt + self.n_new, N_TOGETHER)
         self.n_together = len(self._texts)
@@ -171,7 +171,7 @@ class _Runs:
         return _rate(self.n_window, lambda: self._model.score(window, targets, self._cache))
 
     def _decode(self, cache: Any, n: int) -> float:
-        """n greedy tokens, behind what the cache holds."""
+        """Tokens a second of n greedy tokens after those in the cache."""
 
         def work() -> None:
             following = int(self._tokens[0])

@@ -1,4 +1,4 @@
-"""What pythia needs of this machine, and what is wrong with it."""
+"""Checks what pythia needs from this machine."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ LIBRARIES = (
     *("numpy", "numba", "llvmlite", "tokenizers", "safetensors", "torch", "huggingface_hub"),
     *("typer", "rich"),
 )
-_TELLING = ("avx2", "avx512bw", "avx512vnni", "avxvnni", "neon", "dotprod")  # of all features
-_BYTES_410M = 354e6  # that a token of pythia-410m reads
-_LITTLE_DISK = 2e9  # bytes: a float checkpoint of the 410M, and an int8 one
+_SHOWN = ("avx2", "avx512bw", "avx512vnni", "avxvnni", "neon", "dotprod")  # processor features
+_BYTES_410M = 354e6  # read to decode one token of pythia-410m
+_LITTLE_DISK = 2e9  # bytes; enough for the 410M as float and as int8
 _LITTLE_MEMORY = 1e9
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: what was found, and what helps where that is a problem.
+    """The result of one check: its name and value; if there is a problem, what helps.
 
-    error: the failure behind the problem, where there was one. remedy: a command or a setting.
+    remedy: a command or a setting. error: the exception behind the problem, if there was one.
     """
 
     name: str
@@ -53,17 +53,17 @@ class Finding:
 def examine(
     store: Store, n_threads: int | None = None, reporter: Reporter = SILENT
 ) -> Iterator[Finding]:
-    """Look at everything in turn, which takes seconds and changes nothing."""
+    """Run all checks one by one. Takes some seconds and changes nothing."""
     n_threads = n_threads or settings.n_threads()
-    with reporter.task("looking", len(_LOOKS), "things") as task:
+    with reporter.task("checking", len(_LOOKS), "checks") as task:
         for look in _LOOKS:
             name = look.__name__.strip("_")
             try:
                 yield from look(store, n_threads)
-            except PythiaError as error:  # it is there for when things fail
-                yield Finding(name, "cannot be looked at", str(error), error=error)
+            except PythiaError as error:  # reported too: doctor runs when things fail
+                yield Finding(name, "cannot be checked", str(error), error=error)
             except (OSError, ValueError) as error:
-                yield Finding(name, "cannot be looked at", str(error))
+                yield Finding(name, "cannot be checked", str(error))
             task.advance(1)
 
 
@@ -85,8 +85,8 @@ def _processor(store: Store, n_threads: int) -> Iterator[Finding]:
     from pythia_cli.jit import processor, tiers
 
     features, architecture = processor.features(), processor.architecture()
-    telling = [name for name in _TELLING if features.get(name)]
-    found = ", ".join([processor.name(), *telling])
+    shown = [name for name in _SHOWN if features.get(name)]
+    found = ", ".join([processor.name(), *shown])
     yield Finding("processor", f"{architecture}, {found}")
     try:
         best = tiers.choose(architecture, features, "")
@@ -96,9 +96,9 @@ def _processor(store: Store, n_threads: int) -> Iterator[Finding]:
         return
     problem = remedy = None
     if used != best:
-        problem, remedy = f"PYTHIA_SIMD holds it below {best.name}", "unset PYTHIA_SIMD"
+        problem, remedy = f"PYTHIA_SIMD limits it, and {best.name} is possible", "unset PYTHIA_SIMD"
     elif best.name == "plain":
-        problem = "no vector tier is known for this processor: several times slower"
+        problem = "no SIMD tier supports this processor, so it is several times slower"
         remedy = "use a processor with AVX2, AVX-512 or the ARM dot product"
     yield Finding("SIMD tier", used.name, problem, remedy)
 
@@ -113,7 +113,7 @@ def _threads(store: Store, n_threads: int) -> Iterator[Finding]:
     yield Finding(
         "load",
         f"{load:.1f}",
-        "other processes are at work, and figures of speed will be low" if busy else None,
+        "other processes are running, so measured speeds will be low" if busy else None,
         "top" if busy else None,
     )
 
@@ -129,15 +129,15 @@ def _memory(store: Store, n_threads: int) -> Iterator[Finding]:
     yield Finding(
         "memory",
         f"{free / 1e9:.1f} GB available of {total / 1e9:.1f}",
-        "pythia-410m needs half a GB, and up to 1.5 while it is quantized" if little else None,
-        "end what holds it, or use a smaller model, such as pythia-70m" if little else None,
+        "pythia-410m needs 0.5 GB, and up to 1.5 GB during quantization" if little else None,
+        "close other programs, or use a smaller model, such as pythia-70m" if little else None,
     )
     if not little:
         rate = read_bandwidth(n_threads)
         bound = rate * 1e9 / _BYTES_410M
         yield Finding(
             "memory bandwidth",
-            f"{rate:.1f} GB/s read, so that pythia-410m decodes {bound:.0f} tokens/s at most",
+            f"{rate:.1f} GB/s read; pythia-410m decodes at most {bound:.0f} tokens/s",
         )
 
 
@@ -149,9 +149,9 @@ def _store(store: Store, n_threads: int) -> Iterator[Finding]:
     free = shutil.disk_usage(existing).free
     value = f"{store.folder}: {len(everything)} checkpoints, {n_bytes / 1e6:,.0f} MB"
     if problem is None and free < _LITTLE_DISK:
-        problem, remedy = "there is little room", "another disk: PYTHIA_HOME"
+        problem, remedy = "little disk space is left", "set PYTHIA_HOME to a folder on another disk"
         if n_bytes > _LITTLE_DISK:
-            remedy = "remove checkpoints: pythia checkpoint remove"
+            remedy = "pythia checkpoint remove"
     value += f", {_mode(store.folder)}; {free / 1e9:,.1f} GB free"
     yield Finding("store", value, problem, remedy)
     for installed in everything:
@@ -168,7 +168,7 @@ def _store(store: Store, n_threads: int) -> Iterator[Finding]:
         yield Finding("active checkpoint", "?", str(error), error=error)
         return
     if active is None:
-        yield Finding("active checkpoint", "none chosen: the built-in demo")
+        yield Finding("active checkpoint", "none chosen; the built-in demo is used")
     else:
         try:
             store.get(active)
@@ -187,7 +187,7 @@ def _kernels(store: Store, n_threads: int) -> Iterator[Finding]:
     state = "compiled" if kept else "to be compiled by the first run, in about 15 s"
     if cache.found_damaged:
         state = "damaged; the next run compiles them again"
-    remedy = "correct it, or set PYTHIA_CACHE to another folder" if cache.problem else None
+    remedy = "fix this, or set PYTHIA_CACHE to another folder" if cache.problem else None
     value = f"{folder}: {state}"
     if not cache.problem and folder.exists():
         n_bytes = sum(path.stat().st_size for path in folder.iterdir())
@@ -199,14 +199,14 @@ def _hub(store: Store, n_threads: int) -> Iterator[Finding]:
     settings.check_hub_endpoint()
     endpoint = hub_errors.endpoint()
     if hub.is_offline():
-        yield Finding("Hub", f"{endpoint}: offline, as HF_HUB_OFFLINE asks for")
+        yield Finding("Hub", f"{endpoint}: offline, because HF_HUB_OFFLINE is set")
         return
     try:
         seconds = hub.greet()
     except PythiaError as error:
         yield Finding("Hub", endpoint, str(error), error=error)
         return
-    login = "with a token" if hub.has_token() else "without a login, which Pythia needs none of"
+    login = "with a token" if hub.has_token() else "without a login, which Pythia does not need"
     yield Finding("Hub", f"{endpoint}: answers in {seconds:.1f} s, {login}")
 
 
@@ -214,12 +214,12 @@ _LOOKS = (_versions, _processor, _threads, _memory, _store, _kernels, _hub)
 
 
 def _mode(folder: Path) -> str:
-    """Permissions as `ls` writes them."""
-    return stat.filemode(folder.stat().st_mode) if folder.exists() else "not there yet"
+    """Permissions as shown by `ls -l`."""
+    return stat.filemode(folder.stat().st_mode) if folder.exists() else "does not exist yet"
 
 
 def _writable(store: Store, everything: list[Installed]) -> tuple[str | None, str | None]:
-    """What keeps checkpoints from being added or removed, and what helps."""
+    """What prevents adding or removing checkpoints, and what helps; None if nothing does."""
     how = "PYTHIA_HOME"
     existing = nearest_existing(store.folder)
     if not existing.is_dir():
@@ -232,7 +232,7 @@ def _writable(store: Store, everything: list[Installed]) -> tuple[str | None, st
     for folder in (existing, *own, *sorted(models), *steps):
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
             return (
-                f"{folder} cannot be written: what is there can be used, and nothing be added",
+                f"{folder} cannot be written: checkpoints can be used, but not added or removed",
                 f"chmod u+w {shlex.quote(str(folder))}, or choose another folder with {how}",
             )
     return None, None

@@ -1,1 +1,1 @@
-"""Files: read and hashed whole, published whole or not at all, locked between processes."""
+"""Files: reading, hashing, atomic writing, and locks between processes."""

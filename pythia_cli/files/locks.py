@@ -1,4 +1,4 @@
-"""Locks between processes: one works, others wait; a dead holder's lock is free at once."""
+"""Locks between processes. The lock of a process that died is free at once."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pythia_cli.reporting import SILENT, Reporter
 
 @contextlib.contextmanager
 def lock(path: Path, what: str, seconds: float, reporter: Reporter = SILENT) -> Iterator[None]:
-    """Hold the lock on a file, which stays behind empty; a note says so where that takes time.
+    """Hold the lock on a file; reports if it has to wait. The empty file is not removed.
 
-    Raises LockTimeout after `seconds`, OSError where the file cannot be made. Not reentrant.
+    what: the name of the locked thing in messages. Raises LockTimeout after `seconds`, and OSError
+    if the file cannot be created. Not reentrant.
     """
     from filelock import FileLock, Timeout
 
@@ -23,7 +24,7 @@ def lock(path: Path, what: str, seconds: float, reporter: Reporter = SILENT) -> 
     try:
         held.acquire(timeout=0)
     except Timeout:
-        reporter.note(f"waiting for another pythia, which is working on {what}")
+        reporter.note(f"waiting for another pythia process, which is working on {what}")
         try:
             held.acquire(timeout=seconds)
         except Timeout:
@@ -36,7 +37,7 @@ def lock(path: Path, what: str, seconds: float, reporter: Reporter = SILENT) -> 
 
 @contextlib.contextmanager
 def lock_if_free(path: Path) -> Iterator[bool]:
-    """Hold the lock if nobody does; whether that is so."""
+    """Hold the lock if it is free; yields whether it was."""
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(lock(path, path.name, 0))

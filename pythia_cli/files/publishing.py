@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Atomic writing: files appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from typing import Any, BinaryIO
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON object as write_aside does."""
+    """Write a JSON object atomically."""
     write_aside(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def write_aside(path: Path, data: bytes) -> None:
-    """Write a whole file or none, as `published` does."""
+    """Write a file atomically."""
     with published(path) as file:
         file.write(data)
 
 
 @contextlib.contextmanager
 def published(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
-    """A file to be written, which appears at `path` whole when the block ends, or not at all.
+    """Open a file for writing; it appears at `path`, whole, when the block ends without an error.
 
-    Written aside, fsynced, renamed, and the folder fsynced. private: readable by its owner only.
+    Writes to a temporary file beside it, fsyncs, renames it and fsyncs the folder. private: only
+    its owner can read it.
     """
     aside = path.with_name(f".{path.name}-{uuid.uuid4().hex[:12]}")
     try:
@@ -43,12 +44,12 @@ def published(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
 
 
 def nearest_existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that exists."""
+    """The folder, or its nearest parent that exists."""
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make a rename in this folder last (a no-op where folders cannot be opened)."""
+    """Make renames in this folder durable. Does nothing if folders cannot be opened (Windows)."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Files read whole: bytes, JSON objects, and sha256."""
+"""Reading whole files: bytes, JSON objects and sha256."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """A JSON object's file. Raises IntegrityError where it holds none, ResourceError."""
+    """Read a JSON object. Raises IntegrityError if the file holds none, and ResourceError."""
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -39,7 +39,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 
 def file_sha256(path: Path, progress: Callable[[int], None] = lambda n_bytes: None) -> str:
-    """The sha256 of a file, in hexadecimal."""
+    """The sha256 of a file in hexadecimal; progress is called with the bytes read each time."""
     digest = hashlib.sha256()
     buffer = bytearray(_HASH_PIECE)
     view = memoryview(buffer)

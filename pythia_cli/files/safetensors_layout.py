@@ -1,4 +1,4 @@
-"""Where each tensor of a safetensors file lies, checked; the bytes are the caller's to read."""
+"""The header of a safetensors file, checked: where each tensor lies. Reads no tensor data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAX_HEADER = 100_000_000
 
 @dataclass(frozen=True)
 class TensorPlace:
-    """dtype in safetensors' spelling, shape, and the bytes offset .. offset + n_bytes."""
+    """A tensor: dtype as safetensors spells it, shape, and its n_bytes at `offset` in the file."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -38,7 +38,7 @@ class TensorPlace:
 
 @dataclass(frozen=True)
 class Layout:
-    """A file's header: its raw bytes, its metadata, and the tensors in the order of the file."""
+    """A file's header: raw bytes, metadata, and tensors in the order of the file."""
 
     header: bytes
     metadata: dict[str, str]
@@ -46,15 +46,15 @@ class Layout:
 
 
 def read_layout(path: Path) -> Layout:
-    """Read and check a header: the safetensors library vets it, then we take the offsets from it.
+    """Read and check a header: the safetensors library checks it, then we parse the offsets.
 
     Raises IntegrityError for a damaged, truncated or foreign file.
     """
     try:
-        # Opened here first: the library calls a file that may not be read one that is not there.
+        # Opened here first: the library reports a file without read permission as missing.
         with path.open("rb") as file:
             with safe_open(path, framework="numpy"):
-                pass  # the library checks offsets, sizes, overlaps and the length of the file
+                pass  # this checks offsets, sizes, overlaps and the length of the file
             (n_header,) = struct.unpack("<Q", file.read(8))
             header = file.read(min(n_header, _MAX_HEADER))
         content = json.loads(header)

@@ -1,1 +1,1 @@
-"""What a checkpoint says of text."""
+"""Measures of what a checkpoint predicts about text."""

@@ -1,4 +1,4 @@
-"""The quantization error of a checkpoint on a given text: int8 against float32."""
+"""Measures the quantization error of a checkpoint on a text: int8 against float32."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:  # torch takes a second to import
 
 @dataclass(frozen=True)
 class Certificate:
-    """delta_nll = mean nll of int8 - of float32, nats a token; kl = KL(float32 || int8), nats.
+    """delta_nll: mean nll of int8 minus float32, nats a token. kl: KL(float32 || int8), nats.
 
-    Over every next-token distribution of disjoint windows of `context` tokens; top1_agreement is
-    the share of positions where both put the same token first.
+    Over all next-token distributions in disjoint windows of `context` tokens. top1_agreement: the
+    share of positions where both models have the same most probable token.
     """
 
     text_name: str
@@ -50,7 +50,7 @@ class Certificate:
 
 @dataclass(frozen=True, repr=False)
 class TextCertifier:
-    """Certifies checkpoints on a text, while they are installed (`install(certifier=...)`)."""
+    """Certifies checkpoints on a text during installation: `install(certifier=...)`."""
 
     text: str
     name: str
@@ -60,18 +60,18 @@ class TextCertifier:
 
     @classmethod
     def read(cls, path: str | Path) -> TextCertifier:
-        """Of a UTF-8 file. Raises NotFound, ResourceError, NotUtf8."""
+        """Read the text from a UTF-8 file. Raises NotFound, ResourceError, NotUtf8."""
         path = Path(path)
         return cls(decode_text(read_bytes(path), str(path)), path.name)
 
     def check(self, source: FloatCheckpoint) -> None:
-        """Raises InputError where the text is too short for this checkpoint's tokenizer."""
+        """Raises InputError if the text has fewer than two tokens with this tokenizer."""
         _encode(PythiaTokenizer(source.tokenizer_path), self.text, self.name)
 
     def certify(
         self, source: FloatCheckpoint, weights: Path, n_threads: int, reporter: Reporter
     ) -> dict[str, Any]:
-        """The certificate of the int8 file `weights` that was made from this source."""
+        """The certificate of the int8 file `weights`, which was made from this source."""
         from pythia_cli.engine.reference import Reference
 
         tokenizer = PythiaTokenizer(source.tokenizer_path)
@@ -93,7 +93,7 @@ def certify(
     text_name: str,
     task: Task | None = None,
 ) -> Certificate:
-    """Run both models over a text. Raises InputError where it has fewer than two tokens."""
+    """Run both models over a text. Raises InputError if it has fewer than two tokens."""
     task = task or Task()
     token_ids = _encode(tokenizer, text, text_name)
     context = model.config.n_ctx
@@ -127,7 +127,7 @@ def certify(
 def _encode(tokenizer: PythiaTokenizer, text: str, name: str) -> np.ndarray[Any, Any]:
     token_ids = tokenizer.encode(text)
     if len(token_ids) < 2:
-        raise InputError(name, "is too short to certify a checkpoint with")
+        raise InputError(name, "is too short to certify a checkpoint: it has fewer than two tokens")
     return token_ids
 
 
@@ -136,7 +136,7 @@ def _compare(
     int8_logits: np.ndarray[Any, Any],
     targets: np.ndarray[Any, Any],
 ) -> np.ndarray[Any, Any]:
-    """[4, m]: nll of float32, nll of int8, KL, and whether the first tokens agree."""
+    """[4, m] float64: nll of float32, nll of int8, KL, and whether the top tokens agree."""
     p, q = _log_softmax(float_logits), _log_softmax(int8_logits)
     rows = np.arange(len(targets))
     return np.stack(

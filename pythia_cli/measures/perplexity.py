@@ -1,4 +1,4 @@
-"""Perplexity and bits per byte of a text, by a named protocol."""
+"""Perplexity and bits per byte of a text, with a named protocol."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pythia_cli.reporting import Task
 
 @dataclass(frozen=True, repr=False)
 class Perplexity:
-    """The result: texts (several in the `document` protocol), their sums, and how it was measured.
+    """The result: scored texts (several in the `document` protocol), totals, and protocol.
 
     provenance: model, checkpoint, source, quantization and dtype, as in every record.
     """
@@ -33,12 +33,12 @@ class Perplexity:
 
     @property
     def perplexity(self) -> float | None:
-        """exp of the mean nll; None past 1e308."""
+        """exp of the mean nll; None if over 1e308."""
         return self.totals.perplexity
 
     @property
     def bits_per_byte(self) -> float | None:
-        """nll in bits, over the bytes of UTF-8 that the scored tokens cover."""
+        """Total nll in bits, divided by the UTF-8 bytes that the scored tokens cover."""
         return self.totals.bits_per_byte
 
     @property
@@ -47,7 +47,7 @@ class Perplexity:
         return self.totals.stderr
 
     def to_dict(self) -> dict[str, Any]:
-        """The record that `pythia perplexity --json` prints, but for the time it took."""
+        """For JSON: the record of docs/output.md, without the time it took."""
         return {"file": self.source, **record(self.protocol, self.provenance, self.totals)}
 
 
@@ -73,10 +73,10 @@ def perplexity(
     bos: bool | None = None,
     source: str = "text",
 ) -> Perplexity:
-    """Perplexity of a text; the protocols and their defaults are in docs/measures.md.
+    """Perplexity of a text. docs/measures.md describes the protocols and their defaults.
 
-    source names the text in errors and records. Raises InvalidValue for numbers that make no
-    sense, InputError where the text is empty or too short, IntegrityError for a damaged model.
+    source: the name of the text in errors and records. Raises InvalidValue for invalid numbers,
+    InputError if the text is empty or too short, IntegrityError if the model is damaged.
 
     >>> round(perplexity(model, "It was not a small one.", bos=True).perplexity, 1)
     33.6
@@ -90,7 +90,7 @@ def perplexity(
 def score_perplexity(
     model: Model, plans: Sequence[TextPlan], protocol: Protocol, source: str, task: Task
 ) -> Perplexity:
-    """Run what was planned. Raises IntegrityError where the model's numbers are not finite."""
+    """Score planned texts. Raises IntegrityError if the model's outputs are not finite."""
     texts = tuple(model.score_plans(plans, task))
     totals = sum((text.totals for text in texts), Totals())
     return Perplexity(source, protocol, texts, totals, model.provenance())

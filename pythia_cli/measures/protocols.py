@@ -1,4 +1,4 @@
-"""Protocols of perplexity: which tokens of a text are scored, given what (docs/measures.md)."""
+"""Perplexity protocols: which tokens are scored, and with which context (docs/measures.md)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LLAMA_CPP_CONTEXT = 512
 
 @dataclass(frozen=True)
 class Protocol:
-    """A protocol with all its numbers fixed; `make` fills in the defaults and checks them."""
+    """A protocol with all its numbers; `make` fills in defaults and checks them."""
 
     name: str
     context: int
@@ -39,7 +39,7 @@ class Protocol:
         stride: int | None = None,
         bos: bool | None = None,
     ) -> Protocol:
-        """Raises InvalidValue for an unknown name or numbers that make no sense."""
+        """Raises InvalidValue for an unknown name or invalid numbers."""
         if name not in PROTOCOLS:
             raise InvalidValue("protocol", name, f"one of {', '.join(PROTOCOLS)}")
         if name == "llama.cpp" and context is None:
@@ -47,21 +47,23 @@ class Protocol:
         if name in ("llama.cpp", "lm-eval"):
             context, _ = window_sizes(n_ctx, context, None)
             if stride not in (None, context):
-                raise InvalidValue("stride", stride, f"none: the {name} protocol has its own")
+                raise InvalidValue(
+                    "stride", stride, f"none: the {name} protocol has a fixed stride"
+                )
             stride = context
         else:
             context, stride = window_sizes(n_ctx, context, stride)
         if name == "lm-eval" and bos is False:
-            raise InvalidValue("bos", False, "true: the lm-eval protocol begins with one")
+            raise InvalidValue("bos", False, "true: the lm-eval protocol starts with a BOS token")
         return cls(name, context, stride, name == "lm-eval" if bos is None else bos)
 
     def plan(self, text: str, tokenizer: PythiaTokenizer, source: str = "text") -> list[TextPlan]:
-        """The text as one plan; in the `document` protocol, one for each line that is not blank.
+        """One plan for the text; in the `document` protocol, one for each line that is not blank.
 
-        Raises InputError and TextTooShort, naming `source`, where no token would be scored.
+        Raises InputError and TextTooShort, with `source`, if no token would be scored.
         """
-        stretches = _lines(text) if self.name == "document" else [text]
-        plans = [self._plan_one(stretch, tokenizer) for stretch in stretches]
+        parts = _lines(text) if self.name == "document" else [text]
+        plans = [self._plan_one(part, tokenizer) for part in parts]
         if not any(plan.n_scored for plan in plans):
             n_tokens = sum(plan.n_tokens for plan in plans)
             if n_tokens == 0:
@@ -74,7 +76,7 @@ class Protocol:
         encoded, bos = tokenizer.encode_covering(text), tokenizer.end_of_text
         n = len(encoded.token_ids)
         if self.name == "llama.cpp":
-            # It puts the BOS in the place of each chunk's first token.
+            # llama.cpp replaces the first token of each chunk by the BOS.
             windows = list(llama_cpp_windows(n, self.context))
             return TextPlan(text, encoded, windows, chunk_bos=bos if self.bos else None)
         if self.name == "lm-eval":
@@ -84,6 +86,6 @@ class Protocol:
 
 
 def _lines(text: str) -> list[str]:
-    # Line ends only: splitlines would cut at form feeds and the like as well.
+    # Split at line ends only; splitlines would also split at form feeds and the like.
     lines = (line.removesuffix("\n") for line in io.StringIO(text, newline=None))
     return [line for line in lines if line.strip()]

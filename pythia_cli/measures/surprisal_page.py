@@ -1,4 +1,4 @@
-"""A scored text to look at: stretches of it by surprisal, and a page that shows them."""
+"""Shows a scored text: splits it into stretches with a surprisal, and makes a web page."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pythia_cli.measures.perplexity import Perplexity
 from pythia_cli.text.printable import visible
 
 LEVELS = (1.0, 3.0, 6.0, 10.0)
-"""Bits from which on a token counts as of level 1, 2, 3 and 4."""
+"""Surprisal in bits from which a token has level 1, 2, 3 and 4."""
 
 _COLOURS = ("transparent", "#fff3c4", "#ffd98a", "#ffab73", "#f4767b")
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A token's text; or that of several, where characters lie across them.
+    """The text of one token, or of several that share a character.
 
-    bits: the most surprising token's surprisal; None where none was scored. entropy in bits, rank:
-    of that token.
+    bits: surprisal of the most surprising token; None if none was scored. entropy (bits) and rank
+    are those of that token.
     """
 
     text: str
@@ -33,12 +33,12 @@ class Stretch:
 
     @property
     def level(self) -> int:
-        """0 to len(LEVELS); 0 too where it was not scored."""
+        """0 to len(LEVELS); 0 if it was not scored."""
         return sum(self.bits >= bound for bound in LEVELS) if self.bits is not None else 0
 
 
 def stretches(document: ScoredText) -> Iterator[Stretch]:
-    """The document's text in order, without gaps."""
+    """Split the document's whole text into stretches, in order."""
     begin, end, worst = 0, 0, None
     for i, n_bytes in enumerate(document.n_bytes.tolist()):
         end += n_bytes
@@ -49,7 +49,7 @@ def stretches(document: ScoredText) -> Iterator[Stretch]:
         data = document.data[begin:end]
         last = i == len(document.n_bytes) - 1
         if not last and document.n_bytes[i + 1] == 0:
-            continue  # the next token is of the same character
+            continue  # the next token belongs to the same character
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
@@ -67,7 +67,7 @@ def stretches(document: ScoredText) -> Iterator[Stretch]:
 
 
 def page_of(found: Sequence[Perplexity], totals: Totals) -> str:
-    """A web page of the scored texts, with what they were measured with."""
+    """A web page of the scored texts, with model, protocol and totals."""
     shared = found[0].to_dict()
     rows = {
         "model": shared["model"],
@@ -90,7 +90,7 @@ def page(
     provenance: Sequence[tuple[str, str]],
     texts: Sequence[tuple[str, Sequence[ScoredText]]],
 ) -> str:
-    """A page of HTML that needs no other file: each text by its name, coloured by surprisal."""
+    """A self-contained HTML page: each text under its name, coloured by surprisal."""
     rows = "".join(
         f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
         for name, value in provenance

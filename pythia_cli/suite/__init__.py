@@ -1,1 +1,1 @@
-"""What EleutherAI published: models, shapes, steps, names. Reads no files."""
+"""The published Pythia suite: models, shapes, steps and names. Reads no files."""

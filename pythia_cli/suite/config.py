@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The shape of a GPT-NeoX model, in the field's names."""
+    """The shape of a GPT-NeoX model, with the usual names."""
 
     n_layers: int
     n_heads: int
@@ -23,14 +23,14 @@ class ModelConfig:
 
     @property
     def d_head(self) -> int:
-        """Width of a head."""
+        """Dimensions of a head."""
         return self.d_model // self.n_heads
 
     @property
     def n_rotary(self) -> int:
-        """Leading dimensions of a head that rotary takes: int(d_head * rotary_pct), as published.
+        """Leading dimensions of a head that are rotated: int(d_head * rotary_pct), as published.
 
-        Where it is odd, transformers still divides the exponents by it but rotates one more.
+        If it is odd, transformers still divides the exponents by it, but rotates one more.
         """
         return int(self.d_head * self.rotary_pct)
 

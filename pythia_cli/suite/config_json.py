@@ -1,4 +1,4 @@
-"""A config.json of Hugging Face transformers, in its old and its new spelling, as a ModelConfig."""
+"""Parses config.json of Hugging Face transformers, in old and new spelling, to a ModelConfig."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pythia_cli.suite.config import ModelConfig
 def parse_config_json(
     content: Mapping[str, Any], source: str | Path = "config.json"
 ) -> ModelConfig:
-    """The model that a config.json describes.
+    """Parse a config.json; source names it in errors.
 
-    Raises UnsupportedModel, which names the field, for what this engine does not run.
+    Raises UnsupportedModel, with the field, if this engine cannot run the model.
     """
     return _ConfigReader(content, source).read()
 
 
 class _ConfigReader:
-    """One config.json, with the refusals that need its name."""
+    """Reads one config.json; errors name its source."""
 
     def __init__(self, config: Mapping[str, Any], source: str | Path) -> None:
         self.config = config
@@ -60,7 +60,7 @@ class _ConfigReader:
         return read
 
     def _rotary(self) -> tuple[float, float]:
-        """The rotated fraction and the base, wherever some version of transformers wrote them.
+        """rotary_pct and rotary_base, from any place where a version of transformers writes them.
 
         Precedence as in transformers 5: rope_parameters, then the old names, then the new ones.
         """

@@ -1,7 +1,7 @@
-"""Branches of the published repositories that do not hold what their names say.
+"""Branches on the Hub that are reported to hold wrong weights, or none.
 
-As reported at github.com/EleutherAI/pythia/issues and not re-checked by us: a repository may have
-been mended since. `pythia checkpoint audit` finds out what the Hub holds today.
+From github.com/EleutherAI/pythia/issues. We have not checked them, and some may be fixed by now.
+`pythia checkpoint audit` shows what the Hub holds today.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from pythia_cli.suite.models import MODELS
 
 
 def known_problem(checkpoint: Checkpoint) -> str | None:
-    """What has been reported of this branch, with the number of the report; None where nothing."""
+    """The reported problem of this branch, with issue numbers; None if there is none."""
     model, step = checkpoint.model, checkpoint.step
     if model not in MODELS:
         return None
     if model == "pythia-2.8b" and (step in _FINAL_OF_2_8B or step <= 53000):
-        return "it serves weights of the end of training (issues 205 and 195)"
+        return "it holds the weights of the end of training (issues 205 and 195)"
     if model == "pythia-12b" and step in (50000, 58000):
         return "its first shard is that of the end of training (issue 206)"
     if (model, step) in _WITHOUT_WEIGHTS:

@@ -9,13 +9,13 @@ from pythia_cli.errors import UnsupportedModel
 from pythia_cli.suite.config import ModelConfig
 
 OWNER = "EleutherAI"
-"""Of the repositories on the Hub."""
+"""Owner of the repositories on the Hub."""
 
 DEMO = "demo"
 """The built-in suite: a small GPT-NeoX model, not a Pythia."""
 
 LOCAL_PREFIX = "local-"
-"""Names that begin so belong to folders given as -m FOLDER."""
+"""Prefix of the names under which local folders are installed."""
 
 
 def _sizes() -> dict[str, ModelConfig]:
@@ -37,7 +37,7 @@ def _sizes() -> dict[str, ModelConfig]:
 
 
 SIZES = _sizes()
-"""Published shapes by size (Biderman et al. 2023, table 1; vocabularies as in the config.json)."""
+"""Published shapes by size (Biderman et al. 2023, table 1; d_vocab from the config.json files)."""
 
 _DEDUPED = ("70m", "160m", "410m", "1b", "1.4b", "2.8b", "6.9b", "12b")
 _SEEDED = ("14m", "31m", "70m", "160m", "410m")
@@ -55,7 +55,7 @@ def repository(model: str) -> str | None:
 
 
 def check_shape(model: str, config: ModelConfig, source: str | Path) -> None:
-    """Raises UnsupportedModel where a Pythia's name is given to a model of another shape."""
+    """Raises UnsupportedModel if a model with a Pythia's name does not have its shape."""
     published = MODELS.get(model)
     if published is None:
         return
@@ -65,5 +65,5 @@ def check_shape(model: str, config: ModelConfig, source: str | Path) -> None:
 
 
 def nearest_models(name: str, known: list[str]) -> list[str]:
-    """The known names most like a mistyped one."""
+    """The known names closest to a mistyped one, at most two."""
     return difflib.get_close_matches(name, [DEMO, *known, *MODELS], n=2, cutoff=0.6)

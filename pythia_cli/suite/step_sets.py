@@ -1,4 +1,4 @@
-"""Several checkpoints in one word: lists, ranges and named sets of steps."""
+"""Lists, ranges and named sets of steps."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _RANGE = re.compile(r"(?:step)?([0-9]{1,9}):(?:step)?([0-9]{1,9})(?::([0-9]{1,9}
 
 
 def parse_steps(model: str, texts: Iterable[str]) -> list[int]:
-    """The steps of a model that texts name, each once, in ascending order.
+    """The steps that the texts name, each once, in ascending order.
 
-    A text is a list of parts between commas: 3000, step3000, main; FIRST:LAST and FIRST:LAST:EVERY
-    (both ends included, published steps only); log (0, 1, 2, 4 .. 512); all. Raises UnknownName,
-    and InvalidValue for what names nothing.
+    A text has one or more parts, separated by commas: 3000, step3000 or main; FIRST:LAST or
+    FIRST:LAST:EVERY (published steps only, both ends included); log (0, 1, 2, 4 .. 512); all.
+    Raises UnknownName, and InvalidValue for a range or set without steps.
     """
     found: set[int] = set()
     for text in texts:
@@ -30,7 +30,9 @@ def _part(model: str, part: str) -> Iterable[int]:
     match = _RANGE.fullmatch(part)
     if part in ("all", "log") or match:
         if steps is None:
-            raise InvalidValue("steps", part, f"single steps, as those of {model} are not known")
+            raise InvalidValue(
+                "steps", part, f"single steps, as the published steps of {model} are not known"
+            )
         if part == "all":
             return steps
         if match is None:
@@ -39,7 +41,7 @@ def _part(model: str, part: str) -> Iterable[int]:
         chosen = [s for s in steps if first <= s <= last and every and (s - first) % every == 0]
         if not chosen:
             raise InvalidValue(
-                "steps", part, f"a range that holds a published step of {model}: FIRST:LAST:EVERY"
+                "steps", part, f"a range with a published step of {model}: FIRST:LAST:EVERY"
             )
         return chosen
     return [parse_step(model, part)]

@@ -1,4 +1,4 @@
-"""Training steps: which were published, and which words name one."""
+"""Training steps: which are published, and how they are spelled."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ STEP_NAME = re.compile(r"(?:step)?([0-9]{1,9})")
 
 
 def steps_of(model: str) -> tuple[int, ...] | None:
-    """The steps that were published; None for a name of the user's own."""
+    """The published steps; None for a model that the user named."""
     if model in MODELS:
         return STEPS
     return DEMO_STEPS if model == DEMO else None
 
 
 def parse_step(model: str, text: str) -> int:
-    """`3000`, `step3000` or `main` (the last step) as a step of this model.
+    """Parse a step of this model: `3000`, `step3000` or `main` (the last step).
 
-    Raises UnknownName with the nearest steps where there is no such checkpoint.
+    Raises UnknownName, with the nearest steps, if there is no such checkpoint.
     """
     steps = steps_of(model)
     if text == "main" and steps is not None:

@@ -1,1 +1,1 @@
-"""Text: the tokenizer, input bytes to text, tokens to a stream of text, text made safe to show."""
+"""Text: the tokenizer, decoding input, streaming output, and escaping of control characters."""

@@ -1,4 +1,4 @@
-"""Input bytes to text."""
+"""Decodes input bytes to text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pythia_cli.errors import NotUtf8
 
 
 def decode_text(data: bytes, source: str) -> str:
-    """The text that these bytes of UTF-8 spell. Raises NotUtf8 with the first bad byte."""
+    """Decode UTF-8. Raises NotUtf8, with the source and the first invalid byte."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

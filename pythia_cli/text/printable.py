@@ -1,4 +1,4 @@
-"""Text made safe to show: control characters would move a terminal's cursor, or worse."""
+"""Replaces control characters, which could move a terminal's cursor or worse."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _IN_TEXT = {code: shown for code, shown in _CONTROLS.items() if chr(code) not in
 
 
 def visible(text: str) -> str:
-    """With pictures of control characters, but for tabs and line ends."""
+    """The text with visible signs for control characters, except tabs and line ends."""
     return text.translate(_IN_TEXT)
 
 
 def one_line(text: str) -> str:
-    """With pictures of all control characters."""
+    """The text with visible signs for all control characters."""
     return text.translate(_CONTROLS)

@@ -1,4 +1,4 @@
-"""Bytes that become text as it is certain."""
+"""Decodes bytes; holds back partial characters and possible stop texts."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import codecs
 
 
 class TextStream:
-    """Bytes in, text out: whole characters only, and nothing that may yet become a stop text."""
+    """Bytes in, text out. Holds back partial characters, and text that may begin a stop text."""
 
     def __init__(self, stop: tuple[str, ...]) -> None:
         self._stop = tuple(text for text in stop if text)
-        # Bytes that are no UTF-8 become U+FFFD, as the tokenizers library decodes them.
+        # Invalid UTF-8 becomes U+FFFD, as in the tokenizers library.
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._held = ""
         self.stopped = False
 
     def feed(self, data: bytes, *, last: bool = False) -> str:
-        """The text that became certain with these bytes. After a stop text: nothing more."""
+        """Add bytes; returns the text that is now complete. Stops before a stop text."""
         if self.stopped:
             return ""
         self._held += self._decoder.decode(data, final=last)
@@ -31,7 +31,7 @@ class TextStream:
         return text
 
     def _undecided(self) -> int:
-        """The length of the longest end of the held text that begins a stop text."""
+        """Length of the longest end of the held text that is the beginning of a stop text."""
         longest = max((len(text) for text in self._stop), default=0) - 1
         for n in range(min(longest, len(self._held)), 0, -1):
             if any(text.startswith(self._held[-n:]) for text in self._stop):

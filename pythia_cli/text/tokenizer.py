@@ -1,4 +1,4 @@
-"""The GPT-NeoX byte-level BPE: ids, the bytes behind each token, and how much text it covers."""
+"""The GPT-NeoX byte-level BPE: token ids, the bytes of each token, and the bytes it covers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FOREIGN = "not a byte-level BPE; not a GPT-NeoX tokenizer"
 
 @dataclass(frozen=True, repr=False)
 class Encoded:
-    """token_ids [n] int64, and n_bytes [n] int64: the UTF-8 bytes of the text each token covers."""
+    """token_ids [n] int64, and n_bytes [n] int64: how many bytes of the text each token covers."""
 
     token_ids: np.ndarray[Any, Any]
     n_bytes: np.ndarray[Any, Any]
@@ -28,12 +28,12 @@ class Encoded:
 
 
 class PythiaTokenizer:
-    """A tokenizer.json of the GPT-NeoX kind.
+    """A GPT-NeoX tokenizer.json.
 
-    It normalises to NFC, so decoding need not give the text back. A model's logits go on past
-    `size`, its vocabulary being padded; those ids stand for nothing.
-    content: the file's, where it was read already. Raises NotFound, and IntegrityError for a
-    damaged or foreign file.
+    It normalises to NFC, so decoding may not return the same text. A model's vocabulary is padded:
+    its logits have more than `size` entries, and the ids from `size` on are unused.
+    content: the file's content, if it was read already. Raises NotFound, and IntegrityError if the
+    file is damaged or not a GPT-NeoX tokenizer.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class PythiaTokenizer:
             self._tokenizer = read_tokenizer(path, content)
         except Exception as error:  # the library raises plain Exception
             raise IntegrityError(path, f"not a tokenizer.json ({error})") from error
-        # With plain_text, what looks like a special token is text as any other.
+        # With plain_text, special tokens in the text are read as plain text.
         self._tokenizer.encode_special_tokens = plain_text
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
@@ -63,7 +63,7 @@ class PythiaTokenizer:
             self.size = 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values())
 
     def check(self) -> None:
-        """Look at every token. Raises IntegrityError where one is not spelled in bytes."""
+        """Check every token. Raises IntegrityError if one is not spelled in bytes."""
         for token_id in range(self.size):
             self.token_bytes(token_id)
 
@@ -72,10 +72,10 @@ class PythiaTokenizer:
         return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
 
     def encode_covering(self, text: str) -> Encoded:
-        """text -> token ids, each with its share of the text's bytes; the shares sum to the text.
+        """text -> token ids, and how many bytes of the text each covers; these sum to its length.
 
-        The bytes are those of the text as given, before NFC. Where a character was cut into
-        several tokens and the text is not in NFC, the first of them covers all of it.
+        Bytes are counted in the text as given, before NFC. If the text is not in NFC and a
+        character is split into several tokens, the first of them covers the whole character.
         """
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         token_ids = np.array(encoding.ids, np.int64)
@@ -84,8 +84,8 @@ class PythiaTokenizer:
             n_bytes = self._lengths(token_ids)
             if n_bytes.sum() == n_text_bytes:
                 return Encoded(token_ids, n_bytes)
-        # A composed character's offsets may end behind its base: what tells is where the next
-        # token that starts elsewhere starts.
+        # Offsets of a composed character may end after its base character. So a token covers the
+        # bytes up to the next token with another start.
         byte_of_character = np.cumsum([0, *(len(c.encode()) for c in text)])
         starts = byte_of_character[[start for start, _ in encoding.offsets]]
         starts = np.maximum.accumulate(starts)
@@ -98,7 +98,7 @@ class PythiaTokenizer:
         return Encoded(token_ids, n_bytes)
 
     def token_bytes(self, token_id: int) -> bytes:
-        """The bytes a token stands for, an added one for its own spelling; none past `size`."""
+        """The bytes of a token; for an added token, its name. Empty from `size` on."""
         if (known := self._bytes_of.get(token_id)) is not None:
             return known
         if token_id in self._added:
@@ -113,14 +113,14 @@ class PythiaTokenizer:
         return found
 
     def _lengths(self, token_ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """How many bytes each of token_ids [n] stands for."""
+        """The number of bytes of each token: [n] int64."""
         distinct, places = np.unique(token_ids, return_inverse=True)
         lengths = [len(self.token_bytes(token_id)) for token_id in distinct.tolist()]
         return np.array(lengths, np.int64)[places]
 
 
 def _byte_of_character() -> dict[str, int]:
-    """GPT-2's printable stand-ins for the 256 bytes (Radford et al. 2019, encoder.py)."""
+    """GPT-2's printable characters for the 256 bytes (Radford et al. 2019, encoder.py)."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
     return {

@@ -1,6 +1,6 @@
-"""tokenizer.json read by the tokenizers library; ahead of its use, where it is known early.
+"""Reads tokenizer.json with the tokenizers library, in the background if it is known early.
 
-Reading takes some 0.1 s, most of it without the GIL: as long as the imports that go on meanwhile.
+Reading takes about 0.1 s, mostly without the GIL, while the main thread is busy with imports.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _AHEAD: dict[Path, Future[Tokenizer]] = {}
 
 
 def read_ahead(path: Path) -> None:
-    """Begin to read a file that `read_tokenizer` will most likely be asked for."""
+    """Start reading a file in the background, for a later `read_tokenizer`."""
     result: Future[Tokenizer] = Future()
     _AHEAD[path] = result
 
@@ -27,12 +27,12 @@ def read_ahead(path: Path) -> None:
         except Exception as error:
             result.set_exception(error)
 
-    # Not a daemon: one that comes back from the library while Python ends would abort it.
+    # Not a daemon thread: returning from the library while Python exits would abort the process.
     threading.Thread(target=read, name="pythia-tokenizer").start()
 
 
 def read_tokenizer(path: Path, content: bytes | None = None) -> Tokenizer:
-    """The tokenizer of a file, or of its content where that is known.
+    """The tokenizer in a file, or in `content` if given.
 
     Raises what the library raises: a plain Exception.
     """

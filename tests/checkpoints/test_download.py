@@ -190,7 +190,7 @@ def test_doubts_are_noted_before_anything_is_fetched(
     reporter.notes.clear()
     list(download(store, steps(DUPLICATE_STEP), reporter=reporter))
     assert reporter.notes[0] == (
-        f"{REPO} step{DUPLICATE_STEP}: {WEIGHTS} is the same file as that of {MODEL}@512"
+        f"{REPO} step{DUPLICATE_STEP}: {WEIGHTS} is the same file as in {MODEL}@512"
     )
     assert reporter.notes[1].startswith("fetching")
 

@@ -154,10 +154,10 @@ def test_all_files_and_their_hashes(folder: Folder) -> None:
     checkpoint = FloatCheckpoint(folder.path)
     configuration = [folder.path / "config.json", folder.path / "tokenizer.json"]
     assert checkpoint.all_files == [*configuration, *shards]
-    told: list[int] = []
-    hashes = checkpoint.sha256(told.append)
+    pieces: list[int] = []
+    hashes = checkpoint.sha256(pieces.append)
     assert hashes == {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in shards}
-    assert sum(told) == sum(path.stat().st_size for path in shards)
+    assert sum(pieces) == sum(path.stat().st_size for path in shards)
 
 
 def test_a_safetensors_file_is_read_one_tensor_at_a_time(tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_floats_of_eight_bits(folder: Folder) -> None:
 def test_both_names_of_the_unembedding(folder: Folder, form: str) -> None:
     tensors = {**folder.tensors, "lm_head.weight": folder.tensors["embed_out.weight"].clone()}
     folder.save(form, tensors)
-    refused(folder, IntegrityError, form, "embed_out.weight is there twice")
+    refused(folder, IntegrityError, form, "embed_out.weight appears twice")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
@@ -314,7 +314,7 @@ def test_a_tensor_in_two_shards(folder: Folder, suffix: str) -> None:
     tensors = dict(list(folder.tensors.items())[1::2]) | {EMBED_IN: folder.tensors[EMBED_IN]}
     folder.save(second.name, tensors)
     assert first.exists()
-    refused(folder, IntegrityError, second.name, f"{EMBED_IN} is there twice")
+    refused(folder, IntegrityError, second.name, f"{EMBED_IN} appears twice")
 
 
 # What is refused: files ---------------------------------------------------------------------------

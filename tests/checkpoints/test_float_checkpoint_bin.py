@@ -154,7 +154,7 @@ def test_a_bin_that_is_no_dict_is_refused(folder: Folder, content: Any) -> None:
 @pytest.mark.parametrize("entry", [("epoch", 3), ("args", {"lr": 0.1}), (3, torch.zeros(3))])
 def test_a_bin_of_other_things_is_refused(folder: Folder, entry: tuple[Any, Any]) -> None:
     torch.save({**folder.tensors, entry[0]: entry[1]}, folder.path / BIN)
-    with pytest.raises(IntegrityError, match=f"{entry[0]}.* is not a tensor by name"):
+    with pytest.raises(IntegrityError, match=f"{entry[0]}.* is not a named tensor"):
         FloatCheckpoint(folder.path)
 
 

@@ -79,7 +79,9 @@ def test_every_byte_is_checked(served: Hub, tmp_path: Path, name: str) -> None:
     with pytest.raises(DamagedDownload, match="the Hub says"):
         hub.check(revision, name, path)
     path.write_bytes(data[:-1])
-    with pytest.raises(DamagedDownload, match=f"{len(data) - 1} bytes arrived, of {len(data)}"):
+    with pytest.raises(
+        DamagedDownload, match=f"has {len(data) - 1} bytes, but the Hub says {len(data)}"
+    ):
         hub.check(revision, name, path)
 
 

@@ -28,7 +28,7 @@ TOKEN = "hf_canaryCANARYcanaryCANARYcanary0"
 @pytest.mark.parametrize(
     ("faults", "kind", "text"),
     [
-        (Faults(api_status_for_ever=401), NotAuthorised, "asks for a login"),
+        (Faults(api_status_for_ever=401), NotAuthorised, "requires a login"),
         (Faults(api_status_for_ever=403, gated=True), NotAuthorised, "refuses access"),
         (Faults(api_status_for_ever=404), NotOnHub, "no such repository"),
         (Faults(api_status_for_ever=429), NetworkError, r"status 429 \(too many requests\)"),

@@ -32,7 +32,7 @@ def test_a_failing_hub_is_asked_again(
     served.faults = Faults(api_status=[500, 503])
     assert hub.resolve(REPO, "main", reporter=reporter).name == "main"
     assert pauses == [1.0, 3.0]
-    assert reporter.notes == ["the Hub does not answer now; asking again in 3 s"]
+    assert reporter.notes == ["the Hub cannot answer now; trying again in 3 s"]
     served.faults = Faults(api_status=[500, 500, 500])
     with pytest.raises(NetworkError, match="status 500"):
         hub.resolve(REPO, "main")
@@ -54,7 +54,7 @@ def test_retry_after_is_obeyed(
     served.faults = Faults(api_status=[status], retry_after=8)
     assert hub.branches(REPO, reporter=reporter) == ["main"]
     assert pauses == [9.0]  # a second more, as the Hub rounds
-    assert reporter.notes == ["the Hub does not answer now; asking again in 9 s"]
+    assert reporter.notes == ["the Hub cannot answer now; trying again in 9 s"]
 
 
 def test_retry_after_may_be_a_date(served: Hub, pauses: list[float]) -> None:
@@ -80,7 +80,9 @@ def test_no_pause_is_longer_than_a_minute(served: Hub, pauses: list[float]) -> N
     assert pauses == [60.0]
     for asked in (61, 3600, "9" * 5000):
         served.faults = Faults(api_status=[429], retry_after=asked)
-        with pytest.raises(RateLimited, match=f"{REPO} main: the Hub asks to come back") as raised:
+        with pytest.raises(
+            RateLimited, match=f"{REPO} main: too many requests; the Hub asks for a pause"
+        ) as raised:
             hub.resolve(REPO, "main")
         assert raised.value.seconds == float(asked)
     assert len(pauses) == 1
@@ -88,7 +90,7 @@ def test_no_pause_is_longer_than_a_minute(served: Hub, pauses: list[float]) -> N
 
 def test_the_public_hubs_way_to_ask_for_a_pause(served: Hub, pauses: list[float]) -> None:
     served.faults = Faults(ratelimit_seconds=250)
-    with pytest.raises(RateLimited, match="come back in 250 s"):
+    with pytest.raises(RateLimited, match="asks for a pause of 250 s"):
         hub.resolve(REPO, "main")
     served.faults = Faults(ratelimit_seconds=25)
     with pytest.raises(NetworkError, match="status 429"):
@@ -146,9 +148,11 @@ def test_a_cdn_that_asks_for_a_pause(
     served.faults = Faults(cdn_status=[429], retry_after=8)
     hub.fetch(revision, "large.bin", tmp_path / "here", reporter=reporter)
     assert Time.slept == [9.0]  # by huggingface_hub
-    assert reporter.notes == ["the Hub does not answer now; asking again in 9 s"]
+    assert reporter.notes == ["the Hub cannot answer now; trying again in 9 s"]
     served.faults = Faults(cdn_status=[429], retry_after=3600)
-    with pytest.raises(RateLimited, match=r"large\.bin: the Hub asks to come back in 3600 s"):
+    with pytest.raises(
+        RateLimited, match=r"large\.bin: too many requests; the Hub asks for a pause of 3600 s"
+    ):
         hub.fetch(revision, "large.bin", tmp_path / "here")
 
 

@@ -53,7 +53,7 @@ def test_version_1_is_replaced_and_removed_whole(store: Store, small: FloatCheck
 
 
 @pytest.mark.parametrize(
-    ("version", "told"),
+    ("version", "reason"),
     [
         (VERSION + 1, "by a newer pythia"),
         (0, "damaged"),
@@ -63,12 +63,12 @@ def test_version_1_is_replaced_and_removed_whole(store: Store, small: FloatCheck
     ],
 )
 def test_other_versions_are_refused(
-    store: Store, small: FloatCheckpoint, version: Any, told: str
+    store: Store, small: FloatCheckpoint, version: Any, reason: str
 ) -> None:
     installed = publish(store, small, FIRST)
     path = installed.folder / "manifest.json"
     path.write_text(json.dumps({**installed.manifest, "version": version}))
-    with pytest.raises(IntegrityError, match=told) as caught:
+    with pytest.raises(IntegrityError, match=reason) as caught:
         read_manifest(installed.folder, FIRST)
     assert caught.value.path == path
     newer = version == VERSION + 1
@@ -81,9 +81,7 @@ def test_other_versions_are_refused(
 
 
 @pytest.mark.parametrize("field", ["model", "step"])
-def test_a_folder_that_was_renamed_is_told(
-    store: Store, small: FloatCheckpoint, field: str
-) -> None:
+def test_a_renamed_folder_is_reported(store: Store, small: FloatCheckpoint, field: str) -> None:
     installed = publish(store, small, FIRST)
     changed = {**installed.manifest, field: {"model": "other", "step": 2}[field]}
     (installed.folder / "manifest.json").write_text(json.dumps(changed))

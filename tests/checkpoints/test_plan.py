@@ -135,8 +135,9 @@ def test_the_cache(suite_hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_doubts(suite_hub: Hub, store: Store) -> None:
     plans = [plan_fetch(step(n)) for n in (0, 512, DUPLICATE_STEP)]
     assert list(doubts(store, plans)) == [
-        f"{REPO} step0: reported: steps 0, 1 and 2 hold identical weights (issues 83 and 198)",
-        f"{REPO} step{DUPLICATE_STEP}: {WEIGHTS} is the same file as that of {MODEL}@512",
+        f"{REPO} step0: reported problem: steps 0, 1 and 2 hold identical weights"
+        " (issues 83 and 198)",
+        f"{REPO} step{DUPLICATE_STEP}: {WEIGHTS} is the same file as in {MODEL}@512",
     ]
     assert list(same_weights(store, plans)) == [(plans[2], step(512))]
     assert list(doubts(store, plans[1:2])) == []

@@ -119,7 +119,7 @@ def test_what_does_not_come_back_as_written_is_not_published(
         weights.write_bytes(data[:-1000] + bytes([data[-1000] ^ 1]) + data[-999:])
 
     monkeypatch.setattr("pythia_cli.checkpoints.publish._fsync", damage)
-    with pytest.raises(IntegrityError, match="did not come back as written"):
+    with pytest.raises(IntegrityError, match="was not read back as written"):
         publish(store, small, FIRST)
     assert files(store) == []
 
@@ -202,7 +202,7 @@ def test_one_makes_and_others_wait(store: Store) -> None:
         workspace(store, FIRST, wait_seconds=0.1, reporter=reporter),
     ):
         pass
-    assert reporter.notes == ["waiting for another pythia, which is working on mine@1"]
+    assert reporter.notes == ["waiting for another pythia process, which is working on mine@1"]
     with workspace(store, FIRST, wait_seconds=0, reporter=reporter):
         assert len(reporter.notes) == 1
 
@@ -244,7 +244,7 @@ def test_a_source_that_changes_meanwhile_is_refused(
             os.utime(folder / "config.json", ns=(1, 1))
             return Task()
 
-    with pytest.raises(IntegrityError, match="has changed"):
+    with pytest.raises(IntegrityError, match="changed while it was read"):
         publish(store, checkpoint, FIRST, reporter=Changing())
     assert files(store) == []
 

@@ -81,11 +81,11 @@ def test_the_form_it_was_published_in_changes_no_tensor(
 
 
 def test_progress_counts_every_parameter_once(folder: Folder) -> None:
-    told: list[int] = []
+    counts: list[int] = []
     checkpoint = FloatCheckpoint(folder.path)
-    write_int8(checkpoint, folder.path.parent / "int8", SOURCE, told.append)
+    write_int8(checkpoint, folder.path.parent / "int8", SOURCE, counts.append)
     total = sum(int(np.prod(shape)) for shape in expected_tensors(checkpoint.config).values())
-    assert sum(told) == n_parameters(checkpoint) == total
+    assert sum(counts) == n_parameters(checkpoint) == total
 
 
 def test_a_file_is_never_overwritten(folder: Folder) -> None:

@@ -98,7 +98,7 @@ def test_what_names_nothing(full: Store, model: str, step: str | None, error: ty
 def test_a_model_alone(full: Store) -> None:
     assert resolve_model("EleutherAI/pythia-70m", full) == "pythia-70m"
     assert resolve_model(None, full) == "mine"
-    with pytest.raises(UsageError, match="names one step"):
+    with pytest.raises(UsageError, match="includes a step; expected only a model"):
         resolve_model("mine@1", full)
 
 

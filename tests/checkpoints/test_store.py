@@ -111,7 +111,7 @@ def test_use(store: Store, small: FloatCheckpoint) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"model": "a/b", "step": 1}', '{"step": 1}'])
-def test_a_damaged_choice_is_told(store: Store, content: str) -> None:
+def test_a_damaged_active_file_is_reported(store: Store, content: str) -> None:
     store.folder.mkdir()
     (store.folder / "active.json").write_text(content)
     with pytest.raises(IntegrityError, match=r"active\.json"):
@@ -119,7 +119,7 @@ def test_a_damaged_choice_is_told(store: Store, content: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"source_folder": "/"}', '{"source_files": {}}'])
-def test_a_damaged_manifest_is_told(store: Store, small: FloatCheckpoint, content: str) -> None:
+def test_a_damaged_manifest_is_reported(store: Store, small: FloatCheckpoint, content: str) -> None:
     installed = publish(store, small, FIRST)
     (installed.folder / "manifest.json").write_text(content)
     with pytest.raises(IntegrityError, match=r"manifest\.json"):
@@ -168,7 +168,7 @@ def test_a_reader_is_not_disturbed_by_a_replacement(
     assert opened.file.config == other.config
 
 
-def test_weights_that_are_missing_are_told(store: Store, small: FloatCheckpoint) -> None:
+def test_missing_weights_are_reported(store: Store, small: FloatCheckpoint) -> None:
     publish(store, small, FIRST).weights.unlink()
     with pytest.raises(IntegrityError, match="is missing"):
         open_checkpoint(store, FIRST)
@@ -191,7 +191,7 @@ def test_what_is_open_stays_when_it_is_removed(store: Store, small: FloatCheckpo
 
 
 @pytest.mark.parametrize("place", ["checkpoints/yours", "checkpoints/yours/step1"])
-def test_another_users_folder_is_told_and_keeps_its_tokenizer(
+def test_another_users_folder_is_reported_and_keeps_its_tokenizer(
     store: Store,
     small: FloatCheckpoint,
     monkeypatch: pytest.MonkeyPatch,
@@ -215,14 +215,14 @@ def test_another_users_folder_is_told_and_keeps_its_tokenizer(
         clean_up(store)
         assert tokenizer.exists()
         list_checkpoints(store=store.folder)
-    told = capsys.readouterr()
-    assert "mine@2" in told.out
-    assert f"{store.folder / place} cannot be read" in told.err
+    printed = capsys.readouterr()
+    assert "mine@2" in printed.out
+    assert f"{store.folder / place} cannot be read" in printed.err
     clean_up(store)
     assert not tokenizer.exists()
 
 
-def test_checkpoints_that_may_not_be_read_are_told(
+def test_unreadable_checkpoints_are_reported(
     store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(store, small, FIRST)

@@ -53,7 +53,7 @@ REQUESTS = [
     ("checkpoint use newest", NOT_FOUND, "'newest'"),
     ("quantize good --as demo@3000", USAGE, "'demo' is a reserved name"),
     ("quantize good --as mine", USAGE, "'mine' ... expected MODEL@STEP"),
-    ("quantize good --as mine@last", USAGE, "'last' is no step"),
+    ("quantize good --as mine@last", USAGE, "'last' is not a step"),
     ("quantize good --as pythia-70m@3", NOT_FOUND, "checkpoint of pythia-70m '3'"),
     ("quantize good", USAGE, "--as"),
     ("quantize good --as mine@1 --certify letter.txt", USAGE, "letter.txt ... too short"),
@@ -163,7 +163,7 @@ def test_not_installed_comes_with_the_commands_that_install_it(pythia: Pythia) -
     env = {"HF_ENDPOINT": "http://127.0.0.1:9"}
     result = pythia(*shlex.split(hint)[1:], env=env, status=None)
     again, line = result.err.splitlines()
-    assert (again, result.status) == ("the Hub does not answer now; asking again in 3 s", NETWORK)
+    assert (again, result.status) == ("the Hub cannot answer now; trying again in 3 s", NETWORK)
     assert "EleutherAI/pythia-410m step3000: the Hub cannot be reached" in line
 
 
@@ -171,7 +171,7 @@ def test_not_installed_comes_with_the_commands_that_install_it(pythia: Pythia) -
 def test_an_endpoint_that_is_none(pythia: Pythia, endpoint: str) -> None:
     for command in (("download",), ("checkpoint", "audit", "-m", "pythia-14m")):
         result = pythia(*command, env={"HF_ENDPOINT": endpoint}, status=None)
-        check(result, USAGE, "HF_ENDPOINT is no http address")
+        check(result, USAGE, "HF_ENDPOINT is not an http or https address")
 
 
 def test_bad_number_of_threads_in_the_environment(pythia: Pythia) -> None:

@@ -1,4 +1,4 @@
-"""A store that is damaged, in the way or full: told in one line, and left as it was."""
+"""A store that is damaged, not a folder or full: one error line, and no change."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_damage(damaged: list[tuple[str, Result]], case: int) -> None:
     assert name in error_line(result, status) or name == "active.json"
 
 
-def test_a_damaged_choice_can_be_made_anew(in_own_store: Pythia) -> None:
+def test_a_damaged_active_file_can_be_replaced(in_own_store: Pythia) -> None:
     (in_own_store.store / "active.json").write_text("{}")
     _, _, hint = error_line(in_own_store("generate", "hi", status=None), INTEGRITY).partition(
         "; try: pythia "
@@ -178,7 +178,7 @@ def test_a_store_of_the_first_version_serves(in_own_store: Pythia) -> None:
 
 
 def test_another_demo_in_the_store_has_no_float_weights_here(in_own_store: Pythia) -> None:
-    """As after an upgrade to a pythia with a demo suite trained anew."""
+    """As after an upgrade to a pythia with another demo suite."""
     built_in = in_own_store.store / "checkpoints/demo"
     in_own_store("generate", "hi", "-n", "1", "-c", "64")
     shutil.rmtree(built_in / "step3000")
@@ -201,7 +201,7 @@ def test_a_newer_checkpoint_is_not_called_damaged(in_own_store: Pythia) -> None:
         if command != "checkpoint list":
             assert done.status == INTEGRITY
             assert done.err.endswith(
-                "; try: upgrade this pythia, or choose another store with --store\n"
+                "; try: upgrade pythia, or choose another store with --store\n"
             )
     doctor = in_own_store("doctor", "--json", env={"HF_HUB_OFFLINE": "1"}).record
     (found,) = [f for f in doctor["findings"] if f["name"] == "checkpoint"]

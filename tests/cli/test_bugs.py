@@ -22,7 +22,7 @@ def test_a_bug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     assert out == ""
     assert err == (
         "error: a bug in pythia: RuntimeError: boom and more;"
-        " try: again with PYTHIA_DEBUG=1, and report it\n"
+        " try: run it again with PYTHIA_DEBUG=1, and report the traceback\n"
     )
 
 

@@ -23,7 +23,7 @@ def heeds_sigterm(pid: int) -> bool:
     return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells when the command has begun")
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc shows when the command has started")
 @pytest.mark.parametrize("milliseconds", [0, 10, 30, 60, 100, 150, 250])
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]

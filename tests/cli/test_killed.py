@@ -20,5 +20,5 @@ def test_killed_at_random_moments(pythia: Pythia, tmp_path: Path) -> None:
         for _ in range(N_KILLS):
             n_killed += killing.kill()
             killing.check()
-            killing.mend()
+            killing.restore()
         assert n_killed >= N_KILLS // 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.cli.running import Pythia, error_line
 
-HINT = "for pythia-410m itself: pythia download"
+HINT = "to use pythia-410m: pythia download"
 
 
 def test_a_model_and_its_step_in_one_word(in_own_store: Pythia) -> None:
@@ -45,9 +45,9 @@ def test_two_steps_are_refused(pythia: Pythia) -> None:
         ("bench", "-c", "64", "-c", "64"),
         ("checkpoint", "use", "64", "-m", "demo", "--model", "demo"),
     ):
-        assert "was given twice; name one" in error_line(pythia(*arguments, status=None), 2)
+        assert "was given twice; give it once" in error_line(pythia(*arguments, status=None), 2)
     line = error_line(pythia("generate", "hi", "-m", "demo@64", "-c", "512", status=None), 2)
-    assert "names a step" in line
+    assert "names one step and '512' another" in line
 
 
 def test_what_is_missing_in_a_name(pythia: Pythia) -> None:

@@ -79,7 +79,7 @@ def test_8_locked(in_own_store: Pythia) -> None:
         result = in_own_store(
             "quantize", source, "--as", "mine@1", "--wait", "1", status=ExitStatus.LOCKED
         )
-        assert "waiting for another pythia, which is working on mine@1" in result.err
+        assert "waiting for another pythia process, which is working on mine@1" in result.err
         assert "--wait SECONDS" in result.err
 
 

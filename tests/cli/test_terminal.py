@@ -95,10 +95,10 @@ def test_checkpoint_list(in_own_store: Pythia, columns: int) -> None:
 
 @WIDTHS
 def test_an_error(pythia: Pythia, columns: int) -> None:
-    told = "error: unknown model 'pythia-140m'; did you mean pythia-14m or pythia-410m?"
+    line = "error: unknown model 'pythia-140m'; did you mean pythia-14m or pythia-410m?"
     shown = screen_of(pythia, "generate", "x", "-m", "pythia-140m", columns=columns, status=3)
-    assert shown == wrapped([told], columns)
-    assert pythia("generate", "x", "-m", "pythia-140m", status=3).err == f"{told}\n"
+    assert shown == wrapped([line], columns)
+    assert pythia("generate", "x", "-m", "pythia-140m", status=3).err == f"{line}\n"
 
 
 @WIDTHS

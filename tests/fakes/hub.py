@@ -1,4 +1,4 @@
-"""A Hugging Face Hub on loopback, with a CDN on a second port, that misbehaves when told to.
+"""A Hugging Face Hub on loopback, with a CDN on a second port, that fails on demand.
 
 Only the endpoints that huggingface_hub uses to look up and download models. What a test sets on
 `hub.faults` changes the answers from then on; `hub.requests` and `hub.transfers` say what came.

@@ -52,14 +52,14 @@ def test_a_dead_holders_lock_is_free_at_once(tmp_path: Path) -> None:
     reporter = Remembering()
     with pytest.raises(LockTimeout), lock(path, "it", 0.2, reporter):
         pass
-    assert reporter.notes == ["waiting for another pythia, which is working on it"]
+    assert reporter.notes == ["waiting for another pythia process, which is working on it"]
     holder.kill()
     holder.communicate()
     started = time.monotonic()
     with lock(path, "it", 10, reporter):
         pass
     assert time.monotonic() - started < 5
-    assert reporter.notes == ["waiting for another pythia, which is working on it"]
+    assert reporter.notes == ["waiting for another pythia process, which is working on it"]
 
 
 def test_what_is_raised_within_frees_it(tmp_path: Path) -> None:

@@ -33,9 +33,9 @@ def test_what_is_no_json_object_is_refused(tmp_path: Path, content: bytes) -> No
 def test_a_hash_goes_over_the_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "large"
     path.write_bytes(np.random.default_rng(0).bytes((1 << 22) + 12_345))
-    told: list[int] = []
-    assert file_sha256(path, told.append) == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert told == [1 << 22, 12_345]
+    pieces: list[int] = []
+    assert file_sha256(path, pieces.append) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert pieces == [1 << 22, 12_345]
 
 
 def test_an_empty_file_has_a_hash(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_an_empty_file_has_a_hash(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("read", [read_json_object, file_sha256])
-def test_what_cannot_be_read_is_told(tmp_path: Path, read: Any) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path, read: Any) -> None:
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(ResourceError, match="cannot be read") as raised:
             read(path)

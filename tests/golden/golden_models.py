@@ -39,7 +39,7 @@ READ_SPELLINGS = {
 
 
 def make(models: Path) -> None:
-    """Write every model's folder, its golden.npz, and index.json, anew."""
+    """Write every model's folder and golden.npz, and index.json."""
     if not transformers.__version__.startswith("4."):
         raise SystemExit(
             "The golden models are made with transformers 4: install 'transformers<5'."

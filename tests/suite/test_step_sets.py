@@ -46,7 +46,7 @@ def test_no_step(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["1001:1999", "4000:1000", "3:3", "0:2:0"])
 def test_an_empty_range(text: str) -> None:
-    with pytest.raises(UsageError, match="a range that holds a published step"):
+    with pytest.raises(UsageError, match="a range with a published step"):
         parse_steps("pythia-410m", [text])
 
 

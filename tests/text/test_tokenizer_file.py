@@ -1,4 +1,4 @@
-"""A tokenizer read ahead is the one read when asked for; what goes wrong ahead is told then."""
+"""A tokenizer read ahead is returned later; errors in reading ahead are raised then."""
 
 from __future__ import annotations
 

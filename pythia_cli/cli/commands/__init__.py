@@ -1,1 +1,1 @@
-"""One thin file a command: parse, call the library, render."""
+"""One file for each command: parses arguments, calls the library, prints the result."""

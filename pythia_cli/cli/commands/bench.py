@@ -1,4 +1,4 @@
-"""`pythia bench`: how fast a checkpoint is on this machine."""
+"""`pythia bench`: measures how fast a checkpoint is on this machine."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def bench(
     model: options.Model = None,
     checkpoint: options.Step = None,
     rounds: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Measure so many times, and show the medians.")
+        int, typer.Option(min=1, metavar="N", help="Measure N times and show medians.")
     ] = 3,
     store: options.StoreFolder = None,
     threads: options.Threads = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Measure how fast a checkpoint decodes, prefills and scores here.
+    """Measure how fast a checkpoint decodes, prefills and scores on this machine.
 
-    And how fast this machine reads memory, which is what decoding has to wait for. Figures are
-    those of a machine with nothing else to do.
+    Also measures how fast the machine reads memory, which limits decoding. Close other programs
+    first: they lower the figures.
 
     Examples:
 

@@ -1,4 +1,4 @@
-"""`pythia checkpoint audit`: what is wrong with a model's branches on the Hub."""
+"""`pythia checkpoint audit`: finds problems in a model's branches on the Hub."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pythia_cli.cli.output import Notices
 def audit(
     model: Annotated[
         str | None,
-        options.model_option("Default: the active checkpoint's.", completing.published_models),
+        options.model_option("Default: the active model.", completing.published_models),
     ] = None,
     store: options.StoreFolder = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Ask the Hub for the hashes of all steps, and report duplicates and missing weights.
+    """Compare the hashes of all steps on the Hub, and list duplicate and missing weights.
 
-    Nothing is downloaded. Reported problems that the hashes cannot show are listed too.
+    Downloads no weights. Also lists reported problems that hashes cannot show.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""`pythia checkpoint current`: which checkpoint is active."""
+"""`pythia checkpoint current`: prints the active checkpoint."""
 
 from __future__ import annotations
 

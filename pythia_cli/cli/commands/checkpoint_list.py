@@ -1,4 +1,4 @@
-"""`pythia checkpoint list`: which are installed or published, how large, how true."""
+"""`pythia checkpoint list`: installed or published checkpoints, with size and certificate."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ from pythia_cli.cli.output import Notices
 from pythia_cli.cli.tables import bar, print_table
 from pythia_cli.suite.checkpoint import Checkpoint
 
-_BAR = 10  # characters for the largest one's size
+_BAR = 10  # characters, for the largest size
 
 
 def list_checkpoints(
     available: Annotated[
         bool,
-        typer.Option("--available", help="All published steps of the model, installed or not."),
+        typer.Option(
+            "--available", help="List all published steps of the model, installed or not."
+        ),
     ] = False,
     model: Annotated[
         str | None,
         options.model_option(
-            "Only this model's. With --available: default the active checkpoint's."
+            "Only this model. Default: all models; with --available, the active one."
         ),
     ] = None,
     store: options.StoreFolder = None,
@@ -59,15 +61,17 @@ def list_checkpoints(
         wanted = [i.checkpoint for i in choose_installed([], model, where)]
     if not wanted:
         what = "no checkpoint" if model is None else f"no checkpoint of {model}"
-        notices.say(f"{what} is installed in {where.folder} yet; the built-in demo comes by itself")
+        notices.say(
+            f"{what} is installed in {where.folder} yet; the built-in demo needs no download"
+        )
     for folder in where.unreadable():
-        notices.say(f"{folder} cannot be read, and what it holds is not listed")
+        notices.say(f"{folder} cannot be read; its checkpoints are not listed")
     rows = []
     for checkpoint in wanted:
         try:
             record = _record(checkpoint, everything.get(checkpoint), active)
         except (PythiaError, OSError) as error:
-            notices.say(f"{checkpoint}: {error}")  # one that is damaged hides no other
+            notices.say(f"{checkpoint}: {error}")  # a damaged one does not hide the others
             continue
         if as_json:
             typer.echo(json.dumps(record))
@@ -98,7 +102,7 @@ def _record(
 
 @dataclass(frozen=True)
 class _Row:
-    """What people read of one: texts, empty where there is nothing to show."""
+    """The texts shown for one checkpoint; empty if there is nothing to show."""
 
     name: str
     n_bytes: int
@@ -126,20 +130,20 @@ def _row(checkpoint: Checkpoint, record: dict[str, Any]) -> _Row:
 
 
 def _figure(certificate: dict[str, Any], field: str, how: str) -> str:
-    """A question mark where the certificate has no such number."""
+    """A figure of the certificate; a question mark if it is missing."""
     value = certificate.get(field)
     return format(value, how) if isinstance(value, float | int) else "?"
 
 
 def _line(row: _Row) -> str:
-    """One for programs that read lines: nothing in it depends on the others."""
+    """A line for pipes. Its format does not depend on other rows."""
     kl, nll, top1 = row.certificate
     figures = f"  KL {kl}  delta nll {nll}  top-1 {top1}" if kl else ""
     return f"{row.name:<26} {row.size:>12}  {row.seen:>16}{figures}".rstrip()
 
 
 def _print_table(rows: list[_Row]) -> None:
-    """For a terminal: with a bar for each size, beside the largest one's."""
+    """For a terminal: with a bar for each size, relative to the largest."""
     largest = max(row.n_bytes for row in rows)
     encoding = sys.stdout.encoding
     heads = ["", "size", " " * _BAR, "seen", "KL", "delta nll", "top-1"]

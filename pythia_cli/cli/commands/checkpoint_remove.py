@@ -1,4 +1,4 @@
-"""`pythia checkpoint remove`: checkpoints taken off the disk."""
+"""`pythia checkpoint remove`: removes installed checkpoints."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def remove(
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="Remove the least recently used, of all models, until no more than this is left"
-            " (20GB).",
+            help="Remove least recently used checkpoints, of any model, until at most this size"
+            " (20GB) is left.",
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
@@ -40,7 +40,7 @@ def remove(
     store: options.StoreFolder = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Remove installed checkpoints. Commands that are running keep what they have open.
+    """Remove installed checkpoints. Running commands can go on using them.
 
     Examples:
 
@@ -57,7 +57,7 @@ def remove(
     where = Store(store)
     named = model is not None and split_name(model)[1] is not None
     if (keep_under is None) == (not steps and not named):
-        raise CommandError("say what to remove: STEPS, or --keep-under SIZE")
+        raise CommandError("give either STEPS or --keep-under SIZE")
     if keep_under is not None:
         chosen = least_recently_used(where.installed(), _n_bytes(keep_under))
     else:
@@ -74,7 +74,7 @@ def remove(
         try:
             remove_one(where, installed.checkpoint, wait_seconds=wait)
         except NotInstalled:
-            notices.say(f"{installed.checkpoint} is gone already")
+            notices.say(f"{installed.checkpoint} was already removed")
             continue
         notices.say(f"removed {installed.checkpoint}: {n_bytes / 1e6:,.1f} MB")
         if installed.checkpoint == active:
@@ -84,7 +84,7 @@ def remove(
 
 
 def _agreed(chosen: list[Installed]) -> bool:
-    """Ask. Raises CommandError where there is nobody to be asked."""
+    """Ask the user. Raises CommandError if there is no terminal."""
     names = ", ".join(str(installed.checkpoint) for installed in chosen[:8])
     more = f" and {len(chosen) - 8} more" if len(chosen) > 8 else ""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -98,5 +98,5 @@ def _agreed(chosen: list[Installed]) -> bool:
 def _n_bytes(text: str) -> int:
     match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([kmgt]?)b?", text.strip().lower())
     if match is None:
-        raise CommandError(f"{text!r} is no size", hint="--keep-under 20GB")
+        raise CommandError(f"{text!r} is not a size", hint="--keep-under 20GB")
     return int(float(match.group(1)) * _UNITS[match.group(2)])

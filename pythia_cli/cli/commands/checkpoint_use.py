@@ -1,4 +1,4 @@
-"""`pythia checkpoint use`: choose the checkpoint that commands use when none is named."""
+"""`pythia checkpoint use`: sets the active checkpoint."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def use(
     store: options.StoreFolder = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Make a checkpoint the one that commands use when none is named.
+    """Set the active checkpoint, which commands use if none is named.
 
     Examples:
 

@@ -1,4 +1,4 @@
-"""`pythia checkpoint verify`: every byte of what is installed, read and hashed again."""
+"""`pythia checkpoint verify`: checks every byte of installed checkpoints."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def verify(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Hash everything installed again, and name the tensors that are damaged.
+    """Check every byte of installed checkpoints, and name damaged tensors.
 
     Examples:
 
@@ -45,14 +45,14 @@ def verify(
     where = Store(store)
     chosen = choose_installed(steps or [], model, where)
     if not chosen:
-        notices.say("none of these is installed")
+        notices.say("no such checkpoint is installed")
     damaged, newer = [], None
     with notices.task("verifying", sum(i.n_bytes() for i in chosen), "B") as task:
         for installed in chosen:
             try:
                 problems = find_problems(where, installed.checkpoint, task)
             except NotInstalled:
-                notices.say(f"{installed.checkpoint} was removed meanwhile")
+                notices.say(f"{installed.checkpoint} was removed in the meantime")
                 continue
             except NewerFormat as error:
                 newer, problems = error, [str(error)]
@@ -68,7 +68,7 @@ def verify(
 
 
 class _Damaged(IntegrityError):
-    """Some are damaged; the hint fetches the first again, or removes it."""
+    """Some checkpoints are damaged; the hint replaces or removes the first."""
 
     def __init__(self, store: Store, damaged: list[Checkpoint], n_all: int) -> None:
         super().__init__(store.folder, f"{len(damaged)} of {n_all} checkpoints are damaged")

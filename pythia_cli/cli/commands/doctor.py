@@ -1,4 +1,4 @@
-"""`pythia doctor`: this machine as pythia sees it, and what to fix."""
+"""`pythia doctor`: checks this machine, and says what to fix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pythia_cli.cli.output import Notices, columns
 if TYPE_CHECKING:
     from pythia_cli.diagnostics.doctor import Finding
 
-_NARROW = 60  # columns, below which a name has a line of its own
+_NARROW = 60  # columns; on a narrower terminal each name has its own line
 _NAMES = 19  # columns for names
 
 
@@ -26,9 +26,9 @@ def doctor(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Look at the processor, memory, store, kernels and the Hub, and say what to fix.
+    """Check the processor, memory, store, kernels and the Hub, and say what to fix.
 
-    Takes some seconds, and changes nothing.
+    Takes a few seconds and changes nothing.
 
     Examples:
 
@@ -52,7 +52,7 @@ def doctor(
 
 
 def _in_lines(finding: Finding, width: int) -> str:
-    """What was found, and below it the problem and what helps; no path is broken."""
+    """The value, then the problem and its hint; wraps lines, but never inside a path."""
     indent = 2 if width < _NARROW else _NAMES
     lines = [finding.value]
     if finding.problem:
@@ -71,5 +71,5 @@ def _in_lines(finding: Finding, width: int) -> str:
 
 
 def _hint(finding: Finding) -> str | None:
-    """The command that helps."""
+    """The command or setting that helps."""
     return hint_for(finding.error) if finding.error is not None else finding.remedy

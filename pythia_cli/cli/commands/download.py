@@ -1,4 +1,4 @@
-"""`pythia download`: checkpoints from the Hugging Face Hub, verified, quantized, installed."""
+"""`pythia download`: installs checkpoints from the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def download(
     model: Annotated[
         str | None,
         options.model_option(
-            f"A Pythia model. Default: the active checkpoint's, or {_MODEL}.",
+            f"A Pythia model. Default: the active model, or {_MODEL}.",
             completing.published_models,
         ),
     ] = None,
@@ -53,14 +53,17 @@ def download(
         typer.Option("--keep-original", help="Keep the float weights too (for --dtype float32)."),
     ] = False,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Fetch and install again what is installed already.")
+        bool,
+        typer.Option("--replace", help="Download and install again even if already installed."),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be fetched, and its size.")
+        bool, typer.Option("--dry-run", help="Only print what would be fetched, and its size.")
     ] = False,
     offline: Annotated[
         bool,
-        typer.Option("--offline", help="Use only what the Hugging Face cache holds already."),
+        typer.Option(
+            "--offline", help="Use only files that are already in the Hugging Face cache."
+        ),
     ] = False,
     certify: options.Certify = None,
     wait: options.Wait = options.WAIT_SECONDS,
@@ -72,8 +75,8 @@ def download(
 ) -> None:
     """Download checkpoints, check every byte, quantize them to int8 and install them.
 
-    Uses the login, mirror (HF_ENDPOINT), offline mode and cache of huggingface_hub. Installed
-    checkpoints do not use the network.
+    Uses the login, mirror (HF_ENDPOINT), offline mode and cache of huggingface_hub. Once
+    installed, checkpoints need no network.
 
     Examples:
 
@@ -90,8 +93,8 @@ def download(
     named, steps = _names(model, steps, where)
     if folder is not None and (dry_run or offline or keep_original):
         raise CommandError(
-            "--dry-run, --offline and --keep-original do not go with --from",
-            "leave them out: the folder is read and stays as it is",
+            "--dry-run, --offline and --keep-original cannot be used with --from",
+            "leave them out; the folder is only read, and stays where it is",
         )
     if folder is not None and (steps is None or len(steps) != 1):
         raise CommandError("--from installs one checkpoint", "add -c STEP")
@@ -130,14 +133,14 @@ def download(
         ):  # fmt: skip
             results.show(outcome)
             if explains and outcome.status == "present":
-                notices.say("what is installed is left as it is; --replace installs it again")
+                notices.say("installed checkpoints are not changed; --replace installs them again")
                 explains = False
     if results.failure is not None:
         raise results.failure
 
 
 class _Results:
-    """Shows outcomes as they come, and remembers the first failure."""
+    """Prints outcomes as they come, and keeps the first failure."""
 
     def __init__(self, notices: Notices, as_json: bool, *, is_one: bool) -> None:
         self.failure: Exception | None = None
@@ -146,24 +149,24 @@ class _Results:
         self._is_one = is_one
 
     def show(self, outcome: Outcome) -> None:
-        """A line on stdout with --json, and a notice."""
+        """Print an outcome: a notice, and a line on stdout with --json."""
         if self._as_json:
             with self._notices.aside():
                 typer.echo(json.dumps(outcome.to_dict()))
         if outcome.installed is None:
             self.failure = self.failure or outcome.error
-            if not self._is_one:  # of one alone, the error is reported at the end
+            if not self._is_one:  # if there is only one, its error is printed at the end
                 self._notices.say(f"failed: {outcome.error}")
         elif outcome.is_new:
             say_installed(outcome.installed, self._notices)
         else:
-            self._notices.say(f"{outcome.checkpoint} is installed already")
+            self._notices.say(f"{outcome.checkpoint} is already installed")
 
 
 def _names(
     model: str | None, steps: list[str] | None, store: Store
 ) -> tuple[str, list[str] | None]:
-    """The model and the steps that -m and -c name."""
+    """The model and the steps named by -m and -c."""
     from pythia_cli.suite.checkpoint import split_name
     from pythia_cli.suite.models import MODELS
 
@@ -175,7 +178,7 @@ def _names(
         return named, steps
     if steps is not None:
         raise CommandError(
-            f"{model} names a step, and --checkpoint names others",
+            f"{model} names one step, and --checkpoint others",
             f"-m {named} -c {','.join([step, *steps])}",
         )
     return named, [step]
@@ -189,7 +192,7 @@ def _checkpoints(model: str, steps: list[str]) -> list[Checkpoint]:
     from pythia_cli.suite.step_sets import parse_steps
 
     if model == DEMO:
-        raise CommandError("the demo is built in, and needs no download", "pythia generate -m demo")
+        raise CommandError("the demo is built in and needs no download", "pythia generate -m demo")
     if model not in MODELS:
         raise UnknownName("model", model, nearest_models(model, []))
     try:

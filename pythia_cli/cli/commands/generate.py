@@ -1,4 +1,4 @@
-"""`pythia generate`: continue a prompt."""
+"""`pythia generate`: continues a prompt."""
 
 from __future__ import annotations
 
@@ -28,38 +28,38 @@ _SAMPLING = "Sampling, applied in this order"
 def generate(
     prompt: Annotated[
         str | None,
-        typer.Argument(help="The text to continue; text on standard input comes before it."),
+        typer.Argument(help="The text to continue. Standard input, if any, comes before it."),
     ] = None,
     model: options.Model = None,
     checkpoint: options.Step = None,
     max_tokens: Annotated[
         int, typer.Option("-n", "--max-tokens", min=1, metavar="N",
-                          help="The most tokens to generate.")
+                          help="Generate at most N tokens.")
     ] = 128,
     repetition_penalty: Annotated[
         float,
         typer.Option(metavar="X", rich_help_panel=_SAMPLING,
-                     help="1. Divide (if negative: multiply) logits of tokens already there."),
+                     help="1. Divide logits of earlier tokens by X (multiply if negative)."),
     ] = 1.0,
     temperature: Annotated[
         float,
         typer.Option("--temperature", "--temp", metavar="X", rich_help_panel=_SAMPLING,
-                     help="2. Divide the logits; 0 is greedy."),
+                     help="2. Divide all logits by X; 0 is greedy."),
     ] = 1.0,
     top_k: Annotated[
         int,
         typer.Option(metavar="N", rich_help_panel=_SAMPLING,
-                     help="3. Keep the k most probable; 0: all.")
+                     help="3. Keep the N most probable tokens; 0: all.")
     ] = 0,
     top_p: Annotated[
         float,
         typer.Option(metavar="X", rich_help_panel=_SAMPLING,
-                     help="4. Of these, keep the most probable that together reach p."),
+                     help="4. Of these, keep the most probable that sum to at least X."),
     ] = 1.0,
     min_p: Annotated[
         float,
         typer.Option(metavar="X", rich_help_panel=_SAMPLING,
-                     help="5. Keep those with this fraction of the largest."),
+                     help="5. Keep tokens with at least X times the largest probability."),
     ] = 0.0,
     seed: Annotated[
         int | None,
@@ -68,10 +68,10 @@ def generate(
     ] = None,
     stop: Annotated[
         list[str] | None,
-        typer.Option(metavar="TEXT", help="End where this text appears; repeatable."),
+        typer.Option(metavar="TEXT", help="Stop before this text; repeatable."),
     ] = None,
     ignore_eos: Annotated[
-        bool, typer.Option("--ignore-eos", help="Go on after <|endoftext|>.")
+        bool, typer.Option("--ignore-eos", help="Do not stop at <|endoftext|>.")
     ] = False,
     num_samples: Annotated[
         int, typer.Option(min=1, metavar="N", help="Continue each prompt N times, all at once.")
@@ -81,7 +81,7 @@ def generate(
         typer.Option(metavar="FILE", help="One prompt a line; - is standard input."),
     ] = None,
     truncate_prompt: Annotated[
-        bool, typer.Option("--truncate-prompt", help="Keep the end of a prompt that is too long.")
+        bool, typer.Option("--truncate-prompt", help="If a prompt is too long, keep only its end.")
     ] = False,
     plain_text: options.PlainText = False,
     echo: Annotated[
@@ -89,7 +89,7 @@ def generate(
     ] = False,
     no_stream: Annotated[
         bool,
-        typer.Option("--no-stream", help="Print when a sample is done.", rich_help_panel=OUTPUT),
+        typer.Option("--no-stream", help="Print a sample when it is done.", rich_help_panel=OUTPUT),
     ] = False,
     store: options.StoreFolder = None,
     threads: options.Threads = None,
@@ -97,9 +97,9 @@ def generate(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Continue a prompt; the text streams to stdout as it is decoded.
+    """Continue a prompt. The text streams to stdout as it is decoded.
 
-    The defaults are the plain model: temperature 1 and no filters.
+    By default, samples from the unmodified model: temperature 1 and no filters.
 
     Examples:
 
@@ -150,17 +150,17 @@ def _prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
     from pythia_cli.errors import InputError
 
     if prompt_file is not None:
-        # Only a line end ends a prompt: splitlines would cut at form feeds and the like as well.
+        # Split at line ends only; splitlines would also split at form feeds and the like.
         lines = list(io.StringIO(inputs.read_text(prompt_file), newline=None))
         if not lines:
-            raise InputError(prompt_file, "has no prompts: expected one a line")
+            raise InputError(prompt_file, "has no prompts; expected one on each line")
         return [line.removesuffix("\n") for line in lines]
     piped = ""
     if sys.stdin is not None and not sys.stdin.isatty():
         piped = inputs.read_text("-")
     if prompt is None and not piped:
         raise CommandError("there is no prompt", hint='pythia generate "Call me"')
-    # The line end that echo or a file brings is not part of the text to continue.
+    # The line end from `echo` or a file is not part of the prompt.
     if prompt is None:
         return [piped.removesuffix("\n")]
     prompt = inputs.argument_text(prompt, "PROMPT")
@@ -168,7 +168,7 @@ def _prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
 
 
 class _Printer:
-    """Writes samples to stdout as they come, and what is worth knowing to stderr."""
+    """Prints samples on stdout as they come, and notices on stderr."""
 
     def __init__(
         self,
@@ -184,7 +184,7 @@ class _Printer:
         self._n_ctx = model.config.n_ctx
         self._notices = notices
         self._echo, self._stream, self._as_json = echo, stream, as_json
-        self._is_fresh = True  # nothing of this sample is printed yet
+        self._is_fresh = True  # no text of this sample is printed yet
         self._shared = {
             **model.opened.name(),
             "load_seconds": load_seconds,
@@ -196,7 +196,7 @@ class _Printer:
         }
 
     def take(self, prompt: str, event: str | Generated) -> None:
-        """A piece of a sample's text, or the finished sample."""
+        """Print a piece of a sample's text, or finish the sample."""
         if isinstance(event, str):
             if self._stream and not self._as_json:
                 _write(prompt + event if self._echo and self._is_fresh else event)

@@ -1,4 +1,4 @@
-"""`pythia perplexity`: how well a checkpoint predicts texts."""
+"""`pythia perplexity`: measures how well a checkpoint predicts texts."""
 
 from __future__ import annotations
 
@@ -39,36 +39,36 @@ def perplexity(
     checkpoint: options.Step = None,
     protocol: Annotated[
         Literal["stride", "llama.cpp", "lm-eval", "document"],
-        typer.Option(help="Which tokens are scored, given what.", rich_help_panel=_PROTOCOL),
+        typer.Option(help="Which tokens are scored, in which context.", rich_help_panel=_PROTOCOL),
     ] = "stride",
     context: Annotated[
         int | None,
         typer.Option(metavar="N", min=2,
-                     help="Tokens of a window. Default: the model's; llama.cpp 512.",
+                     help="Tokens in a window. Default: the model's context; 512 for llama.cpp.",
                      rich_help_panel=_PROTOCOL),
     ] = None,
     stride: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="How far the window moves. Default: half of it.",
+        typer.Option(metavar="N", min=1, help="Tokens between windows. Default: half the context.",
                      rich_help_panel=_PROTOCOL),
     ] = None,
     bos: Annotated[
         bool | None,
-        typer.Option("--bos/--no-bos", help="<|endoftext|> before the text, so that its first"
+        typer.Option("--bos/--no-bos", help="Put <|endoftext|> before the text, so that its first"
                      " token is scored too.", rich_help_panel=_PROTOCOL),
     ] = None,
     dtype: Annotated[
         Literal["int8", "float32"],
-        typer.Option(help="float32: the slow reference, on the float checkpoint's own folder."),
+        typer.Option(help="float32 runs the slow reference, and needs the float checkpoint."),
     ] = "int8",
     per_token: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="One JSON object a token; - is stdout.",
+        typer.Option(metavar="FILE", help="Write one JSON object for each token; - is stdout.",
                      rich_help_panel=OUTPUT),
     ] = None,
     show: Annotated[
         bool,
-        typer.Option("--show", help="Print the text too, coloured by surprisal.",
+        typer.Option("--show", help="Print the text, coloured by surprisal.",
                      rich_help_panel=OUTPUT),
     ] = False,
     html: Annotated[
@@ -83,7 +83,7 @@ def perplexity(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Score texts: perplexity and bits per byte, by a named protocol.
+    """Compute perplexity and bits per byte of texts, with a named protocol.
 
     Examples:
 
@@ -100,7 +100,9 @@ def perplexity(
     notices = Notices(quiet=quiet, verbose=verbose)
     to_stdout = [str(path) for path in (per_token, html)].count("-")
     if to_stdout + show + as_json > 1:
-        raise CommandError("only one of --json, --show, --per-token - and --html - goes to stdout")
+        raise CommandError(
+            "only one of --json, --show, --per-token - and --html - can write to stdout"
+        )
     texts = [(name, inputs.read_text(name)) for name in files]
     with opening.open_model(
         model, checkpoint, where, notices, dtype=dtype, threads=threads, plain_text=plain_text
@@ -122,7 +124,7 @@ def perplexity(
 
 
 class _Run:
-    """One command's files, scored one after the other, with what is printed of each."""
+    """Scores the files of one command one after the other, and prints the results."""
 
     def __init__(
         self,
@@ -135,22 +137,22 @@ class _Run:
     ) -> None:
         self._model, self._protocol, self._notices = model, protocol, notices
         self._as_json, self._show = as_json, show
-        # Figures are for people where stdout is for something else.
+        # If stdout is used for something else, figures go to stderr.
         self._say: Callable[[str], object] = notices.say if to_stdout else typer.echo
-        # In a terminal; whoever reads a pipe gets each line when it is known.
+        # Only in a terminal; a pipe gets each line as soon as it is known.
         self._may_be_table = sys.stdout.isatty() and not (as_json or show or to_stdout)
         self._found: list[Perplexity] = []
         self.seconds = 0.0
 
     @property
     def totals(self) -> Totals:
-        """Of all files together."""
+        """The totals of all files."""
         from pythia_cli.engine.totals import Totals
 
         return sum((found.totals for found in self._found), Totals())
 
     def score(self, planned: list[tuple[str, list[TextPlan]]], write_token: Write | None) -> None:
-        """Run what was planned, and print."""
+        """Score the planned texts and print the results."""
         from pythia_cli.measures.perplexity import score_perplexity
 
         in_table = self._may_be_table and len(planned) > 1
@@ -206,7 +208,7 @@ class _Run:
         }
 
     def _print_table(self) -> None:
-        """A line for each file, and one for all."""
+        """Print a row for each file, and one for all."""
         rows = []
         everything = [*((found.source, found.totals) for found in self._found)]
         for name, totals in [*everything, ("total", self.totals)]:
@@ -224,7 +226,7 @@ class _Run:
 
 
 def _write_tokens(write: Write, found: Perplexity, model: Model) -> None:
-    """One JSON object a token of the file."""
+    """Write one JSON object for each token of a file."""
     position = 0
     for text in found.texts:
         for token in text.tokens(model.tokenizer):

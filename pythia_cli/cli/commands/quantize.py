@@ -1,4 +1,4 @@
-"""`pythia quantize`: a float checkpoint into the store, as int8."""
+"""`pythia quantize`: installs a float checkpoint as int8."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ def quantize(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="FOLDER", help="A Hugging Face checkpoint folder, or its weights file."
+            metavar="FOLDER", help="A Hugging Face checkpoint folder or its weights file."
         ),
     ],
     name: Annotated[
         str,
         typer.Option(
-            "--as", metavar="MODEL@STEP", help="Its name in the store, as pythia-410m@143000."
+            "--as", metavar="MODEL@STEP", help="Its name in the store, such as pythia-410m@143000."
         ),
     ],
     certify: options.Certify = None,
     commit: Annotated[
         str | None,
-        typer.Option(metavar="SHA", help="The Hub's commit that the folder holds, to be recorded."),
+        typer.Option(metavar="SHA", help="Record that the folder holds this commit on the Hub."),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Replace an installed checkpoint of that name.")
+        bool, typer.Option("--replace", help="Replace an installed checkpoint with this name.")
     ] = False,
     wait: options.Wait = options.WAIT_SECONDS,
     store: options.StoreFolder = None,
@@ -44,7 +44,7 @@ def quantize(
 ) -> None:
     """Quantize a float checkpoint to int8 and install it.
 
-    Reads model.safetensors, pytorch_model.bin or their shards beside config.json and
+    The folder has model.safetensors, pytorch_model.bin or their shards, and config.json and
     tokenizer.json.
 
     Examples:

@@ -19,7 +19,7 @@ def test_the_first_run_installs_the_demo(first_run: tuple[Pythia, Result]) -> No
     compiling, model, hint = result.err.splitlines()
     assert compiling.startswith("compiling kernels")
     assert model == "demo step3000, int8: a small built-in model, not a Pythia"
-    assert hint == "for pythia-410m itself: pythia download"
+    assert hint == "to use pythia-410m: pythia download"
     assert pythia("checkpoint", "list", "--json").record["active"] is True
 
 

@@ -1,4 +1,4 @@
-"""`pythia checkpoint remove`: what goes, what stays, and who is asked."""
+"""`pythia checkpoint remove`: what is removed, what stays, and when it asks."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ def test_refused(four: Pythia, arguments: tuple[str, ...], status: int) -> None:
     assert len(names(four)) == 4
 
 
-def test_the_active_one_is_told_and_never_replaced_in_silence(four: Pythia) -> None:
+def test_removing_the_active_one_is_reported_and_it_is_not_replaced(four: Pythia) -> None:
     four("checkpoint", "use", "mine@2")
-    told = four("checkpoint", "remove", "2", "--yes").err
-    assert "mine@2 was the active checkpoint" in told
+    printed = four("checkpoint", "remove", "2", "--yes").err
+    assert "mine@2 was the active checkpoint" in printed
     assert "mine step2 is not installed" in four("generate", "x", status=NOT_FOUND).err
     four("checkpoint", "use", "demo@3000")
     four("generate", "x", "-n", "1")

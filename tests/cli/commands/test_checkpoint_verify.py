@@ -45,14 +45,14 @@ def test_a_damaged_tensor_is_named(in_own_store: Pythia) -> None:
     assert result.err.endswith(f"{HINT}\n")
     record = in_own_store("checkpoint", "verify", "3000", "--json", status=INTEGRITY).record
     assert (record["ok"], record["problems"]) == (False, [f"{name} is damaged"])
-    # What is told to be typed mends it.
+    # The hint repairs it.
     in_own_store("checkpoint", "remove", "demo@3000", "--yes")
     in_own_store("generate", "It", "-n", "1", "-c", "3000")
     in_own_store("checkpoint", "verify")
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "told"),
+    ("file", "content", "problem"),
     [
         ("tokenizers/*.json", b"{}", "(its tokenizer) is damaged"),
         ("tokenizers/*.json", None, "(its tokenizer) is missing"),
@@ -61,11 +61,11 @@ def test_a_damaged_tensor_is_named(in_own_store: Pythia) -> None:
         ("checkpoints/demo/step3000/model-*", None, "is missing"),
     ],
 )
-def test_other_damage(in_own_store: Pythia, file: str, content: bytes | None, told: str) -> None:
+def test_other_damage(in_own_store: Pythia, file: str, content: bytes | None, problem: str) -> None:
     (path,) = in_own_store.store.glob(file)
     path.write_bytes(content) if content is not None else path.unlink()
     result = in_own_store("checkpoint", "verify", status=INTEGRITY)
-    assert told in result.out
+    assert problem in result.out
     assert result.err.endswith(f"{HINT}\n")
 
 

@@ -32,20 +32,20 @@ def test_a_healthy_machine(healthy: Result, pythia: Pythia) -> None:
     assert found["threads"].startswith("1, on ")
     assert "GB/s read" in found["memory bandwidth"]
     assert found["store"].startswith(f"{pythia.store}: 1 checkpoints, 2 MB, drwx")
-    assert found["active checkpoint"] == "none chosen: the built-in demo"
+    assert found["active checkpoint"] == "none chosen; the built-in demo is used"
     assert re.fullmatch(
         rf"{re.escape(str(pythia.cache))}/kernels: compiled, \d+\.\d MB, drwx------",
         found["kernels"],
     )
-    assert found["Hub"].endswith("offline, as HF_HUB_OFFLINE asks for")
+    assert found["Hub"].endswith("offline, because HF_HUB_OFFLINE is set")
 
 
 def test_it_changes_nothing_and_fits_the_terminal(pythia: Pythia, tmp_path: Path) -> None:
     for columns in ("80", "40"):
         fresh = replace(pythia, store=tmp_path / "none" / "store")
-        told = fresh("doctor", env={**OFFLINE, "COLUMNS": columns}).out
-        assert told.endswith(("nothing to fix\n", "1 problem\n"))
-        for line in told.splitlines():  # a path is never cut
+        shown = fresh("doctor", env={**OFFLINE, "COLUMNS": columns}).out
+        assert shown.endswith(("nothing to fix\n", "1 problem\n"))
+        for line in shown.splitlines():  # a path is never cut
             assert len(line) <= int(columns) or len(line.split()) <= 3, line
     assert listing(tmp_path) == {}
 
@@ -84,9 +84,9 @@ def test_what_is_wrong_comes_with_what_helps(in_own_store: Pythia, tmp_path: Pat
     assert "cannot be reached" in found["Hub"]["problem"]
     nonsense = problems(in_own_store("doctor", "--json", env={"HF_ENDPOINT": "http://[::1"}))
     assert nonsense["hub"]["hint"] == "unset HF_ENDPOINT"
-    told = in_own_store("doctor", env=env).out
-    assert "! active checkpoint  pythia-410m@512\n" in told
-    assert told.splitlines()[-1] in ("5 problems", "6 problems")
+    shown = in_own_store("doctor", env=env).out
+    assert "! active checkpoint  pythia-410m@512\n" in shown
+    assert shown.splitlines()[-1] in ("5 problems", "6 problems")
 
 
 def test_a_store_below_a_file(pythia: Pythia, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def download(user: Callable[..., Result], *arguments: str, **more: Any) -> Resul
 
 
 def failed(result: Result, status: int) -> str:
-    """The error line, last of what is told, with a command or an advice to go on with."""
+    """The error line, the last line, with a hint."""
     assert result.status == status, result
     line = result.err.splitlines()[-1]
     assert line.startswith("error: "), result
@@ -177,7 +177,7 @@ def test_a_pause_that_the_hub_asks_for_is_made(user: Callable[..., Result], hub:
     started = time.monotonic()
     planned = download(user, "-c", "64", "--dry-run")
     assert time.monotonic() - started > 3
-    assert "asking again in 4 s\n" in planned.err
+    assert "trying again in 4 s\n" in planned.err
 
 
 def test_what_is_installed_is_not_certified(user: Callable[..., Result], tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_what_is_installed_is_not_certified(user: Callable[..., Result], tmp_pat
     download(user, "-c", "64")
     again = download(user, "-c", "64", "--certify", str(text), "--json")
     assert (again.record["status"], again.record["certificate"]) == ("present", None)
-    assert again.err.endswith("left as it is; --replace installs it again\n")
+    assert again.err.endswith("not changed; --replace installs them again\n")
 
 
 def test_a_bin_file(user: Callable[..., Result], store: Path) -> None:
@@ -203,15 +203,15 @@ def test_a_wrong_hash(user: Callable[..., Result], store: Path) -> None:
     assert clean(store)
 
 
-def test_a_duplicate_is_told(user: Callable[..., Result]) -> None:
+def test_a_duplicate_is_reported(user: Callable[..., Result]) -> None:
     download(user, "-c", "512")
-    told = download(user, "-c", str(DUPLICATE_STEP))
-    assert f"{WEIGHTS} is the same file as that of {MODEL}@512" in told.err
+    shown = download(user, "-c", str(DUPLICATE_STEP))
+    assert f"{WEIGHTS} is the same file as in {MODEL}@512" in shown.err
 
 
-def test_a_duplicate_within_one_run_is_told(user: Callable[..., Result]) -> None:
-    told = download(user, "-c", f"512,{DUPLICATE_STEP}")
-    assert f"step{DUPLICATE_STEP}: {WEIGHTS} is the same file as that of {MODEL}@512" in told.err
+def test_a_duplicate_within_one_run_is_reported(user: Callable[..., Result]) -> None:
+    shown = download(user, "-c", f"512,{DUPLICATE_STEP}")
+    assert f"step{DUPLICATE_STEP}: {WEIGHTS} is the same file as in {MODEL}@512" in shown.err
 
 
 def test_a_branch_without_weights(user: Callable[..., Result], store: Path) -> None:
@@ -220,7 +220,7 @@ def test_a_branch_without_weights(user: Callable[..., Result], store: Path) -> N
     assert installed(store) == []
 
 
-def test_failures_keep_out_nobody_else_and_are_all_told(
+def test_failures_do_not_stop_the_others_and_are_all_reported(
     user: Callable[..., Result], hub: Hub, store: Path, tmp_path: Path
 ) -> None:
     source = hub.repos[REPO]["step512"].folder
@@ -236,7 +236,7 @@ def test_failures_keep_out_nobody_else_and_are_all_told(
     assert installed(store) == [f"{MODEL}@143000", f"{MODEL}@64"]
 
 
-def test_without_a_network_one_look_up_tells_for_all(user: Callable[..., Result]) -> None:
+def test_without_a_network_one_request_is_enough_for_all(user: Callable[..., Result]) -> None:
     started = time.monotonic()
     env = {"HF_ENDPOINT": "http://127.0.0.1:9"}
     failed(download(user, "-c", "all", status=None, env=env), NETWORK)
@@ -272,21 +272,21 @@ def test_audit(user: Callable[..., Result], hub: Hub) -> None:
         str(step): "steps 0, 1 and 2 hold identical weights (issues 83 and 198)"
         for step in (0, 1, 2)
     }
-    told = user("checkpoint", "audit", "-m", MODEL).out
-    assert f"the same weights: steps 512, {DUPLICATE_STEP}\n" in told
+    shown = user("checkpoint", "audit", "-m", MODEL).out
+    assert f"the same weights: steps 512, {DUPLICATE_STEP}\n" in shown
     assert hub.transfers == []
 
 
 FAULTS: list[tuple[str, Faults, int, str]] = [
     ("cut short", Faults(truncate=100_000), NETWORK, "cannot be reached (RemoteProtocolError)"),
-    ("wrong bytes", Faults(wrong_bytes=True), INTEGRITY, "what arrived has sha256"),
+    ("wrong bytes", Faults(wrong_bytes=True), INTEGRITY, "has sha256"),
     ("401", Faults(api_status_for_ever=401), NOT_AUTHORISED, "hf auth login"),
     ("403", Faults(api_status_for_ever=403, gated=True), NOT_AUTHORISED, "ask for access"),
     (
         "429",
         Faults(api_status_for_ever=429, retry_after=3600),
         NETWORK,
-        "asks to come back in 3600 s",
+        "asks for a pause of 3600 s",
     ),
     ("5xx for ever", Faults(api_status_for_ever=503), NETWORK, "answered with status 503"),
     ("CDN 5xx for ever", Faults(cdn_status_for_ever=500), NETWORK, "answered with status 500"),
@@ -296,20 +296,20 @@ FAULTS: list[tuple[str, Faults, int, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("faults", "status", "told"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS]
+    ("faults", "status", "message"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS]
 )
-def test_a_fault_is_told_and_leaves_nothing(
+def test_a_fault_is_reported_and_leaves_nothing(
     user: Callable[..., Result],
     hub: Hub,
     store: Path,
     tmp_path: Path,
     faults: Faults,
     status: int,
-    told: str,
+    message: str,
 ) -> None:
     hub.faults = replace(faults)
     result = download(user, "-c", "64", status=None)
-    assert told in failed(result, status)
+    assert message in failed(result, status)
     assert len([x for x in result.err.splitlines() if x.startswith("error")]) == 1
     assert installed(store) == []
     assert clean(store)
@@ -361,7 +361,7 @@ def test_a_transfer_that_stalls_is_given_up(
         "transfer._STALL_SECONDS = 2.0; main()"
     )
     stalled = download(user, "-c", "64", status=None, command=(sys.executable, "-c", program))
-    assert "next to nothing arrived" in failed(stalled, NETWORK)
+    assert "almost nothing arrived" in failed(stalled, NETWORK)
     assert installed(store) == []
 
 
@@ -458,8 +458,8 @@ def test_the_original_is_kept(user: Callable[..., Result], store: Path) -> None:
     data = bytearray(original.read_bytes())
     data[-1] ^= 1
     original.write_bytes(data)
-    told = user("checkpoint", "verify", status=INTEGRITY).out
-    assert told == f"{MODEL}@64  {WEIGHTS} (its original) is damaged\n"
+    printed = user("checkpoint", "verify", status=INTEGRITY).out
+    assert printed == f"{MODEL}@64  {WEIGHTS} (its original) is damaged\n"
 
 
 def test_from_a_folder(user: Callable[..., Result], hub: Hub, store: Path) -> None:

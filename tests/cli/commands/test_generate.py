@@ -147,7 +147,7 @@ def test_empty_prompt_is_the_beginning_of_a_text(pythia: Pythia) -> None:
     assert empty.record["token_ids"] == marker.record["token_ids"]
 
 
-def test_the_drawn_seed_is_told(pythia: Pythia) -> None:
+def test_the_random_seed_is_reported(pythia: Pythia) -> None:
     first = pythia("generate", PROMPT, "-n", "8", "--json").record
     again = pythia("generate", PROMPT, "-n", "8", "--json", "--seed", str(first["seed"])).record
     assert again["token_ids"] == first["token_ids"]

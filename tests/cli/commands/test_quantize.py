@@ -108,7 +108,7 @@ def test_a_local_folder_is_quantized_when_it_is_used(in_own_store: Pythia, tmp_p
     installed = listing(in_own_store.store)
     assert in_own_store(*generate).record["token_ids"] == first["token_ids"]
     assert listing(in_own_store.store) == installed
-    # A folder that changed is quantized anew.
+    # A folder that changed is quantized again.
     (folder / "model.safetensors").write_bytes((DEMO / "step3000/model.safetensors").read_bytes())
     assert in_own_store(*generate).record["model"] == first["model"]
     now = listing(in_own_store.store)
