@@ -1,4 +1,4 @@
-"""The same model in plain torch over float tensors: the slow twin, and `--dtype float32`.
+"""The same model in plain torch over float tensors: the slow twin, and dtype float32.
 
 Written to be read beside transformers' GPTNeoXForCausalLM, against which its logits are tested.
 """

@@ -15,14 +15,14 @@ from pythia_cli.measures.certificate import TextCertifier
 from tests.reporting import Remembering
 
 
-def test_a_folder_under_a_name(store: Store, small: FloatCheckpoint) -> None:
-    reporter = Remembering()
-    (made,) = install("mine@1", folder=small.folder, store=store, reporter=reporter)
+def test_a_folder_under_a_name(store: Store, demo_folder: Callable[[int], Path]) -> None:
+    folder, reporter = demo_folder(0), Remembering()
+    (made,) = install("mine@1", folder=folder, store=store, reporter=reporter)
     assert str(made.checkpoint) == "mine@1"
     assert {"hashing", "quantizing mine@1"} <= set(reporter.tasks)
     with pytest.raises(AlreadyInstalled):
-        install("mine", 1, folder=small.folder, store=store)
-    (again,) = install("mine", 1, folder=small.folder, store=store, replace=True)
+        install("mine", 1, folder=folder, store=store)
+    (again,) = install("mine", 1, folder=folder, store=store, replace=True)
     assert again.weights != made.weights
     assert again.to_dict()["model"] == "mine"
 
@@ -47,7 +47,7 @@ def test_the_demo(store: Store) -> None:
     ("arguments", "folder", "error"),
     [
         (("mine@1", 2), False, UsageError),
-        (("mine", "1,2"), True, UnknownName),
+        (("mine", "1,2"), True, InvalidName),
         (("mine", [1, 2]), True, UsageError),
         (("demo", 1), True, InvalidName),
         (("pythia-411m",), False, UnknownName),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 import pythia_cli
@@ -21,11 +24,12 @@ def test_the_active_checkpoint_is_the_default(store: Store, small: FloatCheckpoi
         assert own.checkpoint == FIRST
 
 
-def test_a_local_folder(store: Store, small: FloatCheckpoint) -> None:
-    with pythia_cli.load(small.folder, store=store) as model:
-        assert model.provenance()["model"] == str(small.folder.resolve())
+def test_a_local_folder(store: Store, demo_folder: Callable[[int], Path]) -> None:
+    folder = demo_folder(0)
+    with pythia_cli.load(folder, store=store) as model:
+        assert model.provenance()["model"] == str(folder.resolve())
     with pytest.raises(UsageError, match="local folder"):
-        pythia_cli.load(small.folder, 3, store=store)
+        pythia_cli.load(folder, 3, store=store)
 
 
 def test_what_is_not_installed_is_downloaded_if_asked(
@@ -72,5 +76,5 @@ def test_checkpoints_are_opened_in_turn(store: Store, small: FloatCheckpoint) ->
 def test_a_missing_checkpoint_is_named_before_the_first_is_opened(store: Store) -> None:
     with pytest.raises(NotInstalled):
         pythia_cli.checkpoints("pythia-14m", "log", store=store)
-    with pytest.raises(UsageError, match="names one step|includes a step"):
+    with pytest.raises(UsageError, match="step"):
         pythia_cli.checkpoints("demo@64", store=store)
