@@ -32,12 +32,15 @@ class Task:
         pass
 
 
+NO_TASK = Task()
+
+
 class Reporter:
     """Receives progress and notices from the library. This one ignores them."""
 
     def task(self, label: str, total: int, unit: str) -> Task:
         """Start a task of `total` units (B, tokens, weights, ...) with this label."""
-        return Task()
+        return NO_TASK
 
     def note(self, text: str) -> None:
         """Receive a notice, one line."""

@@ -17,6 +17,7 @@ import numpy as np
 from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceError, UnsafeFile
 from pythia_cli.files.reading import file_sha256, read_json_object
 from pythia_cli.files.safetensors_layout import Layout, TensorPlace, read_layout
+from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.config_json import parse_config_json
 from pythia_cli.suite.parameters import published_tensors
@@ -82,9 +83,9 @@ class FloatCheckpoint:
             raise IntegrityError(self._where[name], f"{name} holds {what} values")
         return values
 
-    def sha256(self, progress: Callable[[int], None] = lambda n_bytes: None) -> dict[str, str]:
-        """sha256 of each weights file, by name; progress is called with numbers of bytes read."""
-        return {path.name: file_sha256(path, progress) for path in self.files}
+    def sha256(self, task: Task = NO_TASK) -> dict[str, str]:
+        """sha256 of each weights file, by name; `task` advances by bytes."""
+        return {path.name: file_sha256(path, task) for path in self.files}
 
     def _open_safetensors(self, path: Path) -> None:
         layout: Layout = read_layout(path)

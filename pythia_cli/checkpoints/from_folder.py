@@ -87,7 +87,7 @@ def publish_source(
     if hashes is None:
         n_bytes = sum(path.stat().st_size for path in source.files)
         with reporter.task("hashing", n_bytes, "B") as task:
-            hashes = source.sha256(task.advance)
+            hashes = source.sha256(task)
     repo = repository(work.checkpoint.model)
     certify: Callable[[Path], dict[str, Any]] | None = None
     if certifier is not None:

@@ -25,7 +25,7 @@ from pythia_cli.checkpoints.hub_errors import (
 from pythia_cli.checkpoints.hub_retries import ANSWER_SECONDS, ask_again, asking
 from pythia_cli.errors import DamagedDownload, NotCached, NotOnHub
 from pythia_cli.files.reading import file_sha256
-from pythia_cli.reporting import SILENT, Reporter
+from pythia_cli.reporting import NO_TASK, SILENT, Reporter, Task
 
 _T = TypeVar("_T")
 _Answer = TypeVar("_Answer")
@@ -174,13 +174,13 @@ def fetch(
     name: str,
     folder: Path,
     *,
-    arrived: Callable[[int], None] = lambda n_bytes: None,
-    checked: Callable[[int], None] = lambda n_bytes: None,
+    arrived: Task = NO_TASK,
+    checked: Task = NO_TASK,
     reporter: Reporter = SILENT,
 ) -> str:
     """Download one file of a revision to folder / name, check every byte, and return its sha256.
 
-    arrived, checked: called with numbers of bytes as they are downloaded, and as they are checked.
+    arrived, checked: advance by bytes as they are downloaded, and as they are checked.
     Raises DamagedDownload if the file differs from what the Hub describes, ResourceError if it
     cannot be written, and what `resolve` raises.
     """
@@ -196,7 +196,7 @@ def fetch(
             revision=revision.commit,
             local_dir=folder,
             force_download=True,  # otherwise it may copy a damaged file from the cache
-            tqdm_class=_bar_that_calls(arrived),
+            tqdm_class=_bar_for(arrived),
         )
 
     with translated(what):
@@ -219,11 +219,11 @@ def check(
     revision: Revision,
     name: str,
     path: Path,
-    checked: Callable[[int], None] = lambda n_bytes: None,
+    checked: Task = NO_TASK,
 ) -> str:
     """Check that a local file is this file of the revision, and return its sha256.
 
-    checked: called with numbers of bytes as they are read. Raises DamagedDownload.
+    checked: advances by bytes as they are read. Raises DamagedDownload.
     """
     from huggingface_hub.utils.sha import git_hash
 
@@ -254,8 +254,8 @@ def _is_digest(value: object) -> bool:
     return value is None or (isinstance(value, str) and _DIGEST.fullmatch(value) is not None)
 
 
-def _bar_that_calls(arrived: Callable[[int], None]) -> Any:
-    """A class of progress bars for huggingface_hub that draw nothing and call `arrived`."""
+def _bar_for(arrived: Task) -> Any:
+    """A class of progress bars for huggingface_hub that draw nothing and advance `arrived`."""
     from huggingface_hub.utils import tqdm
 
     class SilentBar(tqdm):
@@ -263,7 +263,7 @@ def _bar_that_calls(arrived: Callable[[int], None]) -> Any:
             super().__init__(*args, **{**options, "disable": True})
 
         def update(self, n: float | None = 1) -> None:
-            arrived(int(n or 0))
+            arrived.advance(int(n or 0))
 
         def update_transfer(self, n: float) -> None:
             """Ignored. If it exists, huggingface_hub reports bytes once, as they are written."""

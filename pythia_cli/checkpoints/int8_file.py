@@ -10,7 +10,7 @@ import json
 import mmap
 import os
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
@@ -21,6 +21,7 @@ import numpy as np
 
 from pythia_cli.errors import IntegrityError, NewerFormat, NotFound, ResourceError
 from pythia_cli.files.safetensors_layout import TensorPlace, read_layout
+from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.parameters import MODULES, Module
 
@@ -232,10 +233,8 @@ class Int8File:
         self._map = _map_file(path, before)
         self.tensors = {name: self._view(self._places[name]) for name in shapes}
 
-    def damaged_tensors(
-        self, progress: Callable[[int], None] = lambda n_bytes: None, n_threads: int = 1
-    ) -> list[str]:
-        """The names of damaged tensors. Reads everything; calls progress with numbers of bytes.
+    def damaged_tensors(self, task: Task = NO_TASK, n_threads: int = 1) -> list[str]:
+        """The names of damaged tensors. Reads everything; `task` advances by bytes.
 
         Checks each tensor's sha256 from the header, and that its padding is zero.
         """
@@ -245,7 +244,7 @@ class Int8File:
             end = place.offset + place.n_bytes
             padding = self._map[end : end + -place.n_bytes % ALIGNMENT]
             digest = hashlib.sha256(self.tensors[name].data.cast("B")).hexdigest()
-            progress(place.n_bytes)
+            task.advance(place.n_bytes)
             return digest != self.tensors_sha256[name] or any(padding)
 
         with ThreadPoolExecutor(n_threads) as pool:

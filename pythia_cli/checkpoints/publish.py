@@ -90,7 +90,7 @@ def publish(
         weights = work.folder / "weights"
         label = f"quantizing {work.checkpoint}"
         with reporter.task(label, n_parameters(source_checkpoint), "weights") as task:
-            write_int8(source_checkpoint, weights, source, task.advance, n_threads)
+            write_int8(source_checkpoint, weights, source, task, n_threads)
             _fsync(weights)
             file = Int8File(weights)
             if damaged := file.damaged_tensors(n_threads=n_threads):

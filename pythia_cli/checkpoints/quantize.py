@@ -22,6 +22,7 @@ from pythia_cli.checkpoints.int8_file import (
 from pythia_cli.files.reading import file_sha256
 from pythia_cli.kernels import compiled
 from pythia_cli.kernels.sizes import SCALE_CANDIDATES
+from pythia_cli.reporting import NO_TASK, Task
 
 _T = TypeVar("_T")
 _BLOCK = 1 << 18  # weights that a thread quantizes at a time; as float32 they fit in its cache
@@ -44,17 +45,17 @@ def write_int8(
     checkpoint: FloatCheckpoint,
     path: Path,
     source: Source,
-    progress: Callable[[int], None] = lambda n_parameters: None,
+    task: Task = NO_TASK,
     n_threads: int = 1,
 ) -> None:
-    """Quantize a checkpoint into a new file at `path`; calls progress with numbers of parameters.
+    """Quantize a checkpoint into a new file at `path`; `task` advances by parameters.
 
     Matrices are read once, in the order of the file. n_threads quantize blocks of rows slightly
     ahead of writing; the scales are kept in memory, because they come later in the file. Raises
     what FloatCheckpoint.rows raises, and OSError from writing.
     """
     with ThreadPoolExecutor(n_threads, "pythia-quantize") as pool:
-        _write_int8(checkpoint, path, source, progress, pool)
+        _write_int8(checkpoint, path, source, task, pool)
 
 
 def _in_order(
@@ -78,7 +79,7 @@ def _write_int8(
     checkpoint: FloatCheckpoint,
     path: Path,
     source: Source,
-    progress: Callable[[int], None],
+    task: Task,
     pool: ThreadPoolExecutor,
 ) -> None:
     config = checkpoint.config
@@ -100,13 +101,13 @@ def _write_int8(
         for q, row_scales in _in_order(pool, rows, blocks(published(tensor), d_out, d_in)):
             scales[name].append(row_scales)
             yield q
-            progress(q.size)
+            task.advance(q.size)
 
     def small(tensor: Int8Tensor) -> Iterator[np.ndarray[Any, Any]]:
         for name in published(tensor):
             values = checkpoint.tensor(name)
             yield values
-            progress(values.size)
+            task.advance(values.size)
 
     def published(tensor: Int8Tensor) -> list[str]:
         return tensor.module.published_names(tensor.part, config)
@@ -124,6 +125,6 @@ def _write_int8(
 
 
 def n_parameters(checkpoint: FloatCheckpoint) -> int:
-    """The number of values that write_int8 reads: the sum of its progress."""
+    """The number of values that write_int8 reads: the total of its task."""
     shapes = tensor_shapes(checkpoint.config)
     return sum(prod(shape) for name, (_, shape) in shapes.items() if not name.endswith(".scales"))

@@ -19,7 +19,7 @@ from pythia_cli.errors import (
     ResourceError,
     StoreNotWritable,
 )
-from pythia_cli.reporting import SILENT, Reporter, Task
+from pythia_cli.reporting import NO_TASK, SILENT, Reporter, Task
 
 _STALL_SECONDS = 600.0  # in which at least one piece of 10 MB must arrive
 _LOOK_SECONDS = 0.5  # between checks for progress
@@ -50,7 +50,7 @@ class Transfer:
         self.is_ours = True
         self.sha256: dict[str, str] = {}
         self._keep = keep
-        self._task = task or Task()
+        self._task = task or NO_TASK
         self._reporter = reporter
         self._done: Future[None] = Future()
         self._last_sign = time.monotonic()
@@ -102,7 +102,7 @@ class Transfer:
         digest = None
         if cached is not None:
             try:
-                digest = hub.check(plan.origin(name), name, cached, self._alive)
+                digest = hub.check(plan.origin(name), name, cached, _Watched(self, NO_TASK))
             except DamagedDownload:
                 if plan.offline:
                     raise
@@ -121,7 +121,8 @@ class Transfer:
         try:
             return hub.fetch(
                 self.plan.origin(name), name, self.folder,
-                arrived=self._arrived, checked=self._alive, reporter=self._reporter,
+                arrived=_Watched(self, self._task), checked=_Watched(self, NO_TASK),
+                reporter=self._reporter,
             )  # fmt: skip
         except ResourceError as error:
             raise StoreNotWritable(error.path, error.reason) from None
@@ -133,9 +134,19 @@ class Transfer:
                 return
         shutil.copyfile(path, link)
 
-    def _arrived(self, n_bytes: int) -> None:
-        self._alive(n_bytes)
-        self._task.advance(n_bytes)
-
-    def _alive(self, n_bytes: int) -> None:
+    def sign_of_life(self) -> None:
+        """Something has arrived, or was checked."""
         self._last_sign = time.monotonic()
+
+
+class _Watched(Task):
+    """Advances a task, and is a sign of life of the transfer."""
+
+    def __init__(self, transfer: Transfer, task: Task) -> None:
+        self._transfer = transfer
+        self._task = task
+
+    def advance(self, amount: int) -> None:
+        """As Task.advance."""
+        self._transfer.sign_of_life()
+        self._task.advance(amount)

@@ -10,22 +10,20 @@ from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import NewerFormat, NotInstalled, PythiaError
 from pythia_cli.files.reading import file_sha256
-from pythia_cli.reporting import Task
+from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.suite.checkpoint import Checkpoint
 
 
-def verify(store: Store, checkpoint: Checkpoint, task: Task | None = None) -> list[str]:
+def verify(store: Store, checkpoint: Checkpoint, task: Task = NO_TASK) -> list[str]:
     """The problems of a checkpoint, one line each; empty if there are none. `task` counts bytes.
 
     Raises NotInstalled, also if the checkpoint is removed meanwhile, and NewerFormat.
     """
-    task = task or Task()
     try:
         opened = open_checkpoint(store, checkpoint, is_use=False)
         file, manifest = opened.file, opened.installed.manifest
         problems = [
-            f"{name} is damaged"
-            for name in file.damaged_tensors(task.advance, settings.n_threads())
+            f"{name} is damaged" for name in file.damaged_tensors(task, settings.n_threads())
         ]
         own = (file.source.to_dict(), file.quantization, file.tokenizer_sha256)
         if (manifest["source"], manifest["quantization"], manifest["tokenizer_sha256"]) != own:
@@ -52,6 +50,6 @@ def _damage_of_original(installed: Installed, hashes: dict[str, str], task: Task
         path = Path(named) / name
         if not path.is_file():
             problems.append(f"{name} (its original) is missing")
-        elif file_sha256(path, task.advance) != sha256:
+        elif file_sha256(path, task) != sha256:
             problems.append(f"{name} (its original) is damaged")
     return problems

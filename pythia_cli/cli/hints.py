@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from pythia_cli import errors
-from pythia_cli.checkpoints.demo import DEFAULT
 
 _MAKE_ROOM = "free disk space, or choose another folder with --store or PYTHIA_HOME"
 
@@ -23,7 +22,7 @@ def _not_installed(error: Any) -> str:
 
 def _no_float_weights(error: Any) -> str:
     model, step = error.checkpoint.model, error.checkpoint.step
-    if model == DEFAULT.model:
+    if model == "demo":
         return f"pythia checkpoint remove {error.checkpoint}"
     if error.folder is None:
         return f"pythia download -m {model} -c {step} --keep-original --replace"
@@ -81,7 +80,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (errors.NetworkError, "try again later"),
     (errors.NotAuthorised, _not_authorised),
     (errors.DamagedCheckpoint, _damaged),
-    (errors.DamagedActive, f"pythia checkpoint use {DEFAULT}"),
+    (errors.DamagedActive, "pythia checkpoint use demo@3000"),
     (errors.DamagedDownload, "try again later"),
     (errors.NewerFormat, "upgrade pythia, or choose another store with --store"),
     (

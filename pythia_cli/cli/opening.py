@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pythia_cli import settings
-from pythia_cli.checkpoints.resolve import is_local_folder, resolve
-from pythia_cli.checkpoints.store import Store
 from pythia_cli.cli.output import Notices
 from pythia_cli.errors import PythiaError
-from pythia_cli.suite.models import DEMO
 
 if TYPE_CHECKING:
+    from pythia_cli.checkpoints.store import Store
     from pythia_cli.engine.model import Dtype, Model
 
 _DEMO_HINT = "to use pythia-410m: pythia download"
@@ -23,6 +21,7 @@ _A_DAY = 86400.0  # seconds
 
 def read_ahead(model: str | None, step: str | None, store: Store) -> None:
     """Start reading the tokenizer in the background, if it is easy to find."""
+    from pythia_cli.checkpoints.resolve import is_local_folder, resolve
     from pythia_cli.text.tokenizer_file import read_ahead as begin
 
     with contextlib.suppress(PythiaError, KeyError):  # open_model will report the error
@@ -45,6 +44,7 @@ def open_model(
 ) -> Model:
     """`load` a model, and print which one it is. Raises what `load` raises."""
     from pythia_cli.engine.load import load
+    from pythia_cli.suite.models import DEMO
 
     opened = load(
         model,
@@ -69,6 +69,8 @@ def model_name(model: Model) -> str:
 
 
 def _model_line(model: Model) -> str:
+    from pythia_cli.suite.models import DEMO
+
     line = f"{model_name(model)}, {model.dtype}"
     if model.checkpoint.model == DEMO:
         line += ": a small built-in model, not a Pythia"

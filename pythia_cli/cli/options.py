@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pythia_cli.cli import completing
 from pythia_cli.cli.grouped import CHECKPOINT, OUTPUT
+
+if TYPE_CHECKING:
+    from pythia_cli.checkpoints.store import Store
+    from pythia_cli.measures.certificate import TextCertifier
 
 
 def model_option(help: str, offered: Callable[..., Any] = completing.models) -> Any:
@@ -103,3 +107,19 @@ PlainText = Annotated[
         "--plain-text", help="Read special tokens such as <|endoftext|> in the text as plain text."
     ),
 ]
+
+
+def certifier(path: Path | None) -> TextCertifier | None:
+    """What certifies on the text of --certify; None without one. Raises what `read` raises."""
+    if path is None:
+        return None
+    from pythia_cli.measures.certificate import TextCertifier
+
+    return TextCertifier.read(path)
+
+
+def open_store(folder: Path | None) -> Store:
+    """The store named with --store, or the default one. Imported here to keep --help fast."""
+    from pythia_cli.checkpoints.store import Store
+
+    return Store(folder)

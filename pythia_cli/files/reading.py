@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceError
+from pythia_cli.reporting import NO_TASK, Task
 
 _HASH_PIECE = 1 << 22
 
@@ -38,8 +38,8 @@ def read_json_object(path: Path) -> dict[str, Any]:
     return content
 
 
-def file_sha256(path: Path, progress: Callable[[int], None] = lambda n_bytes: None) -> str:
-    """The sha256 of a file in hexadecimal; progress is called with the bytes read each time."""
+def file_sha256(path: Path, task: Task = NO_TASK) -> str:
+    """The sha256 of a file in hexadecimal; `task` advances by bytes. Raises ResourceError."""
     digest = hashlib.sha256()
     buffer = bytearray(_HASH_PIECE)
     view = memoryview(buffer)
@@ -47,7 +47,7 @@ def file_sha256(path: Path, progress: Callable[[int], None] = lambda n_bytes: No
         with path.open("rb", buffering=0) as file:
             while n_bytes := file.readinto(buffer):
                 digest.update(view[:n_bytes])
-                progress(n_bytes)
+                task.advance(n_bytes)
     except OSError as error:
         raise ResourceError(path, f"cannot be read ({error.strerror})") from error
     return digest.hexdigest()

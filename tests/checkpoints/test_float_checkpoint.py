@@ -26,6 +26,7 @@ from pythia_cli.files.safetensors_layout import read_layout
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.models import SIZES
 from tests.float_folders import BIAS, DENSE, EMBED_IN, TINY, Folder
+from tests.reporting import Counted
 
 SAFE, BIN = "model.safetensors", "pytorch_model.bin"
 both_forms = pytest.mark.parametrize("form", [SAFE, BIN])
@@ -154,10 +155,10 @@ def test_all_files_and_their_hashes(folder: Folder) -> None:
     checkpoint = FloatCheckpoint(folder.path)
     configuration = [folder.path / "config.json", folder.path / "tokenizer.json"]
     assert checkpoint.all_files == [*configuration, *shards]
-    pieces: list[int] = []
-    hashes = checkpoint.sha256(pieces.append)
+    task = Counted()
+    hashes = checkpoint.sha256(task)
     assert hashes == {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in shards}
-    assert sum(pieces) == sum(path.stat().st_size for path in shards)
+    assert task.done == sum(path.stat().st_size for path in shards)
 
 
 def test_a_safetensors_file_is_read_one_tensor_at_a_time(tmp_path: Path) -> None:

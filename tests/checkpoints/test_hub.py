@@ -15,6 +15,7 @@ from pythia_cli.checkpoints import hub
 from pythia_cli.errors import DamagedDownload, NotAHub, NotCached, NotOnHub, ResourceError
 from tests.checkpoints.conftest import Serve
 from tests.fakes.hub import Branch, Hub, _HubHandler, blob_id, commit_of
+from tests.reporting import Counted
 
 REPO = "someone/something"
 DATA = bytes(range(256)) * 4000
@@ -54,13 +55,10 @@ def test_what_is_not_there(served: Hub, repo: str, name: str) -> None:
 
 def test_files_are_fetched_and_counted(served: Hub, tmp_path: Path) -> None:
     revision = hub.resolve(REPO, "main")
-    arrived: list[int] = []
-    checked: list[int] = []
-    sha256 = hub.fetch(
-        revision, "large.bin", tmp_path / "here", arrived=arrived.append, checked=checked.append
-    )
+    arrived, checked = Counted(), Counted()
+    sha256 = hub.fetch(revision, "large.bin", tmp_path / "here", arrived=arrived, checked=checked)
     assert sha256 == hashlib.sha256(DATA).hexdigest()
-    assert sum(arrived) == sum(checked) == len(DATA)
+    assert arrived.done == checked.done == len(DATA)
     hub.fetch(revision, "small.json", tmp_path / "here")
     assert json.loads((tmp_path / "here/small.json").read_text()) == {"a": 1}
     assert sorted(p.name for p in (tmp_path / "here").iterdir()) == ["large.bin", "small.json"]

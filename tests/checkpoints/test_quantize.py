@@ -14,6 +14,7 @@ from pythia_cli.checkpoints.quantize import n_parameters, quantize_matrix, write
 from pythia_cli.engine.reference import dequantized
 from pythia_cli.errors import IntegrityError
 from tests.float_folders import DENSE, Folder
+from tests.reporting import Counted
 
 SOURCE = Source(None, None, None, {"model.safetensors": "0" * 64})
 
@@ -81,11 +82,11 @@ def test_the_form_it_was_published_in_changes_no_tensor(
 
 
 def test_progress_counts_every_parameter_once(folder: Folder) -> None:
-    counts: list[int] = []
+    task = Counted()
     checkpoint = FloatCheckpoint(folder.path)
-    write_int8(checkpoint, folder.path.parent / "int8", SOURCE, counts.append)
+    write_int8(checkpoint, folder.path.parent / "int8", SOURCE, task)
     total = sum(int(np.prod(shape)) for shape in expected_tensors(checkpoint.config).values())
-    assert sum(counts) == n_parameters(checkpoint) == total
+    assert task.done == n_parameters(checkpoint) == total
 
 
 def test_a_file_is_never_overwritten(folder: Folder) -> None:

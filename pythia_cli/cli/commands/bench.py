@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pythia_cli.checkpoints.store import Store
 from pythia_cli.cli import opening, options
 from pythia_cli.cli.output import Notices
 from pythia_cli.cli.tables import print_columns
@@ -46,7 +45,8 @@ def bench(
     from pythia_cli.diagnostics.bench import measure
 
     notices = Notices(quiet=quiet, verbose=False)
-    with opening.open_model(model, checkpoint, Store(store), notices, threads=threads) as opened:
+    where = options.open_store(store)
+    with opening.open_model(model, checkpoint, where, notices, threads=threads) as opened:
         figures = measure(opened, rounds)
         if as_json:
             record = {

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from pythia_cli.checkpoints.store import Store
 from pythia_cli.cli import completing, options
 from pythia_cli.cli.output import Notices
 
@@ -33,7 +32,7 @@ def audit(
     from pythia_cli.checkpoints.resolve import resolve_model
 
     notices = Notices(quiet=quiet, verbose=False)
-    found = ask(resolve_model(model, Store(store)), reporter=notices)
+    found = ask(resolve_model(model, options.open_store(store)), reporter=notices)
     if as_json:
         typer.echo(json.dumps(found.to_dict()))
         return

@@ -6,8 +6,6 @@ import json
 
 import typer
 
-from pythia_cli.checkpoints.demo import DEFAULT
-from pythia_cli.checkpoints.store import Store
 from pythia_cli.cli import options
 
 
@@ -18,6 +16,8 @@ def current(store: options.StoreFolder = None, as_json: options.Json = False) ->
 
       pythia checkpoint current
     """
-    checkpoint = Store(store).active() or DEFAULT
+    from pythia_cli.checkpoints.demo import DEFAULT
+
+    checkpoint = options.open_store(store).active() or DEFAULT
     record = {"model": checkpoint.model, "step": checkpoint.step, "checkpoint": checkpoint.revision}
     typer.echo(json.dumps(record) if as_json else str(checkpoint))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pythia_cli.checkpoints.demo import DEFAULT
-from pythia_cli.checkpoints.resolve import choose_installed, resolve_model
-from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.cli import options
 from pythia_cli.cli.output import Notices
 from pythia_cli.cli.tables import bar, print_table
-from pythia_cli.suite.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from pythia_cli.checkpoints.store import Installed
+    from pythia_cli.suite.checkpoint import Checkpoint
 
 _BAR = 10  # characters, for the largest size
 
@@ -44,10 +44,13 @@ def list_checkpoints(
 
       pythia checkpoint list --available -m pythia-410m
     """
+    from pythia_cli.checkpoints.demo import DEFAULT
+    from pythia_cli.checkpoints.resolve import choose_installed, resolve_model
     from pythia_cli.errors import PythiaError, UsageError
+    from pythia_cli.suite.checkpoint import Checkpoint
     from pythia_cli.suite.steps import steps_of
 
-    where = Store(store)
+    where = options.open_store(store)
     notices = Notices(quiet=False, verbose=False)
     active = where.active() or DEFAULT
     everything = {i.checkpoint: i for i in where.installed()}

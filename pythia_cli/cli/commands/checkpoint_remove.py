@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.cli import completing, options
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices
-from pythia_cli.suite.checkpoint import split_name
+
+if TYPE_CHECKING:
+    from pythia_cli.checkpoints.store import Installed
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -52,9 +53,10 @@ def remove(
     from pythia_cli.checkpoints.resolve import choose_installed
     from pythia_cli.checkpoints.room import least_recently_used
     from pythia_cli.errors import NotInstalled
+    from pythia_cli.suite.checkpoint import split_name
 
     notices = Notices(quiet=quiet, verbose=False)
-    where = Store(store)
+    where = options.open_store(store)
     named = model is not None and split_name(model)[1] is not None
     if (keep_under is None) == (not steps and not named):
         raise CommandError("give either STEPS or --keep-under SIZE")

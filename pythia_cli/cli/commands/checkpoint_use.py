@@ -6,12 +6,9 @@ from typing import Annotated
 
 import typer
 
-from pythia_cli.checkpoints.resolve import resolve
-from pythia_cli.checkpoints.store import Store
 from pythia_cli.cli import completing, options
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices
-from pythia_cli.suite.models import DEMO
 
 
 def use(
@@ -34,7 +31,10 @@ def use(
 
       pythia checkpoint use pythia-410m@143000
     """
-    where = Store(store)
+    from pythia_cli.checkpoints.resolve import resolve
+    from pythia_cli.suite.models import DEMO
+
+    where = options.open_store(store)
     notices = Notices(quiet=quiet, verbose=False)
     named, at, of_model = step.partition("@")
     if not named or (at and (not of_model or model is not None)):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pythia_cli.checkpoints.store import Store
 from pythia_cli.cli import completing, options
 from pythia_cli.cli.output import Notices
 from pythia_cli.errors import IntegrityError
-from pythia_cli.suite.checkpoint import Checkpoint
-from pythia_cli.suite.models import repository
+
+if TYPE_CHECKING:
+    from pythia_cli.checkpoints.store import Store
+    from pythia_cli.suite.checkpoint import Checkpoint
 
 
 def verify(
@@ -42,7 +43,7 @@ def verify(
     from pythia_cli.errors import NewerFormat, NotInstalled
 
     notices = Notices(quiet=quiet, verbose=False)
-    where = Store(store)
+    where = options.open_store(store)
     chosen = choose_installed(steps or [], model, where)
     if not chosen:
         notices.say("no such checkpoint is installed")
@@ -71,6 +72,8 @@ class _Damaged(IntegrityError):
     """Some checkpoints are damaged; the hint replaces or removes the first."""
 
     def __init__(self, store: Store, damaged: list[Checkpoint], n_all: int) -> None:
+        from pythia_cli.suite.models import repository
+
         super().__init__(store.folder, f"{len(damaged)} of {n_all} checkpoints are damaged")
         first = damaged[0]
         self.hint = f"pythia checkpoint remove {first} --yes"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pythia_cli.checkpoints.store import Store
 from pythia_cli.cli import options
 from pythia_cli.cli.hints import advice, hint_for
 from pythia_cli.cli.output import Notices, columns
@@ -39,7 +38,7 @@ def doctor(
     from pythia_cli.diagnostics.doctor import examine
 
     notices = Notices(quiet=quiet, verbose=False)
-    found = [*examine(Store(store), threads, notices)]
+    found = [*examine(options.open_store(store), threads, notices)]
     n_problems = sum(finding.problem is not None for finding in found)
     if as_json:
         findings = [{**finding.to_dict(), "hint": _hint(finding)} for finding in found]

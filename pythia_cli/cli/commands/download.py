@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pythia_cli.checkpoints.store import Store
 from pythia_cli.cli import completing, options
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices, say_installed
@@ -16,6 +15,7 @@ from pythia_cli.cli.output import Notices, say_installed
 if TYPE_CHECKING:
     from pythia_cli.checkpoints.download import Outcome
     from pythia_cli.checkpoints.plan import FetchPlan
+    from pythia_cli.checkpoints.store import Store
     from pythia_cli.suite.checkpoint import Checkpoint
 
 _MODEL = "pythia-410m"
@@ -86,10 +86,8 @@ def download(
 
       pythia download -m pythia-70m-deduped -c 1000:10000:1000 --dry-run
     """
-    from pythia_cli.measures.certificate import TextCertifier
-
     notices = Notices(quiet=quiet, verbose=verbose)
-    where = Store(store)
+    where = options.open_store(store)
     named, steps = _names(model, steps, where)
     if folder is not None and (dry_run or offline or keep_original):
         raise CommandError(
@@ -98,7 +96,7 @@ def download(
         )
     if folder is not None and (steps is None or len(steps) != 1):
         raise CommandError("--from installs one checkpoint", "add -c STEP")
-    certifier = TextCertifier.read(certify) if certify is not None else None
+    certifier = options.certifier(certify)
     if folder is not None:
         from pythia_cli.checkpoints.from_folder import install_folder
         from pythia_cli.suite.checkpoint import parse_name

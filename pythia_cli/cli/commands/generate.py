@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pythia_cli.checkpoints.store import Store
 from pythia_cli.cli import inputs, opening, options
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.grouped import OUTPUT
@@ -109,7 +108,7 @@ def generate(
 
       pythia generate "It was" --num-samples 4 --seed 1 --json | jq -r .text
     """
-    where = Store(store)
+    where = options.open_store(store)
     opening.read_ahead(model, checkpoint, where)
     from pythia_cli.engine.generate import GenerateOptions
     from pythia_cli.engine.sampling import SamplingOptions

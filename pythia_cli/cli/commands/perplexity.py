@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pythia_cli.checkpoints.store import Store
 from pythia_cli.cli import inputs, opening, options
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.file_output import Write, opened_output
@@ -93,7 +92,7 @@ def perplexity(
 
       pythia perplexity book.txt -c 512 --per-token tokens.jsonl
     """
-    where = Store(store)
+    where = options.open_store(store)
     opening.read_ahead(model, checkpoint, where)
     from pythia_cli.measures.protocols import Protocol
 

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from pythia_cli.checkpoints.store import Store
 from pythia_cli.cli import options
 from pythia_cli.cli.output import Notices, say_installed
 
@@ -54,7 +53,6 @@ def quantize(
       pythia quantize ./my-finetune --as mine@1 --certify held-out.txt
     """
     from pythia_cli.checkpoints.from_folder import install_folder
-    from pythia_cli.measures.certificate import TextCertifier
     from pythia_cli.suite.checkpoint import parse_name
 
     notices = Notices(quiet=quiet, verbose=verbose)
@@ -63,10 +61,10 @@ def quantize(
     installed = install_folder(
         source,
         checkpoint,
-        Store(store),
+        options.open_store(store),
         replace=replace,
         commit=commit,
-        certifier=TextCertifier.read(certify) if certify is not None else None,
+        certifier=options.certifier(certify),
         n_threads=threads,
         wait_seconds=wait,
         reporter=notices,
