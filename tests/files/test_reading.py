@@ -11,6 +11,7 @@ import pytest
 
 from pythia_cli.errors import IntegrityError, ResourceError
 from pythia_cli.files.reading import file_sha256, read_json_object
+from tests.reporting import Counted
 
 
 def test_a_json_object_is_read(tmp_path: Path) -> None:
@@ -33,9 +34,9 @@ def test_what_is_no_json_object_is_refused(tmp_path: Path, content: bytes) -> No
 def test_a_hash_goes_over_the_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "large"
     path.write_bytes(np.random.default_rng(0).bytes((1 << 22) + 12_345))
-    pieces: list[int] = []
-    assert file_sha256(path, pieces.append) == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert pieces == [1 << 22, 12_345]
+    task = Counted()
+    assert file_sha256(path, task) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert task.done == (1 << 22) + 12_345
 
 
 def test_an_empty_file_has_a_hash(tmp_path: Path) -> None:
