@@ -1,31 +1,42 @@
-"""A task that counts, and a reporter that remembers."""
+"""A reporter that records its notes and tasks."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
 
 from pythia_cli.reporting import Reporter, Task
 
 
+@dataclass
 class Counted(Task):
-    """`done`: the sum of what it advanced by."""
+    """A task, and how much of it was done."""
 
-    def __init__(self) -> None:
-        self.done = 0
+    label: str = ""
+    total: int = 0
+    done: int = 0
+    ended: bool = False
 
     def advance(self, amount: int) -> None:
         self.done += amount
 
+    def __exit__(self, *details: object) -> None:
+        self.ended = True
 
-class Remembering(Reporter):
-    """`notes`, and the tasks by label with their totals."""
 
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.tasks: dict[str, Counted] = {}
-        self.totals: dict[str, int] = {}
+@dataclass
+class Recording(Reporter):
+    """Notes and tasks, in order."""
 
-    def task(self, label: str, total: int, unit: str) -> Task:
-        self.tasks[label], self.totals[label] = Counted(), total
-        return self.tasks[label]
+    notes: list[str] = field(default_factory=list)
+    tasks: list[Counted] = field(default_factory=list)
 
     def note(self, text: str) -> None:
         self.notes.append(text)
+
+    def task(self, label: str, total: int, unit: str) -> Counted:
+        self.tasks.append(Counted(label, total))
+        return self.tasks[-1]
+
+    def of(self, label: str) -> Counted:
+        """The last task of this label."""
+        return [task for task in self.tasks if task.label == label][-1]

@@ -94,17 +94,24 @@ _noted_until = 0.0
 
 
 def _prepare() -> None:
-    """Silence huggingface_hub, whose warnings quote signed addresses, and hook its requests."""
+    """Hook huggingface_hub's requests, and silence its warnings: they quote signed addresses."""
     from huggingface_hub import constants, logging, set_client_factory
     from huggingface_hub.utils import _http
 
     global _factory
-    logging.set_verbosity_error()
+    for handler in logging.get_logger().handlers:
+        if _is_for_others not in handler.filters:
+            handler.addFilter(_is_for_others)
     constants.HF_HUB_DISABLE_TELEMETRY = True
     with _LOCK:  # set_client_factory closes the client that other threads use
         if _http._GLOBAL_CLIENT_FACTORY is not _client:
             _factory = _http._GLOBAL_CLIENT_FACTORY
             set_client_factory(_client)
+
+
+def _is_for_others(record: Any) -> bool:
+    """Whether a warning is shown: not in `asking`; the logger's level stays the user's."""
+    return bool(record.levelname in ("ERROR", "CRITICAL")) or _ASKING.get() is None
 
 
 def _client() -> Any:

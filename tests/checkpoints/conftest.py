@@ -9,9 +9,9 @@ import huggingface_hub.constants as constants
 import pytest
 
 from pythia_cli.checkpoints import hub_retries
-from tests.checkpoints.reporting import Recording
 from tests.fakes.hub import Branch, Hub
 from tests.fakes.suite import make_repository
+from tests.reporting import Recording
 
 Serve = Callable[[Mapping[str, Mapping[str, Branch]]], Hub]
 

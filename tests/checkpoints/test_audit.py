@@ -10,9 +10,9 @@ import pytest
 
 from pythia_cli.checkpoints.audit import audit
 from pythia_cli.errors import NetworkError, NotOnHub
-from tests.checkpoints.reporting import Recording
 from tests.fakes.hub import Branch, Faults, Hub
 from tests.fakes.suite import DUPLICATE_STEP, EMPTY_STEP, MODEL, REPO
+from tests.reporting import Recording
 
 
 def test_an_audit(suite_hub: Hub, reporter: Recording) -> None:

@@ -31,9 +31,9 @@ from pythia_cli.errors import (
 )
 from pythia_cli.reporting import Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
-from tests.checkpoints.reporting import Recording
 from tests.fakes.hub import Branch, Faults, Hub, commit_of
 from tests.fakes.suite import DUPLICATE_STEP, EMPTY_STEP, MODEL, REPO, WRONG_HASH_STEP
+from tests.reporting import Recording
 
 WEIGHTS = "model.safetensors"
 

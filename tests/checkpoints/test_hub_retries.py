@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import time
 from email.utils import formatdate
 from pathlib import Path
@@ -11,8 +13,8 @@ import pytest
 from pythia_cli.checkpoints import hub, hub_retries
 from pythia_cli.errors import NetworkError, RateLimited, Unreachable
 from tests.checkpoints.conftest import Serve
-from tests.checkpoints.reporting import Recording
 from tests.fakes.hub import Branch, Faults, Hub, commit_of
+from tests.reporting import Recording
 
 REPO = "someone/something"
 DATA = bytes(range(256)) * 4000
@@ -188,3 +190,25 @@ def test_a_client_factory_of_the_users_is_kept(served: Hub) -> None:
         set_client_factory(before)
     (_, _, headers) = served.requests[-1]
     assert {name.lower(): value for name, value in headers.items()}["x-own"] == "yes"
+
+
+def test_warnings_are_dropped_for_our_questions_only() -> None:
+    """huggingface_hub's warnings quote signed addresses; its logger's level is the user's."""
+    from huggingface_hub import logging as its
+
+    logger, written = its.get_logger("huggingface_hub.something"), io.StringIO()
+    level = its.get_verbosity()
+    (handler,) = its.get_logger().handlers
+    assert isinstance(handler, logging.StreamHandler)
+    before = handler.setStream(written)
+    try:
+        with hub_retries.asking("something"):
+            logger.warning("https://signed")
+            logger.error("an error")
+        logger.warning("somebody else's")
+    finally:
+        handler.setStream(before)
+    assert "signed" not in written.getvalue()
+    assert "an error" in written.getvalue()
+    assert "somebody else's" in written.getvalue()
+    assert its.get_verbosity() == level

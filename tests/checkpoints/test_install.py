@@ -12,14 +12,14 @@ from pythia_cli.checkpoints.install import install
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import AlreadyInstalled, InvalidName, UnknownName, UsageError
 from pythia_cli.measures.certificate import TextCertifier
-from tests.reporting import Remembering
+from tests.reporting import Recording
 
 
 def test_a_folder_under_a_name(store: Store, demo_folder: Callable[[int], Path]) -> None:
-    folder, reporter = demo_folder(0), Remembering()
+    folder, reporter = demo_folder(0), Recording()
     (made,) = install("mine@1", folder=folder, store=store, reporter=reporter)
     assert str(made.checkpoint) == "mine@1"
-    assert {"hashing", "quantizing mine@1"} <= set(reporter.tasks)
+    assert {"hashing", "quantizing mine@1"} <= {task.label for task in reporter.tasks}
     name = made.weights.name
     with pytest.raises(AlreadyInstalled):
         install("mine", 1, folder=folder, store=store)

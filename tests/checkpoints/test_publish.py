@@ -22,7 +22,7 @@ from pythia_cli.errors import IntegrityError, LockTimeout, NotInstalled, Resourc
 from pythia_cli.reporting import Reporter, Task
 from tests.failing import CALLS, fail_fsync, failures
 from tests.publishing import FIRST, SECOND, certificate, files, publish
-from tests.reporting import Remembering
+from tests.reporting import Recording
 
 EACH_CALL = pytest.mark.parametrize("patch_with", CALLS)
 FAILURES = pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_what_is_being_made_is_not_swept_away(store: Store, small: FloatCheckpoi
 
 
 def test_one_makes_and_others_wait(store: Store) -> None:
-    reporter = Remembering()
+    reporter = Recording()
     with (
         workspace(store, FIRST, wait_seconds=1),
         pytest.raises(LockTimeout, match="mine@1"),

@@ -18,18 +18,18 @@ from pythia_cli.cli.commands.checkpoint_list import list_checkpoints
 from pythia_cli.errors import IntegrityError, NotInstalled, ResourceError
 from pythia_cli.suite.checkpoint import Checkpoint
 from tests.publishing import FIRST, SECOND, certificate, files, publish
-from tests.reporting import Remembering
+from tests.reporting import Recording
 
 
 def test_publish_and_find(store: Store, small: FloatCheckpoint) -> None:
     assert store.installed() == []
     assert store.find(FIRST) is None
-    reporter = Remembering()
+    reporter = Recording()
     published = publish(store, small, FIRST, reporter=reporter, certify=certificate)
     assert store.get(FIRST) == store.find(FIRST) == published
     assert store.installed() == [published]
     n_weights = sum(small.tensor(name).size for name in small._readers)
-    assert reporter.tasks["quantizing mine@1"].done == n_weights
+    assert reporter.of("quantizing mine@1").done == n_weights
     file = Int8File(published.weights)
     assert (file.config, file.source.commit) == (small.config, "abc")
     assert (

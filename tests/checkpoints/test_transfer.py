@@ -13,9 +13,9 @@ from pythia_cli.checkpoints.plan import FetchPlan, plan_fetch
 from pythia_cli.checkpoints.transfer import Transfer
 from pythia_cli.errors import DamagedDownload, NetworkError, NotCached, StoreNotWritable
 from pythia_cli.suite.checkpoint import Checkpoint
-from tests.checkpoints.reporting import RecordedTask
 from tests.fakes.hub import Faults, Hub
 from tests.fakes.suite import MODEL, REPO, WRONG_HASH_STEP
+from tests.reporting import Counted
 
 WEIGHTS = "model.safetensors"
 NAMES = ["config.json", WEIGHTS, "tokenizer.json"]
@@ -44,7 +44,7 @@ def damage_cached_weights(cache: Path) -> Path:
 
 def test_all_files_are_fetched(suite_hub: Hub, tmp_path: Path) -> None:
     plan = plan_fetch(STEP)
-    task = RecordedTask("", 0)
+    task = Counted("", 0)
     transfer = bring(plan, tmp_path / "here", task=task)
     assert transfer.folder == tmp_path / "here"
     assert transfer.is_ours
@@ -77,7 +77,7 @@ def test_what_arrives_is_checked(suite_hub: Hub, tmp_path: Path, faults: Faults,
 def test_a_transfer_goes_on_where_it_was_cut(suite_hub: Hub, tmp_path: Path) -> None:
     plan = plan_fetch(STEP)
     suite_hub.faults = Faults(truncate=15_000_000, truncate_times=1)
-    task = RecordedTask("", 0)
+    task = Counted("", 0)
     assert bring(plan, tmp_path / "here", task=task).sha256 == plan.sha256
     assert task.done == plan.n_bytes
     assert suite_hub.transfers[-1][1] < plan.size(WEIGHTS)
@@ -126,7 +126,7 @@ def test_a_full_cache_is_used_where_it_is(suite_hub: Hub, tmp_path: Path) -> Non
 def test_part_of_a_checkpoint_is_cached(suite_hub: Hub, tmp_path: Path) -> None:
     fill_cache(suite_hub, tmp_path / "cache", "config.json", "tokenizer.json")
     plan = plan_fetch(STEP)
-    task = RecordedTask("", 0)
+    task = Counted("", 0)
     transfer = bring(plan, tmp_path / "here", task=task)
     assert transfer.is_ours
     assert task.done == plan.size(WEIGHTS) == plan.n_bytes

@@ -16,7 +16,7 @@ from pythia_cli.engine.transformer import Transformer
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.config import ModelConfig
 from tests.float_folders import TINY, Folder
-from tests.reporting import Remembering
+from tests.reporting import Recording
 
 
 class Opened(NamedTuple):
@@ -50,9 +50,9 @@ def test_lengths_are_capped_to_the_context(
     folder = Folder(tmp_path / "tiny", config)
     folder.save()
     file = quantized(folder.path)
-    reporter = Remembering()
+    reporter = Recording()
     figures = bench.measure(opened(file, reporter), 2)
-    assert reporter.tasks["measuring"].done == reporter.totals["measuring"] == 18
+    assert reporter.of("measuring").done == reporter.of("measuring").total == 18
     assert figures.n_prompt == min(8, n_ctx // 2)
     assert figures.n_prompt + figures.n_new == n_ctx
     assert figures.n_late == figures.n_new

@@ -12,7 +12,7 @@ import pythia_cli
 from pythia_cli.engine.generate import Generated, GenerateOptions
 from pythia_cli.engine.model import Model
 from pythia_cli.errors import InvalidValue, PromptTooLong, UsageError
-from tests.reporting import Remembering
+from tests.reporting import Recording
 
 TEXTS = ["It was not a small one.", "", "a", "She looked at him and said nothing.", "It was not"]
 
@@ -146,7 +146,7 @@ def test_float32_scores_and_does_not_generate(eval_text: str) -> None:
 
 
 def test_progress_is_reported() -> None:
-    reporter = Remembering()
+    reporter = Recording()
     with pythia_cli.load("demo", reporter=reporter) as model:
         n_scored = sum(len(text.token_ids) for text in model.score_batch(TEXTS, bos=True))
-    assert reporter.totals["scoring"] == reporter.tasks["scoring"].done == n_scored
+    assert reporter.of("scoring").total == reporter.of("scoring").done == n_scored

@@ -11,7 +11,7 @@ import pytest
 
 from pythia_cli.errors import LockTimeout
 from pythia_cli.files.locks import lock, lock_if_free
-from tests.reporting import Remembering
+from tests.reporting import Recording
 
 HOLDER = """
 import sys, time
@@ -49,7 +49,7 @@ def test_one_holds_it(tmp_path: Path) -> None:
 def test_a_dead_holders_lock_is_free_at_once(tmp_path: Path) -> None:
     path = tmp_path / "it.lock"
     holder = held_elsewhere(path)
-    reporter = Remembering()
+    reporter = Recording()
     with pytest.raises(LockTimeout), lock(path, "it", 0.2, reporter):
         pass
     assert reporter.notes == ["waiting for another pythia process, which is working on it"]
