@@ -86,6 +86,7 @@ class Bars(Reporter):
             yield
 
 
+_MARGIN = 4  # columns: the terminal's echo of Ctrl-C must not start a new line
 _NARROW = 60  # columns; on a narrower terminal bars show neither rate nor time left
 
 
@@ -101,7 +102,7 @@ class _Bar(Task):
             unit_scale=True,
             leave=False,
             file=bars._stream,
-            ncols=size.columns - 1 if bars._stream else None,
+            ncols=size.columns - _MARGIN if bars._stream else None,
             nrows=size.lines if bars._stream else None,
             bar_format="{desc} {percentage:3.0f}%|{bar}|" if size.columns < _NARROW else None,
         )

@@ -129,7 +129,7 @@ def test_progress_is_for_the_terminal(start: Start, pythia: Pythia, short_text: 
     assert out == piped.stdout
     # The bar is there, and gone at the end.
     assert b"\rscoring" in seen
-    assert seen.rpartition(b"scoring")[2].rstrip(b"\r").endswith(b"\r" + 79 * b" ")
+    assert seen.rpartition(b"scoring")[2].rstrip(b"\r").endswith(b"\r" + 76 * b" ")
     assert b"bits per byte" not in seen
 
 
