@@ -94,9 +94,7 @@ def test_one_rank_never_changes() -> None:
     most=st.integers(1, 64),
     runs=st.lists(st.tuples(st.floats(0, 5), st.floats(0, 1)), max_size=60),
 )
-def test_n_ranks_is_always_from_one_to_most(
-    most: int, runs: list[tuple[float, float]]
-) -> None:
+def test_n_ranks_is_always_from_one_to_most(most: int, runs: list[tuple[float, float]]) -> None:
     pace = Pace(most)
     for wall, share in runs:
         before = pace.n_ranks
