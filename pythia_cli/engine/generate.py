@@ -33,10 +33,10 @@ class GenerateOptions:
 class Generated:
     """A finished sample.
 
-    token_ids are the drawn tokens, without <|endoftext|>. finish_reason is length, eos or stop.
-    context_full: it ended because the model's context was full. Seconds are wall time. All samples
-    of a prompt share one prefill. decode_seconds include the samples that were decoded in the same
-    passes.
+    token_ids are the drawn tokens, with those of a stop text, but without an <|endoftext|> that
+    ended it. finish_reason is length, eos or stop. context_full: it ended because the model's
+    context was full. Seconds are wall time. All samples of a prompt share one prefill, and
+    decode_seconds include other samples decoded in the same passes.
     """
 
     text: str

@@ -175,8 +175,8 @@ class Model:
     ) -> Iterator[tuple[int, str | Generated]]:
         """As generate_batch, but yields (index of the prompt, event) while generating.
 
-        An event is a piece of text, or the finished sample. All prompts are checked at once, before
-        the first event is requested.
+        An event is a piece of text, or the finished sample. The call itself checks all prompts,
+        before the first event is requested.
         """
         encoded = []
         for index, prompt in enumerate(prompts):
