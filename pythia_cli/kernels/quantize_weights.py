@@ -17,8 +17,8 @@ def quantize_weights(
     """w [d_out, d_in] float32 ~ q [d_out, d_in] int8 * scales [d_out]; |q| <= 127; rows lo..hi.
 
     The scale of a row is the one of candidates * absmax / 127 with the least squared error. Levels
-    beyond 127 are clipped. A scale below 1e-37 becomes 0, as for a row of zeros. error [d_in] is
-    scratch.
+    beyond 127 are clipped. Scales below 1e-37 are not tried; if none is left, as for a row of
+    zeros, the scale is 0. error [d_in] is scratch.
     """
     d_in = w.shape[1]
     for row in range(lo, hi):
