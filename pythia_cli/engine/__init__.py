@@ -1,1 +1,1 @@
-"""The transformer over an int8 file: weights, KV cache, scoring, sampling, generation."""
+"""The transformer on int8 weights: KV cache, scoring, sampling, generation."""

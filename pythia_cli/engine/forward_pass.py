@@ -1,4 +1,4 @@
-"""The compiled forward pass with its threads and its room: one call for up to CHUNK tokens."""
+"""The compiled forward pass, with its threads and buffers: up to CHUNK tokens per call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pythia_cli.kernels.sizes import (
 from pythia_cli.suite.config import ModelConfig
 
 CHUNK = 256
-"""Tokens that go through the layers together: enough to reuse each weight, and soon interrupted."""
+"""Tokens per pass: enough to reuse each weight, few enough to respond to interrupts."""
 
 _NO_IDS = np.empty(0, np.int64)
 _NO_LOGITS = np.empty((0, 0), np.float32)
@@ -30,9 +30,9 @@ NO_SCORES = Scores(np.empty(0), np.empty(0), _NO_IDS)
 
 
 class WantedRows(NamedTuple):
-    """What is wanted of tokens rows [m] of a pass; m may be 0.
+    """The outputs to write for the tokens in rows [m] of a pass; m may be 0.
 
-    Logits [m, d_vocab], or where there are targets [m], scores [m]; all arrays that are written.
+    Scores [m] if there are targets [m], else logits [m, d_vocab].
     """
 
     rows: np.ndarray[Any, Any] = _NO_IDS
@@ -46,7 +46,7 @@ NO_SPANS = np.empty((0, 3), np.int64)
 
 
 class Steps(NamedTuple):
-    """Which part of the model is run: the embedding where `embeds`, then layers lo..hi."""
+    """The part of the model to run: the embedding if `embeds` is 1, then layers lo..hi."""
 
     embeds: int
     lo: int
@@ -54,10 +54,10 @@ class Steps(NamedTuple):
 
 
 class ForwardPass:
-    """kernels/forward.py over an int8 file, by a team of `n_threads`.
+    """Runs kernels/forward.py on an int8 file, with a team of `n_threads`.
 
-    residual [CHUNK, d_model]: the residual stream of the last call's tokens, or the next one's
-    where that does not begin with the embedding.
+    residual [CHUNK, d_model]: the residual stream. It is the output of the last call, and the input
+    of the next one if that does not begin with the embedding.
     """
 
     def __init__(self, file: Int8File, n_threads: int) -> None:
@@ -98,12 +98,13 @@ class ForwardPass:
         wanted: WantedRows = NOTHING,
         steps: Steps | None = None,
     ) -> None:
-        """Append token_ids [n] to their texts, and write what is wanted; n at most CHUNK.
+        """Append token_ids [n <= CHUNK] to their texts, and write the wanted outputs.
 
-        spans [n_texts, 3] int64, in the order of their tokens: each text's row in the cache, the
-        position of its first new token, and how many it gets. steps: all of the model where None;
-        without layers, there need be no spans, and the cache may be `no_cache`. Interrupted, it may
-        have written to the cache, at these positions and nowhere else.
+        token_ids are those of the first text, then those of the second, and so on. spans
+        [n_texts, 3] int64 has for each text: its row in the cache, the position of its first new
+        token, and its number of new tokens. steps: None is the whole model. Without layers, spans
+        may be empty and the cache `no_cache`. If interrupted, only these positions of the cache may
+        have changed.
         """
         if len(wanted.targets) > 0 and not self._can_score:
             room = _score_scratch(self._config, self._team.n_ranks, CHUNK)
@@ -122,7 +123,7 @@ class ForwardPass:
         self._team.run(self._forward, self._arguments.address)
 
     def close(self) -> None:
-        """Let the team's threads end."""
+        """End the threads."""
         self._team.close()
 
 
@@ -135,7 +136,7 @@ def _quantized(n: int, d: int) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _scratch(config: ModelConfig, n_ranks: int) -> dict[str, Any]:
-    """Room for the activations of CHUNK tokens, but for the residual stream."""
+    """Buffers for the activations of CHUNK tokens, without the residual stream."""
     n, d, d_mlp = CHUNK, config.d_model, config.d_mlp
     return {
         "normed": _real(n, d),
@@ -151,7 +152,7 @@ def _scratch(config: ModelConfig, n_ranks: int) -> dict[str, Any]:
 
 
 def _score_scratch(config: ModelConfig, n_ranks: int, n: int) -> dict[str, np.ndarray[Any, Any]]:
-    """Room to score n tokens of a pass."""
+    """Buffers to score n tokens of a pass."""
     n_pieces = -(-config.d_vocab // SCORE_PIECE)
     return {
         "target_logits": _real(n, 1),

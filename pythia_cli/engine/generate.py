@@ -1,4 +1,4 @@
-"""Continuing a prompt: tokens drawn one by one, given out as text as soon as it is certain."""
+"""Continues prompts: draws token after token, and yields text as soon as it is final."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pythia_cli.text.tokenizer import PythiaTokenizer
 
 @dataclass(frozen=True)
 class GenerateOptions:
-    """How far to go, and how to draw. `stop` texts end it wherever they appear, and are cut off."""
+    """Options of generation. The text ends before the first of the `stop` texts to appear."""
 
     max_tokens: int = 128
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
@@ -33,9 +33,10 @@ class GenerateOptions:
 class Generated:
     """A finished sample.
 
-    token_ids are the drawn ones without the end of text; finish_reason is length, eos or stop.
-    context_full: it was the model's context that ended it. Seconds are wall time: the prefill's
-    that of the prompt, for all its samples; the decoding's that of all samples decoded along.
+    token_ids are the drawn tokens, with those of a stop text, but without an <|endoftext|> that
+    ended it. finish_reason is length, eos or stop. context_full: it ended because the model's
+    context was full. Seconds are wall time. All samples of a prompt share one prefill, and
+    decode_seconds include other samples decoded in the same passes.
     """
 
     text: str
@@ -50,9 +51,9 @@ class Generated:
         return f"Generated({self.text!r}, finish_reason={self.finish_reason!r})"
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the fields of docs/output.md, with rates in tokens a second."""
+        """For JSON: the fields of docs/output.md, with rates in tokens per second."""
         n_generated = len(self.token_ids)
-        # The first token comes out of the prefill: decoding made the others.
+        # The first token comes from the prefill, all others from decoding.
         n_decoded = n_generated - 1
         return {
             "text": self.text,
@@ -70,9 +71,10 @@ class Generated:
 def prompt_tokens(
     tokenizer: PythiaTokenizer, text: str, n_ctx: int, *, truncate: bool = False
 ) -> np.ndarray[Any, Any]:
-    """The prompt's token ids, with room for one more; for an empty prompt, <|endoftext|>.
+    """The token ids of the prompt; an empty prompt becomes <|endoftext|>.
 
-    Raises PromptTooLong, unless `truncate` keeps the prompt's end.
+    At most n_ctx - 1, to leave room for one new token. Raises PromptTooLong if there are more,
+    unless `truncate` is set: then only the last ones are kept.
     """
     token_ids = tokenizer.encode(text)
     if len(token_ids) == 0:
@@ -91,11 +93,12 @@ def generate(
     options: GenerateOptions,
     n_samples: int = 1,
 ) -> Iterator[tuple[int, str | Generated]]:
-    """For each sample of each prompt: pieces of text as they become certain, then its Generated.
+    """Yield for each sample of each prompt: its text in pieces, then its Generated.
 
-    Each comes with its prompt's index, and one sample after another, though many are decoded
-    together: one pass over the weights serves them all. prompts come from prompt_tokens. Sample i
-    of any prompt draws from the seed's i-th stream, so that it is the same however many go along.
+    Each event is (index of the prompt, event). Samples come one after another, although many are
+    decoded in the same pass over the weights. prompts come from prompt_tokens. Sample i of a prompt
+    uses the i-th random stream of the seed, so it does not depend on the number of samples or
+    prompts.
     """
     room = [min(options.max_tokens, model.config.n_ctx - len(prompt)) for prompt in prompts]
     # The last token drawn is not fed back.
@@ -108,14 +111,14 @@ def generate(
     )
     prefilled = _Prefilled(model)
     active: list[tuple[_Sample, KVCache]] = []
-    told: deque[_Sample] = deque()  # in the order in which they are to be told
+    unreported: deque[_Sample] = deque()  # in output order
     while True:
         while free and (sample := next(waiting, None)) is not None:
-            told.append(sample)
+            unreported.append(sample)
             sample.take(prefilled.first_logits(sample, free[-1]))
             if not sample.ended:
                 active.append((sample, free.pop()))
-            yield from _certain(told)
+            yield from _ready_events(unreported)
         if not active:
             return
         texts = [cache for _, cache in active]
@@ -124,22 +127,22 @@ def generate(
             sample.take(row)
         free += [cache for sample, cache in active if sample.ended]
         active = [(sample, cache) for sample, cache in active if not sample.ended]
-        yield from _certain(told)
+        yield from _ready_events(unreported)
 
 
-def _certain(told: deque[_Sample]) -> Iterator[tuple[int, str | Generated]]:
-    """What can be told now: all of the first sample's, and where it has ended, of the next."""
-    while told:
-        sample = told[0]
+def _ready_events(unreported: deque[_Sample]) -> Iterator[tuple[int, str | Generated]]:
+    """The events of the first sample so far and, if it has ended, those of the next, and so on."""
+    while unreported:
+        sample = unreported[0]
         while sample.events:
             yield sample.prompt_index, sample.events.popleft()
         if not sample.ended:
             return
-        told.popleft()
+        unreported.popleft()
 
 
 class _Prefilled:
-    """Prompts put into caches: each once, as long as its samples are the ones that begin."""
+    """Fills caches with prompts. Runs a prompt once for all its samples, if they come in a row."""
 
     def __init__(self, model: Transformer) -> None:
         self._model = model
@@ -149,7 +152,7 @@ class _Prefilled:
         self._seconds = 0.0
 
     def first_logits(self, sample: _Sample, cache: KVCache) -> np.ndarray[Any, Any]:
-        """The logits [d_vocab] after the prompt, which the cache then holds."""
+        """Put the prompt of the sample into the cache. Returns the logits [d_vocab] after it."""
         prompt = sample.prompt
         if sample.prompt_index != self._prompt_index:
             started = time.perf_counter()
@@ -166,7 +169,7 @@ class _Prefilled:
 
 
 class _Sample:
-    """A text on its way: what was drawn, and the events that wait to be told."""
+    """A sample in progress: the tokens drawn so far, and events to be yielded."""
 
     def __init__(
         self,
@@ -193,31 +196,31 @@ class _Sample:
         self._prefill_seconds = self._started = 0.0
 
     def begin(self, prefill_seconds: float) -> None:
-        """Its prompt is in the cache."""
+        """Start the clock: the prompt is now in the cache."""
         self._prefill_seconds = prefill_seconds
         self._started = time.perf_counter()
 
     def take(self, logits: np.ndarray[Any, Any]) -> None:
-        """Draw the next token; `ended` where that ends the sample."""
+        """Draw the next token. Sets `ended` if it is the last."""
         token_id = self._sampler.sample(logits, self._seen)
         if token_id == self._tokenizer.end_of_text and not self._options.ignore_eos:
             self._end("eos")
             return
         self.token_ids.append(token_id)
         self._seen.append(token_id)
-        self._tell(self._stream.feed(self._tokenizer.token_bytes(token_id)))
+        self._emit(self._stream.feed(self._tokenizer.token_bytes(token_id)))
         if self._stream.stopped:
             self._end("stop")
         elif len(self.token_ids) == self._n_new:
             self._end("length")
 
-    def _tell(self, piece: str) -> None:
+    def _emit(self, piece: str) -> None:
         if piece:
             self._pieces.append(piece)
             self.events.append(piece)
 
     def _end(self, finish_reason: str) -> None:
-        self._tell(self._stream.feed(b"", last=True))
+        self._emit(self._stream.feed(b"", last=True))
         if self._stream.stopped:
             finish_reason = "stop"
         full = finish_reason == "length" and self._n_new < self._options.max_tokens

@@ -1,8 +1,8 @@
-"""The KV cache: how keys and values of the positions seen so far are laid out, and how many.
+"""The KV cache: the keys and values of the positions so far.
 
 Both are int16, with 32767 levels and one float32 scale for each head and position: k ~ k_q * scale.
-That is as small as IEEE halves and, as the scores of trained models are large, some 16 times nearer
-to float32 (docs/numerics.md). The kernels (kernels/attention.py) write and read it.
+This takes as much memory as float16, and is about 16 times closer to float32 for trained models,
+whose attention scores are large (docs/numerics.md). kernels/attention.py reads and writes it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from pythia_cli.suite.config import ModelConfig
 
 
 class KVArrays(NamedTuple):
-    """The cache of n_rows texts, with room for n_positions each: whole blocks of KEY_BLOCK = 16.
+    """The cache of n_rows texts. n_positions is a multiple of KEY_BLOCK = 16.
 
-    keys [n_layers, n_rows, n_heads, n_blocks, d_head, KEY_BLOCK] int16: the keys of a block side by
-    side, so that scores vectorise over its positions. Position p is in block p // KEY_BLOCK, at
-    p % KEY_BLOCK.
-    values [n_layers, n_rows, n_heads, n_positions, d_head] int16: a position's value side by side,
-    so that sums over positions vectorise over the width of the head.
+    keys [n_layers, n_rows, n_heads, n_blocks, d_head, KEY_BLOCK] int16: position p is in block
+    p // KEY_BLOCK, at p % KEY_BLOCK, so that scores vectorise over the positions of a block.
+    values [n_layers, n_rows, n_heads, n_positions, d_head] int16, so that sums over positions
+    vectorise over d_head.
     key_scales, value_scales [n_layers, n_rows, n_heads, n_positions] float32.
     """
 
@@ -34,9 +33,9 @@ class KVArrays(NamedTuple):
 
 
 class KVCache:
-    """One text's cache of fixed capacity, in 16 bits; memory is touched only as positions fill.
+    """The cache of one text, with fixed capacity. Memory is used only as positions fill.
 
-    arrays: those of all texts that were made together (`together`); row is this one's place.
+    `arrays` holds all texts that were created by one call of `together`; this text is at `row`.
     """
 
     def __init__(self, config: ModelConfig, capacity: int) -> None:
@@ -44,7 +43,7 @@ class KVCache:
 
     @classmethod
     def together(cls, config: ModelConfig, capacity: int, n_texts: int) -> list[KVCache]:
-        """Caches of as many texts, which one pass over the weights can extend."""
+        """Create the caches of n_texts texts in shared arrays, so that one pass can extend all."""
         arrays = _new_arrays(config, capacity, n_texts)
         caches = [cls.__new__(cls) for _ in range(n_texts)]
         for row, cache in enumerate(caches):
@@ -59,13 +58,13 @@ class KVCache:
 
     @staticmethod
     def padded(n_positions: int) -> int:
-        """n_positions, rounded up to whole blocks."""
+        """n_positions, rounded up to a multiple of KEY_BLOCK."""
         return -(-n_positions // KEY_BLOCK) * KEY_BLOCK
 
     def reserve(self, n_tokens: int) -> int:
-        """Make room for n_tokens more and return the first one's position.
+        """Add n_tokens positions, and return the first of them.
 
-        Raises UsageError, and changes nothing, where they do not fit.
+        Raises UsageError, and changes nothing, if they do not fit.
         """
         if self.length + n_tokens > self.capacity:
             raise UsageError(
@@ -77,13 +76,13 @@ class KVCache:
         return start
 
     def truncate(self, length: int) -> None:
-        """Forget the positions from `length` on."""
+        """Drop the positions from `length` on. Raises UsageError if there are fewer."""
         if not 0 <= length <= self.length:
             raise UsageError(f"cannot cut a cache of {self.length} positions at {length}")
         self.length = length
 
     def copy_from(self, other: KVCache, length: int) -> None:
-        """Hold the first `length` positions of the other: its text, to be continued differently."""
+        """Replace the content with the first `length` positions of `other`. Raises UsageError."""
         if not 0 <= length <= min(other.length, self.capacity):
             raise UsageError(f"cannot copy {length} of {other.length} positions")
         n_positions = self.padded(length)

@@ -1,4 +1,4 @@
-"""From a name to an open model."""
+"""Opens models by name."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ def load(
 ) -> Model:
     """Open a checkpoint.
 
-    model: a Pythia (pythia-410m, EleutherAI/pythia-410m, pythia-410m@3000), demo, a name of your
-    own, or a local Hugging Face folder; None: the active checkpoint. step: 3000, "step3000" or
-    "main"; None: the last one. download: fetch it from the Hub where it is not installed. dtype:
-    float32 is the slow reference on the float checkpoint, where that is still there. n_threads:
-    default the physical cores granted to this process. plain_text: what looks like a special token
-    in a text is text. store: a folder, or a Store; default PYTHIA_HOME or the platform's.
+    model: pythia-410m, EleutherAI/pythia-410m, pythia-410m@3000, demo, an installed name, or a
+    local Hugging Face folder; None: the active model. step: 3000, "step3000" or "main"; None: the
+    last step of the model, or the active checkpoint if model is None too. download: fetch it from
+    the Hub if it is not installed. dtype: "float32" is the slow reference; it needs the original
+    float checkpoint. n_threads: default is the number of physical cores available to this process.
+    plain_text: read special tokens in a text, such as <|endoftext|>, as plain text. store: a folder
+    or a Store; default is PYTHIA_HOME, or the platform's data folder.
 
-    Raises UnknownName with the nearest names, NotInstalled, NoFloatWeights, IntegrityError, and
-    what downloading raises.
+    Raises UnknownName with the nearest names, NotInstalled, NoFloatWeights, IntegrityError, and the
+    errors of `install` if it downloads.
 
     >>> with load("demo", 512) as early:
     ...     print(early)
@@ -62,10 +63,11 @@ def checkpoints(
     store: Store | str | Path | None = None,
     reporter: Reporter = SILENT,
 ) -> Iterator[Model]:
-    """Open several checkpoints of a model, one after the other; each is closed before the next.
+    """Open several checkpoints of a model, one after the other. Each is closed before the next.
 
     steps: "installed", a set such as "0,64,512", "1000:10000:1000", "log" or "all", or numbers.
-    The rest as for `load`. Raises NotInstalled before the first is opened, unless `download`.
+    The other arguments are as for `load`. Unless `download` is set, raises NotInstalled for missing
+    checkpoints before the first is opened.
 
     >>> [str(model.checkpoint) for model in checkpoints("demo", [0, 64])]
     ['demo@0', 'demo@64']
@@ -86,8 +88,8 @@ def checkpoints(
             with load(
                 name, step, download=download, dtype=dtype, n_threads=n_threads,
                 plain_text=plain_text, store=chosen, reporter=reporter,
-            ) as one:  # fmt: skip
-                yield one
+            ) as loaded:  # fmt: skip
+                yield loaded
 
     return opened()
 
@@ -95,7 +97,10 @@ def checkpoints(
 def open_named(
     model: str | None, step: str | int | None, store: Store, download: bool, reporter: Reporter
 ) -> OpenCheckpoint:
-    """Find the checkpoint; for the demo or a local folder, quantize it first. Raises as `load`."""
+    """Open a checkpoint; quantize it first if it is the demo or a local folder.
+
+    With `download`, fetch it if it is not installed. Raises as `load`.
+    """
     if model is not None and is_local_folder(model, store):
         if step is not None:
             raise UsageError(f"{model} is a local folder, which holds one step; name no step")

@@ -1,4 +1,4 @@
-"""log p(continuation | context), with the boundary of lm-evaluation-harness."""
+"""log p(continuation | context), tokenized as in lm-evaluation-harness."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pythia_cli.text.tokenizer import PythiaTokenizer
 
 @dataclass(frozen=True)
 class Loglikelihood:
-    """log p(continuation | context) in nats, and whether greedy decoding would give it."""
+    """log p(continuation | context) in nats; is_greedy: greedy decoding gives the continuation."""
 
     logprob: float
     is_greedy: bool
@@ -35,10 +35,11 @@ class TokenPair(NamedTuple):
 
 
 def encode_pair(tokenizer: PythiaTokenizer, context: str, continuation: str) -> TokenPair:
-    """Encode both together, as lm-evaluation-harness' `_encode_pair` does.
+    """Encode both, as `_encode_pair` of lm-evaluation-harness does.
 
-    White space at the end of the context goes to the continuation, and the continuation's tokens
-    are those that the context alone lacks. An empty context is <|endoftext|>.
+    White space at the end of the context is moved to the continuation. Then both are encoded
+    together; the continuation's tokens are those after the first n, where n is the number of tokens
+    of the context alone. An empty context becomes <|endoftext|>.
     """
     stripped = context.rstrip()
     continuation = context[len(stripped) :] + continuation
@@ -50,7 +51,7 @@ def encode_pair(tokenizer: PythiaTokenizer, context: str, continuation: str) -> 
 
 
 def loglikelihood(scorer: Scorer, pair: TokenPair, n_ctx: int) -> Loglikelihood:
-    """The sum over the continuation's tokens. Raises UsageError where both do not fit n_ctx."""
+    """Score the continuation's tokens. Raises UsageError if both together do not fit n_ctx."""
     n, m = len(pair.context), len(pair.continuation)
     if m == 0:
         return Loglikelihood(0.0, is_greedy=True, n_tokens=0)

@@ -1,4 +1,4 @@
-"""An open checkpoint: generate, score, logits. The centre of the public interface."""
+"""Model: an open checkpoint that generates and scores text. The main class of the library."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ Dtype = Literal["int8", "float32"]
 
 
 class Model:
-    """A checkpoint, open. Made by `load`; a context manager.
+    """An open checkpoint. Created by `load`; a context manager.
 
-    Opening maps the weights; memory for running is taken at the first use. Several may be open at
-    a time. One is not to be used by two threads at once.
+    Opening only maps the weights; memory for running is allocated on first use. Several models may
+    be open at a time. A model is not thread-safe: use it from one thread at a time.
     """
 
     def __init__(
@@ -64,38 +64,38 @@ class Model:
         self.close()
 
     def close(self) -> None:
-        """End its threads and let its memory go. Closing twice does no harm."""
+        """End its threads and free its memory. Closing twice does no harm."""
         if (transformer := self.__dict__.pop("transformer", None)) is not None:
             transformer.close()
         self.__dict__.pop("_scorer", None)
         self._is_closed = True
 
     def prepare(self) -> None:
-        """Make it ready to run now, instead of at the first use: kernels, threads, memory."""
+        """Load kernels, start threads and allocate memory now, instead of on first use."""
         _ = self._scorer
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """Its name: model and step."""
+        """The model and step."""
         return self.opened.checkpoint
 
     @property
     def config(self) -> ModelConfig:
-        """Its shape: n_layers, n_heads, d_model, d_vocab, n_ctx, ..."""
+        """The dimensions: n_layers, n_heads, d_model, d_vocab, n_ctx, ..."""
         return self.opened.file.config
 
     @cached_property
     def tokenizer(self) -> PythiaTokenizer:
-        """The tokenizer that came with it. Raises IntegrityError where it is damaged."""
+        """The tokenizer of the checkpoint. Raises IntegrityError if its file is damaged."""
         return self.opened.tokenizer(plain_text=self.plain_text)
 
     def provenance(self) -> dict[str, Any]:
-        """The fields that every record of a figure carries: which model, in which precision."""
+        """The fields that identify the model and its precision in every record of results."""
         fields = {**self.opened.provenance(), "dtype": self.dtype, "plain_text": self.plain_text}
         return fields if self.dtype == "int8" else {**fields, "quantization": None}
 
     def tokenize(self, text: str) -> Encoded:
-        """The text's token_ids [n], and n_bytes [n], how many of its UTF-8 bytes each covers.
+        """The token_ids [n] of a text, and n_bytes [n]: the UTF-8 bytes that each token covers.
 
         >>> model.tokenize("It was not").n_bytes.tolist()
         [2, 4, 4]
@@ -103,7 +103,7 @@ class Model:
         return self.tokenizer.encode_covering(text)
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The text of token ids; bytes that are no UTF-8 become U+FFFD.
+        """The text of token ids. Bytes that are not valid UTF-8 become U+FFFD.
 
         >>> model.decode(model.tokenize("It was not").token_ids)
         'It was not'
@@ -126,11 +126,11 @@ class Model:
         ignore_eos: bool = False,
         truncate_prompt: bool = False,
     ) -> Generated:
-        """Continue a prompt. The defaults are the plain model: no filters.
+        """Continue a prompt. By default, samples from the unmodified distribution of the model.
 
-        The options are those of GenerateOptions and SamplingOptions. seed: the same seed gives the
-        same text again; None draws one. truncate_prompt keeps the end of a prompt that is too long.
-        Raises InvalidValue, and PromptTooLong.
+        The options are those of GenerateOptions and SamplingOptions. seed: None is a random one.
+        truncate_prompt: of a prompt that is too long, use the end. Raises InvalidValue, and
+        PromptTooLong.
 
         >>> model.generate("It was", max_tokens=6, temperature=0).text
         ' a very good thing to be'
@@ -153,9 +153,9 @@ class Model:
         num_samples: int = 1,
         truncate_prompt: bool = False,
     ) -> list[Generated]:
-        """num_samples continuations of each prompt, in order; many are decoded in one pass.
+        """num_samples continuations of each prompt, in order. Many are decoded in the same pass.
 
-        Each is the same as alone. Raises as `generate`.
+        The results do not depend on the other prompts and samples. Raises as `generate`.
 
         >>> len(model.generate_batch(["It was", "She was"], num_samples=2))
         4
@@ -173,9 +173,10 @@ class Model:
         num_samples: int = 1,
         truncate_prompt: bool = False,
     ) -> Iterator[tuple[int, str | Generated]]:
-        """As generate_batch, piece by piece: (index of the prompt, text or the finished sample).
+        """As generate_batch, but yields (index of the prompt, event) while generating.
 
-        The model is ready to run, and all prompts are checked, before the first piece is asked for.
+        An event is a piece of text, or the finished sample. The call itself checks all prompts,
+        before the first event is requested.
         """
         encoded = []
         for index, prompt in enumerate(prompts):
@@ -201,9 +202,9 @@ class Model:
     ) -> ScoredText:
         """nll, entropy and rank of each token of a text.
 
-        bos: <|endoftext|> before it, so that its first token is scored too. A text longer than
-        `context` (default: the model's) is taken in windows that move on by `stride` (default: half
-        of it), as in the `stride` protocol of perplexity. Raises InvalidValue.
+        bos: put <|endoftext|> before the text, so that its first token is scored too. A text longer
+        than `context` tokens (default: the model's context) is scored in windows that advance by
+        `stride` (default: half of it), as in perplexity's `stride` protocol. Raises InvalidValue.
 
         >>> model.score("It was not").rank.tolist()
         [-1, 0, 3]
@@ -218,7 +219,7 @@ class Model:
         stride: int | None = None,
         bos: bool = False,
     ) -> list[ScoredText]:
-        """`score` of many texts: the same bits, but short texts share passes over the weights.
+        """As `score`, for many texts: faster for short ones, which share passes; the same bits.
 
         >>> [text.totals.n_tokens for text in model.score_batch(["It was", "He had not"])]
         [1, 2]
@@ -234,18 +235,15 @@ class Model:
             return self.score_plans(plans, task)
 
     def score_plans(self, plans: Sequence[TextPlan], task: Task) -> list[ScoredText]:
-        """Run what was planned; for measures with windows of their own.
-
-        Raises IntegrityError where the model's numbers are not finite.
-        """
+        """Score texts in given windows. Raises IntegrityError if the scores are not finite."""
         return score_plans(plans, self._scorer, task)
 
     def loglikelihood(self, context: str, continuation: str) -> Loglikelihood:
         """log p(continuation | context), the sum over the continuation's tokens.
 
-        The boundary is that of lm-evaluation-harness: white space at the end of the context goes to
-        the continuation, and the continuation's tokens are those that the context alone lacks. An
-        empty context is <|endoftext|>. Raises UsageError where both do not fit the context.
+        Tokenized as in lm-evaluation-harness: white space at the end of the context is moved to the
+        continuation, and both are encoded together. An empty context becomes <|endoftext|>. Raises
+        UsageError if both together do not fit the model's context.
 
         >>> model.loglikelihood("It was not", " a").n_tokens
         1
@@ -254,9 +252,9 @@ class Model:
         return loglikelihood(self._scorer, pair, self.config.n_ctx)
 
     def logits(self, text: str | Sequence[int]) -> np.ndarray[Any, Any]:
-        """[n_tokens, d_vocab] float32: what follows each token of a text, or of token ids.
+        """[n_tokens, d_vocab] float32: the logits after each token of a text, or of token ids.
 
-        Raises UsageError for no tokens, or more than the context holds.
+        Raises UsageError if there are no tokens, or more than the context holds.
 
         >>> model.logits("It was not").dtype
         dtype('float32')
@@ -278,7 +276,7 @@ class Model:
 
     @cached_property
     def transformer(self) -> Transformer:
-        """The int8 engine below, for measurements and experiments. Raises UsageError in float32."""
+        """The int8 engine, for measurements and experiments. Raises UsageError in float32."""
         self._check_open()
         if self.dtype != "int8":
             raise UsageError("text is generated in int8 only; this model was opened as float32")

@@ -1,7 +1,8 @@
-"""Many short texts scored in few passes, each with the bits that it has alone.
+"""Scores many short texts in few passes. Each gets the same bits as if scored alone.
 
-Texts that begin alike form a chain, one after another in one row of the cache: what a text shares
-with the one before it is not run again. Chains that fit a pass go together, row by row.
+Texts with a common prefix form a chain. They run one after another in the same row of the cache,
+so the prefix is run only once. Several chains run side by side, each in its own row, as long as
+they fit in a pass.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ from pythia_cli.errors import UsageError
 from pythia_cli.reporting import Task
 
 _MOST_POSITIONS = 512
-"""Positions in the cache of a pass, those that its shorter texts leave empty among them."""
+"""The most positions in the caches of a pass, including unused ones of shorter texts."""
 
 _LEAST_SHARED = 4
-"""Tokens that two texts must share to form a chain: less is not worth waiting for each other."""
+"""The shortest prefix for a chain. For a shorter one, running side by side is faster."""
 
 _MOST_IN_CHAIN = 8
-"""Texts of a chain, which run one after another: of many that begin alike, most go side by side."""
+"""The most texts in a chain. They run one after another, so a long chain needs many passes."""
 
 
 class _Turn(NamedTuple):
-    """A text of a chain, by its index, and the tokens of it that are run: start..end.
+    """The index of a text in a chain, and the tokens to run: start..end.
 
-    Those before `start` are in the cache already: the text before it in the chain has them too.
+    The tokens before `start` are already in the cache, from the previous text of the chain.
     """
 
     text: int
@@ -48,8 +49,8 @@ def score_packed(
 ) -> list[Scores]:
     """The scores of each text's targets, in the order of the texts. `task` advances by targets.
 
-    Raises UsageError, before anything is run, where a text is empty or longer than the context, has
-    an id that the model does not have, or not as many targets as tokens.
+    Raises UsageError, before anything is run, if a text is empty or longer than the context, has
+    unknown token ids, or does not have as many targets as tokens.
     """
     texts = [TargetedText(*(np.ascontiguousarray(part, np.int64) for part in t)) for t in texts]
     for text in texts:
@@ -60,9 +61,9 @@ def score_packed(
     for group in _groups(_chains(texts)):
         caches = _empty_caches(model, caches, max(map(_longest, group)))
         for turns in _steps(group, caches):
-            scores = _scored(model, texts, found, turns)
-            found.update(scores)
-            task.advance(sum(len(own.nll) for own in scores.values()))
+            new_scores = _scored(model, texts, found, turns)
+            found.update(new_scores)
+            task.advance(sum(len(scores.nll) for scores in new_scores.values()))
     return [found[i] for i in range(len(texts))]
 
 
@@ -77,7 +78,7 @@ def _check(model: Transformer, text: TargetedText) -> None:
 
 
 def _chains(texts: Sequence[TargetedText]) -> list[_Chain]:
-    """All texts, those that begin alike one after another."""
+    """Sort the texts, and group neighbours with a common prefix into chains."""
     chains: list[_Chain] = []
     for i in sorted(range(len(texts)), key=lambda i: texts[i].token_ids.tobytes()):
         start = 0
@@ -91,9 +92,9 @@ def _chains(texts: Sequence[TargetedText]) -> list[_Chain]:
 
 
 def _n_shared(before: TargetedText, text: TargetedText) -> int:
-    """How many tokens of a text need not be run behind another: they and their targets are alike.
+    """The number of first tokens that `text` shares with `before`, targets included.
 
-    At least one is run.
+    They need not be run again. At most all but the last, as at least one token must be run.
     """
     n = min(len(before.token_ids), len(text.token_ids))
     unlike = before.token_ids[:n] != text.token_ids[:n]
@@ -106,9 +107,10 @@ def _longest(chain: _Chain) -> int:
 
 
 def _groups(chains: list[_Chain]) -> Iterator[list[_Chain]]:
-    """Chains that run side by side: of like numbers of texts and lengths, so that passes are full.
+    """Groups of chains to run side by side, of similar numbers and lengths of texts.
 
-    In each pass at most CHUNK tokens and _MOST_POSITIONS of the cache; a chain alone may have more.
+    Each pass has at most CHUNK tokens and _MOST_POSITIONS cache positions; a single chain may have
+    more.
     """
     group: list[_Chain] = []
     n_tokens = [0] * _MOST_IN_CHAIN
@@ -128,11 +130,11 @@ def _groups(chains: list[_Chain]) -> Iterator[list[_Chain]]:
 
 
 _Place = tuple[KVCache, "int | None", _Turn]
-"""A turn with the cache of its chain, and the text before it."""
+"""The cache of a chain, the index of the previous text in it (or None), and a turn."""
 
 
 def _steps(group: list[_Chain], caches: list[KVCache]) -> Iterator[list[_Place]]:
-    """The turns that run together: the first of each chain, then the second of each, and so on."""
+    """The turns of each pass: the first of each chain, then the second of each, and so on."""
     for step in range(max(map(len, group))):
         yield [
             (cache, chain[step - 1].text if step else None, chain[step])
@@ -147,33 +149,33 @@ def _scored(
     found: dict[int, Scores],
     places: list[_Place],
 ) -> dict[int, Scores]:
-    """Run these turns, and give the scores of their texts by index."""
+    """Run these turns. Returns the complete scores of their texts, by index."""
     for cache, _, turn in places:
         cache.truncate(turn.start)
     caches = [cache for cache, _, _ in places]
     ids = [texts[turn.text].token_ids[turn.start :] for _, _, turn in places]
     targets = [texts[turn.text].targets[turn.start :] for _, _, turn in places]
-    if len(places) == 1:  # it may be longer than a pass
+    if len(places) == 1:  # may be longer than a pass
         scores = [model.score(ids[0], targets[0], caches[0])]
     else:
         scores = model.score_together(ids, targets, caches)
     return {
-        turn.text: own if before is None else _joined(found[before], texts[turn.text], turn, own)
-        for (_, before, turn), own in zip(places, scores, strict=True)
+        turn.text: new if before is None else _joined(found[before], texts[turn.text], turn, new)
+        for (_, before, turn), new in zip(places, scores, strict=True)
     }
 
 
-def _joined(before: Scores, text: TargetedText, turn: _Turn, own: Scores) -> Scores:
-    """The scores of a text: of what it shares with the one before it, then its own."""
+def _joined(before: Scores, text: TargetedText, turn: _Turn, new: Scores) -> Scores:
+    """The scores of a text: those of the prefix, from the previous text, then the new ones."""
     n = np.count_nonzero(text.targets[: turn.start] != NO_TARGET)
-    return Scores(*(np.concatenate([a[:n], b]) for a, b in zip(before, own, strict=True)))
+    return Scores(*(np.concatenate([a[:n], b]) for a, b in zip(before, new, strict=True)))
 
 
 def _empty_caches(model: Transformer, caches: list[KVCache], longest: int) -> list[KVCache]:
-    """Caches for a group: those of the one before where they fit."""
+    """Empty caches for a group. Reuses those of the previous group if their capacity fits."""
     capacity = KVCache.padded(longest)
     if not caches or caches[0].capacity != capacity:
-        caches.clear()  # so that the memory of both is not held at once
+        caches.clear()  # free the old ones before allocating
         return KVCache.together(model.config, capacity, max(1, _MOST_POSITIONS // capacity))
     for cache in caches:
         cache.truncate(0)

@@ -1,6 +1,6 @@
-"""The same model in plain torch over float tensors: the slow twin, and dtype float32.
+"""The model in plain float32 torch: the reference for tests, and `dtype float32`.
 
-Written to be read beside transformers' GPTNeoXForCausalLM, against which its logits are tested.
+It follows transformers' GPTNeoXForCausalLM, against which its logits are tested.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.parameters import published_tensors
 
 _PREFIX = "gpt_neox."
-_LOGIT_ROWS = 128  # rows of logits made at a time
+_LOGIT_ROWS = 128  # rows of logits computed at a time
 
 
 class Reference:
-    """A GPT-NeoX model in float32. `tensors` are by published name, without `gpt_neox.`."""
+    """A GPT-NeoX model in float32. `tensors` has published names, without `gpt_neox.`."""
 
     def __init__(
         self, config: ModelConfig, tensor: Callable[[str], np.ndarray[Any, Any]], n_threads: int
@@ -41,12 +41,12 @@ class Reference:
 
     @classmethod
     def from_checkpoint(cls, checkpoint: FloatCheckpoint, n_threads: int = 1) -> Reference:
-        """The float model itself."""
+        """The model with its published float weights."""
         return cls(checkpoint.config, checkpoint.tensor, n_threads)
 
     @classmethod
     def from_int8(cls, file: Int8File, n_threads: int = 1) -> Reference:
-        """The model on dequantized weights: what the int8 kernels should compute."""
+        """The model with dequantized int8 weights, to check the int8 kernels."""
         return cls(file.config, lambda name: dequantized(file, name), n_threads)
 
     def hidden(self, token_ids: np.ndarray[Any, Any]) -> torch.Tensor:
@@ -67,7 +67,7 @@ class Reference:
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[None]:
-        """Inference by our number of threads; torch's own setting is the user's, and comes back."""
+        """Inference mode with our number of threads. Restores torch's global setting afterwards."""
         before = torch.get_num_threads()
         torch.set_num_threads(self._n_threads)
         try:
@@ -83,7 +83,7 @@ class Reference:
     def chunks(
         self, token_ids: np.ndarray[Any, Any], first: int = 0
     ) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
-        """(i, logits [m, d_vocab]) of tokens i .. i+m from `first` on, a few rows at a time."""
+        """Yield (i, logits [m, d_vocab]) for tokens i .. i+m, from token `first` on."""
         hidden = self.hidden(token_ids)[first:]
         for at in range(0, len(hidden), _LOGIT_ROWS):
             with self._running():
@@ -91,7 +91,7 @@ class Reference:
             yield first + at, rows.numpy()
 
     def score(self, token_ids: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> Scores:
-        """token_ids [n]; how the model rates targets [m] as successors of the last m."""
+        """Run token_ids [n]. The scores of targets [m] as the tokens after the last m of them."""
         first = len(token_ids) - len(targets)
         parts = [
             score_logits(rows, targets[at - first : at - first + len(rows)])
@@ -115,7 +115,7 @@ class Reference:
     def _attention(self, x: torch.Tensor, prefix: str) -> torch.Tensor:
         n, config = len(x), self.config
         qkv = self._linear(x, prefix + "attention.query_key_value")
-        # Published layout: for each head its q, k and v. -> three of [n_heads, n, d_head]
+        # Published layout: q, k and v of each head. Split into three arrays [n_heads, n, d_head].
         q, k, v = qkv.view(n, config.n_heads, 3 * config.d_head).transpose(0, 1).chunk(3, dim=-1)
         q, k = self._rotate(q), self._rotate(k)
         scores = q @ k.transpose(1, 2) / config.d_head**0.5
@@ -124,7 +124,7 @@ class Reference:
         return self._linear(attended.transpose(0, 1).reshape(n, -1), prefix + "attention.dense")
 
     def _rotate(self, x: torch.Tensor) -> torch.Tensor:
-        """The rotate-half form on the first n_rotary dimensions of x [n_heads, n, d_head]."""
+        """Rotate the first n_rotary dimensions of x [n_heads, n, d_head] (rotate-half form)."""
         half = self._cos.shape[1]
         cos, sin = self._cos[: x.shape[1]], self._sin[: x.shape[1]]
         a, b, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
@@ -132,7 +132,7 @@ class Reference:
 
 
 def dequantized(file: Int8File, name: str) -> np.ndarray[Any, Any]:
-    """The float32 tensor that an int8 file stands for, by its published name."""
+    """A tensor of an int8 file, by its published name, dequantized to float32."""
     tensor = published_tensors(file.config)[name]
     module = tensor.module.name
     index: Any = tensor.layer if tensor.module.in_layers else ()

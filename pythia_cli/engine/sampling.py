@@ -1,4 +1,4 @@
-"""Drawing the next token from logits."""
+"""Draws the next token from logits."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ _FEW = 1024
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """The filters, applied in this order; the defaults are the plain model.
+    """The filters, applied in this order. The defaults change nothing.
 
-    1. repetition_penalty r: logits of tokens already there are divided by r where positive and
-       multiplied where negative (Keskar et al. 2019).
-    2. temperature: logits are divided by it; 0 takes the largest logit and ends here.
-    3. softmax over the whole vocabulary; then ids the tokenizer does not have are dropped.
-    4. top_k: the k most probable stay (0: all).
-    5. top_p: of the most probable, as few as hold at least this share of the probability
-       (Holtzman et al. 2020): of the whole vocabulary's, or of what top_k left.
-    6. min_p: those with at least this fraction of the largest probability.
-    7. One is drawn in proportion to what is left.
+    1. repetition_penalty r: of tokens that already occur, positive logits are divided by r, and
+       negative ones multiplied by it (Keskar et al. 2019).
+    2. temperature: logits are divided by it. 0: the largest logit is chosen, and we are done.
+    3. Softmax over the whole vocabulary. Then ids that the tokenizer does not have are removed.
+    4. top_k: keep the k most probable tokens; 0 keeps all.
+    5. top_p: keep the fewest most probable tokens that together have at least this share of the
+       probability (Holtzman et al. 2020). The total is that of the whole vocabulary or, with
+       top_k, of the tokens that it kept.
+    6. min_p: keep tokens with at least this fraction of the largest probability.
+    7. Draw one token, in proportion to its probability.
     """
 
     temperature: float = 1.0
@@ -54,7 +55,7 @@ def _check(name: str, value: float, good: bool, expected: str) -> None:
 
 
 class Sampler:
-    """Draws tokens by `options` among the first n_tokens ids, with a generator of its own."""
+    """Draws tokens from the first n_tokens ids, with `options` and a random generator."""
 
     def __init__(
         self, options: SamplingOptions, n_tokens: int, generator: np.random.Generator
@@ -64,9 +65,9 @@ class Sampler:
         self._generator = generator
 
     def sample(self, logits: np.ndarray[Any, Any], seen: list[int]) -> int:
-        """logits [d_vocab] and the tokens so far, the prompt's too -> the next token's id.
+        """Draw the next token id from logits [d_vocab]. seen: all tokens so far, with the prompt.
 
-        Raises PythiaError where the logits are not finite.
+        Raises PythiaError if the logits are not finite.
         """
         if not np.isfinite(logits.sum(dtype=np.float64)):
             raise PythiaError("the model's logits are not finite: the checkpoint may be damaged")
@@ -74,7 +75,7 @@ class Sampler:
         logits = self._penalised(logits, seen)
         if options.temperature == 0:
             return int(np.argmax(logits[: self._n_tokens]))
-        # Unnormalised: filters compare with the sum over the whole vocabulary.
+        # Not normalised: the filters compare with the total over the whole vocabulary.
         weights = np.empty(self._n_tokens, np.float32)
         factor = np.float32(min(1 / options.temperature, 1e38))
         sum_of_weights = np.empty(1)
@@ -106,7 +107,7 @@ class Sampler:
 
 
 def _padding(logits: np.ndarray[Any, Any], n_tokens: int, factor: float) -> float:
-    """What the ids past n_tokens add to the sum of exponentials; may be infinite."""
+    """The sum of exponentials of the ids from n_tokens on; may be infinite."""
     beyond = logits[n_tokens:].astype(np.float64) - np.float64(logits[:n_tokens].max())
     with np.errstate(over="ignore"):
         return float(np.exp(beyond * factor).sum())
@@ -115,7 +116,7 @@ def _padding(logits: np.ndarray[Any, Any], n_tokens: int, factor: float) -> floa
 def _kept(
     weights: np.ndarray[Any, Any], total: float, options: SamplingOptions
 ) -> np.ndarray[Any, Any] | None:
-    """The ids that the filters leave, ascending; None for all. Among equals the lower id stays."""
+    """The ids that the filters keep, ascending; None is all. Of equal weights, keeps lower ids."""
     ids = None
     if 0 < options.top_k < len(weights):
         ids = _largest(weights, options.top_k)
@@ -130,7 +131,7 @@ def _kept(
 
 
 def _largest(weights: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
-    """The ids of the n largest, ascending."""
+    """The ids of the n largest weights, ascending."""
     least = np.partition(weights, -n)[-n]
     above, equal = np.flatnonzero(weights > least), np.flatnonzero(weights == least)
     return np.sort(np.concatenate([above, equal[: n - len(above)]]))
@@ -139,15 +140,15 @@ def _largest(weights: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
 def _nucleus(
     weights: np.ndarray[Any, Any], ids: np.ndarray[Any, Any] | None, needed: float
 ) -> np.ndarray[Any, Any]:
-    """Of `ids` (None: all), as few of the largest as together reach `needed`, ascending."""
+    """The fewest of `ids` (None: all), largest first, that add up to `needed`; ascending."""
     if ids is None:
-        # Most often a few hundred suffice, and the others need no sorting.
+        # Usually a few hundred are enough, so try without sorting all.
         few = _largest(weights, _FEW) if len(weights) > _FEW else np.arange(len(weights))
         if len(few) < len(weights) and weights[few].sum(dtype=np.float64) < needed:
             few = np.arange(len(weights))
         ids = few
     order = ids[np.argsort(-weights[ids], kind="stable")]
     cumulative = np.cumsum(weights[order], dtype=np.float64)
-    # A sum short of the mark by rounding alone has reached it.
+    # A sum that is too small only by rounding counts as reached.
     n_kept = int(np.searchsorted(cumulative, needed * (1 - 1e-12), side="left")) + 1
     return np.sort(order[:n_kept])

@@ -1,4 +1,4 @@
-"""A text and what a model says of each of its tokens."""
+"""A text with the scores of its tokens."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pythia_cli.text.tokenizer import PythiaTokenizer
 
 @dataclass(frozen=True, repr=False)
 class ScoredText:
-    """A stretch of text, its tokens, and their scores.
+    """A text, its tokens, and their scores.
 
-    token_ids [n] int64; n_bytes [n] int64, the UTF-8 bytes of the text that each token covers (they
-    sum to the text's); nll [n] and entropy [n] float64 in nats, NaN where a token was not scored;
-    rank [n] int64, how many tokens the model found likelier (0: its first choice), -1 where it was
-    not scored.
+    token_ids [n] int64. n_bytes [n] int64: the number of UTF-8 bytes that each token covers; they
+    add up to the text's. nll [n] and entropy [n] float64, in nats; NaN for tokens that were not
+    scored. rank [n] int64: the number of tokens that the model found more likely; 0 is its first
+    choice, -1 was not scored.
     """
 
     text: str
@@ -47,7 +47,7 @@ class ScoredText:
 
     @cached_property
     def totals(self) -> Totals:
-        """Sums over the scored tokens, and the bytes and words that they cover."""
+        """Sums over the scored tokens, with the bytes and words that they cover."""
         ends = np.cumsum(self.n_bytes)
         n_words = 0
         for first, last in _runs(self.is_scored):
@@ -64,16 +64,16 @@ class ScoredText:
 
     @property
     def perplexity(self) -> float | None:
-        """exp of the mean nll of the scored tokens; None where there is none, or past 1e308."""
+        """exp of the mean nll of the scored tokens. None if there are none, or on overflow."""
         return self.totals.perplexity
 
     @property
     def bits_per_byte(self) -> float | None:
-        """nll in bits over the bytes that the scored tokens cover."""
+        """nll in bits per byte covered by the scored tokens. None if there are no bytes."""
         return self.totals.bits_per_byte
 
     def tokens(self, tokenizer: PythiaTokenizer) -> Iterator[dict[str, Any]]:
-        """For JSON, one by one: token_id, text, n_bytes, nll, entropy, rank (docs/output.md)."""
+        """For JSON: yield one record per token, with the fields of docs/output.md."""
         columns = (self.token_ids, self.n_bytes, self.nll, self.entropy, self.rank)
         for token_id, n_bytes, nll, entropy, rank in zip(
             *(column.tolist() for column in columns), strict=True
@@ -89,7 +89,7 @@ class ScoredText:
             }
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the text, its tokens' columns (None where not scored) and the figures."""
+        """For JSON: the text, a list per column (None for tokens not scored), and the figures."""
 
         def known(values: np.ndarray[Any, Any]) -> list[Any]:
             pairs = zip(values.tolist(), self.is_scored.tolist(), strict=True)
@@ -107,7 +107,7 @@ class ScoredText:
 
 
 def _spelled(data: bytes) -> str:
-    """The token's text; its bytes in hexadecimal where they are no text of their own."""
+    """The text of a token; in hexadecimal if its bytes are not valid UTF-8."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -115,7 +115,7 @@ def _spelled(data: bytes) -> str:
 
 
 def _runs(mask: np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:
-    """First and last index of each run of True."""
+    """Yield the first and last index of each run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
     for first, end in edges.reshape(-1, 2).tolist():
         yield first, end - 1

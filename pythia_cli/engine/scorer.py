@@ -1,4 +1,4 @@
-"""Scoring with either model: the int8 engine, or the float32 reference."""
+"""Scores texts with the int8 engine or the float32 reference."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:  # torch takes a second to import
 
 
 class Scorer(Protocol):
-    """Rates targets; every text has one at least, and starts from an empty cache."""
+    """Scores targets. Every text has at least one, and starts with an empty context."""
 
     def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
         """The scores of each text's targets, in order. `task` advances by targets."""
 
 
 class Int8Scorer:
-    """By the int8 engine. Short texts share passes over the weights, with the bits of alone."""
+    """The int8 engine. Short texts share passes; the bits are the same as for each alone."""
 
     def __init__(self, transformer: Transformer) -> None:
         self._transformer = transformer
@@ -42,7 +42,7 @@ class Int8Scorer:
         return [scores]
 
     def _empty_cache(self, n_tokens: int) -> KVCache:
-        """One with room for n_tokens; kept, as making one takes time."""
+        """An empty cache for n_tokens. It is reused, because allocating one takes time."""
         if self._cache is None or self._cache.capacity < n_tokens:
             self._cache = self._transformer.new_cache(max(n_tokens, 1))
         self._cache.truncate(0)
@@ -50,7 +50,7 @@ class Int8Scorer:
 
 
 class Float32Scorer:
-    """By the plain float32 reference, text by text."""
+    """The float32 reference, text by text."""
 
     def __init__(self, reference: Reference) -> None:
         self.reference = reference
@@ -61,7 +61,7 @@ class Float32Scorer:
 
     def _scores(self, texts: Sequence[TargetedText], task: Task) -> Iterator[Scores]:
         for token_ids, targets in texts:
-            # The reference scores the successors of the last tokens.
+            # The reference takes targets only for the last tokens of a text.
             (rows,) = (targets != NO_TARGET).nonzero()
             first = int(rows[0])
             scores = self.reference.score(token_ids, targets[first:].clip(0))
@@ -70,7 +70,7 @@ class Float32Scorer:
 
 
 def score_plans(plans: Sequence[TextPlan], scorer: Scorer, task: Task) -> list[ScoredText]:
-    """Score several texts. Raises IntegrityError where the model's numbers are not finite."""
+    """Score several texts. Raises IntegrityError if the scores are not finite."""
     texts = [text for plan in plans for text in plan.passes()]
     scores = iter(scorer.score(texts, task))
     return [plan.scored(scores) for plan in plans]

@@ -1,4 +1,4 @@
-"""What a model says of given tokens."""
+"""Scores of target tokens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Scores(NamedTuple):
 
 
 def score_logits(logits: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> Scores:
-    """logits [m, d_vocab] float32 and targets [m] -> Scores, in float64: the kernel's slow twin."""
+    """The scores of targets [m] from logits [m, d_vocab], in float64: the kernel's slow twin."""
     z = logits.astype(np.float64)
     z -= z.max(axis=1, keepdims=True)
     p = np.exp(z)

@@ -1,4 +1,4 @@
-"""How one text will be scored: its tokens, the windows over them, and the passes to run."""
+"""The plan of scoring a text: its tokens and the windows over them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from pythia_cli.text.tokenizer import Encoded
 class TextPlan:
     """A tokenized text and the windows in which it is scored.
 
-    bos: the id of a token before the text, over which windows then count too; None where there is
-    none. chunk_bos: the id that takes the place of each window's first token (llama.cpp).
+    bos: the id of a token before the text, or None; windows then count from that token. chunk_bos:
+    an id that replaces the first token of each window, as in llama.cpp, or None.
     """
 
     text: str
@@ -31,16 +31,16 @@ class TextPlan:
 
     @property
     def n_tokens(self) -> int:
-        """Of the text."""
+        """The number of tokens of the text."""
         return len(self.encoded.token_ids)
 
     @property
     def n_scored(self) -> int:
-        """How many tokens are scored."""
+        """The number of tokens that are scored."""
         return sum(window.end - window.first for window in self.windows)
 
     def passes(self) -> Iterator[TargetedText]:
-        """What is run, one window after the other."""
+        """Yield the tokens to run and their targets, window by window."""
         sequence = self.encoded.token_ids
         if self.bos is not None:
             sequence = np.concatenate([[self.bos], sequence])
@@ -51,14 +51,14 @@ class TextPlan:
             yield targeted(inputs, sequence[window.first : window.end])
 
     def scored(self, scores: Iterable[Scores]) -> ScoredText:
-        """The text with the scores of its passes, which are taken from `scores` in order.
+        """The text with its scores. Takes the next scores from `scores`, one for each window.
 
-        Raises IntegrityError where the model's numbers are not finite.
+        Raises IntegrityError if they are not finite.
         """
         n, shift = self.n_tokens, int(self.bos is not None)
         nll, entropy = np.full(n, np.nan), np.full(n, np.nan)
         rank = np.full(n, -1, np.int64)
-        # The windows come first in zip: it then takes no score that belongs to the next text.
+        # windows must come first in zip: else it would take one score of the next text and drop it.
         for window, found in zip(self.windows, scores, strict=False):
             if not np.isfinite(found.nll + found.entropy).all():
                 raise IntegrityError("model", "it gave NaN; the checkpoint may be damaged")

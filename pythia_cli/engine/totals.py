@@ -1,4 +1,4 @@
-"""Sums over scored tokens, and the figures that follow from them (docs/measures.md)."""
+"""Sums over scored tokens, and figures computed from them (docs/measures.md)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over scored tokens; nll in nats. Totals add up."""
+    """Sums over scored tokens; nll in nats. Totals can be added with +."""
 
     nll: float = 0.0
     nll_squared: float = 0.0
@@ -17,22 +17,25 @@ class Totals:
     n_words: int = 0
 
     def __add__(self, other: Totals) -> Totals:
-        """Both together."""
+        """The sums over the tokens of both."""
         return Totals(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def perplexity(self) -> float | None:
-        """exp(nll / n_tokens); None without tokens, or where a float64 does not hold it."""
+        """exp(nll / n_tokens). None if there are no tokens, or on overflow."""
         return _exp(self.nll / self.n_tokens) if self.n_tokens else None
 
     @property
     def bits_per_byte(self) -> float | None:
-        """nll / ln 2 / n_bytes; None without bytes."""
+        """nll / ln 2 / n_bytes. None if there are no bytes."""
         return self.nll / math.log(2) / self.n_bytes if self.n_bytes else None
 
     @property
     def stderr(self) -> float | None:
-        """The standard error of the perplexity: perplexity * s / sqrt(n), s of the nlls (n - 1)."""
+        """The standard error of the perplexity: perplexity * s / sqrt(n).
+
+        s is the sample standard deviation of the nlls, with n - 1. None if n < 2, or on overflow.
+        """
         n, perplexity = self.n_tokens, self.perplexity
         if n < 2 or not perplexity:
             return None
@@ -40,7 +43,7 @@ class Totals:
         return perplexity * math.sqrt(variance / (n - 1))
 
     def figures(self) -> dict[str, float | int | None]:
-        """The figures of a record; None where one is undefined."""
+        """The figures of a record. Undefined ones are None."""
         return {
             "nll": self.nll,
             "n_tokens": self.n_tokens,
@@ -55,5 +58,5 @@ class Totals:
 
 
 def _exp(x: float) -> float | None:
-    """exp, or None where a float64 does not hold it: JSON knows no infinity."""
+    """exp(x), or None on overflow, because JSON has no infinity."""
     return math.exp(x) if x < 709 else None

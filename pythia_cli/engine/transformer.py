@@ -1,4 +1,4 @@
-"""An int8 model ready to run: prefill, decode and scoring over one compiled forward pass."""
+"""The int8 model: prefill, decode and score, on one compiled forward pass."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from pythia_cli.engine.targets import NO_TARGET
 from pythia_cli.errors import UsageError
 
 LOGITS_CHUNK = 128
-"""Tokens of a pass where the logits of each are kept, which take 0.2 MB a token."""
+"""Tokens per pass if all logits are kept, which take 0.2 MB per token."""
 
 MOST_TOGETHER = 16
-"""Texts decoded in one pass: about where arithmetic takes as long as reading the weights."""
+"""The most texts decoded in one pass. With more, arithmetic takes longer than reading weights."""
 _MOST_BYTES = 1 << 30
 
 
 class Transformer:
-    """A model ready to run: `prefill`, `decode` and `score` extend a KVCache made by `new_cache`.
+    """A model that runs on `n_threads`. `prefill`, `decode` and `score` extend a KVCache.
 
-    Not to be shared between threads: it has one scratch and one team of `n_threads`.
+    `new_cache` makes one. Not thread-safe: all calls share the same buffers and threads.
     """
 
     def __init__(self, file: Int8File, n_threads: int) -> None:
@@ -33,19 +33,19 @@ class Transformer:
         self.d_vocab = file.config.d_vocab
         self._pass = ForwardPass(file, n_threads)
         self._logits = np.empty((1, self.d_vocab), np.float32)
-        self._each = NOTHING  # what the last decoding wanted, as the next one may
+        self._each = NOTHING  # the outputs of the last decode, often reused by the next
 
     def new_cache(self, capacity: int | None = None) -> KVCache:
-        """An empty cache for `capacity` positions: the model's context where None."""
+        """An empty cache for `capacity` positions; None is the model's context."""
         n_ctx = self.config.n_ctx
         if capacity is not None and not 0 < capacity <= n_ctx:
             raise UsageError(f"a context of {capacity} is not within 1 to {n_ctx}, the model's own")
         return KVCache(self.config, capacity or n_ctx)
 
     def new_caches(self, capacity: int, n_texts: int) -> list[KVCache]:
-        """Empty caches of texts to be decoded together: n_texts, or as many as there is room for.
+        """Empty caches for texts that are decoded together: n_texts of them, or fewer.
 
-        At most MOST_TOGETHER, and 1 GiB when all are full.
+        At most MOST_TOGETHER, and as many as fit in 1 GiB, but at least one.
         """
         config = self.config
         n_bytes = capacity * config.n_layers * config.n_heads * (4 * config.d_head + 8)
@@ -53,9 +53,9 @@ class Transformer:
         return KVCache.together(config, capacity, n)
 
     def prefill(self, token_ids: np.ndarray[Any, Any], cache: KVCache) -> np.ndarray[Any, Any]:
-        """Append at least one token; the logits [d_vocab] after the last.
+        """Append at least one token. Returns the logits [d_vocab] after the last.
 
-        The array is valid until the next call. Raises UsageError where the cache is full.
+        The array is valid until the next call. Raises UsageError if the tokens do not fit.
         """
         for _, chunk_logits in self.chunks(token_ids, cache, len(token_ids) - 1):
             logits = chunk_logits
@@ -63,17 +63,17 @@ class Transformer:
         return last
 
     def decode(self, token_id: int, cache: KVCache) -> np.ndarray[Any, Any]:
-        """Append one token; the logits [d_vocab] after it, valid until the next call."""
+        """Append one token. Returns the logits [d_vocab] after it, valid until the next call."""
         logits: np.ndarray[Any, Any] = self.decode_together([token_id], [cache])[0]
         return logits
 
     def decode_together(
         self, token_ids: Sequence[int], caches: Sequence[KVCache]
     ) -> np.ndarray[Any, Any]:
-        """Append one token to each text; the logits [n, d_vocab], valid until the next call.
+        """Append one token to each text. Returns the logits [n, d_vocab], until the next call.
 
-        One pass over the weights serves all; each row has the bits that `decode` gives. At most
-        CHUNK different texts, of caches that were made together. Raises UsageError where one is
+        One pass over the weights serves all; each row has the same bits as with `decode`. At most
+        CHUNK texts, all different, whose caches were made together. Raises UsageError if a cache is
         full.
         """
         ids = np.array(token_ids, np.int64)
@@ -92,17 +92,17 @@ class Transformer:
     def score(
         self, token_ids: np.ndarray[Any, Any], targets: np.ndarray[Any, Any], cache: KVCache
     ) -> Scores:
-        """Append token_ids [n]; how the model rates targets [m] as successors of the last m.
+        """Append token_ids [n]. Returns the scores of targets [m], which follow the last m tokens.
 
-        Tokens whose target is NO_TARGET are not scored.
+        Targets that are NO_TARGET get no score.
         """
         first = len(token_ids) - len(targets)
         rows, targets, scores = self._scored(np.asarray(targets, np.int64), first)
 
         def wanted(lo: int, hi: int) -> WantedRows:
             part = slice(*np.searchsorted(rows, (lo, hi)).tolist())
-            own = Scores(*(values[part] for values in scores))
-            return WantedRows(rows[part] - lo, NOTHING.logits, targets[part], own)
+            views = Scores(*(values[part] for values in scores))
+            return WantedRows(rows[part] - lo, NOTHING.logits, targets[part], views)
 
         for _ in self._advance(token_ids, cache, CHUNK, wanted):
             pass
@@ -114,17 +114,17 @@ class Transformer:
         targets: Sequence[np.ndarray[Any, Any]],
         caches: Sequence[KVCache],
     ) -> list[Scores]:
-        """Append token_ids[i] [n_i] to caches[i]; how the model rates targets[i] [n_i] after them.
+        """Append token_ids[i] [n_i] to caches[i]. Returns the scores of targets[i] [n_i].
 
-        One pass over the weights serves all; each text has the bits that `score` gives it alone.
-        Tokens whose target is NO_TARGET are not scored. At most CHUNK tokens in all, of different
-        texts whose caches were made together. Raises UsageError where one is too small.
+        One pass over the weights serves all; each text has the same bits as with `score`. Targets
+        that are NO_TARGET get no score. At most CHUNK tokens in all, of different texts whose
+        caches were made together. Raises UsageError if a text does not fit its cache.
         """
         ids = np.concatenate(token_ids, dtype=np.int64)
         self.check_ids(ids)
         rows, found, scores = self._scored(np.concatenate(targets, dtype=np.int64), 0)
         starts = [cache.length for cache in caches]
-        lengths = [len(own) for own in token_ids]
+        lengths = [len(text) for text in token_ids]
         spans = np.array([[cache.row, cache.length, 0] for cache in caches], np.int64)
         spans[:, 2] = lengths
         try:
@@ -145,9 +145,9 @@ class Transformer:
     def chunks(
         self, token_ids: np.ndarray[Any, Any], cache: KVCache, first: int = 0
     ) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
-        """Append token_ids [n] by chunks; (i, logits [m, d_vocab]) of tokens i .. i+m, i >= first.
+        """Append token_ids [n] in chunks. Yields (i, logits [m, d_vocab]) for tokens i .. i+m.
 
-        Chunks before `first` yield nothing. The logits are valid until the next step.
+        Only for tokens from `first` on. The logits are valid until the next step.
         """
 
         def wanted(lo: int, hi: int) -> WantedRows:
@@ -160,10 +160,10 @@ class Transformer:
                 yield max(lo, first), self._logits_room(hi - max(lo, first))
 
     def embed(self, token_ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """The residual stream [n, d_model] float32 that token_ids [n] begin with; n <= CHUNK.
+        """The embeddings [n, d_model] float32 of token_ids [n]: the first residual stream.
 
-        `embed`, `layers` and `unembed` run the code of one pass piece by piece, with the same bits,
-        so that what is between can be read or changed.
+        n <= CHUNK. `embed`, `layers` and `unembed` run the parts of a pass separately, with the
+        same bits, so that the residual stream between them can be read or changed.
         """
         token_ids = np.ascontiguousarray(token_ids, np.int64)
         self.check_ids(token_ids)
@@ -173,10 +173,10 @@ class Transformer:
     def layers(
         self, residual: np.ndarray[Any, Any], lo: int, hi: int, cache: KVCache
     ) -> np.ndarray[Any, Any]:
-        """The residual stream [n, d_model] after layers lo..hi, from that before them.
+        """Run layers lo..hi on the residual stream [n, d_model]. Returns the new one.
 
-        Their keys and values are written to the cache behind what it holds. It holds the n tokens
-        as well when the last layer has run.
+        Their keys and values are written to the cache after its content. The length of the cache
+        grows by n only when the last layer has run.
         """
         n, n_layers = len(residual), self.config.n_layers
         if not 0 <= lo <= hi <= n_layers:
@@ -193,7 +193,7 @@ class Transformer:
         return self._pass.residual[:n].copy()
 
     def unembed(self, residual: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """The logits [n, d_vocab] of what all layers have made of n tokens, until the next call."""
+        """The logits [n, d_vocab] of the last residual stream [n, d_model], until the next call."""
         ids = self._put(residual)
         logits = self._logits_room(len(ids))
         wanted = WantedRows(np.arange(len(ids)), logits)
@@ -201,23 +201,23 @@ class Transformer:
         return logits
 
     def check_ids(self, token_ids: np.ndarray[Any, Any]) -> None:
-        """Raises UsageError where there are no tokens, or such that the model does not have."""
+        """Raises UsageError if there are no tokens, or unknown ones."""
         if len(token_ids) == 0:
             raise UsageError("there are no tokens to run")
         if token_ids.min() < 0 or token_ids.max() >= self.d_vocab:
             raise UsageError(f"token ids must be within 0 to {self.d_vocab - 1}")
 
     def check_targets(self, targets: np.ndarray[Any, Any]) -> None:
-        """Raises UsageError for a target that is neither a token of the model nor NO_TARGET."""
+        """Raises UsageError if a target is neither a token of the model nor NO_TARGET."""
         if len(targets) and (targets.min() < NO_TARGET or targets.max() >= self.d_vocab):
             raise UsageError(f"token ids must be within 0 to {self.d_vocab - 1}")
 
     def close(self) -> None:
-        """Let the team's threads end."""
+        """End the threads."""
         self._pass.close()
 
     def _put(self, residual: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Make it the residual stream of the next call; ids that stand for its n tokens."""
+        """Set the residual stream of the next call. Returns n token ids, as placeholders."""
         if not 0 < len(residual) <= CHUNK:
             raise UsageError(f"{len(residual)} tokens; expected 1 to {CHUNK}")
         self._pass.residual[: len(residual)] = residual
@@ -230,9 +230,9 @@ class Transformer:
         size: int,
         wanted: Callable[[int, int], WantedRows],
     ) -> Iterator[tuple[int, int]]:
-        """Append token_ids [n], `size` of them a time, and yield lo, hi behind tokens lo..hi.
+        """Append token_ids [n], `size` at a time. Yields (lo, hi) after tokens lo..hi have run.
 
-        wanted(lo, hi) is what is wanted of them.
+        wanted(lo, hi) gives the outputs to write for them.
         """
         token_ids = np.ascontiguousarray(token_ids, np.int64)
         self.check_ids(token_ids)
@@ -251,7 +251,7 @@ class Transformer:
     def _scored(
         self, targets: np.ndarray[Any, Any], first: int
     ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], Scores]:
-        """Of targets [n], of tokens `first` and on: the tokens that have one, theirs, and room."""
+        """The tokens to score, their targets, and empty scores. targets [n] are from `first` on."""
         self.check_targets(targets)
         (at,) = np.nonzero(targets != NO_TARGET)
         m = len(at)

@@ -1,4 +1,4 @@
-"""The tensors of an open int8 file, as the compiled forward pass takes them."""
+"""The tensors of an open int8 file, arranged for the compiled forward pass."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from pythia_cli.checkpoints.int8_file import Int8File, tensors_in_order
 
 
 def weights_of(file: Int8File) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
-    """Views in place, by the module's short name and the part; the published model has no bias
-    behind embed_out, and gets one of zeros."""
+    """Views of the mapped tensors, by the module's short name and the part.
+
+    The published model has no bias for embed_out, so one of zeros is added.
+    """
     weights: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
     for name, tensor in tensors_in_order(file.config).items():
         module = weights.setdefault(tensor.module.short_name, {})

@@ -1,4 +1,4 @@
-"""Windows over a text that is longer than the context: what is run, and which tail is scored."""
+"""Windows over a text that is longer than the context: which tokens to run and to score."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Window:
 
 
 def window_sizes(n_ctx: int, context: int | None, stride: int | None) -> tuple[int, int]:
-    """Context and stride, the model's context and half of it where None. Raises InvalidValue."""
+    """Check context (None: the model's) and stride (None: half of it). Raises InvalidValue."""
     context = n_ctx if context is None else context
     if not 2 <= context <= n_ctx:
         raise InvalidValue("context", context, f"2 to {n_ctx}, the most this model takes")
@@ -29,10 +29,10 @@ def window_sizes(n_ctx: int, context: int | None, stride: int | None) -> tuple[i
 
 
 def stride_windows(n: int, context: int, stride: int) -> Iterator[Window]:
-    """Windows of `context`, moved on by `stride`; each of n tokens is scored once.
+    """Windows of `context` tokens, each `stride` tokens after the previous one.
 
-    It is scored in the first window that holds it, given what precedes it there; the first of a
-    window has nothing before it and is not scored.
+    A token is scored only in the first window that contains it, given the tokens before it there.
+    It is not scored if it is the first token of that window.
     """
     scored_to = 0
     for begin in range(0, n, stride):
@@ -46,19 +46,20 @@ def stride_windows(n: int, context: int, stride: int) -> Iterator[Window]:
 
 
 def llama_cpp_windows(n: int, context: int) -> Iterator[Window]:
-    """Disjoint chunks; the last context - context//2 - 1 tokens of each are scored, no tail.
+    """Disjoint chunks. The last context - context//2 - 1 tokens of each are scored.
 
-    As llama.cpp's llama-perplexity does.
+    Tokens after the last complete chunk are ignored. As in llama.cpp's llama-perplexity.
     """
     for begin in range(0, n - context + 1, context):
         yield Window(begin, begin + context // 2 + 1, begin + context)
 
 
 def lm_eval_windows(n: int, context: int) -> Iterator[Window]:
-    """Rolling log-likelihood over n tokens behind one prefix token (the sequence's index 0).
+    """Rolling log-likelihood over n tokens after one prefix token, which has index 0.
 
-    As lm-evaluation-harness' get_rolling_token_windows with a context of one: disjoint stretches
-    of `context` predictions; the last, shorter one sees as much before it as the model takes.
+    As get_rolling_token_windows of lm-evaluation-harness with a context of one: `context` tokens
+    are scored in each window. The last window scores fewer, and is filled up with tokens before
+    them.
     """
     for scored_to in range(0, n, context):
         end = min(scored_to + context, n)

@@ -1,1 +1,1 @@
-"""How Numba code is declared, compiled, cached, loaded and run by threads. Knows no model."""
+"""Declares, compiles, caches, loads and runs Numba kernels. Independent of any model."""

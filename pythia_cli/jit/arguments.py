@@ -1,4 +1,4 @@
-"""A kernel's arguments as it reads them: words of memory, one after another (compile.py)."""
+"""Packs a kernel's arguments into 64-bit words, as compile.py reads them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pythia_cli.jit.signature import ArgumentType, ArrayType, Signature
 
 
 class Arguments:
-    """The arguments of one kernel, by name; arrays are kept alive as long as this.
+    """The arguments of one kernel, by name. Keeps a reference to each array.
 
-    A structure is a mapping, or a NamedTuple, with the fields of the signature in any order. Raises
-    TypeError where a name is missing, unknown, or of another type than the kernel was compiled for.
+    A structure is a mapping or a NamedTuple with the fields of the signature, in any order. Raises
+    TypeError if a name is missing or unknown, or if an array has another type than the signature.
     """
 
     def __init__(self, signature: Signature, values: Mapping[str, Any]) -> None:
@@ -31,7 +31,7 @@ class Arguments:
         self.address = self._words.ctypes.data
 
     def replace(self, name: str, value: Any) -> None:
-        """Give one argument another value."""
+        """Set one argument. Raises TypeError if the array has another type."""
         if value is self._values[name]:
             return
         words = list(_words(self._signature[name], value))
@@ -46,7 +46,7 @@ def _check_names(signature: Signature, values: Mapping[str, Any]) -> None:
 
 
 def _words(kind: ArgumentType, value: Any) -> Iterator[int]:
-    """The 64-bit words of one argument: a number, an array's address and shape, or all fields'."""
+    """The 64-bit words of one argument: a number, an array's address and shape, or all fields."""
     if isinstance(kind, ArrayType):
         array: dict[str, Any] = value.__array_interface__
         if (

@@ -1,4 +1,4 @@
-"""What a kernel that threads share needs: fair shares, and a barrier of LLVM atomics."""
+"""For kernels run by several threads: work sharing, and a barrier made of LLVM atomics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any
 
 @intrinsic
 def _atomic_add(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-    """array[index] += value, sequentially consistent; the value before."""
+    """array[index] += value, sequentially consistent. Returns the old value."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = _address(context, builder, signature.args[0], args[0], args[1])
@@ -57,7 +57,7 @@ def _atomic_store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def _pause(typingctx: Any) -> Any:
-    """Tell an x86 core that this is a spin loop; nothing elsewhere."""
+    """The x86 spin-loop hint; does nothing on other processors."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if builder.module.triple.startswith(("x86_64", "i686")):
@@ -75,7 +75,7 @@ def _pause(typingctx: Any) -> Any:
 
 @jit
 def share(n: Any, grain: Any, rank: Any, n_ranks: Any) -> Any:
-    """This rank's part [lo, hi) of n things, cut at multiples of `grain`."""
+    """This rank's part [lo, hi) of n items, cut at multiples of `grain`."""
     n_grains = (n + grain - 1) // grain
     lo = n_grains * rank // n_ranks * grain
     hi = n_grains * (rank + 1) // n_ranks * grain
@@ -84,10 +84,10 @@ def share(n: Any, grain: Any, rank: Any, n_ranks: Any) -> Any:
 
 @jit
 def claim(claims: Any, slot: Any, grain: Any, n: Any) -> Any:
-    """The next part [lo, hi) of n things that no rank has taken yet; lo >= hi where none is left.
+    """The next part [lo, hi) of n items that no rank has taken yet; lo >= hi if none is left.
 
-    claims[slot] counts the parts taken, of `grain` things each. Ranks that a busy machine or slow
-    memory holds up so leave more to the others.
+    claims[slot] counts the parts taken, of `grain` items each. A rank slowed down by a busy machine
+    takes fewer parts.
     """
     lo = _atomic_add(claims, slot, 1) * grain
     return lo, min(lo + grain, n)
@@ -95,7 +95,7 @@ def claim(claims: Any, slot: Any, grain: Any, n: Any) -> Any:
 
 @jit
 def barrier(shared: Any, n_ranks: Any) -> Any:
-    """Wait until all ranks are here. False where the team aborts."""
+    """Wait until all ranks are here. Returns False if the run was aborted while waiting."""
     if n_ranks == 1:
         return _atomic_load(shared, ABORTED) == 0
     generation = _atomic_load(shared, GENERATION)

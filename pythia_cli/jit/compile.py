@@ -1,7 +1,7 @@
-"""Numba's part: object code of each kernel that Python calls, made in a process of its own.
+"""Compiles each kernel that Python calls to object code, with Numba, in a child process.
 
-`main` is that process (compile_process.py starts it). The object code refers to nothing of Numba or
-Python, so that the caller and all later processes need neither.
+compile_process.py starts the child, which runs `main`. The object code has no references to Numba
+or Python, so it can be loaded without Numba.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _I64 = ir.IntType(64)
 def main(modules: list[str]) -> None:
     """Compile the kernels of these modules, and write them to stdout.
 
-    Ends at once where stdin does: the process that asked for it is gone, or waits no longer.
+    Exits as soon as stdin is closed: the parent has ended, or no longer waits.
     """
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # where Numba prints, if its settings ask for it
+    os.dup2(2, 1)  # Numba may print debug output
     threading.Thread(target=_leave_with_the_caller, daemon=True).start()
     for module in modules:
         importlib.import_module(module)
@@ -44,12 +44,12 @@ def main(modules: list[str]) -> None:
 
 
 def _leave_with_the_caller() -> None:
-    os.read(0, 1)  # blocks as long as its other end is open
+    os.read(0, 1)  # returns when the other end is closed
     os._exit(1)
 
 
 def compile_kernel(kernel: Any) -> CompiledKernel:
-    """Compile one kernel for this processor. Seconds.
+    """Compile one kernel for this processor. Takes seconds.
 
     Its C type is int (void *, void *, int64 rank, int64 n_ranks, int64 *words).
     """
@@ -95,9 +95,9 @@ def _numba_type(hint: Any) -> Any:
 
 
 def _arguments_reader(tuple_type: Any) -> Any:
-    """An intrinsic: the arguments [tuple_type] in words of memory, one after another.
+    """An intrinsic that reads the arguments, a `tuple_type`, from consecutive 64-bit words.
 
-    A number is its 64 bits; an array is its address and its shape.
+    A number takes one word; an array takes its address, then its shape.
     """
 
     @intrinsic

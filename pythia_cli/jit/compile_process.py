@@ -1,4 +1,4 @@
-"""Compiling in a child process: this one neither imports Numba nor has its settings changed."""
+"""Compiles in a child process, so that this process neither imports nor configures Numba."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _LAST_LINES = 20
 
 
 def compile_kernels(modules: Sequence[str]) -> dict[str, CompiledKernel]:
-    """The kernels of these modules, compiled for this processor. Seconds.
+    """The kernels of these modules, compiled for this processor. Takes seconds.
 
-    An exception here, such as KeyboardInterrupt, ends the child; a signal from the terminal does
-    not reach it, as it has a session of its own. Raises PythiaError where it fails; the end of what
-    it wrote to stderr is in the exception's notes.
+    The child has its own session, so Ctrl-C reaches only this process; any exception here, such as
+    KeyboardInterrupt, kills the child. Raises PythiaError if the child fails, with the last lines
+    of its stderr as a note.
     """
-    # This package first, wherever it was found; then all folders of this process.
+    # The child must import the same package as this process.
     folders = [str(folder) for folder in (_PACKAGE_PARENT, *sys.path)]
     command = [sys.executable, "-P", "-c", _CHILD, json.dumps([folders, list(modules)])]
-    # The child ends when its stdin does: even where this process is killed.
+    # The child exits when its stdin is closed, even if this process is killed.
     read_end, write_end = os.pipe()
     try:
         with (

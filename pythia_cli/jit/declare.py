@@ -1,4 +1,4 @@
-"""How Numba is to compile kernels: for which processor, and with which flags."""
+"""Decorators for kernels, and Numba's settings: target processor and flags."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pythia_cli.jit import processor, tiers
 
 
 def _compile_for_tier() -> tiers.Tier:
-    """The tier of PYTHIA_SIMD or the best one, with Numba set to compile for it.
+    """Choose the tier, PYTHIA_SIMD or else the best one, and set Numba to compile for it.
 
-    NUMBA_CPU_NAME and NUMBA_CPU_FEATURES stand in for the processor's own, where given.
+    NUMBA_CPU_NAME and NUMBA_CPU_FEATURES override the detected processor.
     """
     architecture = processor.architecture()
     if config.CPU_FEATURES is None:
@@ -27,7 +27,7 @@ def _compile_for_tier() -> tiers.Tier:
     features = tiers.without(tier, features)
     flags = [f"{'+' if on else '-'}{name}" for name, on in sorted(features.items())]
     config.CPU_FEATURES = ",".join(flags)
-    # A processor's name brings its features with it: those it is to lack are named, and are "-".
+    # The name alone implies features, so those to leave out are listed with "-".
     config.CPU_NAME = config.CPU_NAME or processor.name()
     config.DISABLE_JIT = 0
     return tier
@@ -39,32 +39,32 @@ TIER = _compile_for_tier()
 _FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 
 KERNELS: dict[str, Any] = {}
-"""The kernels that Python calls, by name; a module that is imported adds its own."""
+"""The kernels that Python calls, by name. Importing a module adds its kernels."""
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """Compile `function` without the GIL; the plain body stays callable as `.py_func`.
+    """Compile `function` to run without the GIL. `.py_func` is the Python function.
 
-    No fast-math: float sums are written in the order they are to be added in (simd.lane_sum), so
-    that the bits depend neither on the processor nor on what LLVM made of a loop where it was
-    inlined. No Numba runtime: kernels allocate nothing, and their object code stands alone.
+    No fast-math: float sums are written in the order in which they are added (simd.lane_sum), so
+    the result is the same to the bit on every processor and wherever LLVM inlines the function. No
+    Numba runtime: kernels allocate nothing, and their object code can be loaded without Numba.
     """
     return numba.njit(**_FLAGS)(function)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
-    """Compile `function` as part of each function that calls it, never by itself.
+    """Inline `function` into each function that calls it; it is never compiled separately.
 
-    For what only puts kernels together: compiled by itself as well, LLVM optimises the same code
-    once more for each level of calls.
+    For functions that only call kernels. It keeps compile time down: otherwise LLVM optimises the
+    same code again at each level of calls.
     """
     return numba.njit(**_FLAGS, inline="always")(function)
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a function that Python calls by its name: its annotations are its signature.
+    """Compile a function that Python calls by name. Its annotations are its signature.
 
-    One that begins with rank and n_ranks is run by a team.
+    If its first arguments are rank and n_ranks, a team runs it.
     """
     KERNELS[function.__name__] = jit(function)
     return KERNELS[function.__name__]

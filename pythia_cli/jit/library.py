@@ -1,6 +1,6 @@
-"""Compiled kernels, called by name: loaded from the cache without Numba, or else compiled once.
+"""Compiled kernels, called by name. Loaded from the cache without Numba, or compiled once.
 
-A kernel takes its arguments from words of memory (compile.py): `Arguments` lays them out.
+A kernel reads its arguments from 64-bit words in memory (compile.py), which `Arguments` packs.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _T = TypeVar("_T")
 _PROTOTYPE = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p
 )
-# Where Numba's calling convention puts a result of None, and would put an exception.
+# Numba's calling convention writes the return value (None) and any exception here.
 _IGNORED = ctypes.create_string_buffer(16)
 
 
 class Library:
-    """The kernels of `modules`. `folder` holds all sources that they are compiled from.
+    """The kernels of `modules`. `folder` and jit/ hold all their source files.
 
-    The others of their sources are here, in jit/. Every method but `cache` loads them first.
+    Every method except `cache` loads the kernels first.
     """
 
     def __init__(self, folder: Path, modules: Sequence[str]) -> None:
@@ -42,25 +42,25 @@ class Library:
         self._loaded: _LinkedKernels | None = None
 
     def load(self, reporter: Reporter = SILENT) -> None:
-        """Make the kernels ready; later calls do nothing. Compiling takes seconds, and is noted.
+        """Load the kernels, or compile them: that takes seconds, and is reported by a note.
 
-        Raises BadEnvironment if PYTHIA_SIMD names no tier of this processor, and PythiaError if
-        compiling fails.
+        Later calls do nothing. Raises BadEnvironment if this processor does not have the tier
+        PYTHIA_SIMD, and PythiaError if compiling fails.
         """
         self._linked(reporter)
 
     def cache(self) -> ObjectCache:
-        """Where they are kept, compiled."""
+        """The file cache of the compiled kernels."""
         return ObjectCache(self._folder)
 
     def arguments(self, kernel: str, **values: Any) -> Arguments:
-        """Arguments of a kernel, by name. Raises TypeError, as Arguments does."""
+        """Arguments for this kernel, by name. Raises TypeError as Arguments does."""
         return Arguments(self._linked().signatures[kernel], values)
 
     def function(self, kernel: str) -> Callable[[int, int, Any, int], None]:
-        """The kernel as what a team runs: f(rank, n_ranks, shared, the address of its Arguments).
+        """The kernel as a function for Team.run: f(rank, n_ranks, shared, address of Arguments).
 
-        A kernel that meets its team at barriers has the array `shared` among its arguments too.
+        f ignores `shared`; a kernel with barriers takes that array as one of its Arguments.
         """
         compiled = self._linked().functions[kernel]
 
@@ -70,8 +70,8 @@ class Library:
         return run
 
     def call(self, kernel: str, **values: Any) -> None:
-        """Run a kernel that needs no team, without the GIL."""
-        arguments = self.arguments(kernel, **values)  # which has to outlive the run
+        """Run a kernel in the calling thread, without the GIL."""
+        arguments = self.arguments(kernel, **values)  # must be kept alive during the call
         self.function(kernel)(0, 1, None, arguments.address)
 
     def _linked(self, reporter: Reporter = SILENT) -> _LinkedKernels:
@@ -101,13 +101,13 @@ class Library:
     def _read(self) -> tuple[ObjectCache, dict[str, CompiledKernel] | None]:
         cache = self.cache()
         kernels = cache.read()
-        if kernels is None:  # before seconds are spent on it
+        if kernels is None:  # raises now, not after seconds of compiling
             tiers.choose(processor.architecture(), processor.features(), settings.simd())
         return cache, kernels
 
 
 class _LinkedKernels:
-    """Kernels in memory: what to call by name, and with what."""
+    """Kernels linked into this process: functions and signatures by name."""
 
     def __init__(self, kernels: Mapping[str, CompiledKernel]) -> None:
         llvm.initialize_native_target()
@@ -125,9 +125,9 @@ class _LinkedKernels:
 
 
 def _uninterrupted(work: Callable[[], _T]) -> _T:
-    """work(), in a thread of its own: an interrupt ends the waiting and leaves the work alone.
+    """Call work() in a new thread. An interrupt ends only the wait; the thread runs on.
 
-    Exceptions that cross llvmlite's callbacks and constructors are dropped, or crash it.
+    An exception raised inside llvmlite's callbacks or constructors is lost, or crashes the process.
     """
     result: Future[_T] = Future()
 

@@ -1,4 +1,4 @@
-"""Compiled kernels on disk: a private folder, keyed by all that the machine code depends on."""
+"""Compiled kernels in a private folder, under a hash of everything they depend on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAGIC = b"pythia kernels 2\n"
 
 
 class CompiledKernel(NamedTuple):
-    """A kernel's object code, the name of the function in it, and its signature as JSON."""
+    """A kernel's object code, the symbol of its function, and its signature as JSON."""
 
     symbol: str
     signature: str
@@ -28,7 +28,7 @@ class CompiledKernel(NamedTuple):
 
 
 def packed(kernels: Mapping[str, CompiledKernel]) -> bytes:
-    """Kernels by name as bytes: name, symbol, signature and object code, each behind its length."""
+    """Serialize kernels: name, symbol, signature and object code, each preceded by its length."""
     return b"".join(
         struct.pack("<Q", len(field)) + field
         for name, (symbol, signature, code) in kernels.items()
@@ -37,11 +37,13 @@ def packed(kernels: Mapping[str, CompiledKernel]) -> bytes:
 
 
 def unpacked(data: bytes) -> dict[str, CompiledKernel]:
-    """What `packed` made the bytes of. Raises ValueError for others."""
+    """The inverse of `packed`. Raises ValueError for data of another layout."""
     fields = []
     try:
         while data:
             (size,) = struct.unpack_from("<Q", data)
+            if len(data) < 8 + size:
+                raise ValueError("packed kernels that end too soon")
             fields.append(data[8 : 8 + size])
             data = data[8 + size :]
     except struct.error as error:
@@ -53,12 +55,12 @@ def unpacked(data: bytes) -> dict[str, CompiledKernel]:
 
 
 def _sources(folder: Path) -> list[Path]:
-    """All code that kernels of this folder are compiled from: it, and jit/."""
+    """All source files that the kernels of this folder depend on: its own, and those of jit/."""
     return sorted(path for room in (Path(__file__).parent, folder) for path in room.rglob("*.py"))
 
 
 def _key(sources: Iterable[Path]) -> str:
-    """Of the kernels' sources, Numba, llvmlite, and the processor that is compiled for."""
+    """A hash of the sources, the versions of Numba and llvmlite, and the target processor."""
     digest = hashlib.sha256(llvmlite.__version__.encode())
     processor = (
         llvmlite.binding.get_host_cpu_name(),
@@ -66,7 +68,7 @@ def _key(sources: Iterable[Path]) -> str:
         *settings.compiled_for(),
     )
     digest.update(repr(processor).encode())
-    # Numba itself would take as long to import as all the rest of the command takes.
+    # Its version file is read, as importing Numba would double the start-up time.
     numba = importlib.util.find_spec("numba")
     assert numba is not None
     assert numba.origin is not None
@@ -76,7 +78,7 @@ def _key(sources: Iterable[Path]) -> str:
 
 
 def _private_folder() -> tuple[Path | None, str]:
-    """The folder of compiled kernels; or None, and why it is not used. It need not be there yet."""
+    """The folder of compiled kernels, which need not exist yet; or None and the reason."""
     folder = settings.cache_folder() / "kernels"
     try:
         status = folder.stat()
@@ -87,7 +89,7 @@ def _private_folder() -> tuple[Path | None, str]:
         return None, f"{folder.parent} cannot be written"
     except OSError:
         return None, f"{folder.parent} cannot be read"
-    # Compiled code is run as it is: nobody else, but root, may have put it there.
+    # The code in it will be executed, so only this user and root may be able to write it.
     if hasattr(os, "getuid"):
         if status.st_uid not in (0, os.getuid()):
             return None, f"{folder} belongs to another user"
@@ -97,10 +99,10 @@ def _private_folder() -> tuple[Path | None, str]:
 
 
 class ObjectCache:
-    """This processor's compiled kernels of a folder of sources: `read` and `write` them whole.
+    """The cache file of the kernels that are compiled from a folder, for this processor.
 
-    found_damaged: what was there did not have its own sha256, and was not used. problem: why
-    nothing can be kept, or empty.
+    found_damaged: the file did not match its sha256, and was ignored. problem: the reason why
+    nothing can be cached; empty if there is none.
     """
 
     def __init__(self, sources: Path) -> None:
@@ -109,7 +111,7 @@ class ObjectCache:
         self.found_damaged = False
 
     def read(self) -> dict[str, CompiledKernel] | None:
-        """Kernels by name; None where there is nothing to be used."""
+        """Kernels by name; None if they are not cached, or the file is damaged."""
         if self._path is None:
             return None
         try:
@@ -124,7 +126,7 @@ class ObjectCache:
         return unpacked(body)
 
     def write(self, kernels: Mapping[str, CompiledKernel]) -> None:
-        """Keep them for later processes; where that cannot be done, there is a `problem`."""
+        """Write the kernels for later processes. Sets `problem` if that fails."""
         if self._path is None:
             return
         body = packed(kernels)

@@ -1,22 +1,22 @@
-"""How many threads to run on a machine that others use too.
+"""Adapts the number of threads to the load of the machine.
 
-Threads that meet at barriers are as fast as the one that waits for a processor: on cores that are
-shared with another process, two of them stand still most of the time, and one alone is several
-times as fast. So where processors are taken away, half of the threads rest, and come back after a
-while, later each time it turns out to be too soon.
+Threads that meet at barriers are as slow as the slowest. If another process uses one of two cores,
+both threads wait most of the time, and one thread alone is several times as fast. So when the
+machine is busy, half of the threads pause. They resume after a delay, which doubles each time they
+resumed too soon.
 """
 
 from __future__ import annotations
 
-_WINDOW = 0.2  # seconds: shorter ones take what passes at once for a busy machine
-_BUSY = 0.3  # part of the time without a processor
+_WINDOW = 0.2  # seconds; shorter windows react to momentary load
+_BUSY = 0.3  # fraction of the time that a thread waited for a processor
 _FIRST_REST, _LONGEST_REST, _SOON = 0.25, 4.0, 1.0  # seconds
 
 
 class Pace:
-    """`n_ranks`: how many threads the next run should have, of at most `most`.
+    """`n_ranks` is the number of threads for the next run, 1 to `most`.
 
-    `ran` tells it of each run.
+    Call `ran` after each run.
     """
 
     def __init__(self, most: int) -> None:
@@ -28,7 +28,7 @@ class Pace:
         self._rest = _FIRST_REST
 
     def ran(self, wall: float, lost: float) -> None:
-        """A run took `wall` seconds, and its worst thread had no processor for `lost` of them."""
+        """Record a run of `wall` seconds, `lost` of which its slowest thread had no processor."""
         self._wall += wall
         self._lost += lost
         self._since_change += wall

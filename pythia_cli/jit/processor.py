@@ -1,4 +1,4 @@
-"""The processor, as LLVM knows it. No Numba here."""
+"""The processor as LLVM describes it. Does not import Numba."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import llvmlite.binding as llvm
 
 
 def architecture() -> str:
-    """Such as x86_64: the first part of LLVM's triple."""
+    """The first part of LLVM's target triple, such as x86_64."""
     return str(llvm.get_process_triple().split("-")[0])
 
 
 def name() -> str:
-    """Such as znver5."""
+    """LLVM's name of the processor, such as znver5."""
     return str(llvm.get_host_cpu_name())
 
 
 def features() -> dict[str, bool]:
-    """LLVM's names of features, and whether it has them."""
+    """Whether the processor has each feature, by LLVM's name."""
     return dict(llvm.get_host_cpu_features())

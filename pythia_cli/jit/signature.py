@@ -1,7 +1,7 @@
-"""What a kernel takes: the types that it declares, as they are stored and checked. No Numba here.
+"""Kernel signatures: argument types, from annotations and as JSON. Does not import Numba.
 
 A kernel's annotations are its signature. An argument is an int (64 bits), a float (64 bits), an
-array (C-contiguous), or a NamedTuple of such.
+array (C-contiguous), or a NamedTuple of these.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 
 class ArrayType(NamedTuple):
-    """What a kernel is compiled for: numpy's code of the type without byte order, and axes."""
+    """numpy's type code without the byte order, such as f4, and the number of axes."""
 
     dtype: str
     n_axes: int
@@ -37,27 +37,27 @@ Doubles3 = Annotated[_Array, ArrayType("f8", 3)]
 
 ArgumentType: TypeAlias = "str | ArrayType | Signature"
 Signature: TypeAlias = "Mapping[str, ArgumentType]"
-"""Names and types in order: "int", "float", an ArrayType, or the fields of a NamedTuple."""
+"""Types by name, in order: "int", "float", an ArrayType, or the fields of a NamedTuple."""
 
-_OF_A_TEAM = ["rank", "n_ranks"]
+_TEAM_ARGUMENTS = ["rank", "n_ranks"]
 
 
 def hints_of(function: Callable[..., Any]) -> tuple[dict[str, Any], bool]:
     """The annotated types of a kernel's arguments by name, and whether a team runs it.
 
-    A team's kernel has rank and n_ranks before its arguments, which are not among them.
+    A kernel for a team has rank and n_ranks first; they are left out of the result.
     """
     hints = get_type_hints(function, include_extras=True)
     hints.pop("return", None)
-    for_team = list(hints)[:2] == _OF_A_TEAM
+    for_team = list(hints)[:2] == _TEAM_ARGUMENTS
     if for_team:
-        for name in _OF_A_TEAM:
+        for name in _TEAM_ARGUMENTS:
             del hints[name]
     return hints, for_team
 
 
 def signature_of(hints: Mapping[str, Any]) -> Signature:
-    """The signature that these annotated types stand for."""
+    """The signature with these annotated types."""
     return {name: _type_of(hint) for name, hint in hints.items()}
 
 
@@ -79,12 +79,12 @@ def _type_of(hint: Any) -> ArgumentType:
 
 
 def to_json(signature: Signature) -> str:
-    """A signature as text."""
+    """A signature as JSON."""
     return json.dumps(signature)
 
 
 def from_json(text: str) -> Signature:
-    """The signature that to_json made the text of."""
+    """The inverse of to_json."""
 
     def parsed(value: Any) -> ArgumentType:
         if isinstance(value, dict):

@@ -1,7 +1,7 @@
 """Threads that run one kernel together, while the caller waits.
 
-Every rank runs the same function without the GIL and works on its own share of each step;
-between dependent steps they meet at a barrier (barrier.py).
+Every rank runs the same function without the GIL, and does its share of each step. A barrier
+separates steps that depend on each other (barrier.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from pythia_cli.jit.pace import Pace
 
 ARRIVED, GENERATION, ABORTED, N_SHARED = 0, 8, 16, 24
-"""Places in the int64 array that a team's threads share, a cache line apart; and its size."""
+"""Indices into the int64 array that the threads share, a cache line apart; and its size."""
 
 _RUNNING = object()
 
@@ -27,9 +27,8 @@ _RUNNING = object()
 class Team:
     """Up to `n_ranks` threads that run one compiled function together.
 
-    Fewer for a while, where the machine is busy (pace.py): what they write does not depend on how
-    many they are. One call at a time; not to be shared between threads. A forked child gets
-    threads of its own.
+    While the machine is busy, fewer run (pace.py); the results are the same. Not thread-safe: one
+    call at a time. A forked child starts its own threads.
     """
 
     def __init__(self, n_ranks: int) -> None:
@@ -40,7 +39,7 @@ class Team:
 
     def _start(self) -> None:
         self._pid = os.getpid()
-        self.shared[:] = 0  # a fork may have come in the middle of a run
+        self.shared[:] = 0  # the process may have been forked during a run
         self._queues: list[queue.SimpleQueue[_Job | None]] = [
             queue.SimpleQueue() for _ in range(self.n_ranks)
         ]
@@ -51,10 +50,10 @@ class Team:
         weakref.finalize(self, _end, self._queues).atexit = False
 
     def run(self, function: Callable[..., Any], *args: Any) -> None:
-        """function(rank, n, shared, *args) on ranks below n <= n_ranks; returns when all have.
+        """Call function(rank, n, shared, *args) for each rank < n, and wait for all; n <= n_ranks.
 
-        The caller only waits, and can be interrupted at any time. Its exception, or one on any
-        rank, makes the others leave at their next barrier; it is raised when all have left.
+        The caller can be interrupted at any time. After an exception, in the caller or on any rank,
+        the ranks leave at their next barrier; the exception is raised when all have left.
         """
         if self._pid != os.getpid():
             self._start()
@@ -76,10 +75,10 @@ class Team:
             jobs.put(job)
 
     def _abort(self, job: _Job) -> None:
-        """Make the ranks leave, and wait until all have; further interrupts wait too.
+        """Make the ranks leave, and wait for all. Ignores further interrupts until then.
 
-        An interrupt may have come before every rank had the job, so it is handed out again: it is
-        run once by a rank, and not at all after this.
+        The interrupt may have come before every rank got the job, so it is handed out again. A rank
+        runs a job at most once, and does not start it once the abort flag is set.
         """
         while True:
             try:
@@ -92,13 +91,13 @@ class Team:
             return
 
     def close(self) -> None:
-        """Let the threads end."""
+        """End the threads."""
         _end(self._queues)
         self._queues = []
 
 
 class _Job:
-    """One run. outcomes: of each rank, the seconds it had no processor for, or its exception."""
+    """One run. outcomes: for each rank, the seconds without a processor, or its exception."""
 
     def __init__(
         self, n_ranks: int, function: Callable[..., Any], shared: Any, args: tuple[Any, ...]
@@ -109,7 +108,7 @@ class _Job:
         self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def run(self, rank: int) -> None:
-        """This rank's part, once."""
+        """Run this rank's part, at most once."""
         if self.outcomes[rank] is not _RUNNING:
             return
         function, shared, args = self._call
@@ -121,11 +120,11 @@ class _Job:
             shared[ABORTED] = 1
             outcome = error
         del function, args
-        self.outcomes[rank] = outcome  # then the caller is woken, and looks
+        self.outcomes[rank] = outcome  # must be set before the caller wakes up
         self._ended.put(None)
 
     def wait(self) -> None:
-        """Until all ranks have an outcome; then the arguments are let go."""
+        """Wait until all ranks have an outcome; then drop the arguments."""
         while _RUNNING in self.outcomes:
             self._ended.get()
         self._call = None
@@ -137,7 +136,7 @@ def _end(queues: list[queue.SimpleQueue[_Job | None]]) -> None:
 
 
 def _timed(function: Any, rank: int, n_ranks: int, shared: Any, args: tuple[Any, ...]) -> float:
-    """Run it, and return the seconds in which this thread had no processor."""
+    """Run the function, and return the seconds in which this thread had no processor."""
     wall, cpu = time.perf_counter(), time.thread_time()
     function(rank, n_ranks, shared, *args)
     return time.perf_counter() - wall - (time.thread_time() - cpu)

@@ -1,7 +1,7 @@
-"""SIMD tiers: which instructions the tiles are written in, chosen from the processor's features.
+"""SIMD tiers: the instructions that the tiles use, chosen by the processor's features.
 
-No Numba here. A tier below the best can be forced with PYTHIA_SIMD; its kernels are compiled as for
-a processor that lacks the rest, and give the same bits.
+Does not import Numba. PYTHIA_SIMD forces a lower tier. Kernels are then compiled as for a processor
+without the higher features, and give the same bits.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pythia_cli.errors import BadEnvironment
 
 @dataclass(frozen=True)
 class Tier:
-    """A set of instructions, and the tiles that fill its registers.
+    """A set of instructions, and tile sizes that fill its registers.
 
-    needs: features of LLVM's that a processor must have. lacks: prefixes of features that kernels
-    of this tier are compiled without. vector: int8 weights that a step takes, 0 for no tiles.
-    n_tokens: tokens of a tile of matmul (it has four rows). n_queries by n_vectors of 16 floats:
-    the sums of a tile of attention. instruction: LLVM's intrinsic that multiplies and adds.
+    needs: LLVM features that the processor must have. lacks: prefixes of LLVM features that kernels
+    of this tier must not use. vector: int8 weights per step of a tile; 0: no tiles. n_tokens:
+    tokens in a matmul tile, which has four rows. n_queries, n_vectors: an attention tile holds
+    n_queries * n_vectors vectors of 16 floats. instruction: LLVM's multiply-add intrinsic.
     """
 
     name: str
@@ -35,9 +35,9 @@ class Tier:
 _PMADDWD_512 = "llvm.x86.avx512.pmaddw.d.512"
 _PMADDWD_256 = "llvm.x86.avx2.pmadd.wd"
 
-# LLVM fuses vpmaddwd with its sum to vpdpwssd where there is VNNI. 32 registers: 24 sums, 4 rows
-# of weights, 1 of activations, room for the next. 16 registers: 8 sums, 2 rows of activations, 1 of
-# weights, 1 product.
+# With VNNI, LLVM fuses vpmaddwd and the addition to vpdpwssd. 32 registers: 24 sums, 4 rows of
+# weights, 1 of activations, some spare. 16 registers: 8 sums, 2 rows of activations, 1 of weights,
+# 1 product.
 X86_TIERS = (
     Tier("avx512-vnni", ("avx512bw", "avx512vnni"), (), 32, 6, 8, 2, _PMADDWD_512),
     Tier("avx512", ("avx512bw",), ("avx512vnni", "avxvnni"), 32, 6, 8, 2, _PMADDWD_512),
@@ -54,31 +54,31 @@ _OTHERS = (Tier("plain", (), (), 0, 1, 4, 1, ""),)
 
 
 def tiers_of(architecture: str) -> tuple[Tier, ...]:
-    """The tiers of an architecture, as the first part of LLVM's triple names it; best first."""
+    """The tiers of an architecture, best first. It is named as in processor.architecture."""
     if architecture == "x86_64":
         return X86_TIERS
     return ARM_TIERS if architecture in ("aarch64", "arm64") else _OTHERS
 
 
 def choose(architecture: str, features: Mapping[str, bool], forced: str) -> Tier:
-    """The best tier that the features allow, or the forced one (a name; empty for none).
+    """The best tier that the features allow, or the tier named `forced`, if that is not empty.
 
-    Raises BadEnvironment for a name that is none, or a tier that the processor does not have.
+    Raises BadEnvironment if the processor does not have the forced tier, or it does not exist.
     """
-    able = [
+    available = [
         tier
         for tier in tiers_of(architecture)
         if all(features.get(feature, False) for feature in tier.needs)
     ]
     if not forced:
-        return able[0]
-    for tier in able:
+        return available[0]
+    for tier in available:
         if tier.name == forced:
             return tier
-    names = ", ".join(tier.name for tier in able)
+    names = ", ".join(tier.name for tier in available)
     raise BadEnvironment("PYTHIA_SIMD", f"is {forced!r}; this processor has {names}")
 
 
 def without(tier: Tier, features: Mapping[str, bool]) -> dict[str, bool]:
-    """The features that kernels of this tier are compiled for."""
+    """The features for which kernels of this tier are compiled."""
     return {name: on and not name.startswith(tier.lacks) for name, on in features.items()}

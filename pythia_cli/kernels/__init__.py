@@ -1,5 +1,5 @@
-"""Numba kernels: arrays in, `out` arrays written; no state, no validation, no files.
+"""Numba kernels. They read arrays and write `out` arrays: no state, no validation, no files.
 
-A kernel works on the half-open range [lo, hi) of one axis, so that threads can share it out;
-what it writes never depends on how the range was cut.
+A kernel works on the half-open range [lo, hi) of one axis, so that threads can share the work. The
+results do not depend on how the range is divided.
 """

@@ -1,7 +1,7 @@
 """Causal attention of new tokens over a 16-bit KV cache, head by head.
 
-engine/kv_cache.py says how the cache is laid out, and why. Scores vectorise over the positions of a
-block of keys, and mixing over the width of a head.
+engine/kv_cache.py describes the layout of the cache. Scores vectorise over the positions in a block
+of keys; the weighted sums of values vectorise over d_head.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _QUERIES, _VECTORS = TIER.n_queries, TIER.n_vectors
 
 
 class CachedTexts(NamedTuple):
-    """Keys and values of all layers and texts: the first two axes of each array."""
+    """Keys and values. The first two axes of each array are layers and texts."""
 
     keys: Int16s6
     key_scales: Floats4
@@ -41,7 +41,7 @@ class CachedTexts(NamedTuple):
 
 
 class CachedLayer(NamedTuple):
-    """Those of one layer and text, without these axes."""
+    """Keys and values of one layer and text, without the first two axes."""
 
     keys: Any
     key_scales: Any
@@ -51,9 +51,9 @@ class CachedLayer(NamedTuple):
 
 @jit
 def append_to_cache(qkv: Any, start: Any, cos: Any, sin: Any, kv: Any, lo: Any, hi: Any) -> None:
-    """Rotate q and k of qkv [n_tokens, n_heads * 3 * d_head] in place; store k and v, heads lo..hi.
+    """Rotate q and k of qkv [n_tokens, n_heads * 3 * d_head] in place; store k and v; heads lo..hi.
 
-    kv: a CachedLayer. Token t has position start + t; cos and sin as rotary_tables made them.
+    kv: a CachedLayer. Token t has position start + t. cos and sin come from rotary_tables.
     """
     keys, key_scales, values, value_scales = kv
     d_head = values.shape[2]
@@ -74,7 +74,7 @@ def append_to_cache(qkv: Any, start: Any, cos: Any, sin: Any, kv: Any, lo: Any, 
 
 @jit
 def _scores(q: Any, q_at: Any, n_queries: Any, kv: Any, head: Any, n_blocks: Any, out: Any) -> None:
-    """out[j, p] = q_j k_p / sqrt(d_head) for n_queries (1 or _QUERIES) over n_blocks of keys."""
+    """out[j, p] = q_j k_p / sqrt(d_head), for n_queries (1 or _QUERIES) and n_blocks of keys."""
     keys, key_scales = kv[0], kv[1]
     d_head, q_stride, stride = keys.shape[2], q.shape[1], out.shape[1]
     block_size = d_head * KEY_BLOCK
@@ -104,7 +104,7 @@ def _scores(q: Any, q_at: Any, n_queries: Any, kv: Any, head: Any, n_blocks: Any
 def _mix(
     p: Any, n_queries: Any, n_positions: Any, kv: Any, head: Any, out: Any, out_at: Any
 ) -> None:
-    """out.flat[out_at + j * out.shape[1] + d] = sum_t p[j, t] v_td over n_positions of values."""
+    """out.flat[out_at + j * out.shape[1] + d] = sum of p[j, t] v_td over t < n_positions."""
     values, value_scales = kv[2], kv[3]
     d_head, p_stride, stride = values.shape[2], p.shape[1], out.shape[1]
     for j in range(n_queries):
@@ -137,10 +137,10 @@ def _mix(
 
 @jit
 def attention(qkv: Any, start: Any, kv: Any, scores: Any, out: Any, lo: Any, hi: Any) -> None:
-    """out [n_tokens, n_heads * d_head] = softmax(q k / sqrt(d_head)) v over positions <= own.
+    """out [n_tokens, n_heads * d_head] = softmax(q k / sqrt(d_head)) v, causal; heads lo..hi.
 
-    qkv and kv as append_to_cache left them; heads lo..hi. scores is scratch of float32
-    [N_QUERIES, n_positions], n_positions at least that of kv.
+    qkv and kv come from append_to_cache. scores [N_QUERIES, n_positions] float32 is scratch, with
+    at least as many positions as kv.
     """
     n_tokens = qkv.shape[0]
     d_head = kv[2].shape[2]
@@ -148,14 +148,15 @@ def attention(qkv: Any, start: Any, kv: Any, scores: Any, out: Any, lo: Any, hi:
         t = 0
         while t < n_tokens:
             n_queries = _QUERIES if t + _QUERIES <= n_tokens else 1
-            # The last query of the tile sees the most; what others must not see weighs 0.
+            # Computed for all positions that the last query of the tile sees. For the other
+            # queries, later positions get weight 0.
             n_positions = start + t + n_queries
             n_blocks = (n_positions + KEY_BLOCK - 1) // KEY_BLOCK
             q_at = t * qkv.shape[1] + head * 3 * d_head
             _scores(qkv, q_at, n_queries, kv, head, n_blocks, scores)
             for j in range(n_queries):
-                own = start + t + j + 1
-                softmax(scores[j], own)
-                scores[j, own:n_positions] = np.float32(0.0)
+                n_visible = start + t + j + 1
+                softmax(scores[j], n_visible)
+                scores[j, n_visible:n_positions] = np.float32(0.0)
             _mix(scores, n_queries, n_positions, kv, head, out, t * out.shape[1] + head * d_head)
             t += n_queries

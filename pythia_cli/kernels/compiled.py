@@ -1,6 +1,6 @@
-"""The kernels that Python calls, by name and with named arguments. No Numba here.
+"""Calls compiled kernels by name, with named arguments. Does not import Numba.
 
-Their names and arguments are those of the functions that `@kernel` marks in these modules.
+The names and arguments are those of the functions with `@kernel` in the modules listed below.
 """
 
 from __future__ import annotations

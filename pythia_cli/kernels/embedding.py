@@ -1,4 +1,4 @@
-"""Rows of the int8 embedding, widened."""
+"""The embedding: rows of int8, dequantized."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GPT-NeoX over int8 weights: the one kernel that a team runs for a pass of tokens."""
+"""The forward pass of GPT-NeoX with int8 weights, as one kernel that a team runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pythia_cli.kernels.unembedding import Outputs, ScoreScratch, TokenScores, u
 
 
 class LayerRange(NamedTuple):
-    """Which part of the model is run: the embedding where `embeds`, then layers lo..hi."""
+    """The part of the model to run: the embedding if `embeds` is 1, then layers lo..hi."""
 
     embeds: int
     lo: int
@@ -45,14 +45,14 @@ def forward(
     targets: Int64s1,
     scores: TokenScores,
 ) -> None:
-    """Append token_ids [n] to their texts, and write what is wanted of tokens rows [m].
+    """Append token_ids [n] to their texts; write logits or scores for the tokens in rows [m].
 
-    Where there are targets [m]: scores [m], of each target as the successor of its row. Where there
-    are none: logits [m, d_vocab]. m may be 0.
+    With targets [m], writes scores [m]: targets[i] is rated as the token after token rows[i].
+    Without targets, writes logits [m, d_vocab]. m may be 0.
 
-    spans [n_texts, 3], in the order in which the tokens of the texts follow one another: the text's
-    row in the cache, the position of its first new token, and how many new tokens it has.
-    scratch.x [:n] is the residual stream, before the first of the steps and behind the last.
+    token_ids are those of the first text, then those of the second, and so on. spans [n_texts, 3]
+    has for each text: its row in the cache, the position of its first new token, and its number of
+    new tokens. scratch.x [:n] is the residual stream, input and output of the layers.
     """
     ranks = Ranks(rank, n_ranks, shared)
     s = first_tokens(scratch, token_ids.shape[0])

@@ -1,4 +1,4 @@
-"""The exact GELU, x * Phi(x), with erf as a rational function that vectorises."""
+"""The exact GELU, x * Phi(x). erf is a rational function, so that it vectorises."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pythia_cli.jit.declare import jit
 
 @jit
 def erf(x: Any) -> Any:
-    """erf of a float32 to about 3e-7, as x P(x^2) / Q(x^2) on [-3.83, 3.83].
+    """erf of a float32, with an error of about 3e-7: x P(x^2) / Q(x^2) on [-3.83, 3.83].
 
     The coefficients are those of XLA's and Eigen's float32 erf (Apache-2.0).
     """
@@ -36,7 +36,7 @@ def erf(x: Any) -> Any:
 def gelu(x: Any, lo: Any, hi: Any) -> None:
     """x [n_tokens, d] *= Phi(x) in place, columns lo..hi (Hendrycks and Gimpel 2016, exact)."""
     for t in range(x.shape[0]):
-        # A slice, as an index that may be negative keeps the loop from being vectorised.
+        # Sliced because possibly negative indices would prevent vectorisation.
         row = x[t, lo:hi]
         for i in range(row.shape[0]):
             z = row[i] * np.float32(0.7071067811865476)

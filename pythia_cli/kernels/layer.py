@@ -1,9 +1,8 @@
 """One layer of GPT-NeoX, run by all ranks of a team together.
 
-Each step is cut over tokens, rows or heads, with a barrier wherever a step needs what other ranks
-wrote. Every output element is computed whole by one rank and in one order, so that its bits depend
-neither on the number of threads, nor on how a text was cut into chunks, nor on what other texts are
-in the same pass.
+Each step is divided by tokens, rows or heads. A barrier comes before each step that reads what
+other ranks wrote. One rank computes an output element completely, always in the same order. So the
+bits do not depend on the number of threads, the division into chunks, or other texts in the pass.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from pythia_cli.kernels.layer_norm import Norm, Norms, layer_norm
 from pythia_cli.kernels.linear import Linear, Linears, Quantized, matmul, quantize_input
 from pythia_cli.kernels.sizes import LAYER_CLAIMS
 
-_BLOCK_BYTES = 128 * 1024  # of weights, that a rank claims at a time
+_BLOCK_BYTES = 128 * 1024  # of weights, claimed by a rank at a time
 
 
 class Weights(NamedTuple):
-    """All parameters, each module by the last part of its published name."""
+    """All parameters, by the last part of each module's published name."""
 
     embed_in: Embedding
     query_key_value: Linears
@@ -38,9 +37,9 @@ class Weights(NamedTuple):
 
 
 class ForwardModel(NamedTuple):
-    """What stays the same between passes. cos and sin are those of rotary_tables.
+    """The model: the same for all passes. cos and sin come from rotary_tables.
 
-    parallel: whether attention and MLP both read the layer's input.
+    parallel: 1 if attention and MLP both read the layer's input, else 0.
     """
 
     weights: Weights
@@ -51,11 +50,11 @@ class ForwardModel(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Room for the activations of n tokens.
+    """Buffers for the activations of n tokens.
 
-    x [n, d_model] is the residual stream. attention_input and mlp_input are its norms, quantized.
-    attention_scores [n_ranks, N_QUERIES, n_positions].
-    claims [LAYER_CLAIMS * n_layers + 1] are zeros.
+    x [n, d_model] is the residual stream. attention_input and mlp_input are its layer norms,
+    quantized. attention_scores [n_ranks, N_QUERIES, n_positions].
+    claims [LAYER_CLAIMS * n_layers + 1] must be zero at the start of a pass.
     """
 
     x: Floats2
@@ -72,14 +71,14 @@ class Scratch(NamedTuple):
 
 
 class Texts(NamedTuple):
-    """The texts of a pass, and their cache: arguments of `forward`."""
+    """The texts of a pass and their cache, as in the arguments of `forward`."""
 
     spans: Any
     cache: Any
 
 
 class Ranks(NamedTuple):
-    """The rank that runs this, of how many, and what they share."""
+    """This rank, the number of ranks, and the array that they share."""
 
     rank: Any
     n_ranks: Any
@@ -88,25 +87,25 @@ class Ranks(NamedTuple):
 
 @inlined
 def own_share(ranks: Any, n: Any) -> Any:
-    """The part [lo, hi) of n things that is this rank's."""
+    """This rank's part [lo, hi) of n items."""
     return share(n, 1, ranks.rank, ranks.n_ranks)
 
 
 @inlined
 def meet(ranks: Any) -> Any:
-    """Wait for all ranks; False where they are to leave."""
+    """Wait for all ranks. Returns False if the run was aborted."""
     return barrier(ranks.shared, ranks.n_ranks)
 
 
 @inlined
 def grain(d_in: Any) -> Any:
-    """How many rows of d_in weights are claimed at a time: whole tiles and lines of the output."""
+    """The number of rows of d_in weights to claim at a time: whole tiles and cache lines."""
     return max(_BLOCK_BYTES // d_in // 16, 1) * 16
 
 
 @inlined
 def first_tokens(s: Any, n: Any) -> Any:
-    """The scratch of n tokens."""
+    """The scratch, cut to its first n tokens."""
     return Scratch(
         s.x[:n], s.normed[:n], _first(s.attention_input, n), _first(s.mlp_input, n),
         s.qkv[:n], s.attended[:n], _first(s.attended_input, n),
@@ -126,7 +125,7 @@ def _linear(linears: Any, layer: Any) -> Any:
 
 @inlined
 def _norm(model: Any, norms: Any, layer: Any, s: Any, out: Any, lo: Any, hi: Any) -> None:
-    """out ~ the norm of the residual stream, tokens lo..hi."""
+    """out ~ the layer norm of the residual stream, quantized; tokens lo..hi."""
     norm = Norm(norms.weight[layer], norms.bias[layer])
     layer_norm(norm, s.x, model.eps, s.normed, lo, hi)
     quantize_input(s.normed, out, lo, hi)
@@ -144,7 +143,7 @@ def _query_key_value(model: Any, i: Any, s: Any) -> None:
 
 @inlined
 def _attend(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> None:
-    """New keys and values into the cache, and attention: this rank's heads of all texts'."""
+    """Append keys and values to the cache, then attend, for this rank's share of all heads."""
     cache = texts.cache
     n_heads, n_texts = cache.keys.shape[2], texts.spans.shape[0]
     lo, hi = own_share(ranks, n_texts * n_heads)
@@ -166,7 +165,7 @@ def _attend(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> None:
 
 @inlined
 def _mlp_up(model: Any, i: Any, s: Any) -> None:
-    """The MLP as far as its GELU."""
+    """The first half of the MLP, including its GELU."""
     linear, slot = _linear(model.weights.dense_h_to_4h, i), LAYER_CLAIMS * i + 1
     d_out, d_in = linear.weight.shape
     lo, hi = claim(s.claims, slot, grain(d_in), d_out)
@@ -178,9 +177,9 @@ def _mlp_up(model: Any, i: Any, s: Any) -> None:
 
 @inlined
 def _add(model: Any, i: Any, s: Any, slot: Any, attention_out: Any, mlp_out: Any) -> None:
-    """Add to the residual stream what attention, the MLP, or both put out, in this order.
+    """Add the outputs of attention, the MLP, or both (in this order) to the residual stream.
 
-    Both sums of a row are made by the rank that claims it.
+    The rank that claims a row adds both.
     """
     dense = _linear(model.weights.dense, i)
     down = _linear(model.weights.dense_4h_to_h, i)
@@ -200,7 +199,7 @@ def _add(model: Any, i: Any, s: Any, slot: Any, attention_out: Any, mlp_out: Any
 
 @inlined
 def run_layer(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> Any:
-    """Layer i on the residual stream of the scratch s. False where the ranks are to leave."""
+    """Run layer i on the residual stream in the scratch s. Returns False if the run was aborted."""
     w = model.weights
     lo, hi = own_share(ranks, s.x.shape[0])
 
@@ -234,7 +233,7 @@ def run_layer(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> Any:
 
 @inlined
 def _run_mlp(ranks: Any, model: Any, i: Any, s: Any, lo: Any, hi: Any) -> Any:
-    """The MLP that reads what attention has added."""
+    """Run the MLP after attention (not parallel). Returns False if the run was aborted."""
     _norm(model, model.weights.post_attention_layernorm, i, s, s.mlp_input, lo, hi)
     if not meet(ranks):
         return False

@@ -29,7 +29,7 @@ class Norms(NamedTuple):
 def layer_norm(norm: Any, x: Any, eps: Any, out: Any, lo: Any, hi: Any) -> None:
     """out [n_tokens, d] = (x - mean) / sqrt(variance + eps) * weight + bias, tokens lo..hi.
 
-    The biased variance in two passes, as torch.nn.LayerNorm (Ba et al. 2016).
+    The variance is biased and computed in a second pass, as in torch.nn.LayerNorm (Ba et al. 2016).
     """
     weight, bias = norm
     d = x.shape[1]

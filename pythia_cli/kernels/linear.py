@@ -1,4 +1,4 @@
-"""A linear in int8: its input quantized to int16, exact integer products, then the scales."""
+"""Linear layers: int8 weights, input quantized to int16, exact integer sums, then scaled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Linear(NamedTuple):
 
 
 class Linears(NamedTuple):
-    """The same linear of all layers: a first axis more, of layers."""
+    """The same linear of all layers, with layers as the first axis."""
 
     weight: Int8s3
     scales: Floats2
@@ -41,7 +41,7 @@ _levels = jit(activation_levels)
 
 @jit
 def quantize_input(x: Any, out: Any, lo: Any, hi: Any) -> None:
-    """out ~ x [n_tokens, d_in], as finely as sums over d_in allow; tokens lo..hi."""
+    """out ~ x [n_tokens, d_in], with as many levels as int32 sums allow; tokens lo..hi."""
     quantize_rows(x, _levels(x.shape[1]), out.q, out.scales, lo, hi)
 
 
@@ -56,7 +56,7 @@ def _put(total: Any, scale: Any, bias: Any, adds: Any, out: Any, token: Any, row
 
 @jit
 def _dot_from(w_q8: Any, row: Any, x_q: Any, token: Any, first: Any) -> Any:
-    """The sum over inputs first.., in the loop that LLVM's vectoriser knows as multiply-add."""
+    """The dot product from input `first` on, in a form that LLVM vectorises as multiply-add."""
     total = np.int32(0)
     for i in range(first, w_q8.shape[1]):
         total = np.int32(total + np.int32(np.int32(w_q8[row, i]) * np.int32(x_q[token, i])))
@@ -65,7 +65,7 @@ def _dot_from(w_q8: Any, row: Any, x_q: Any, token: Any, first: Any) -> Any:
 
 @jit
 def matmul_plain(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> None:
-    """What `matmul` does, without tiles: for processors that have none, and as its twin."""
+    """`matmul` without tiles, for processors that have no tiles and for tests."""
     for row in range(lo, hi):
         for token in range(x.q.shape[0]):
             total = _dot_from(linear.weight, row, x.q, token, 0)
@@ -76,7 +76,7 @@ def matmul_plain(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> 
 
 @jit
 def _matmul_rows(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> None:
-    """Row by row: the rows that fill no tile, and widths that fill no vector."""
+    """Row by row, for rows left over from tiles, and if d_in is not a multiple of the vector."""
     w, scales, bias = linear
     n_tokens, d_in = x.q.shape
     k = d_in - d_in % _VECTOR
@@ -100,7 +100,7 @@ _BLOCK_BYTES = 256 * 1024
 
 @jit
 def _matmul_tiled(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> None:
-    """Tiles of rows and tokens. Blocks of rows stay in the second-level cache over all tokens."""
+    """Tiles of rows and tokens. A block of rows stays in the L2 cache while all tokens use it."""
     w, scales, bias = linear
     x_q, x_scales = x
     n_tokens, d_in = x_q.shape
@@ -135,7 +135,7 @@ def _matmul_tiled(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) ->
 
 
 matmul = _matmul_tiled if TIER.vector else matmul_plain
-"""out [n_tokens, d_out] (=, or += where `adds`) linear(x), for a Quantized x; outputs lo..hi.
+"""out [n_tokens, d_out] = linear(x), or += if `adds`, for a Quantized x; outputs lo..hi.
 
-Integer sums are exact, so no bit depends on tiles or threads.
+Integer sums are exact, so tiles and threads do not change the result.
 """

@@ -12,7 +12,7 @@ from pythia_cli.kernels.simd import bits_from_float, float_from_bits
 
 @jit
 def absmax(x: Any) -> Any:
-    """The largest magnitude in x [n] float32. Magnitudes compare as their bits do."""
+    """The largest |x| of x [n] float32, compared as integers: the bits of |x| are in order."""
     largest = np.int32(0)
     for i in range(x.shape[0]):
         largest = max(largest, np.int32(bits_from_float(x[i]) & np.int32(0x7FFFFFFF)))
@@ -21,7 +21,7 @@ def absmax(x: Any) -> Any:
 
 @jit
 def quantize_row(x: Any, levels: Any, x_q: Any) -> Any:
-    """x [d] ~ x_q [d] int16 * the scale returned; |x_q| <= levels. A row of zeros has scale 0."""
+    """x [d] ~ x_q [d] int16 * scale, |x_q| <= levels. Returns the scale: 0 if it is below 1e-37."""
     largest = absmax(x)
     scale = largest / np.float32(levels)
     if scale < np.float32(1e-37):

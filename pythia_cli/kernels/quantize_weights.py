@@ -1,4 +1,4 @@
-"""Rows of a float matrix to int8, each with the scale that loses least."""
+"""Quantizes rows of a float matrix to int8, each with the scale of least squared error."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ def quantize_weights(
 ) -> None:
     """w [d_out, d_in] float32 ~ q [d_out, d_in] int8 * scales [d_out]; |q| <= 127; rows lo..hi.
 
-    Of the candidates * absmax / 127, a row takes the one with the least squared error; values
-    past 127 are clipped. A row of zeros has scale 0. error [d_in] is scratch.
+    The scale of a row is the one of candidates * absmax / 127 with the least squared error. Levels
+    beyond 127 are clipped. Scales below 1e-37 are not tried; if none is left, as for a row of
+    zeros, the scale is 0. error [d_in] is scratch.
     """
     d_in = w.shape[1]
     for row in range(lo, hi):
@@ -32,7 +33,7 @@ def quantize_weights(
                 level = np.rint(w[row, i] * per_scale)
                 level = min(max(level, np.float32(-127.0)), np.float32(127.0))
                 error[i] = level - w[row, i] * per_scale
-            # In units of the largest candidate, so that no weight is too large to be squared.
+            # Relative to absmax / 127, so that large weights do not overflow when squared.
             squared = lane_dot(error, error, d_in) * (candidates[c] * candidates[c])
             if squared < best_error:
                 best_scale, best_error = scale, squared

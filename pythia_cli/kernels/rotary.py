@@ -9,7 +9,7 @@ from pythia_cli.jit.declare import jit
 
 @jit
 def rotate_half(x: Any, cos: Any, sin: Any) -> None:
-    """x[:2h] rotated in place, x[i] paired with x[i + h]; cos and sin [h]; the rest passes."""
+    """Rotate x[:2h] in place, each x[i] with x[i + h]; the rest is unchanged. cos and sin [h]."""
     h = cos.shape[0]
     for i in range(h):
         a, b = x[i], x[i + h]

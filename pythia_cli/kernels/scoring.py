@@ -1,7 +1,7 @@
-"""What logits say of given tokens, piece by piece of the vocabulary: no row of logits is kept.
+"""nll, entropy and rank of target tokens, one piece of the vocabulary at a time.
 
-The online softmax of Milakov and Gimelshein 2018, over pieces that are always cut at the same
-places, so that no bit depends on who scored which.
+Complete rows of logits are never stored. This is the online softmax of Milakov and Gimelshein 2018.
+The pieces are always the same, so the bits do not depend on which rank scores which piece.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pythia_cli.kernels.softmax import exp_nonpositive, largest_of
 def score_piece(
     logits: Any, n: Any, target_logits: Any, piece: Any, p: Any, sums: Any, lo: Any, hi: Any
 ) -> None:
-    """sums[t, piece] of tokens lo..hi from logits[:, :n], those of one piece of the vocabulary.
+    """Write sums[t, piece] for tokens lo..hi. logits[:, :n] are those of this piece.
 
-    sums [n_tokens, n_pieces, 4] float64: the largest logit z, the sum of e = exp(logit - z), that
-    of e * (logit - z), and how many logits exceed the target's (target_logits [n_tokens, 1]).
-    logits are overwritten; p [n] is scratch.
+    sums [n_tokens, n_pieces, 4] float64: the largest logit z, the sum of e = exp(logit - z), the
+    sum of e * (logit - z), and the number of logits above the target's. target_logits
+    [n_tokens, 1]. logits are overwritten; p [n] is scratch.
     """
     for t in range(lo, hi):
         z = logits[t]
@@ -45,11 +45,11 @@ def score_piece(
 def merge_pieces(
     sums: Any, target_logits: Any, nll: Any, entropy: Any, ranks: Any, lo: Any, hi: Any
 ) -> None:
-    """The scores of tokens lo..hi from the sums of all pieces.
+    """Compute the scores of tokens lo..hi from the sums of all pieces.
 
-    nll [n_tokens] float64 = log sum exp(logits) - logits[target], in nats; entropy [n_tokens]
-    float64 = -sum p log p, in nats; ranks [n_tokens] = how many logits exceed the target's (0: it
-    is first).
+    nll [n_tokens] float64 = log sum exp(logits) - logits[target], in nats. entropy [n_tokens]
+    float64 = -sum p log p, in nats. ranks [n_tokens] = number of logits above the target's; 0 if
+    the target is first.
     """
     n_pieces = sums.shape[1]
     for t in range(lo, hi):

@@ -1,4 +1,4 @@
-"""Intrinsics that Numba lacks: bit casts, and float sums in a fixed order."""
+"""Intrinsics that Numba lacks: bit casts, fma, and float sums in a fixed order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LANES = KEY_BLOCK
 
 @intrinsic
 def float_from_bits(typingctx: Any, bits: Any) -> Any:
-    """The float32 whose bits are those of the int32 `bits`."""
+    """The float32 with the bits of an int32."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], _FLOAT)
@@ -51,7 +51,7 @@ def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 
 @intrinsic
 def lane_sum(typingctx: Any, x: Any, n: Any) -> Any:
-    """The sum of x[:n], contiguous float32, in LANES lanes: the same order on every machine."""
+    """The sum of contiguous float32 x[:n], over LANES lanes, in the same order on all machines."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = make_array(signature.args[0])(context, builder, args[0]).data
@@ -66,7 +66,7 @@ def lane_sum(typingctx: Any, x: Any, n: Any) -> Any:
 
 @intrinsic
 def lane_dot(typingctx: Any, x: Any, y: Any, n: Any) -> Any:
-    """The dot product of x[:n] and y[:n], contiguous float32, in the order of lane_sum."""
+    """The dot product of contiguous float32 x[:n] and y[:n], in the order of lane_sum."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         x_data, y_data = (
@@ -84,7 +84,7 @@ def lane_dot(typingctx: Any, x: Any, y: Any, n: Any) -> Any:
 
 
 def _emit_lane_sum(builder: Any, n: Any, term: Any) -> Any:
-    """Element i is added to lane i % LANES; then the upper half to the lower, down to one."""
+    """Add element i to lane i % LANES; then add the upper half to the lower until one is left."""
     floats = ir.VectorType(_FLOAT, LANES)
     lane_count = _I64(LANES)
     n_whole = builder.sub(n, builder.srem(n, lane_count))

@@ -1,4 +1,4 @@
-"""Sizes and tables on which the kernels and those who call them agree. No Numba here."""
+"""Sizes and tables shared by the kernels and their callers. Does not import Numba."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 KEY_BLOCK = 16
-"""Positions that stand side by side in the cache of keys: the lanes of a float vector."""
+"""Positions per block in the cache of keys: the lanes of a float vector."""
 
 N_QUERIES = 8
-"""The most queries that attention takes together."""
+"""The largest number of queries in a tile of attention."""
 
 SCORE_PIECE = 512
-"""Logits whose exponentials are summed in float32, before the sum goes on in float64."""
+"""Logits per piece: exponentials are summed in float32 within a piece, then in float64."""
 
 LAYER_CLAIMS = 4
-"""Counters of each layer, of blocks of rows that ranks have claimed; the unembedding has one."""
+"""Counters per layer of the row blocks claimed by ranks. The unembedding has one more."""
 
 MAX_INT32 = 2**31 - 1
 MAX_INT16 = 32767
@@ -27,7 +27,7 @@ SCALE_CANDIDATES = np.arange(160, 127, -1, dtype=np.float32) / np.float32(160)
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray[Any, Any]:
-    """np.zeros on a cache line's boundary: vector loads that cross one take twice as long."""
+    """np.zeros, aligned to a cache line: vector loads across two lines take twice as long."""
     n_bytes = prod(shape) * np.dtype(dtype).itemsize
     room = np.zeros(n_bytes + 64, np.uint8)
     start = -room.ctypes.data % 64
@@ -35,9 +35,9 @@ def aligned_zeros(shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray
 
 
 def activation_levels(d_in: int) -> int:
-    """The largest |x_q| for which a dot product of `d_in` int8 weights fits an int32 sum.
+    """The largest |x_q| for which a dot product with `d_in` int8 weights fits in int32.
 
-    And for which x_q splits into two signed bytes (tiles/dot.py).
+    At most 32639, so that x_q also splits into two signed bytes (tiles/dot.py).
     """
     return min(127 * 256 + 127, MAX_INT32 // (127 * d_in))
 
@@ -47,7 +47,7 @@ def rotary_tables(
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """cos and sin [n_ctx, ceil(n_rotary / 2)] float32 of position * base^(-2i / n_rotary).
 
-    Su et al. 2021, in float32 steps as transformers computes them.
+    Su et al. 2021. Each step is in float32, as in transformers.
     """
     exponents = np.arange(0, n_rotary, 2, dtype=np.float32) / np.float32(n_rotary)
     inverse_frequencies = np.float32(1.0) / np.float32(base) ** exponents

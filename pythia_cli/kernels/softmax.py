@@ -1,4 +1,4 @@
-"""Exponentials that vectorise, the softmax over a row, and drawing from one."""
+"""Vectorised exponentials, softmax over a row, and sampling from a row."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pythia_cli.kernels.simd import bits_from_float, float_from_bits, lane_sum
 from pythia_cli.kernels.sizes import SCORE_PIECE
 
 _LOG2_E = np.float32(1.4426950408889634)
-_LN2_HIGH = np.float32(0.693359375)  # few bits, so that n * _LN2_HIGH is exact
+_LN2_HIGH = np.float32(0.693359375)  # has few bits, so n * _LN2_HIGH is exact
 _LN2_LOW = np.float32(-2.12194440e-4)
 _ALL_BUT_SIGN = np.int32(0x7FFFFFFF)
 
 
 @jit
 def exp_nonpositive(x: Any) -> Any:
-    """exp of a float32 x <= 0 to 2 ulp; 0 below -87; NaN stays NaN.
+    """exp of a float32 x <= 0, with an error of 2 ulp. 0 from -87 down; NaN stays NaN.
 
-    Cephes' expf: 2^n times a polynomial.
+    As expf of Cephes: 2^n times a polynomial.
     """
     z = x if x > np.float32(-87.0) else np.float32(-87.0)
     n = np.rint(z * _LOG2_E)
@@ -42,7 +42,7 @@ def exp_nonpositive(x: Any) -> Any:
 
 @jit
 def largest_of(x: Any, n: Any) -> Any:
-    """max(x[:n]) of float32, n >= 1, through integers that are ordered as the floats are."""
+    """max(x[:n]) of float32, n >= 1, compared as integers in the order of the floats."""
     largest = np.int32(-(2**31))
     for i in range(n):
         bits = bits_from_float(x[i])
@@ -65,7 +65,7 @@ def softmax(scores: Any, n: Any) -> None:
 def exponentials(logits: Floats1, factor: float, out: Floats1, total: Doubles1) -> None:
     """out = exp((logits - max) * factor), both [d_vocab] float32; total [1] float64 = their sum.
 
-    factor counts as a float32.
+    factor is rounded to float32.
     """
     d_vocab = logits.shape[0]
     scale = np.float32(factor)
@@ -80,9 +80,9 @@ def exponentials(logits: Floats1, factor: float, out: Floats1, total: Doubles1) 
 
 @kernel
 def draw(weights: Floats1, fraction: float, drawn: Int64s1) -> None:
-    """drawn [1] = the first i at which the running sum of weights exceeds fraction of all.
+    """drawn [1] = the first i for which sum(weights[: i + 1]) > fraction * sum(weights).
 
-    0 <= fraction < 1; weights [n] float32, not all 0; sums are float64 and in order.
+    0 <= fraction < 1. weights [n] float32, not all 0. Sums are float64, in order.
     """
     total = np.float64(0.0)
     for i in range(weights.shape[0]):

@@ -1,4 +1,4 @@
-"""From the residual stream to logits, or to what they say of given tokens."""
+"""From the residual stream to logits, or to scores of target tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pythia_cli.kernels.sizes import SCORE_PIECE
 
 
 class ScoreScratch(NamedTuple):
-    """Room to score up to n tokens.
+    """Buffers to score up to n tokens.
 
     target_logits [n, 1], logits [n_ranks, n, SCORE_PIECE], p [n_ranks, SCORE_PIECE],
     sums [n, n_pieces, 4].
@@ -28,7 +28,7 @@ class ScoreScratch(NamedTuple):
 
 
 class TokenScores(NamedTuple):
-    """What is said of m targets: nll and entropy in nats, rank among the logits; each [m]."""
+    """Scores of m targets: nll and entropy in nats, rank among the logits; each [m]."""
 
     nll: Doubles1
     entropy: Doubles1
@@ -36,7 +36,7 @@ class TokenScores(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """What a pass is to write: arguments of `forward`."""
+    """The outputs of a pass, as in the arguments of `forward`."""
 
     rows: Any
     logits: Any
@@ -46,7 +46,7 @@ class Outputs(NamedTuple):
 
 @inlined
 def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any) -> None:
-    """Write the outputs that the residual stream of the scratch s has."""
+    """Write the outputs for the residual stream in the scratch s. `room` is a ScoreScratch."""
     m = outputs.rows.shape[0]
     lo, hi = own_share(ranks, m)
     for i in range(lo, hi):
@@ -70,20 +70,20 @@ def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any) -> None:
 
 @inlined
 def _rows(linear: Any, lo: Any, hi: Any) -> Any:
-    """The linear that gives outputs lo..hi of another."""
+    """The part of a linear that gives its outputs lo..hi."""
     return Linear(linear.weight[lo:hi], linear.scales[lo:hi], linear.bias[lo:hi])
 
 
 @inlined
 def _score(ranks: Any, linear: Any, x: Any, claims: Any, outputs: Any, room: Any) -> None:
-    """The targets' scores, a piece of the vocabulary at a time: no row of logits is kept."""
+    """Score the targets, one piece of the vocabulary at a time; no row of logits is stored."""
     m, d_vocab, last = x.q.shape[0], linear.weight.shape[0], claims.shape[0] - 1
     t_lo, t_hi = own_share(ranks, m)
     target_logits = room.target_logits[:m]
     for t in range(t_lo, t_hi):
         target = outputs.targets[t]
-        one = Quantized(x.q[t : t + 1], x.scales[t : t + 1])
-        matmul(_rows(linear, target, target + 1), one, False, target_logits[t : t + 1], 0, 1)
+        row = Quantized(x.q[t : t + 1], x.scales[t : t + 1])
+        matmul(_rows(linear, target, target + 1), row, False, target_logits[t : t + 1], 0, 1)
     if not meet(ranks):
         return
     logits, p = room.logits[ranks.rank], room.p[ranks.rank]

@@ -1,4 +1,4 @@
-"""The demo on its evaluation text: the kernels' error, and the figures of its table."""
+"""The demo on its evaluation text: the error of the kernels, and the published figures."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pythia_cli.engine.scores import score_logits
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
-# float32, 24 windows of 512 tokens of eval.txt, first tokens unscored: nats a token by step, as
-# published with the demo.
+# nll in nats per token, by step, as published with the demo: float32, 24 windows of 512 tokens of
+# eval.txt, first tokens not scored.
 PUBLISHED_NLL = {0: 8.3456, 64: 5.6267, 512: 4.5948, 3000: 3.6415}
 
 
@@ -36,7 +36,7 @@ def model(demo_int8: Int8File) -> Iterator[Transformer]:
 
 
 def window_nll(model: Any, windows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """[n_windows, 511]: each token's but the first, given what precedes it in its window."""
+    """[n_windows, 511]: nll of each token but the first, given those before it in the window."""
     if isinstance(model, Reference):
         return np.stack([model.score(window[:-1], window[1:]).nll for window in windows])
     return np.stack(
@@ -52,10 +52,10 @@ def test_the_float_model_has_the_published_nll(
     assert window_nll(reference, windows).mean() == pytest.approx(PUBLISHED_NLL[step], abs=1e-3)
 
 
-def test_the_kernels_error_is_small(
+def test_the_error_of_the_kernels_is_small(
     demo_int8: Int8File, model: Transformer, windows: np.ndarray[Any, Any]
 ) -> None:
-    """Against the slow twin on the same, dequantized weights; per token, in nats."""
+    """Compared with the reference on dequantized weights; nats per token."""
     twin = Reference.from_int8(demo_int8)
     off = np.abs(window_nll(model, windows) - window_nll(twin, windows))
     assert off.max() <= 5e-3

@@ -1,4 +1,4 @@
-"""What ends a sample, and samples that are the same whatever they are drawn along with."""
+"""How samples end, and that a sample does not depend on the others in the same passes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pythia_cli.text.tokenizer import PythiaTokenizer
 GREEDY = SamplingOptions(temperature=0)
 
 
-# The loop, with a model that says what it is told ---------------------------------------------
+# The loop, with a scripted model ------------------------------------------------------------------
 
 
 class Script:
-    """A model that gives the tokens of a script the largest logits, one after another."""
+    """A model whose largest logits are those of the tokens of a script, one after another."""
 
     d_vocab = 4096
 
@@ -46,12 +46,12 @@ class Script:
 
     def prefill(self, token_ids: np.ndarray[Any, Any], cache: Cache) -> np.ndarray[Any, Any]:
         self.n_prompt = len(token_ids)
-        return self._say(token_ids.tolist(), cache)
+        return self._logits(token_ids.tolist(), cache)
 
     def decode_together(self, token_ids: list[int], caches: list[Cache]) -> list[Any]:
-        return [self._say([i], cache) for i, cache in zip(token_ids, caches, strict=True)]
+        return [self._logits([i], cache) for i, cache in zip(token_ids, caches, strict=True)]
 
-    def _say(self, token_ids: list[int], cache: Cache) -> np.ndarray[Any, Any]:
+    def _logits(self, token_ids: list[int], cache: Cache) -> np.ndarray[Any, Any]:
         cache.length += len(token_ids)
         assert cache.length <= self.capacity
         self.fed.append(token_ids)
@@ -63,7 +63,7 @@ class Script:
 def run(
     model: Any, tokenizer: PythiaTokenizer, prompt: list[int], n_samples: int = 1, **options: Any
 ) -> list[tuple[list[str], Generated]]:
-    """For each sample its pieces and its end."""
+    """The pieces and the final event of each sample."""
     samples, pieces = [], []
     given = GenerateOptions(**{"sampling": GREEDY, **options})
     for prompt_index, event in generate(model, tokenizer, [np.array(prompt)], given, n_samples):
@@ -85,7 +85,7 @@ def scripted(
     return pieces, end, script
 
 
-def test_the_end_of_text_ends_it_and_is_not_among_the_tokens(
+def test_the_end_of_text_token_ends_a_sample_and_is_left_out(
     demo_tokenizer: PythiaTokenizer,
 ) -> None:
     text = "It was a truth."
@@ -106,8 +106,8 @@ def test_the_end_of_text_can_be_ignored(demo_tokenizer: PythiaTokenizer) -> None
 
 
 @pytest.mark.parametrize("max_tokens", [1, 2, 5])
-def test_max_tokens_ends_it(demo_tokenizer: PythiaTokenizer, max_tokens: int) -> None:
-    """The last token drawn is not fed back, and has no place in the cache."""
+def test_max_tokens_ends_a_sample(demo_tokenizer: PythiaTokenizer, max_tokens: int) -> None:
+    """The last token drawn is not fed back, so the cache needs no room for it."""
     _, end, script = scripted(demo_tokenizer, "one two three four five", max_tokens=max_tokens)
     assert len(end.token_ids) == max_tokens
     assert (end.finish_reason, end.context_full) == ("length", False)
@@ -115,13 +115,13 @@ def test_max_tokens_ends_it(demo_tokenizer: PythiaTokenizer, max_tokens: int) ->
     assert script.capacity == 3 + max_tokens - 1
 
 
-def test_a_full_context_ends_it_and_says_so(demo_tokenizer: PythiaTokenizer) -> None:
+def test_a_full_context_ends_a_sample_and_is_reported(demo_tokenizer: PythiaTokenizer) -> None:
     _, end, _ = scripted(demo_tokenizer, "one two three four five six seven eight", n_ctx=8)
     assert len(end.token_ids) == 5
     assert (end.finish_reason, end.context_full) == ("length", True)
 
 
-def test_a_context_filled_by_max_tokens_is_not_called_full(
+def test_a_context_filled_by_max_tokens_is_not_reported_as_full(
     demo_tokenizer: PythiaTokenizer,
 ) -> None:
     _, end, _ = scripted(demo_tokenizer, "one two three four five six", n_ctx=8, max_tokens=5)
@@ -148,7 +148,7 @@ def test_text_held_back_for_a_stop_text_comes_at_the_end(demo_tokenizer: PythiaT
 
 
 def test_a_stop_text_completed_by_the_last_bytes_counts(demo_tokenizer: PythiaTokenizer) -> None:
-    """Half a character at the end becomes U+FFFD, which a stop text may be."""
+    """A partial character at the end becomes U+FFFD, which may be a stop text."""
     euro = demo_tokenizer.encode("\u20ac").tolist()
     assert len(euro) > 1
     script = Script([*euro[:-1], 9])
@@ -198,7 +198,7 @@ def model(demo_int8: Int8File) -> Iterator[Transformer]:
 PLAIN = SamplingOptions()
 
 
-def test_a_seed_draws_the_same_text_again(
+def test_the_same_seed_gives_the_same_text(
     model: Transformer, demo_tokenizer: PythiaTokenizer
 ) -> None:
     prompt = demo_tokenizer.encode("It is a truth").tolist()
@@ -210,7 +210,7 @@ def test_a_seed_draws_the_same_text_again(
     assert text(7) == text(7) != text(8)
 
 
-def test_a_sample_does_not_depend_on_how_many_are_asked_for(
+def test_a_sample_does_not_depend_on_the_number_of_samples(
     model: Transformer, demo_tokenizer: PythiaTokenizer
 ) -> None:
     prompt = demo_tokenizer.encode("It is a truth").tolist()
@@ -242,10 +242,10 @@ def test_a_prompt_of_almost_the_whole_context_gets_one_token(
     assert (len(end.token_ids), end.finish_reason, end.context_full) == (1, "length", True)
 
 
-def test_prompts_go_together_and_come_one_after_another(
+def test_prompts_are_decoded_together_and_yielded_in_order(
     model: Transformer, demo_tokenizer: PythiaTokenizer
 ) -> None:
-    """More samples than caches, of prompts of several lengths, ended at different times."""
+    """More samples than caches; prompts of several lengths; samples end at different times."""
     texts = ["It is a truth", "Elizabeth", "", "Mr. Darcy was", *(f"Chapter {i}" for i in range(9))]
     prompts = [prompt_tokens(demo_tokenizer, text, 512) for text in texts]
     options = GenerateOptions(max_tokens=12, sampling=PLAIN, stop=(",", "."), seed=3)
@@ -266,7 +266,7 @@ def test_prompts_go_together_and_come_one_after_another(
     ]
 
 
-def test_a_piece_is_told_before_the_next_token_is_decoded(
+def test_a_piece_is_yielded_before_the_next_token_is_decoded(
     demo_tokenizer: PythiaTokenizer,
 ) -> None:
     script = Script([*demo_tokenizer.encode("one two three").tolist(), 0])

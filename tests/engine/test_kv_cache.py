@@ -1,4 +1,4 @@
-"""The cache keeps count of its positions and refuses what does not fit."""
+"""The cache counts its positions, and refuses tokens that do not fit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def state(cache: KVCache) -> tuple[int, list[bytes]]:
     return cache.length, [array.tobytes() for array in cache.arrays]
 
 
-def test_it_refuses_to_overflow_and_leaves_its_state() -> None:
+def test_it_refuses_to_overflow_and_is_unchanged() -> None:
     cache = KVCache(CONFIG, 10)
     assert cache.reserve(7) == 0
     before = state(cache)
@@ -33,7 +33,7 @@ def test_it_refuses_to_overflow_and_leaves_its_state() -> None:
 
 
 @pytest.mark.parametrize("length", [-1, 6])
-def test_it_refuses_to_cut_where_it_has_nothing(length: int) -> None:
+def test_it_refuses_to_truncate_outside_its_length(length: int) -> None:
     cache = KVCache(CONFIG, 10)
     cache.reserve(5)
     with pytest.raises(UsageError, match="cannot cut"):
@@ -68,7 +68,7 @@ def test_its_arrays_hold_whole_blocks(capacity: int) -> None:
 
 
 def filled(n_texts: int, capacity: int, seed: int) -> list[KVCache]:
-    """Caches of texts made together, full of what random positions left."""
+    """Caches made together, filled with random values."""
     caches = KVCache.together(CONFIG, capacity, n_texts)
     rng = np.random.default_rng(seed)
     for array in caches[0].arrays:
@@ -77,7 +77,7 @@ def filled(n_texts: int, capacity: int, seed: int) -> list[KVCache]:
 
 
 def positions(cache: KVCache, n: int) -> list[np.ndarray]:
-    """What a cache holds of its first n positions, a position a row."""
+    """The first n positions of a cache, one per row."""
     keys, key_scales, values, value_scales = (array[:, cache.row] for array in cache.arrays)
     # [n_layers, n_heads, n_blocks, d_head, KEY_BLOCK] -> [n_layers, n_heads, n_positions, d_head]
     keys = keys.swapaxes(-1, -2).reshape(values.shape)
@@ -88,7 +88,7 @@ def same(a: list[np.ndarray], b: list[np.ndarray]) -> bool:
     return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def test_texts_made_together_share_arrays_and_nothing_else() -> None:
+def test_caches_made_together_share_only_arrays() -> None:
     caches = KVCache.together(CONFIG, 20, 3)
     assert [cache.row for cache in caches] == [0, 1, 2]
     assert all(cache.arrays is caches[0].arrays for cache in caches)
@@ -128,7 +128,7 @@ def test_a_copy_between_caches_of_different_capacity(from_capacity: int, to_capa
 
 
 @pytest.mark.parametrize("length", [-1, 6, 11])
-def test_no_more_is_copied_than_there_is_and_than_fits(length: int) -> None:
+def test_a_copy_of_too_many_positions_is_refused(length: int) -> None:
     target, source = KVCache(CONFIG, 5), KVCache(CONFIG, 20)
     source.reserve(10)
     target.reserve(2)

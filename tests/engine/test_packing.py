@@ -1,4 +1,4 @@
-"""Texts scored in shared passes: the bits of each alone, whatever their lengths and their order."""
+"""Texts scored in shared passes have the same bits as alone, for any lengths and order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pythia_cli.reporting import Task
 
 @pytest.fixture(scope="module")
 def models(demo_int8: Int8File) -> Iterator[Callable[[int], Transformer]]:
-    """models(n_threads)."""
+    """A function from n_threads to a model."""
     opened = {n: Transformer(demo_int8, n) for n in (1, 2, 3)}
     yield lambda n_threads: opened[n_threads]
     for model in opened.values():
@@ -33,7 +33,7 @@ def models(demo_int8: Int8File) -> Iterator[Callable[[int], Transformer]]:
 
 
 def drawn(lengths: list[int], seed: int = 0) -> list[TargetedText]:
-    """Texts of these lengths, of which a fifth of the tokens are not scored."""
+    """Random texts of these lengths. A fifth of their tokens are not scored."""
     rng = np.random.default_rng(seed)
     texts = []
     for n in lengths:
@@ -48,15 +48,15 @@ def alone(model: Transformer, text: TargetedText) -> Scores:
 
 def assert_same(found: list[Scores], expected: list[Scores]) -> None:
     assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
-        assert [a.tobytes() for a in one] == [a.tobytes() for a in other]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert [a.tobytes() for a in ours] == [a.tobytes() for a in theirs]
 
 
 LENGTHS = [1, 1, 2, 8, 9, 15, 16, 17, 17, 31, 33, 64, 100, 128, 255, 256, 257, 300, 512]
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
-def test_each_text_has_the_bits_that_it_has_alone(models: Any, n_threads: int) -> None:
+def test_each_text_has_the_same_bits_as_alone(models: Any, n_threads: int) -> None:
     texts = drawn(LENGTHS)
     expected = [alone(models(1), text) for text in texts]
     order = np.random.default_rng(n_threads).permutation(len(texts)).tolist()
@@ -67,7 +67,9 @@ def test_each_text_has_the_bits_that_it_has_alone(models: Any, n_threads: int) -
 
 @settings(max_examples=12)
 @given(lengths=st.lists(st.integers(1, 40), max_size=40), seed=st.integers(0, 99))
-def test_so_it_is_for_any_short_texts(models: Any, lengths: list[int], seed: int) -> None:
+def test_short_texts_have_the_same_bits_as_alone(
+    models: Any, lengths: list[int], seed: int
+) -> None:
     texts = drawn(lengths, seed)
     assert_same(score_packed(models(2), texts), [alone(models(2), text) for text in texts])
 
@@ -79,7 +81,7 @@ def test_a_text_without_targets_has_no_scores(models: Any) -> None:
     assert_same([some], [alone(models(1), texts[1])])
 
 
-def test_no_texts_have_no_scores(models: Any) -> None:
+def test_without_texts_there_are_no_scores(models: Any) -> None:
     assert score_packed(models(1), []) == []
 
 
@@ -105,7 +107,7 @@ def test_a_bad_text_is_refused_before_anything_is_run(
 
 @st.composite
 def families(draw: st.DrawFn) -> list[TargetedText]:
-    """Texts of few different tokens, so that many begin alike, with or without their targets."""
+    """Texts of few different tokens. Many have a common prefix, with or without equal targets."""
     texts = []
     for n in draw(st.lists(st.integers(1, 30), max_size=30)):
         rng = np.random.default_rng(draw(st.integers(0, 5)))
@@ -119,14 +121,14 @@ def families(draw: st.DrawFn) -> list[TargetedText]:
 
 @settings(max_examples=25)
 @given(texts=families())
-def test_texts_that_begin_alike_have_the_bits_of_each_alone(
+def test_texts_with_a_common_prefix_have_the_same_bits_as_alone(
     models: Any, texts: list[TargetedText]
 ) -> None:
     assert_same(score_packed(models(2), texts), [alone(models(2), text) for text in texts])
 
 
 @given(texts=families())
-def test_a_chain_runs_each_text_behind_what_it_shares_with_the_one_before(
+def test_in_a_chain_each_text_starts_after_the_shared_prefix(
     texts: list[TargetedText],
 ) -> None:
     chains = packing._chains(texts)
@@ -137,14 +139,14 @@ def test_a_chain_runs_each_text_behind_what_it_shares_with_the_one_before(
         assert all(0 <= turn.start < turn.end == len(texts[turn.text][0]) for turn in chain)
         for before, turn in itertools.pairwise(chain):
             assert turn.start >= 4
-            for one, other in zip(texts[before.text], texts[turn.text], strict=True):
-                np.testing.assert_array_equal(one[: turn.start], other[: turn.start])
+            for ours, theirs in zip(texts[before.text], texts[turn.text], strict=True):
+                np.testing.assert_array_equal(ours[: turn.start], theirs[: turn.start])
 
 
-def test_a_pair_of_sentences_runs_what_they_share_once(
+def test_the_prefix_of_a_pair_of_sentences_runs_once(
     models: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A minimal pair: the target before the difference is another, so that token runs again."""
+    """The last shared token runs twice, because its targets differ."""
     first = TargetedText(np.arange(10), np.arange(1, 11))
     other = np.r_[0:6, 100:104]
     second = TargetedText(other, np.r_[1:6, 100:105])
@@ -158,8 +160,8 @@ def test_a_pair_of_sentences_runs_what_they_share_once(
     assert_same(found, [alone(model, first), alone(model, second)])
 
 
-def test_long_texts_that_begin_alike(models: Any) -> None:
-    """Longer than a pass, and of those one that shares more than a pass with the other."""
+def test_long_texts_with_a_common_prefix(models: Any) -> None:
+    """Texts longer than a pass, some with a prefix longer than a pass."""
     (whole,) = drawn([500])
     texts = [TargetedText(*(part[:n] for part in whole)) for n in (500, 300, 270, 20, 500)]
     texts[0].targets[400:] = 1
@@ -185,7 +187,7 @@ def test_a_group_stays_within_its_bounds(lengths: list[int], seed: int) -> None:
                 assert sum(turn.end - turn.start for turn in step if turn is not None) <= CHUNK
 
 
-def test_texts_of_one_length_share_passes_and_their_caches(
+def test_texts_of_equal_length_share_passes_and_caches(
     models: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, made = models(1), []
@@ -204,9 +206,7 @@ def test_texts_of_one_length_share_passes_and_their_caches(
     assert len(made) == 1
 
 
-def test_an_interrupt_leaves_the_model_in_order(
-    models: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_model_works_after_an_interrupt(models: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model, texts = models(2), drawn([20] * 30)
     run, n_runs = model._pass.run, []
 

@@ -1,4 +1,4 @@
-"""The same bits on a lesser processor: kernels compiled for one, in a process of its own."""
+"""Lower SIMD tiers give the same bits. Their kernels are compiled in another process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.golden_index import golden
 NAME = "head20-rope-parameters"
 ARCHITECTURE = llvm.get_process_triple().split("-")[0]
 BEST = choose(ARCHITECTURE, llvm.get_host_cpu_features(), "")
-# The others differ from one of these by an instruction only.
+# Each other tier differs from one of these only by an instruction.
 LESSER = [t.name for t in tiers_of(ARCHITECTURE) if t.name in ("avx2", "plain") and t != BEST]
 
 SCRIPT = """
@@ -38,13 +38,13 @@ np.save(out, np.concatenate([logits.copy() for _, logits in chunks]))
 
 
 @pytest.mark.parametrize("tier", LESSER)
-def test_a_lesser_tier_gives_the_same_bits(
+def test_a_lower_tier_gives_the_same_bits(
     tier: str,
     golden_folder: Callable[[str], Path],
     quantized: Callable[[Path], Int8File],
     tmp_path: Path,
 ) -> None:
-    """plain: no tiles, and fused multiply-adds in software."""
+    """The tier `plain` has no tiles, and fused multiply-adds in software."""
     file = quantized(golden_folder(NAME))
     token_ids, _ = golden(NAME)
     np.save(tmp_path / "tokens.npy", token_ids)

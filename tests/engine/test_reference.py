@@ -1,4 +1,4 @@
-"""The plain float32 model against transformers' logits, and what it takes from an int8 file."""
+"""The float32 reference against logits of transformers, and its use of int8 files."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pythia_cli.engine.reference import Reference, dequantized
 from pythia_cli.engine.scores import score_logits
 from tests.golden_index import NAMES, golden
 
-# Of logits up to 8. float64 in place of float32 moves them by up to 4e-6, GELU's tanh form by
-# 1e-4 to 1e-3, and a wrong setting of config.json by 5e-3 and more (tests/golden/README.md).
+# For logits up to 8. float64 changes them by up to 4e-6, the tanh form of GELU by 1e-4 to 1e-3, and
+# a wrong setting of config.json by 5e-3 or more (tests/golden/README.md).
 TOLERANCE = 1e-4
 
 
@@ -44,7 +44,7 @@ def test_dequantized_weights_are_the_quantized_matrices(
         np.testing.assert_array_equal(dequantized(file, tensor), expected)
 
 
-def test_chunks_give_the_rows_of_logits_from_first_on(demo_folder: Callable[[int], Path]) -> None:
+def test_chunks_are_the_rows_of_logits_from_first_on(demo_folder: Callable[[int], Path]) -> None:
     reference = Reference.from_checkpoint(FloatCheckpoint(demo_folder(3000)))
     token_ids = np.arange(300)
     logits = reference.logits(token_ids)
@@ -55,7 +55,7 @@ def test_chunks_give_the_rows_of_logits_from_first_on(demo_folder: Callable[[int
     )
 
 
-def test_score_rates_the_last_tokens(demo_folder: Callable[[int], Path]) -> None:
+def test_score_scores_the_last_tokens(demo_folder: Callable[[int], Path]) -> None:
     reference = Reference.from_checkpoint(FloatCheckpoint(demo_folder(3000)))
     token_ids, targets = np.arange(5, 205), np.arange(56, 206)
     got = reference.score(token_ids, targets)

@@ -1,4 +1,4 @@
-"""Every filter against a plain model, in the documented order; ties, padding, and seeds."""
+"""Every filter against a plain implementation, in the documented order; ties, padding, seeds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 
 
 def distribution(logits: Array, options: SamplingOptions, n_tokens: int, seen: list[int]) -> Array:
-    """The probabilities to draw from, float64 [n_tokens]: the seven steps of SamplingOptions."""
+    """The probabilities to draw from, float64 [n_tokens], by the steps of SamplingOptions."""
     z = logits.astype(np.float64)
     r = float(np.float32(options.repetition_penalty))
     for i in set(seen):
@@ -48,7 +48,7 @@ def distribution(logits: Array, options: SamplingOptions, n_tokens: int, seen: l
 
 
 class Fractions:
-    """A generator that gives out what it is told, as `random()` would."""
+    """A random generator whose `random()` returns given values."""
 
     def __init__(self, fractions: list[float]) -> None:
         self.fractions = iter(fractions)
@@ -71,7 +71,7 @@ def assert_draws_as(
     n_tokens: int | None = None,
     seen: list[int] = [],  # noqa: B006
 ) -> None:
-    """Drawn at even fractions of 1, each token comes as often as its probability says."""
+    """At evenly spaced fractions, each token is drawn in proportion to its probability."""
     n_tokens = len(logits) if n_tokens is None else n_tokens
     p = distribution(logits, options, n_tokens, seen)
     fractions = ((np.arange(200) + 0.5) / 200).tolist()
@@ -97,7 +97,7 @@ some_options = st.builds(
 
 
 @given(logits=few_logits, options=some_options, data=st.data())
-def test_any_options_draw_as_the_plain_model(
+def test_any_options_draw_as_the_plain_implementation(
     logits: Array, options: SamplingOptions, data: st.DataObject
 ) -> None:
     """Logits with many ties, tokens seen before, and a vocabulary that may be padded."""
@@ -109,7 +109,7 @@ def test_any_options_draw_as_the_plain_model(
 @pytest.mark.parametrize("top_p", [0.02, 0.5, 0.95, 0.9999, 1.0])
 @pytest.mark.parametrize("top_k", [0, 1, 1023, 1024, 1025, 2999])
 @pytest.mark.parametrize("spread", [0.01, 1.0, 6.0])
-def test_a_large_vocabulary_draws_as_the_plain_model(
+def test_a_large_vocabulary_draws_as_the_plain_implementation(
     top_p: float, top_k: int, spread: float
 ) -> None:
     logits = (np.random.default_rng(0).standard_normal(3000) * spread).astype(np.float32)
@@ -117,7 +117,7 @@ def test_a_large_vocabulary_draws_as_the_plain_model(
 
 
 def allowed(logits: Any, n_tokens: int | None = None, **options: Any) -> set[int]:
-    """Every token that a fine sweep of fractions draws."""
+    """All tokens that can be drawn, found by a fine sweep of fractions."""
     logits = np.array(logits, np.float32)
     fractions = np.linspace(0, 1, 1000, endpoint=False).tolist()
     return set(draw(logits, SamplingOptions(**options), n_tokens or len(logits), fractions, []))
@@ -138,15 +138,15 @@ def test_filters_one_by_one() -> None:
     assert allowed(P, min_p=1.0) == {0}
 
 
-def test_top_p_is_a_share_of_what_top_k_left() -> None:
-    """Of 0.4 and 0.3 the first holds 0.571."""
+def test_top_p_is_a_share_of_what_top_k_keeps() -> None:
+    """0.4 is 0.571 of 0.4 + 0.3."""
     assert allowed(P, top_k=2, top_p=0.57) == {0}
     assert allowed(P, top_k=2, top_p=0.58) == {0, 1}
     assert allowed(P, top_p=0.57) == {0, 1}
 
 
-def test_a_top_k_that_leaves_all_is_no_filter() -> None:
-    """The padding's 0.5 then stays in what top_p is a share of."""
+def test_a_top_k_that_keeps_all_is_no_filter() -> None:
+    """The total for top_p then still includes the padding, 0.5."""
     logits = np.log([0.25, 0.15, 0.1, 0.5])
     assert allowed(logits, n_tokens=3, top_k=3, top_p=0.41) == {0, 1, 2}
     assert allowed(logits, n_tokens=3, top_k=2, top_p=0.41) == {0}
@@ -177,7 +177,7 @@ def test_a_penalty_below_one_rewards() -> None:
     assert draw(logits, SamplingOptions(temperature=0, repetition_penalty=0.5), 2, [0], [1]) == [1]
 
 
-def test_the_models_logits_are_left_alone() -> None:
+def test_the_logits_are_not_modified() -> None:
     logits = np.array([1.0, 0.9, 0.3], np.float32)
     before = logits.copy()
     options = SamplingOptions(0.7, 2, 0.9, 0.1, 1.3)
@@ -185,7 +185,7 @@ def test_the_models_logits_are_left_alone() -> None:
     np.testing.assert_array_equal(logits, before)
 
 
-def test_among_equals_the_lower_id_stays() -> None:
+def test_of_equal_logits_the_lower_id_is_kept() -> None:
     assert allowed([0, 0, 0, 0], top_k=2) == {0, 1}
     assert allowed([0, 1, 0, 1], top_k=3) == {0, 1, 3}
     assert allowed([0, 0, 0, 0], top_p=0.5) == {0, 1}
@@ -202,8 +202,8 @@ def test_padded_ids_are_never_drawn() -> None:
     assert allowed(logits, n_tokens=2, min_p=0.9) == {1}
 
 
-def test_padded_ids_are_in_the_normaliser() -> None:
-    """The padding holds 0.5, so no real token alone holds 0.3, nor all of them 0.6."""
+def test_padded_ids_count_in_the_total() -> None:
+    """The padding has 0.5, so no real token has 0.3, and all of them together less than 0.6."""
     logits = np.log([0.25, 0.15, 0.1, 0.5])
     assert allowed(logits, n_tokens=3, top_p=0.24) == {0}
     assert allowed(logits, n_tokens=3, top_p=0.3) == {0, 1}
@@ -211,10 +211,10 @@ def test_padded_ids_are_in_the_normaliser() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"top_k": 2}, {"top_p": 0.5}, {"min_p": 0.1}])
-def test_padding_however_likely_leaves_the_others_their_proportions(
+def test_likely_padding_does_not_change_the_other_proportions(
     options: dict[str, Any],
 ) -> None:
-    """At a low temperature a small lead is a large one: an untrained model has such padding."""
+    """As in untrained models: at a low temperature, padding may have almost all probability."""
     logits = [-5.0, 0.0, -9.0, 1.0]
     assert allowed(logits, n_tokens=3, temperature=0.01, **options) == {1}
 
@@ -236,7 +236,7 @@ def test_a_huge_temperature_is_even() -> None:
 
 @pytest.mark.parametrize("damage", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_logits_that_are_no_numbers_are_an_error(damage: float, temperature: float) -> None:
+def test_logits_that_are_not_finite_are_an_error(damage: float, temperature: float) -> None:
     sampler = Sampler(SamplingOptions(temperature), 3, np.random.default_rng(0))
     with pytest.raises(PythiaError, match="not finite"):
         sampler.sample(np.array([0.0, damage, 1.0], np.float32), [])
@@ -252,7 +252,7 @@ def test_the_same_generator_draws_the_same() -> None:
     assert drawn(3) == drawn(3) != drawn(4)
 
 
-def test_frequencies_are_the_models() -> None:
+def test_frequencies_match_the_probabilities() -> None:
     p = np.array([0.5, 0.3, 0.15, 0.05])
     sampler = Sampler(SamplingOptions(), 4, np.random.default_rng(0))
     logits, n = np.log(p).astype(np.float32), 4000

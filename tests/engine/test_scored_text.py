@@ -1,4 +1,4 @@
-"""What a scored text covers, and what it says of each token."""
+"""ScoredText: the bytes and words that it counts, and its records per token."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def scored_text(text: str, n_bytes: list[int], scored: list[int]) -> ScoredText:
     [
         ([], 0, 0),
         ([0, 1, 2, 3, 4], 17, 4),
-        ([1, 2, 3, 4], 15, 4),  # "e cat sat on"; a cut word counts, as lm-eval splits what it gets
+        ([1, 2, 3, 4], 15, 4),  # "e cat sat on": partial words count, as in lm-eval
         ([2], 4, 1),
         ([1, 3], 8, 3),
         ([4], 3, 0),
@@ -37,7 +37,7 @@ def test_bytes_and_words_are_those_that_scored_tokens_cover(
     assert totals.nll == len(scored)
 
 
-def test_tokens_say_what_was_scored(demo_tokenizer: PythiaTokenizer) -> None:
+def test_token_records_have_scores_or_none(demo_tokenizer: PythiaTokenizer) -> None:
     text = "It is caf\u00e9"
     encoded = demo_tokenizer.encode_covering(text)
     scored = scored_text(text, encoded.n_bytes.tolist(), list(range(1, len(encoded.token_ids))))
@@ -48,11 +48,11 @@ def test_tokens_say_what_was_scored(demo_tokenizer: PythiaTokenizer) -> None:
     assert {(t["nll"], t["entropy"], t["rank"]) for t in others} == {(1.0, 2.0, 4)}
     assert [t["token_id"] for t in (first, *others)] == encoded.token_ids.tolist()
     assert sum(t["n_bytes"] for t in (first, *others)) == len(text.encode())
-    # What is no text of its own is spelled in bytes.
+    # Bytes that are not valid UTF-8 are given in hexadecimal.
     assert "".join(t["text"] for t in (first, *others)).startswith("It is caf")
 
 
-def test_it_goes_into_json_and_one_line() -> None:
+def test_it_has_json_and_a_repr_of_one_line() -> None:
     scored = scored_text("the cat", [3, 4], [1])
     record = json.loads(json.dumps(scored.to_dict()))
     assert (record["nll"], record["rank"]) == ([None, 1.0], [None, 4])

@@ -1,4 +1,4 @@
-"""score_logits from its definition."""
+"""score_logits against its definition."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_scores_by_hand() -> None:
     assert scores.rank.tolist() == [1, 0]
 
 
-def test_equal_logits_do_not_push_a_rank_down() -> None:
+def test_equal_logits_do_not_count_in_the_rank() -> None:
     assert score_logits(np.zeros((1, 5), np.float32), np.array([3])).rank.tolist() == [0]
 
 

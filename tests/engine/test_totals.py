@@ -1,4 +1,4 @@
-"""The sums, and the figures that follow from them."""
+"""Totals, and the figures computed from them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def test_figures_follow_their_formulas() -> None:
     assert figures["bits_per_byte"] == pytest.approx(8 / math.log(2) / 11)
     assert figures["byte_perplexity"] == pytest.approx(math.exp(8 / 11))
     assert figures["word_perplexity"] == pytest.approx(math.exp(8 / 3))
-    # The delta method: perplexity times the standard error of the mean nll, as llama.cpp states it.
+    # The delta method: perplexity times the standard error of the mean nll, as in llama.cpp.
     sem = math.sqrt(((nll**2).mean() - nll.mean() ** 2) / 3)
     assert figures["stderr"] == pytest.approx(math.exp(2) * sem)
 
 
-def test_figures_without_a_meaning_are_none() -> None:
+def test_undefined_figures_are_none() -> None:
     one = Totals(2.0, 4.0, 1, 0, 0).figures()
     assert one["stderr"] is one["bits_per_byte"] is one["byte_perplexity"] is None
     assert one["word_perplexity"] is None
@@ -36,7 +36,7 @@ def test_totals_add_up() -> None:
     assert total == Totals(11.0, 22.0, 33, 44, 55)
 
 
-def test_nothing_has_no_figures() -> None:
+def test_empty_totals_have_no_figures() -> None:
     figures = Totals().figures()
     assert {name for name, value in figures.items() if value is None} == {
         "perplexity", "bits_per_byte", "byte_perplexity", "word_perplexity", "stderr",

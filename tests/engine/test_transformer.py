@@ -1,4 +1,4 @@
-"""The int8 model: near its slow twin, the same bits however it is run, and its state in order."""
+"""The int8 model: close to its slow twin, the same bits in every mode, and a correct cache."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from pythia_cli.engine.transformer import LOGITS_CHUNK, Transformer
 from pythia_cli.errors import UsageError
 from tests.golden_index import NAMES, golden
 
-# Activations and cache are rounded to 1/32767 of a row's largest value, some six times a layer,
-# and what layers of these lively weights (gains of 1.5) make of it. Measured: 3e-4 to 8e-4 of
-# logits up to 8. Quantizing the weights moves the same logits by 0.07 to 0.16.
+# Activations and cache are rounded to 1/32767 of the largest value of a row, about six times per
+# layer, and the layers amplify this (gains of 1.5). Measured: 3e-4 to 8e-4, for logits up to 8.
+# Quantizing the weights changes the same logits by 0.07 to 0.16.
 TOLERANCE = 1.5e-3
 
 OpenModel = Callable[[Int8File, int], Transformer]
@@ -46,7 +46,7 @@ def open_model() -> Iterator[OpenModel]:
 def all_logits(
     model: Transformer, token_ids: np.ndarray[Any, Any], cache: KVCache | None = None
 ) -> np.ndarray[Any, Any]:
-    """[n, d_vocab], in one go."""
+    """[n, d_vocab], in one call."""
     chunks = model.chunks(token_ids, cache or model.new_cache())
     return np.concatenate([logits.copy() for _, logits in chunks])
 
@@ -58,7 +58,7 @@ def one_by_one(model: Transformer, token_ids: np.ndarray[Any, Any]) -> np.ndarra
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_near_its_twin_and_the_same_bits_however_it_is_run(
+def test_it_is_close_to_its_twin_and_has_the_same_bits_in_every_mode(
     golden_folder: Callable[[str], Path],
     quantized: Callable[[Path], Int8File],
     open_model: OpenModel,
@@ -75,10 +75,10 @@ def test_it_is_near_its_twin_and_the_same_bits_however_it_is_run(
 
 
 @pytest.mark.parametrize("cuts", [[1], [3], [100], [127, 128, 129], [5, 300, 301, 500], [511]])
-def test_no_cut_of_a_long_text_changes_a_bit(
+def test_dividing_a_long_text_changes_no_bit(
     demo_int8: Int8File, open_model: OpenModel, cuts: list[int]
 ) -> None:
-    """Cuts inside and between chunks, tiles of queries and blocks of keys; two threads."""
+    """Divided within and between chunks, tiles of queries and blocks of keys; two threads."""
     model = open_model(demo_int8, 2)
     token_ids = np.random.default_rng(1).integers(0, 4078, 512)
     whole, cache = all_logits(model, token_ids), model.new_cache()
@@ -89,7 +89,7 @@ def test_no_cut_of_a_long_text_changes_a_bit(
     assert np.concatenate(pieces).tobytes() == whole.tobytes()
 
 
-def test_what_a_cache_held_before_changes_no_bit(
+def test_the_old_content_of_a_cache_changes_no_bit(
     demo_int8: Int8File, open_model: OpenModel
 ) -> None:
     model = open_model(demo_int8, 2)
@@ -130,7 +130,7 @@ def test_chunks_give_logits_from_first_on(
     assert np.concatenate(rows).tobytes() == whole[first:].tobytes()
 
 
-def test_score_rates_the_last_tokens(demo_int8: Int8File, open_model: OpenModel) -> None:
+def test_score_scores_the_last_tokens(demo_int8: Int8File, open_model: OpenModel) -> None:
     model = open_model(demo_int8, 2)
     rng = np.random.default_rng(3)
     token_ids, targets = rng.integers(0, 4078, (2, 300))
@@ -143,7 +143,7 @@ def test_score_rates_the_last_tokens(demo_int8: Int8File, open_model: OpenModel)
 
 
 def test_any_of_the_tokens_can_be_scored(demo_int8: Int8File, open_model: OpenModel) -> None:
-    """Each with the bits that it has when all are, in chunks of which some score nothing."""
+    """With the same bits as if all are scored; in some chunks, nothing is scored."""
     model = open_model(demo_int8, 2)
     rng = np.random.default_rng(4)
     token_ids, targets = rng.integers(0, 4078, (2, 2 * CHUNK))
@@ -160,7 +160,7 @@ def test_any_of_the_tokens_can_be_scored(demo_int8: Int8File, open_model: OpenMo
 
 
 @pytest.mark.parametrize("target", [-2, 4096])
-def test_targets_it_does_not_have_are_refused(
+def test_unknown_targets_are_refused(
     demo_int8: Int8File, open_model: OpenModel, target: int
 ) -> None:
     model, token_ids = open_model(demo_int8, 1), np.arange(3)
@@ -175,10 +175,10 @@ def same_bits(scores: Any, others: Any) -> bool:
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
-def test_texts_scored_together_have_the_bits_of_each_alone(
+def test_texts_scored_together_have_the_same_bits_as_alone(
     demo_int8: Int8File, open_model: OpenModel, n_threads: int
 ) -> None:
-    """Behind what their caches hold, in another order than the caches', some tokens not scored."""
+    """The caches are not empty and in another order; some tokens are not scored."""
     model, rng = open_model(demo_int8, n_threads), np.random.default_rng(5)
     before = [rng.integers(0, 4078, n) for n in (1, 40, 9)]
     texts = [rng.integers(0, 4078, n) for n in (17, 1, 30)]
@@ -203,7 +203,7 @@ def test_texts_scored_together_have_the_bits_of_each_alone(
 
 
 @pytest.mark.parametrize("name", NAMES[:2])
-def test_layer_by_layer_it_has_the_bits_of_one_call(
+def test_layer_by_layer_it_has_the_same_bits_as_in_one_call(
     golden_folder: Callable[[str], Path],
     quantized: Callable[[Path], Int8File],
     open_model: OpenModel,
@@ -232,7 +232,7 @@ def test_layer_by_layer_it_has_the_bits_of_one_call(
         model.unembed(residuals[0][:0])
 
 
-def test_what_does_not_fit_the_context_leaves_the_cache(
+def test_tokens_that_do_not_fit_do_not_change_the_cache(
     demo_int8: Int8File, open_model: OpenModel
 ) -> None:
     model = open_model(demo_int8, 1)
@@ -248,7 +248,7 @@ def test_what_does_not_fit_the_context_leaves_the_cache(
 
 
 @pytest.mark.parametrize("token_ids", [[], [-1], [0, 4096], [2**40]])
-def test_token_ids_it_does_not_have_are_refused(
+def test_unknown_token_ids_are_refused(
     demo_int8: Int8File, open_model: OpenModel, token_ids: list[int]
 ) -> None:
     model = open_model(demo_int8, 1)
@@ -259,14 +259,14 @@ def test_token_ids_it_does_not_have_are_refused(
 
 
 @pytest.mark.parametrize("capacity", [-1, 0, 513])
-def test_a_context_it_does_not_have_is_refused(
+def test_a_context_out_of_range_is_refused(
     demo_int8: Int8File, open_model: OpenModel, capacity: int
 ) -> None:
     with pytest.raises(UsageError, match="512"):
         open_model(demo_int8, 1).new_cache(capacity)
 
 
-def test_an_abandoned_run_leaves_the_cache_at_what_was_finished(
+def test_after_an_abandoned_run_the_cache_has_the_finished_chunks(
     demo_int8: Int8File, open_model: OpenModel
 ) -> None:
     model = open_model(demo_int8, 1)
@@ -280,7 +280,7 @@ def test_an_abandoned_run_leaves_the_cache_at_what_was_finished(
     assert rest.tobytes() == whole[LOGITS_CHUNK:].tobytes()
 
 
-def test_an_interrupt_leaves_the_cache_at_what_was_finished(
+def test_after_an_interrupt_the_cache_has_the_finished_chunks(
     demo_int8: Int8File, open_model: OpenModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = open_model(demo_int8, 2)
@@ -303,10 +303,10 @@ def test_an_interrupt_leaves_the_cache_at_what_was_finished(
 
 
 @pytest.mark.parametrize("n_texts", [1, 2, 3, 5, 9, 16])
-def test_texts_decoded_together_have_the_bits_of_each_alone(
+def test_texts_decoded_together_have_the_same_bits_as_alone(
     demo_int8: Int8File, open_model: OpenModel, n_texts: int
 ) -> None:
-    """Prompts of all lengths, one of them a copy, in an order that is not that of the caches."""
+    """Prompts of several lengths, one of them a copy, in another order than the caches."""
     model = open_model(demo_int8, 2)
     rng = np.random.default_rng(n_texts)
     texts = [rng.integers(0, 4078, 1 + 23 * i) for i in range(n_texts)]
@@ -329,7 +329,7 @@ def test_texts_decoded_together_have_the_bits_of_each_alone(
             assert logits[i].tobytes() == expected[i][step].tobytes()
 
 
-def test_texts_decoded_together_stop_where_one_is_full(
+def test_decoding_together_is_refused_if_one_cache_is_full(
     demo_int8: Int8File, open_model: OpenModel
 ) -> None:
     model = open_model(demo_int8, 1)
@@ -340,7 +340,7 @@ def test_texts_decoded_together_stop_where_one_is_full(
     assert [cache.length for cache in caches] == [3, 0]
 
 
-def test_caches_made_together_stay_within_their_room(
+def test_caches_made_together_stay_within_the_memory_limit(
     demo_int8: Int8File, open_model: OpenModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = open_model(demo_int8, 1)

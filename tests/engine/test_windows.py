@@ -1,4 +1,4 @@
-"""Which tokens are scored, given what: each protocol against its definition written out again."""
+"""Windows of each protocol, against a second implementation of its definition."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ COUNTS = range(100)
 
 
 def passes(windows: Iterator[Window], sequence: Tokens) -> list[tuple[Tokens, Tokens]]:
-    """What is run and what is scored in each window."""
+    """The tokens run and the tokens scored in each window."""
     return [(sequence[w.begin : w.end - 1], sequence[w.first : w.end]) for w in windows]
 
 
-# lm-evaluation-harness: lm_eval/utils.py, as its docstrings define it --------------------------
+# lm-evaluation-harness: lm_eval/utils.py, as its docstrings define it -----------------------------
 
 
 def rolling_windows(
     tokens: Tokens, prefix: int, max_length: int, context: int
 ) -> Iterator[tuple[Tokens, Tokens]]:
-    """(input, predictions): all of tokens predicted once, `context` tokens or more before each.
+    """Yield (input, predictions). Each token is predicted once, given at least `context` tokens.
 
-    The first window begins with the prefix. Every next one predicts as many new tokens as go with
-    a context of that length; the last predicts what is left, behind as much as fits.
+    The first window begins with the prefix. Each next one predicts as many new tokens as possible
+    with a context of that length. The last predicts the rest, after as many tokens as fit.
     """
     if not tokens:
         return
@@ -50,7 +50,7 @@ def rolling_windows(
 
 
 def disjoint(window: tuple[Tokens, Tokens]) -> tuple[Tokens, Tokens]:
-    """The context without what is predicted."""
+    """The input without the predicted tokens, and the predictions."""
     inputs, predictions = window
     return inputs[: len(inputs) - (len(predictions) - 1)], predictions
 
@@ -71,7 +71,7 @@ def test_lm_eval_is_the_harness_rolling_log_likelihood(context: int) -> None:
 
 @counts
 def test_llama_cpp_scores_the_second_half_of_each_chunk(context: int) -> None:
-    """n_chunk = n / n_ctx; of each, logits from n_ctx / 2 on but the last, for the token after."""
+    """n_chunk = n / n_ctx. Each chunk uses its logits from n_ctx / 2 on, without the last."""
     for n in COUNTS:
         tokens = list(range(n))
         expected = []
@@ -86,7 +86,7 @@ def test_llama_cpp_scores_the_second_half_of_each_chunk(context: int) -> None:
 
 
 @given(n=st.integers(0, 200), context=st.integers(2, 40), data=st.data())
-def test_stride_scores_each_token_in_the_first_window_that_holds_it(
+def test_stride_scores_each_token_in_its_first_window(
     n: int, context: int, data: st.DataObject
 ) -> None:
     stride = data.draw(st.integers(1, context))
@@ -113,7 +113,7 @@ def test_stride_stops_at_the_window_that_reaches_the_end() -> None:
     assert list(stride_windows(6, 6, 2)) == [Window(0, 1, 6)]
 
 
-def test_stride_of_a_whole_context_leaves_first_tokens_out() -> None:
+def test_stride_of_a_whole_context_omits_first_tokens() -> None:
     assert list(stride_windows(10, 4, 4)) == [Window(0, 1, 4), Window(4, 5, 8), Window(8, 9, 10)]
     assert list(stride_windows(9, 4, 4)) == [Window(0, 1, 4), Window(4, 5, 8)]
     assert list(stride_windows(1, 4, 4)) == list(stride_windows(0, 4, 4)) == []

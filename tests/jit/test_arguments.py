@@ -1,4 +1,4 @@
-"""A kernel's arguments: by name, of the types it was compiled for, in order as words of memory."""
+"""A kernel's arguments: checked by name and type, packed into words in order."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Nested(NamedTuple):
 
 
 def kernel(weights: Floats1, fraction: float, out: Int64s1, n: int, nested: Nested) -> None:
-    """Only its annotations matter here."""
+    """Only its annotations are used."""
 
 
 def team_kernel(rank: Any, n_ranks: Any, sums: Doubles1) -> None:
-    """Which a team runs."""
+    """A kernel that a team runs."""
 
 
 HINTS, _ = hints_of(kernel)
@@ -60,7 +60,7 @@ def words(arguments: Arguments, n: int) -> list[int]:
     return list((ctypes.c_int64 * n).from_address(arguments.address))
 
 
-def test_a_signature_is_that_of_the_annotations_and_survives_as_text() -> None:
+def test_a_signature_is_made_from_annotations_and_survives_json() -> None:
     assert list(SIGNATURE) == ["weights", "fraction", "out", "n", "nested"]
     assert SIGNATURE["nested"] == {
         "pair": {"weight": ("i1", 2), "scales": ("f4", 1)},
@@ -108,7 +108,7 @@ def test_a_replaced_argument_leaves_the_others() -> None:
     ],
     ids=["double", "half", "int", "two axes", "no axis", "strided", "reversed", "unaligned"],
 )
-def test_arrays_of_another_kind_are_refused(weights: np.ndarray[Any, Any]) -> None:
+def test_arrays_of_another_type_are_refused(weights: np.ndarray[Any, Any]) -> None:
     with pytest.raises(TypeError, match="in place of"):
         Arguments(SIGNATURE, values(weights=weights))
     arguments = Arguments(SIGNATURE, values())
@@ -123,13 +123,13 @@ def test_arrays_of_another_kind_are_refused(weights: np.ndarray[Any, Any]) -> No
     [np.ones((2, 3), np.int8).T, np.ones((3, 2), np.uint8)],
     ids=["in order of columns", "unsigned"],
 )
-def test_so_are_arrays_within_a_structure(weight: np.ndarray[Any, Any]) -> None:
+def test_arrays_of_another_type_in_a_structure_are_refused(weight: np.ndarray[Any, Any]) -> None:
     with pytest.raises(TypeError, match="in place of"):
         Arguments(SIGNATURE, values(nested=Nested(PAIR._replace(weight=weight), 0.5)))
 
 
 @pytest.mark.parametrize("nested", [{"pair": PAIR}, {"pair": PAIR, "eps": 1.0, "n": 2}])
-def test_all_names_are_needed_and_no_others(nested: dict[str, Any]) -> None:
+def test_missing_and_unknown_names_are_refused(nested: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="expected pair, eps"):
         Arguments(SIGNATURE, values(nested=nested))
     with pytest.raises(TypeError, match="expected weights, fraction, out, n, nested"):

@@ -1,4 +1,4 @@
-"""Kernels compiled in a child process and called by name: a library of its own, of one kernel."""
+"""Kernels compiled in a child process and called by name. Uses a library of one kernel."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Notes(Reporter):
 
 @pytest.fixture
 def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a module of one kernel, `only_adds`, that can be imported; and an own cache."""
+    """A folder with the module `only_adds`, which has one kernel; and an empty cache."""
     folder = tmp_path / "sources"
     folder.mkdir()
     (folder / "only_adds.py").write_text(textwrap.dedent(KERNEL))
@@ -52,7 +52,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def script(folder: Path, cache: Path, **more: Any) -> subprocess.CompletedProcess[str]:
-    """Another process that loads the kernels, in another folder, and says what it saw."""
+    """Load and call the kernel in another process, whose current folder is another one."""
     code = f"""
         import json, os, sys
         import numpy as np
@@ -77,7 +77,7 @@ def script(folder: Path, cache: Path, **more: Any) -> subprocess.CompletedProces
     )  # fmt: skip
 
 
-def test_compiled_once_and_noted_and_never_with_numba_here(sources: Path, tmp_path: Path) -> None:
+def test_compiles_once_with_a_note_and_without_numba_here(sources: Path, tmp_path: Path) -> None:
     cache, found = tmp_path / "cache", []
     for _ in range(2):
         done = script(sources, cache)
@@ -91,7 +91,7 @@ def test_compiled_once_and_noted_and_never_with_numba_here(sources: Path, tmp_pa
     assert notes == ["the compiled kernels were damaged, and are compiled again", note]
 
 
-def test_without_a_place_for_them_it_works_and_says_so(sources: Path, tmp_path: Path) -> None:
+def test_without_a_cache_it_works_and_notes_why(sources: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     done = script(sources, tmp_path / "file/cache")
     x, (_, note), _ = json.loads(done.stdout)
@@ -100,20 +100,20 @@ def test_without_a_place_for_them_it_works_and_says_so(sources: Path, tmp_path: 
     assert "PYTHIA_CACHE" in note
 
 
-def test_a_child_that_fails_says_why(sources: Path) -> None:
+def test_an_error_in_the_child_is_reported(sources: Path) -> None:
     (sources / "only_adds.py").write_text("raise SystemError('no such luck')")
     with pytest.raises(PythiaError, match="status 1: SystemError: no such luck") as raised:
         Library(sources, ["only_adds"]).load()
     assert "Traceback" in "".join(raised.value.__notes__)
 
 
-def test_a_child_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_cannot_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compile_process.sys, "executable", "/nowhere/python")
     with pytest.raises(PythiaError, match="/nowhere/python"):
         compile_kernels(["json"])
 
 
-def test_a_child_that_writes_nothing_of_use_is_a_failure(
+def test_a_child_that_writes_no_kernels_is_an_error(
     sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compile_process, "_CHILD", "print('hello')")
@@ -121,13 +121,13 @@ def test_a_child_that_writes_nothing_of_use_is_a_failure(
         compile_kernels(["only_adds"])
 
 
-def test_what_a_child_prints_is_not_taken_for_kernels(sources: Path) -> None:
+def test_output_of_the_child_is_not_mixed_with_kernels(sources: Path) -> None:
     path = sources / "only_adds.py"
     path.write_text("print('NUMBA_DUMP prints to stdout')\n" + path.read_text())
     assert set(compile_kernels(["only_adds"])) == {"add"}
 
 
-def test_a_tier_that_is_not_there_is_refused_before_compiling(
+def test_an_unknown_tier_is_refused_before_compiling(
     sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHIA_SIMD", "best")
@@ -138,7 +138,7 @@ def test_a_tier_that_is_not_there_is_refused_before_compiling(
 
 
 def children() -> set[int]:
-    """Of this process, that still run."""
+    """Running child processes of this one."""
     found = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -150,7 +150,7 @@ def children() -> set[int]:
     return found
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells of children")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_an_interrupt_ends_the_child(sources: Path) -> None:
     (sources / "only_adds.py").write_text("import time; time.sleep(60)")
     before, started = children(), time.monotonic()
@@ -171,7 +171,7 @@ def test_an_interrupt_ends_the_child(sources: Path) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells of children")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_a_child_does_not_outlive_a_killed_caller(sources: Path, tmp_path: Path) -> None:
     (sources / "only_adds.py").write_text(
         f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
@@ -188,7 +188,7 @@ def test_a_child_does_not_outlive_a_killed_caller(sources: Path, tmp_path: Path)
         assert time.monotonic() < deadline
         time.sleep(0.01)
     child = int((tmp_path / "pid").read_text())
-    assert os.getsid(child) == child, "the terminal's Ctrl-C does not reach it"
+    assert os.getsid(child) == child, "Ctrl-C in the terminal would reach the child"
     caller.kill()
     caller.wait()
     while Path(f"/proc/{child}/cmdline").exists() and Path(f"/proc/{child}/cmdline").read_bytes():
@@ -196,7 +196,7 @@ def test_a_child_does_not_outlive_a_killed_caller(sources: Path, tmp_path: Path)
         time.sleep(0.01)
 
 
-def test_work_in_its_own_thread_gives_what_was_made_and_raises_what_was_raised() -> None:
+def test_work_in_a_thread_returns_and_raises_as_usual() -> None:
     assert library._uninterrupted(lambda: threading.current_thread().name) == "pythia-llvm"
     error = KeyError("no")
 
@@ -208,7 +208,7 @@ def test_work_in_its_own_thread_gives_what_was_made_and_raises_what_was_raised()
     assert raised.value is error
 
 
-def test_an_interrupt_ends_the_waiting_and_leaves_the_work_alone() -> None:
+def test_an_interrupt_ends_the_wait_but_not_the_work() -> None:
     go_on, finished = threading.Event(), threading.Event()
 
     def work() -> None:

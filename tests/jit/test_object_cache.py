@@ -1,4 +1,4 @@
-"""Where compiled kernels are kept, whose folder is trusted, and what is done about damage."""
+"""The cache of compiled kernels: which folders are trusted, and damaged files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pythia_cli.jit.object_cache import CompiledKernel, ObjectCache, packed, unp
 
 KERNELS = {
     "one": CompiledKernel("symbol_1", '{"x": "int"}', b"\x00code"),
-    "two": CompiledKernel("symbol_2", "{}", b""),
+    "two": CompiledKernel("symbol_2", "{}", b"more code"),
 }
 SOURCES = Path(kernels.__file__).parent
 
@@ -25,13 +25,13 @@ def opened() -> ObjectCache:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the cache will make its folder."""
+    """The folder that the cache will create."""
     monkeypatch.setenv("PYTHIA_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache/kernels"
 
 
 def written() -> str:
-    """Write, and why that could not be done."""
+    """Write; return the problem, or an empty string."""
     cache = opened()
     cache.write(KERNELS)
     return cache.problem
@@ -42,7 +42,7 @@ def kept(folder: Path) -> Path:
     return path
 
 
-def test_what_is_written_is_read(folder: Path) -> None:
+def test_reads_what_it_wrote(folder: Path) -> None:
     assert opened().read() is None
     assert written() == ""
     assert opened().read() == KERNELS
@@ -81,7 +81,7 @@ def test_a_folder_that_others_can_write_is_not_trusted(folder: Path, mode: int) 
     assert "may be written by others" in written()
 
 
-def test_a_folder_of_somebody_else_is_not_trusted(
+def test_a_folder_of_another_user_is_not_trusted(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened().write(KERNELS)
@@ -93,7 +93,7 @@ def test_a_folder_of_somebody_else_is_not_trusted(
 
 
 def test_a_folder_of_root_is_trusted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one that came with a container's image."""
+    """For example, one that is part of a container image."""
     opened().write(KERNELS)
     status = os.stat(folder)
     roots = os.stat_result((*status[:4], 0, *status[5:]))
@@ -137,7 +137,7 @@ def test_packed_kernels_cut_short_are_refused(n_bytes: int) -> None:
         unpacked(data[:-n_bytes])
 
 
-def test_the_key_follows_every_source_and_the_processor(
+def test_the_key_depends_on_every_source_and_the_processor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "tiles").mkdir()

@@ -1,4 +1,4 @@
-"""How many threads run: fewer where the processors are taken away, and back again."""
+"""The number of threads: fewer while the machine is busy, then all again."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 
 from pythia_cli.jit.pace import Pace
 
-STEP = 1 / 4  # longer than what is judged at once; exact in binary
+STEP = 1 / 4  # longer than the window; exact in binary
 
 
 def busy(pace: Pace) -> None:
-    """The worst thread had no processor for half of the time."""
+    """Record a run whose slowest thread had no processor for half of the time."""
     pace.ran(STEP, STEP / 2)
 
 
 def quiet_until_change(pace: Pace) -> float:
-    """Undisturbed, until there are more threads or four minutes have gone by; seconds."""
+    """Record quiet runs until n_ranks changes, at most four minutes. Returns the seconds."""
     before, n_steps = pace.n_ranks, 0
     while pace.n_ranks == before and n_steps < 240 / STEP:
         pace.ran(STEP, 0.0)
@@ -24,7 +24,7 @@ def quiet_until_change(pace: Pace) -> float:
     return n_steps * STEP
 
 
-def test_all_run_at_first_and_while_nobody_disturbs() -> None:
+def test_all_run_at_first_and_while_the_machine_is_quiet() -> None:
     pace = Pace(6)
     assert pace.n_ranks == 6
     for lost in (0.0, 0.1, 0.15):
@@ -32,7 +32,7 @@ def test_all_run_at_first_and_while_nobody_disturbs() -> None:
         assert pace.n_ranks == 6
 
 
-def test_half_of_them_rest_each_time_it_is_busy() -> None:
+def test_half_of_them_pause_each_time_the_machine_is_busy() -> None:
     pace = Pace(7)
     found = []
     for _ in range(2):
@@ -41,7 +41,7 @@ def test_half_of_them_rest_each_time_it_is_busy() -> None:
     assert found == [3, 1]
 
 
-def test_they_come_back_by_doubling() -> None:
+def test_they_resume_by_doubling() -> None:
     pace = Pace(6)
     busy(pace), busy(pace)
     assert pace.n_ranks == 1
@@ -51,7 +51,7 @@ def test_they_come_back_by_doubling() -> None:
     assert quiet_until_change(pace) == 240
 
 
-def test_they_rest_longer_each_time_it_was_too_soon() -> None:
+def test_they_pause_longer_each_time_they_resumed_too_soon() -> None:
     pace = Pace(2)
     busy(pace)
     rests = []
@@ -63,22 +63,22 @@ def test_they_rest_longer_each_time_it_was_too_soon() -> None:
     assert rests == [0.25, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0]
 
 
-def test_a_while_of_quiet_forgets_how_long_they_rested() -> None:
+def test_a_quiet_period_resets_the_pause() -> None:
     pace = Pace(2)
     for _ in range(3):
         busy(pace)
         quiet_until_change(pace)
-    pace.ran(1.0, 0.0)  # at full strength, long enough for this not to have been too soon
+    pace.ran(1.0, 0.0)  # on all threads, for long enough that it was not too soon
     busy(pace)
     assert pace.n_ranks == 1
     assert quiet_until_change(pace) == 0.25
 
 
-def test_short_runs_are_judged_together() -> None:
+def test_short_runs_are_added_up_to_a_window() -> None:
     pace = Pace(4)
     for _ in range(12):
         pace.ran(1 / 64, 1 / 64)
-        assert pace.n_ranks == 4, "what passes at once is no busy machine"
+        assert pace.n_ranks == 4, "a moment of load does not count as busy"
     pace.ran(1 / 64, 1 / 64)
     assert pace.n_ranks == 2
 
@@ -94,9 +94,7 @@ def test_one_rank_never_changes() -> None:
     most=st.integers(1, 64),
     runs=st.lists(st.tuples(st.floats(0, 5), st.floats(0, 1)), max_size=60),
 )
-def test_there_is_always_one_and_never_more_than_most(
-    most: int, runs: list[tuple[float, float]]
-) -> None:
+def test_n_ranks_is_always_from_one_to_most(most: int, runs: list[tuple[float, float]]) -> None:
     pace = Pace(most)
     for wall, share in runs:
         before = pace.n_ranks

@@ -1,4 +1,4 @@
-"""Fair shares, the barrier, and a team that survives what goes wrong on one of its members."""
+"""Work sharing, the barrier, and a team that works again after exceptions and interrupts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def wait_for_all(shared: Any, n_ranks: Any) -> Any:
 
 @numba.njit(nogil=True)
 def sum_of_all(rank: Any, n_ranks: Any, shared: Any, cells: Any, sums: Any) -> None:
-    """Round after round: write one's own cell, wait, read everybody's, wait."""
+    """In each round: write the rank's cell, wait, sum all cells, wait."""
     for turn in range(sums.shape[0]):
         cells[rank] = turn * (rank + 1)
         if not barrier(shared, n_ranks):
@@ -50,7 +50,7 @@ def count(rank: int, n_ranks: int, shared: Any, calls: list[tuple[int, int]]) ->
 
 
 class Steady(Pace):
-    """All ranks run, however busy the machine is that these tests run on."""
+    """All ranks run, even if the machine is busy during the tests."""
 
     def ran(self, wall: float, lost: float) -> None:
         assert lost <= wall
@@ -58,7 +58,7 @@ class Steady(Pace):
 
 @pytest.fixture
 def teams(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Makes teams that never rest, and closes them."""
+    """Makes teams whose threads never pause, and closes them."""
     monkeypatch.setattr(team_module, "Pace", Steady)
     made: list[Team] = []
 
@@ -72,7 +72,7 @@ def teams(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @given(n=st.integers(0, 500), grain=st.integers(1, 64), n_ranks=st.integers(1, 9))
-def test_shares_cover_everything_once_in_whole_grains(n: int, grain: int, n_ranks: int) -> None:
+def test_shares_cover_every_item_once_in_whole_grains(n: int, grain: int, n_ranks: int) -> None:
     shares = [share(n, grain, rank, n_ranks) for rank in range(n_ranks)]
     assert [i for lo, hi in shares for i in range(lo, hi)] == list(range(n))
     assert all(lo % grain == 0 for lo, hi in shares if lo < hi)
@@ -88,7 +88,7 @@ def test_every_rank_runs_once(teams: Any, n_ranks: int) -> None:
 
 
 @every_size
-def test_behind_a_barrier_all_see_what_all_wrote(teams: Any, n_ranks: int) -> None:
+def test_after_a_barrier_each_rank_sees_all_writes(teams: Any, n_ranks: int) -> None:
     team, n_turns = teams(n_ranks), 300
     for _ in range(2):
         cells, sums = np.zeros(n_ranks, np.int64), np.zeros((n_turns, n_ranks), np.int64)
@@ -105,7 +105,7 @@ def test_an_exception_on_one_rank_frees_the_others(
     team = teams(n_ranks)
     for failing in range(n_ranks):
         freed: list[bool] = []
-        begun = threading.Barrier(n_ranks)  # a rank that has not begun does not run at all
+        begun = threading.Barrier(n_ranks)  # after an abort, a rank that has not begun never runs
 
         def fail_or_wait(
             rank: int,
@@ -148,8 +148,8 @@ def test_exceptions_on_all_ranks_raise_one(teams: Any) -> None:
     assert len(calls) == 3
 
 
-def test_an_interrupt_while_the_others_finish_leaves_the_team_in_order(teams: Any) -> None:
-    """Ctrl-C may come when one rank has done its share."""
+def test_a_team_works_after_an_interrupt_while_others_finish(teams: Any) -> None:
+    """Ctrl-C may come when one rank has already finished."""
     team = teams(2)
     finished: list[int] = []
 
@@ -186,7 +186,7 @@ def test_close_ends_the_threads() -> None:
 
 
 def test_the_caller_runs_no_rank(teams: Any) -> None:
-    """So that it can be interrupted while compiled code runs."""
+    """So the caller can be interrupted while compiled code runs."""
     callers: list[int] = []
     teams(2).run(lambda rank, n_ranks, shared: callers.append(threading.get_ident()))
     assert threading.get_ident() not in callers
@@ -194,7 +194,7 @@ def test_the_caller_runs_no_rank(teams: Any) -> None:
 
 
 def test_arguments_are_not_kept(teams: Any) -> None:
-    """A team that held on to its last job would keep a model's memory."""
+    """Otherwise a team would keep the memory of a model alive."""
     team = teams(2)
     calls: list[tuple[int, int]] = []
     team.run(count, calls)
@@ -219,8 +219,8 @@ def add_twenty(rank: Any, n_ranks: Any, shared: Any, sums: Any) -> None:
 
 
 @pytest.mark.parametrize("n_ranks", [1, 2, 4])
-def test_interrupts_at_any_moment_lose_no_member(teams: Any, n_ranks: int) -> None:
-    """Each run after an interrupt does its whole work, and no member is still at the last one."""
+def test_interrupts_at_any_moment_lose_no_rank(teams: Any, n_ranks: int) -> None:
+    """The run after an interrupt is complete, and no rank still works on the interrupted one."""
 
     class Interrupt(BaseException):
         pass
@@ -253,8 +253,8 @@ def test_interrupts_at_any_moment_lose_no_member(teams: Any, n_ranks: int) -> No
 
 
 @pytest.mark.parametrize("n_ranks", [1, 2, 3])
-def test_an_interrupt_of_the_caller_frees_all_that_wait(teams: Any, n_ranks: int) -> None:
-    """The ranks are in compiled code and could not hear of it; more interrupts change nothing."""
+def test_an_interrupt_of_the_caller_frees_all_waiting_ranks(teams: Any, n_ranks: int) -> None:
+    """The ranks are in compiled code, which sees no signals. More interrupts change nothing."""
     team = teams(n_ranks)
     freed: list[int] = []
 
@@ -275,7 +275,7 @@ def test_an_interrupt_of_the_caller_frees_all_that_wait(teams: Any, n_ranks: int
         with pytest.raises(KeyboardInterrupt):
             team.run(wait_for_one_more)
         while True:
-            with contextlib.suppress(KeyboardInterrupt):  # one that came late
+            with contextlib.suppress(KeyboardInterrupt):  # a late interrupt
                 interrupting.join()
                 break
         assert sorted(freed) == list(range(n_ranks))
@@ -286,7 +286,7 @@ def test_an_interrupt_of_the_caller_frees_all_that_wait(teams: Any, n_ranks: int
 
 
 def ended(child: int, within: float) -> int:
-    """The exit status of a child; one that hangs is killed."""
+    """The exit status of a child. Kills it, and fails, if it hangs."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         pid, status = os.waitpid(child, os.WNOHANG)
@@ -298,7 +298,7 @@ def ended(child: int, within: float) -> int:
     raise AssertionError("the child hangs")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("n_ranks", [1, 3])
 def test_a_forked_child_runs_the_team_and_so_does_the_parent(teams: Any, n_ranks: int) -> None:
@@ -323,8 +323,8 @@ def test_a_forked_child_runs_the_team_and_so_does_the_parent(teams: Any, n_ranks
     assert all_meet()
 
 
-def test_resting_ranks_are_not_counted() -> None:
-    """Functions hear how many run, which may be fewer than n_ranks."""
+def test_paused_ranks_are_not_counted() -> None:
+    """The function gets the number of ranks that run, which may be less than n_ranks."""
     team = Team(4)
     try:
         for n_running in (2, 1):
@@ -341,15 +341,15 @@ def test_resting_ranks_are_not_counted() -> None:
         team.close()
 
 
-def test_the_pace_hears_of_each_run(teams: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pace_is_updated_after_each_run(teams: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     team = teams(2)
-    told: list[tuple[float, float]] = []
-    monkeypatch.setattr(team._pace, "ran", lambda wall, lost: told.append((wall, lost)))
+    runs: list[tuple[float, float]] = []
+    monkeypatch.setattr(team._pace, "ran", lambda wall, lost: runs.append((wall, lost)))
 
     def sleep(rank: int, n_ranks: int, shared: Any) -> None:
         if rank == 1:
             time.sleep(0.05)
 
     team.run(sleep)
-    ((wall, lost),) = told
+    ((wall, lost),) = runs
     assert 0.04 < lost <= wall, "a thread that sleeps has no processor"

@@ -1,4 +1,4 @@
-"""Which tier a processor gets, by masking its features."""
+"""The tier chosen for given processor features."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def test_the_best_tier_of_an_arm(architecture: str) -> None:
     assert choose(architecture, features("neon"), "").name == "plain"
 
 
-def test_any_other_processor_has_the_plain_one() -> None:
+def test_any_other_processor_has_the_plain_tier() -> None:
     assert choose("riscv64", {}, "").name == "plain"
 
 
 @pytest.mark.parametrize("forced", ["avx512-vnni", "avx512", "avx-vnni", "avx2", "plain"])
-def test_a_lower_tier_can_be_forced_and_is_compiled_without_the_rest(forced: str) -> None:
+def test_a_forced_lower_tier_excludes_the_features_of_better_ones(forced: str) -> None:
     tier = choose("x86_64", features(*ZEN5), forced)
     assert tier.name == forced
     left = {name for name, on in without(tier, features(*ZEN5)).items() if on}
@@ -51,6 +51,6 @@ def test_a_lower_tier_can_be_forced_and_is_compiled_without_the_rest(forced: str
 
 
 @pytest.mark.parametrize("forced", ["avx512", "neon-dot", "AVX2", "best"])
-def test_a_tier_that_is_not_there_is_refused_with_those_that_are(forced: str) -> None:
+def test_an_unavailable_tier_is_refused_and_the_others_are_listed(forced: str) -> None:
     with pytest.raises(UsageError, match="has avx2, plain"):
         choose("x86_64", features("avx2"), forced)

@@ -1,4 +1,4 @@
-"""Random and nasty inputs for kernels, and what a row of the table of twins is."""
+"""Random and extreme inputs for kernels, and the type of a row in the table of twins."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KINDS = (*MODERATE, "outliers", *SCALES)
 
 
 class Draw(NamedTuple):
-    """What a test asks for: n tokens, inputs of width d, n_rows rows of weights, and a kind."""
+    """Makes the inputs of a test: n tokens of width d, n_rows rows of weights, of one kind."""
 
     rng: np.random.Generator
     n: int
@@ -26,7 +26,7 @@ class Draw(NamedTuple):
     kind: str
 
     def floats(self, *shape: int) -> Array:
-        """float32 values of the draw's kind; the last axis is a row."""
+        """float32 values of this kind; the last axis is a row."""
         x = self.rng.standard_normal(shape)
         if self.kind == "zero rows":
             x[self.rng.random(shape[:-1]) < 0.5] = 0.0
@@ -39,18 +39,18 @@ class Draw(NamedTuple):
         return (x * SCALES.get(self.kind, 1.0)).astype(np.float32)
 
     def scales(self, n: int) -> Array:
-        """Positive float32 values, some of them 0 as an all-zero row's."""
+        """Positive float32 values; some are 0, as for a row of zeros."""
         scales = self.rng.uniform(1e-4, 1e-2, n)
         return np.where(self.rng.random(n) < 0.1, 0.0, scales).astype(np.float32)
 
     def int8(self, *shape: int) -> Array:
-        """Quantized weights, all at the bound where the kind is `bounds`."""
+        """Quantized weights; for the kind `bounds`, all -127 or all 127."""
         if self.kind == "bounds":
             return np.full(shape, self.rng.choice([-127, 127]), np.int8)
         return self.rng.integers(-127, 128, shape, dtype=np.int8)
 
     def int16(self, levels: int, *shape: int) -> Array:
-        """Quantized activations, all at the bound where the kind is `bounds`."""
+        """Quantized activations; for the kind `bounds`, all at `levels`."""
         if self.kind == "bounds":
             return np.full(shape, levels, np.int16)
         x = self.rng.integers(-levels, levels + 1, shape, dtype=np.int16)
@@ -60,12 +60,12 @@ class Draw(NamedTuple):
 
 
 def unwritten(*shape: int, dtype: Any = np.float32) -> Array:
-    """An output array that shows where nothing was written."""
+    """An output array filled with a marker, to find elements that were not written."""
     return np.full(shape, 77, dtype)
 
 
 class Expected(NamedTuple):
-    """A twin's value for one output, and the magnitude that the tolerance is a multiple of."""
+    """A twin's value for one output, and the magnitude that the tolerance multiplies."""
 
     value: Array
     magnitude: Array | float
@@ -73,12 +73,12 @@ class Expected(NamedTuple):
 
 @dataclass(frozen=True)
 class Twin:
-    """One row of the table: a kernel, how to feed and read it, its plain twin, and the tolerance.
+    """One row of the table: a kernel, its inputs and outputs, its plain twin, and the tolerance.
 
-    inputs: the arguments by name and in order, without lo and hi. written: views of the arrays that
-    the kernel writes, each with the axis that lo and hi cut first. measured: what is compared with
-    the twin, under the names that `twin` gives (where None: what is written). twin: from inputs not
-    yet run. run: where it is not kernel(*inputs, lo, hi).
+    inputs: makes the arguments, by name and in order, without lo and hi. written: views of the
+    arrays that the kernel writes; their first axis is the one that lo and hi divide. twin: the
+    expected values; called before the kernel runs. measured: the values to compare with the twin,
+    by the same names; None: `written`. run: how to call the kernel; None: kernel(*inputs, lo, hi).
     """
 
     name: str
@@ -100,9 +100,9 @@ class Twin:
             self.kernel(*a.values(), lo, hi)
 
     def length(self, a: Arrays) -> int:
-        """The length of the axis that lo and hi cut."""
+        """The length of the axis that lo and hi divide."""
         return len(next(iter(self.written(a).values())))
 
     def outputs(self, a: Arrays) -> Arrays:
-        """What is compared with the twin."""
+        """The values to compare with the twin."""
         return (self.measured or self.written)(a)

@@ -1,4 +1,4 @@
-"""The plain twins: float64 numpy, a line of the definition each, and the size of their terms."""
+"""The plain twins: each definition in float64 numpy, and the magnitude of its terms."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ def softmax(a: Arrays) -> dict[str, Expected]:
     z -= z.max(axis=1, keepdims=True)
     p = np.exp(z)
     p /= p.sum(axis=1, keepdims=True)
-    # A rounding of z is relative to |z|, and the exponential passes it on; past -87 it gives 0.
+    # The rounding of z is relative to |z|, and becomes a relative error of exp(z). Below -87
+    # the kernel gives 0.
     return {"x": Expected(p, p * (lane_roundings(z) - np.maximum(z, -87)) + 1e-30)}
 
 
 def lane_roundings(rows: Array) -> float:
-    """Up to how many roundings an element goes through in a lane sum and the steps around it."""
+    """The most roundings of an element in a lane sum and the steps around it."""
     return 12 + rows.shape[-1] / LANES
 
 
@@ -120,9 +121,9 @@ def quantize_input(a: Arrays) -> dict[str, Expected]:
 
 
 def half_a_step(levels: int, scales: Array) -> Array:
-    """What quantizing may move a value by, as a magnitude for a tolerance of 2e-7.
+    """The largest error of quantizing, as a magnitude for a tolerance of 2e-7.
 
-    Half a step, and the roundings of x / scale before it is cut to a whole number of levels.
+    Half a step, and the float roundings of x / scale before it is rounded to an integer.
     """
     return scales * (0.5 / 2e-7 + levels) + 1e-31
 
@@ -135,7 +136,7 @@ def quantize_weights(a: Arrays) -> dict[str, Expected]:
 
 
 def to_int8(w: Array, scales: Array) -> Array:
-    """w [n, d], rounded to levels -127 .. 127 of scales [n, 1]."""
+    """w [n, d] rounded to levels -127 to 127 with scales [n, 1], dequantized."""
     levels = np.divide(w, scales, out=np.zeros_like(w), where=scales > 0)
     return np.clip(np.rint(levels), -127, 127) * scales
 
@@ -146,7 +147,7 @@ def distance(a: Array, b: Array) -> Array:
 
 
 def rotated(x: Array, cos: Array, sin: Array) -> Array:
-    """The rotate-half form on x [..., d_head] with cos and sin [..., half]."""
+    """x [..., d_head] rotated in the rotate-half form; cos and sin [..., half]."""
     half = cos.shape[-1]
     first, second, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
     return np.concatenate([first * cos - second * sin, second * cos + first * sin, rest], axis=-1)
@@ -190,7 +191,7 @@ def attention(a: Arrays) -> dict[str, Expected]:
             scores = keys @ q[head, t] / math.sqrt(d_head)
             p = np.exp(scores - scores.max())
             value[head, t] = p / p.sum() @ values
-            # An exponential passes on the roundings of its score, relative to the score's terms.
+            # The rounding error of a score is relative to its terms, and exp passes it on.
             reach = (np.abs(keys) @ np.abs(q[head, t])).max() / math.sqrt(d_head)
             terms[head, t] = (1 + reach) * np.abs(values).max()
     return {"out": Expected(value, terms)}

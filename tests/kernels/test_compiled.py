@@ -1,4 +1,4 @@
-"""Compiled kernels by themselves: their arguments are checked, and they need nothing of Numba."""
+"""Compiled kernels: their arguments, and that they do not depend on Numba."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pythia_cli.kernels import compiled, softmax
 NAMES = ["forward", "exponentials", "draw", "quantize_weights"]
 WEIGHTS = np.array([0.0, 3.0, 0.0, 1.0], np.float32)
 
-# Of the C library; all else would be Numba's or Python's.
+# From the C library. Any other name would be from Numba or Python.
 MAY_BE_NEEDED = {
     "exp", "expf", "log", "logf", "memcpy", "memmove", "memset", "sched_yield",
 }  # fmt: skip
@@ -31,7 +31,7 @@ def drawn() -> np.ndarray[Any, Any]:
     return np.full(1, -1, np.int64)
 
 
-def test_an_argument_is_replaced_and_the_others_stay() -> None:
+def test_replacing_an_argument_keeps_the_others() -> None:
     run = compiled.function("draw")
     first, second = drawn(), drawn()
     arguments = compiled.arguments("draw", weights=WEIGHTS, fraction=0.5, drawn=first)
@@ -64,7 +64,7 @@ def test_arrays_are_kept_alive() -> None:
     del others
 
 
-def test_calls_of_several_threads_do_not_mix_their_arguments() -> None:
+def test_calls_from_several_threads_do_not_mix_arguments() -> None:
     wrong: list[int] = []
 
     def draw_one(target: int) -> None:
@@ -87,7 +87,7 @@ def test_calls_of_several_threads_do_not_mix_their_arguments() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 7, 1000, 50_304])
-def test_called_by_words_it_gives_what_the_jitted_function_gives(n: int) -> None:
+def test_a_compiled_kernel_equals_the_jitted_function(n: int) -> None:
     rng = np.random.default_rng(n)
     logits = (4 * rng.standard_normal(n)).astype(np.float32)
     ours, theirs = np.empty(n, np.float32), np.empty(n, np.float32)
@@ -105,7 +105,7 @@ def test_called_by_words_it_gives_what_the_jitted_function_gives(n: int) -> None
 
 @pytest.fixture(scope="module")
 def kernels() -> dict[str, CompiledKernel]:
-    """All of them, as they are kept."""
+    """All kernels, as cached."""
     compiled.load()
     kept = compiled.cache().read()
     assert kept is not None
@@ -113,7 +113,7 @@ def kernels() -> dict[str, CompiledKernel]:
     return kept
 
 
-def test_loading_what_another_process_kept_needs_no_numba(
+def test_loading_from_the_cache_needs_no_numba(
     kernels: dict[str, CompiledKernel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHIA_CACHE", str(tmp_path / "cache"))
@@ -142,7 +142,7 @@ def test_loading_what_another_process_kept_needs_no_numba(
 
 
 def undefined_symbols(code: bytes) -> Iterator[str]:
-    """The names that an ELF64 object refers to and does not define."""
+    """The undefined symbols of an ELF64 object."""
     assert code[:6] == b"\x7fELF\x02\x01", "64 bits, little-endian"
     (sections_at,) = struct.unpack_from("<Q", code, 0x28)
     size, n_sections, _ = struct.unpack_from("<3H", code, 0x3A)
@@ -153,18 +153,16 @@ def undefined_symbols(code: bytes) -> Iterator[str]:
     symbol_table = 2
     (table,) = [section for section in sections if section[1] == symbol_table]
     offset, length, strings, entry = table[4], table[5], sections[table[6]][4], table[9]
-    for at in range(offset + entry, offset + length, entry):  # the first is of nothing
+    for at in range(offset + entry, offset + length, entry):  # the first is empty
         name, _, _, section, _, _ = struct.unpack_from("<IBBHQQ", code, at)
         if section == 0:
             begin = strings + name
             yield code[begin : code.index(b"\0", begin)].decode()
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux" or platform.machine() != "x86_64", reason="object code is of ELF there"
-)
+@pytest.mark.skipif(sys.platform != "linux" or platform.machine() != "x86_64", reason="reads ELF64")
 @pytest.mark.parametrize("name", NAMES)
-def test_object_code_refers_to_nothing_of_numba(
+def test_object_code_has_no_references_to_numba(
     kernels: dict[str, CompiledKernel], name: str
 ) -> None:
     symbol, _, code = kernels[name]
@@ -172,4 +170,4 @@ def test_object_code_refers_to_nothing_of_numba(
     assert needed <= MAY_BE_NEEDED
     assert symbol.encode() + b"\0" in code
     if name == "forward":
-        assert "sched_yield" in needed, "barriers yield: the table is read rightly"
+        assert "sched_yield" in needed, "barriers call it, so the symbol table was read correctly"

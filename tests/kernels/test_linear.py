@@ -1,4 +1,4 @@
-"""The integer part of matmul is exact: to the bit, with and without tiles, up to int32's bounds."""
+"""The integer part of matmul is exact, with and without tiles, up to the bounds of int32."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ both = pytest.mark.parametrize("kernel", [matmul, matmul_plain], ids=["matmul", 
 def integer_part(
     kernel: Any, w: np.ndarray[Any, Any], x: np.ndarray[Any, Any]
 ) -> np.ndarray[Any, Any]:
-    """out [n_tokens, d_out], where every scale is 1 and nothing is added."""
+    """out [n_tokens, d_out] with all scales 1 and no bias."""
     out = np.full((len(x), len(w)), np.nan, np.float32)
     ones = np.ones(len(w), np.float32)
     linear, inputs = Linear(w, ones, 0 * ones), Quantized(x, np.ones(len(x), np.float32))
@@ -79,7 +79,7 @@ def test_tiles_change_no_bit(seed: int, n_tokens: int, d_in: int, d_out: int, ad
 
 
 @pytest.mark.parametrize("d_in", [1, 2, 515, 516, 517, 1024, 4096, 5120, 20480, 50_000])
-def test_activation_levels_are_the_most_that_fit(d_in: int) -> None:
+def test_activation_levels_are_the_largest_that_fit(d_in: int) -> None:
     levels = activation_levels(d_in)
     assert 127 * levels * d_in <= MAX_INT32
     assert levels == 127 * 256 + 127 or 127 * (levels + 1) * d_in > MAX_INT32

@@ -1,4 +1,4 @@
-"""Weights in int8: what is documented of the levels and the scale of a row."""
+"""Weights in int8: the documented levels and scale of a row."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ def random_rows(seed: int, d_in: int, exponent: float) -> np.ndarray:
     return np.clip(w, -3e38, 3e38).astype(np.float32)
 
 
-@given(seed=st.integers(0, 2**32 - 1), d_in=st.integers(1, 200), exponent=st.floats(-34, 37))
+@given(seed=st.integers(0, 2**32 - 1), d_in=st.integers(1, 200), exponent=st.floats(-28, 37))
 def test_the_error_is_never_above_plain_absmax(seed: int, d_in: int, exponent: float) -> None:
+    # Scales below 1e-37 are 0: smaller weights would be lost.
     w = random_rows(seed, d_in, exponent)
     q, scales = quantized(w)
     exact = w.astype(np.float64)

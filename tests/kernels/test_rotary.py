@@ -16,7 +16,7 @@ def test_tables_are_cos_and_sin_of_position_times_frequency(n_rotary: int, base:
     for table, exact in zip(rotary_tables(2048, n_rotary, base), (np.cos, np.sin), strict=True):
         assert table.dtype == np.float32
         assert table.shape == (2048, (n_rotary + 1) // 2)
-        # As in transformers an angle is float32, and the exponent's rounding grows by ln(base).
+        # As in transformers, angles are float32. The exponent's rounding error grows by ln(base).
         assert (np.abs(table - exact(angles)) <= 6e-8 * (1 + angles * (2 + np.log(base)))).all()
 
 

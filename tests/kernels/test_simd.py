@@ -21,7 +21,7 @@ run_float = jitted(lambda bits: float_from_bits(bits))
 
 
 def in_lanes(terms: np.ndarray[Any, Any]) -> np.float32:
-    """Element i to lane i % LANES, in order; then the upper half to the lower, down to one."""
+    """Add element i to lane i % LANES, in order; then the upper half to the lower, down to one."""
     lanes = np.zeros(LANES, np.float32)
     for i, term in enumerate(terms):
         lanes[i % LANES] += term
@@ -40,7 +40,7 @@ def test_lane_sums_add_in_the_documented_order_to_the_bit(seed: int, n: int, fir
     assert np.float32(run_dot(x, y, n)).tobytes() == in_lanes(x[:n] * y[:n]).tobytes()
 
 
-def test_a_lane_sum_goes_on_as_long_as_the_row() -> None:
+def test_a_lane_sum_covers_a_long_row() -> None:
     x = np.random.default_rng(0).standard_normal(20_003).astype(np.float32)
     assert np.float32(run_sum(x, len(x))).tobytes() == in_lanes(x).tobytes()
 
@@ -51,7 +51,7 @@ def test_fma_rounds_once() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, -0.0, 1.0, -2.5, 1e-45, np.inf, -np.inf, 3.4e38])
-def test_bit_casts_are_those_of_memory(value: float) -> None:
+def test_bit_casts_equal_views_of_memory(value: float) -> None:
     x = np.float32(value)
     bits = x.view(np.int32)
     assert run_bits(x) == bits

@@ -1,4 +1,4 @@
-"""Every kernel against its plain twin (twins.py), over odd shapes and nasty values."""
+"""Every kernel against its plain twin (twins.py), with odd shapes and extreme values."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import pythia_cli.kernels
 from tests.kernels.draws import KINDS, Draw, Twin
 from tests.kernels.twins import KERNELS
 
-# Widths at the edges of vectors, tiles, pieces and lanes, and wide ones.
+# Widths around the sizes of vectors, tiles, pieces and lanes, and large ones.
 EDGES = [
     (1, 1, 1), (1, 15, 16), (1, 16, 17), (3, 31, 5), (4, 32, 6), (5, 33, 7), (8, 64, 48),
     (9, 248, 49), (2, 1023, 3), (1, 1024, 4), (2, 1025, 6), (1, 3000, 13),
 ]  # fmt: skip
 
-# These are tested as the whole model is (tests/engine).
+# Tested with the whole model (tests/engine).
 _COMPOSED = ("forward", "layer", "unembedding")
 
 every_kernel = pytest.mark.parametrize("twin", KERNELS, ids=lambda twin: twin.name)
@@ -62,7 +62,7 @@ def test_it_agrees_with_its_twin_at_edges(twin: Twin, shape: tuple[int, int, int
 
 @every_kernel
 @given(data=st.data())
-def test_no_cut_of_its_range_changes_a_bit(twin: Twin, data: st.DataObject) -> None:
+def test_dividing_its_range_changes_no_bit(twin: Twin, data: st.DataObject) -> None:
     a = twin.inputs(data.draw(draws(twin.kinds)))
     b, length = copy.deepcopy(a), twin.length(a)
     cuts = sorted(data.draw(st.lists(st.integers(0, length), max_size=4)))
@@ -76,7 +76,7 @@ def test_no_cut_of_its_range_changes_a_bit(twin: Twin, data: st.DataObject) -> N
 
 @every_kernel
 @given(data=st.data())
-def test_it_writes_its_range_only(twin: Twin, data: st.DataObject) -> None:
+def test_it_writes_only_its_range(twin: Twin, data: st.DataObject) -> None:
     a = twin.inputs(data.draw(draws(twin.kinds)))
     before, length = copy.deepcopy(twin.written(a)), twin.length(a)
     lo, hi = sorted((data.draw(st.integers(0, length)), data.draw(st.integers(0, length))))
@@ -87,7 +87,7 @@ def test_it_writes_its_range_only(twin: Twin, data: st.DataObject) -> None:
 
 
 def test_the_table_has_every_kernel() -> None:
-    """A kernel is a public jitted function of kernels/; those of _COMPOSED put kernels together."""
+    """A kernel is a public jitted function in kernels/. Modules in _COMPOSED only call kernels."""
     kernels = set()
     for module in pkgutil.walk_packages(pythia_cli.kernels.__path__):
         if module.name not in _COMPOSED:

@@ -1,8 +1,8 @@
-"""Every kernel beside its plain twin, and how far apart the two may be.
+"""The table of kernels with their plain twins and tolerances.
 
-`KERNELS` is the table. For every element of every output, |kernel - twin| <= tolerance * magnitude,
-where the magnitude is the size of the terms that the kernel adds up: a tolerance is a number of
-float32 roundings (2^-24 = 6e-8 each), whatever the scale of the inputs.
+For every element of every output, |kernel - twin| <= tolerance * magnitude. The magnitude is the
+size of the terms that the kernel adds up. So a tolerance is a number of float32 roundings (2^-24 =
+6e-8 each), whatever the scale of the inputs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tests.kernels.draws import MODERATE, Arrays, Draw, Twin, unwritten
 
 
 def over_values(function: Any) -> Callable[[Arrays, int, int], None]:
-    """A scalar kernel over an array, inlined as its callers inline it."""
+    """Run a scalar kernel over an array, inlined as in its real callers."""
 
     @numba.njit(nogil=True, error_model="numpy")
     def loop(x: Any, out: Any, lo: Any, hi: Any) -> None:
@@ -47,7 +47,7 @@ def over_values(function: Any) -> Callable[[Arrays, int, int], None]:
 
 
 def over_rows(function: Any) -> Callable[[Arrays, int, int], None]:
-    """A kernel of one row, row by row."""
+    """Run a kernel of one row, row by row."""
 
     def run(a: Arrays, lo: int, hi: int) -> None:
         for t in range(lo, hi):
@@ -56,30 +56,30 @@ def over_rows(function: Any) -> Callable[[Arrays, int, int], None]:
     return run
 
 
-def values(asked: Draw) -> Arrays:
-    return {"x": 2 * asked.floats(asked.d), "out": unwritten(asked.d)}
+def values(case: Draw) -> Arrays:
+    return {"x": 2 * case.floats(case.d), "out": unwritten(case.d)}
 
 
-def nonpositive_values(asked: Draw) -> Arrays:
-    x = -np.abs(20 * asked.floats(asked.d))
-    x[asked.rng.random(asked.d) < 0.1] = -np.inf
-    return {"x": x, "out": unwritten(asked.d)}
+def nonpositive_values(case: Draw) -> Arrays:
+    x = -np.abs(20 * case.floats(case.d))
+    x[case.rng.random(case.d) < 0.1] = -np.inf
+    return {"x": x, "out": unwritten(case.d)}
 
 
-def rows(asked: Draw) -> Arrays:
-    return {"x": 3 * asked.floats(asked.n, asked.d)}
+def rows(case: Draw) -> Arrays:
+    return {"x": 3 * case.floats(case.n, case.d)}
 
 
-def rows_to_numbers(asked: Draw) -> Arrays:
-    return {**rows(asked), "out": unwritten(asked.n)}
+def rows_to_numbers(case: Draw) -> Arrays:
+    return {**rows(case), "out": unwritten(case.n)}
 
 
-def rows_to_weights(asked: Draw) -> Arrays:
+def rows_to_weights(case: Draw) -> Arrays:
     return {
-        **rows(asked),
-        "factor": np.float32(asked.rng.choice([0.5, 1.0, 20.0, 1e38])),
-        "weights": unwritten(asked.n, asked.d),
-        "total": unwritten(asked.n, dtype=np.float64),
+        **rows(case),
+        "factor": np.float32(case.rng.choice([0.5, 1.0, 20.0, 1e38])),
+        "weights": unwritten(case.n, case.d),
+        "total": unwritten(case.n, dtype=np.float64),
     }
 
 
@@ -87,29 +87,29 @@ def row_to_weights(a: Arrays, t: int) -> None:
     exponentials(a["x"][t], float(a["factor"]), a["weights"][t], a["total"][t : t + 1])
 
 
-def drawing(asked: Draw) -> Arrays:
-    x = np.abs(asked.floats(asked.n, asked.d))
-    x[:, asked.rng.integers(asked.d)] += np.float32(1e-30)  # not all 0
-    out = unwritten(asked.n, dtype=np.int64)
-    return {"x": x, "fractions": asked.rng.random(asked.n), "out": out}
+def drawing(case: Draw) -> Arrays:
+    x = np.abs(case.floats(case.n, case.d))
+    x[:, case.rng.integers(case.d)] += np.float32(1e-30)  # not all 0
+    out = unwritten(case.n, dtype=np.int64)
+    return {"x": x, "fractions": case.rng.random(case.n), "out": out}
 
 
 def draw_from_row(a: Arrays, t: int) -> None:
     draw(a["x"][t], a["fractions"][t], a["out"][t : t + 1])
 
 
-def logits(asked: Draw) -> Arrays:
+def logits(case: Draw) -> Arrays:
     return {
-        "logits": 3 * asked.floats(asked.n, asked.d),
-        "targets": asked.rng.integers(0, asked.d, asked.n),
-        "nll": unwritten(asked.n, dtype=np.float64),
-        "entropy": unwritten(asked.n, dtype=np.float64),
-        "rank": unwritten(asked.n, dtype=np.int64),
+        "logits": 3 * case.floats(case.n, case.d),
+        "targets": case.rng.integers(0, case.d, case.n),
+        "nll": unwritten(case.n, dtype=np.float64),
+        "entropy": unwritten(case.n, dtype=np.float64),
+        "rank": unwritten(case.n, dtype=np.int64),
     }
 
 
 def score_by_pieces(a: Arrays, lo: int, hi: int) -> None:
-    """The two kernels one after the other, with pieces of 64 where the vocabulary is small."""
+    """Run both scoring kernels, with pieces of 64 if the vocabulary is small."""
     n, d_vocab = a["logits"].shape
     size = SCORE_PIECE if d_vocab > 1000 else 64
     target_logits = a["logits"][np.arange(n), a["targets"]][:, None]
@@ -123,48 +123,48 @@ def score_by_pieces(a: Arrays, lo: int, hi: int) -> None:
     merge_pieces(sums, target_logits, a["nll"], a["entropy"], a["rank"], lo, hi)
 
 
-def embedding(asked: Draw) -> Arrays:
+def embedding(case: Draw) -> Arrays:
     return {
-        "embedding": Embedding(asked.int8(asked.n_rows, asked.d), asked.scales(asked.n_rows)),
-        "token_ids": asked.rng.integers(0, asked.n_rows, asked.n),
-        "out": unwritten(asked.n, asked.d),
+        "embedding": Embedding(case.int8(case.n_rows, case.d), case.scales(case.n_rows)),
+        "token_ids": case.rng.integers(0, case.n_rows, case.n),
+        "out": unwritten(case.n, case.d),
     }
 
 
-def norm(asked: Draw) -> Arrays:
+def norm(case: Draw) -> Arrays:
     return {
         "norm": Norm(
-            weight=asked.rng.normal(1, 0.2, asked.d).astype(np.float32),
-            bias=asked.rng.normal(0, 0.2, asked.d).astype(np.float32),
+            weight=case.rng.normal(1, 0.2, case.d).astype(np.float32),
+            bias=case.rng.normal(0, 0.2, case.d).astype(np.float32),
         ),
-        "x": asked.floats(asked.n, asked.d),
-        "eps": float(asked.rng.choice([1e-5, 1e-2])),
-        "out": unwritten(asked.n, asked.d),
+        "x": case.floats(case.n, case.d),
+        "eps": float(case.rng.choice([1e-5, 1e-2])),
+        "out": unwritten(case.n, case.d),
     }
 
 
-def linear(asked: Draw) -> Arrays:
+def linear(case: Draw) -> Arrays:
     return {
         "linear": Linear(
-            weight=asked.int8(asked.n_rows, asked.d),
-            scales=asked.scales(asked.n_rows),
-            bias=asked.rng.standard_normal(asked.n_rows).astype(np.float32),
+            weight=case.int8(case.n_rows, case.d),
+            scales=case.scales(case.n_rows),
+            bias=case.rng.standard_normal(case.n_rows).astype(np.float32),
         ),
         "x": Quantized(
-            q=asked.int16(activation_levels(asked.d), asked.n, asked.d),
-            scales=asked.scales(asked.n),
+            q=case.int16(activation_levels(case.d), case.n, case.d),
+            scales=case.scales(case.n),
         ),
-        "adds": bool(asked.rng.integers(2)),
-        "out": asked.floats(asked.n, asked.n_rows),
+        "adds": bool(case.rng.integers(2)),
+        "out": case.floats(case.n, case.n_rows),
     }
 
 
-def activations(asked: Draw) -> Arrays:
+def activations(case: Draw) -> Arrays:
     return {
-        "x": asked.floats(asked.n, asked.d),
-        "levels": activation_levels(asked.d * int(asked.rng.choice([1, 64]))),
-        "x_q": unwritten(asked.n, asked.d, dtype=np.int16),
-        "x_scales": unwritten(asked.n),
+        "x": case.floats(case.n, case.d),
+        "levels": activation_levels(case.d * int(case.rng.choice([1, 64]))),
+        "x_q": unwritten(case.n, case.d, dtype=np.int16),
+        "x_scales": unwritten(case.n),
     }
 
 
@@ -180,8 +180,8 @@ def read_activations(a: Arrays) -> Arrays:
     }
 
 
-def linear_inputs(asked: Draw) -> Arrays:
-    a = activations(asked)
+def linear_inputs(case: Draw) -> Arrays:
+    a = activations(case)
     return {"x": a["x"], "out": Quantized(a["x_q"], a["x_scales"])}
 
 
@@ -193,13 +193,13 @@ def read_inputs(a: Arrays) -> Arrays:
     return read_activations(written_inputs(a))
 
 
-def weights(asked: Draw) -> Arrays:
+def weights(case: Draw) -> Arrays:
     return {
-        "w": asked.floats(asked.n_rows, asked.d),
+        "w": case.floats(case.n_rows, case.d),
         "candidates": SCALE_CANDIDATES,
-        "error": unwritten(asked.d),
-        "q": unwritten(asked.n_rows, asked.d, dtype=np.int8),
-        "scales": unwritten(asked.n_rows),
+        "error": unwritten(case.d),
+        "q": unwritten(case.n_rows, case.d, dtype=np.int8),
+        "scales": unwritten(case.n_rows),
     }
 
 
@@ -208,27 +208,27 @@ def read_weights(a: Arrays) -> Arrays:
     return {"error": plain.distance(dequantized, a["w"])}
 
 
-def heads(asked: Draw) -> Arrays:
-    """One head a token, as wide as an even or odd head gets, and its rotary tables."""
-    d_head = 8 + asked.d
-    cos, sin = rotary_tables(asked.n, int(d_head * asked.rng.choice([0, 0.25, 0.5, 0.9])), 10000.0)
-    return {"x": asked.floats(asked.n, d_head), "cos": cos, "sin": sin}
+def heads(case: Draw) -> Arrays:
+    """One head per token, of even or odd width, and rotary tables."""
+    d_head = 8 + case.d
+    cos, sin = rotary_tables(case.n, int(d_head * case.rng.choice([0, 0.25, 0.5, 0.9])), 10000.0)
+    return {"x": case.floats(case.n, d_head), "cos": cos, "sin": sin}
 
 
-def new_tokens(asked: Draw) -> Arrays:
-    """qkv of n tokens behind `start` others, and a cache whose every place holds something."""
-    n_heads, d_head, start = 1 + asked.n_rows % 4, 8 + asked.d, int(asked.rng.integers(70))
-    n_blocks = (start + asked.n) // KEY_BLOCK + 2
+def new_tokens(case: Draw) -> Arrays:
+    """qkv of n tokens from position `start` on, and a cache full of random values."""
+    n_heads, d_head, start = 1 + case.n_rows % 4, 8 + case.d, int(case.rng.integers(70))
+    n_blocks = (start + case.n) // KEY_BLOCK + 2
     n_positions = n_blocks * KEY_BLOCK
-    n_rotary = int(d_head * asked.rng.choice([0, 0.25, 0.5, 0.9]))
+    n_rotary = int(d_head * case.rng.choice([0, 0.25, 0.5, 0.9]))
     cos, sin = rotary_tables(n_positions, n_rotary, 10000.0)
     kv = CachedLayer(
-        asked.int16(32767, n_heads, n_blocks, d_head, KEY_BLOCK),
-        asked.rng.uniform(0, 3e-5, (n_heads, n_positions)).astype(np.float32),
-        asked.int16(32767, n_heads, n_positions, d_head),
-        asked.rng.uniform(0, 3e-5, (n_heads, n_positions)).astype(np.float32),
+        case.int16(32767, n_heads, n_blocks, d_head, KEY_BLOCK),
+        case.rng.uniform(0, 3e-5, (n_heads, n_positions)).astype(np.float32),
+        case.int16(32767, n_heads, n_positions, d_head),
+        case.rng.uniform(0, 3e-5, (n_heads, n_positions)).astype(np.float32),
     )
-    qkv = asked.floats(asked.n, n_heads * 3 * d_head)
+    qkv = case.floats(case.n, n_heads * 3 * d_head)
     return {"qkv": qkv, "start": start, "cos": cos, "sin": sin, "kv": kv}
 
 
@@ -251,15 +251,15 @@ def read_cache(a: Arrays) -> Arrays:
     return {"q": q, "k": k[:, new], "v": v[:, new]}
 
 
-def queries(asked: Draw) -> Arrays:
-    a = new_tokens(asked)
+def queries(case: Draw) -> Arrays:
+    a = new_tokens(case)
     keys, n_positions = a["kv"][0], a["kv"][1].shape[1]
     return {
         "qkv": a["qkv"],
         "start": a["start"],
         "kv": a["kv"],
         "scores": np.full((N_QUERIES, n_positions), np.nan, np.float32),
-        "out": unwritten(asked.n, len(keys) * keys.shape[2]),
+        "out": unwritten(case.n, len(keys) * keys.shape[2]),
     }
 
 
@@ -268,22 +268,22 @@ def out_by_head(a: Arrays) -> Arrays:
 
 
 def only(*names: str) -> Callable[[Arrays], Arrays]:
-    """The outputs whose first axis lo and hi cut."""
+    """These outputs, divided by lo and hi along the first axis."""
     return lambda a: {name: a[name] for name in names}
 
 
 def columns(name: str) -> Callable[[Arrays], Arrays]:
-    """The output whose second axis lo and hi cut."""
+    """This output, divided by lo and hi along the second axis."""
     return lambda a: {name: a[name].T}
 
 
 _SUMS_EXACT = "integer sums are exact; two scales, the bias and the old value round once each"
-_HALF_STEP = "half a step of the int16 grid, and a rounding of x / scale before it is cut"
+_HALF_STEP = "half a step of int16, and the rounding of x / scale before that to an integer"
 
 KERNELS = [
     Twin(
         "erf", erf, values, only("out"), plain.erf, 5e-7,
-        "the rational function is good to 3e-7, absolute", run=over_values(erf),
+        "the rational function has an absolute error of 3e-7", run=over_values(erf),
     ),
     Twin(
         "exp_nonpositive", exp_nonpositive, nonpositive_values, only("out"),
@@ -301,12 +301,12 @@ KERNELS = [
     ),
     Twin(
         "softmax", softmax, rows, only("x"), plain.softmax, 6e-8,
-        "a rounding each; two exponentials of 2 ulp, a sum in 16 lanes, a division",
+        "one rounding per step: two exponentials of 2 ulp, a sum in 16 lanes, a division",
         run=over_rows(lambda a, t: softmax(a["x"][t], a["x"].shape[1])),
     ),
     Twin(
         "exponentials", exponentials, rows_to_weights, only("weights", "total"),
-        plain.exponentials, 6e-8, "a rounding each; a difference, a product and 2 ulp of exp",
+        plain.exponentials, 6e-8, "one rounding per step: a difference, a product and 2 ulp of exp",
         run=over_rows(row_to_weights),
     ),
     Twin(
@@ -320,7 +320,7 @@ KERNELS = [
     ),
     Twin(
         "merge_pieces", merge_pieces, logits, only("nll", "entropy", "rank"), plain.score_rows,
-        3e-7, "float64 throughout; what score_piece leaves", run=score_by_pieces,
+        3e-7, "float64 throughout, so only the error of score_piece", run=score_by_pieces,
     ),
     Twin("embed", embed, embedding, only("out"), plain.embed, 1e-7, "one product"),
     Twin(
@@ -329,7 +329,7 @@ KERNELS = [
     ),
     Twin(
         "layer_norm", layer_norm, norm, only("out"), plain.layer_norm, 6e-8,
-        "a rounding each; two sums in 16 lanes, a root, a division and three products",
+        "one rounding per step: two sums in 16 lanes, a root, a division, three products",
     ),
     Twin("matmul", matmul, linear, columns("out"), plain.matmul, 3e-7, _SUMS_EXACT),
     Twin("matmul_plain", matmul_plain, linear, columns("out"), plain.matmul, 3e-7, _SUMS_EXACT),
@@ -347,7 +347,7 @@ KERNELS = [
     ),
     Twin(
         "quantize_weights", quantize_weights, weights, only("q", "scales"), plain.quantize_weights,
-        2e-7, "a product and a difference for each weight, by which the candidates are ranked",
+        2e-7, "the errors that rank the candidates: a product and a difference for each weight",
         measured=read_weights,
     ),
     Twin(
@@ -361,7 +361,7 @@ KERNELS = [
     ),
     Twin(
         "attention", attention, queries, out_by_head, plain.attention, 2e-7,
-        "chains of fused multiply-adds and an exponential; roundings that mostly cancel",
+        "chains of fused multiply-adds, and an exponential; most roundings cancel",
         kinds=MODERATE,
     ),
 ]  # fmt: skip

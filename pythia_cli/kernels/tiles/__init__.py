@@ -1,1 +1,1 @@
-"""Register tiles: LLVM code of the inner loops."""
+"""Register tiles: the inner loops, as LLVM code."""

@@ -1,7 +1,8 @@
 """Register tiles of attention: several queries against a block of 16-bit keys or values.
 
-Written as LLVM vectors of LANES floats, which every processor's backend cuts to its own width.
-Each output is one chain of fused multiply-adds in the order of the inputs, whatever the tile.
+The code uses LLVM vectors of LANES floats, which LLVM splits to the width of the processor. Each
+output is one chain of fused multiply-adds in the order of the inputs, whatever the size of the
+tile.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ _INT32S = ir.VectorType(_I32, LANES)
 
 
 def _score_tile(n_queries: int, n_blocks: int) -> Any:
-    """An intrinsic: scores of n_queries against n_blocks neighbouring blocks of LANES keys."""
+    """An intrinsic: scores of n_queries with n_blocks consecutive blocks of LANES keys."""
 
     @intrinsic
     def score_tile(
         typingctx: Any, q: Any, q_at: Any, q_stride: Any, keys: Any, keys_at: Any, d_head: Any,
         scores: Any, scores_at: Any, scores_stride: Any,
     ) -> Any:  # fmt: skip
-        """Row j of scores, from scores.flat[scores_at + j * scores_stride] on: sum_i q_ji k_pi.
+        """scores.flat[scores_at + j * scores_stride + p] = sum_i q_ji k_pi.
 
-        q_ji stands at q.flat[q_at + j * q_stride + i], for j < n_queries. Dimension i of key p,
-        for p < n_blocks * LANES, stands at (p // LANES * d_head + i) * LANES + p % LANES behind
-        keys.flat[keys_at].
+        For queries j < n_queries and keys p < n_blocks * LANES.
+        q_ji is q.flat[q_at + j * q_stride + i].
+        k_pi is keys.flat[keys_at + (p // LANES * d_head + i) * LANES + p % LANES].
         """
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -64,17 +65,18 @@ def _score_tile(n_queries: int, n_blocks: int) -> Any:
 
 
 def _mix_tile(n_queries: int, n_vectors: int) -> Any:
-    """An intrinsic: n_queries weighted sums of values, n_vectors * LANES dimensions of them."""
+    """An intrinsic: weighted sums of values for n_queries, n_vectors * LANES dimensions each."""
 
     @intrinsic
     def mix_tile(
         typingctx: Any, p: Any, p_at: Any, p_stride: Any, values: Any, values_at: Any,
         values_stride: Any, n_positions: Any, out: Any, out_at: Any, out_stride: Any,
     ) -> Any:  # fmt: skip
-        """Row j of out, from out.flat[out_at + j * out_stride] on: sum_t p_jt v_td.
+        """out.flat[out_at + j * out_stride + d] = sum_t p_jt v_td.
 
-        p_jt stands at p.flat[p_at + j * p_stride + t], for j < n_queries and t < n_positions;
-        v_td, for d < n_vectors * LANES, at values.flat[values_at + t * values_stride + d].
+        For queries j < n_queries, positions t < n_positions, dimensions d < n_vectors * LANES.
+        p_jt is p.flat[p_at + j * p_stride + t].
+        v_td is values.flat[values_at + t * values_stride + d].
         """
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -108,13 +110,13 @@ def _mix_tile(n_queries: int, n_vectors: int) -> Any:
 def _rows(
     context: Any, builder: Any, signature: Any, args: Any, i: int, at: Any, stride: Any, n: int
 ) -> list[Any]:
-    """Pointers to n places of argument i's array, `stride` elements apart from element `at` on."""
+    """n pointers into the array of argument i: to element `at`, then every `stride` elements."""
     data = make_array(signature.args[i])(context, builder, args[i]).data
     return [builder.gep(data, [builder.add(at, builder.mul(stride, _I64(j)))]) for j in range(n)]
 
 
 def _widened(builder: Any, place: Any) -> Any:
-    """LANES int16s as floats."""
+    """Load LANES int16s, converted to floats."""
     vector = builder.load(builder.bitcast(place, _INT16S.as_pointer()), align=2)
     return builder.sitofp(builder.sext(vector, _INT32S), _FLOATS)
 
@@ -131,7 +133,7 @@ def _store(builder: Any, row: Any, vectors: list[Any]) -> None:
 
 
 def _chains(builder: Any, n: Any, start: list[list[Any]], term: Any) -> list[list[Any]]:
-    """sum = fma(a, b, sum) over i < n (n >= 1) for each (a, b) of term(i), all in registers."""
+    """Emit a loop over i < n, n >= 1: sum = fma(a, b, sum) for each (a, b) of term(i)."""
     before = builder.block
     loop = builder.append_basic_block("chains")
     after = builder.append_basic_block("chains.end")

@@ -1,8 +1,7 @@
-"""LLVM code of integer dot products in registers: int8 weights times int16 activations, exact.
+"""LLVM code for exact integer dot products of int8 weights and int16 activations.
 
-On x86 the instruction is `vpmaddwd`, products of int16 summed in pairs. ARM's `sdot` multiplies
-bytes: activations are split into a high byte and a signed low one, and have two sums, joined at
-the end.
+x86 uses `vpmaddwd`: products of int16, added in pairs. ARM's `sdot` multiplies bytes, so each
+activation is split into two signed bytes. Each byte has its own sum; they are combined at the end.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 def emit_dots(
     builder: Any, tier: Tier, w_rows: list[Any], x_rows: list[Any], k: Any, ahead: int = 0
 ) -> list[list[Any]]:
-    """The loop over k: for each row of w and of x, a vector of int32 whose lanes sum to their dot.
+    """Emit a loop over k. For each row of w and x: an int32 vector; its lanes add up to the dot.
 
-    w_rows point to int8, x_rows to int16; k is a positive multiple of tier.vector. w is fetched
-    `ahead` bytes before it is needed, where given: the processor's own prefetching ends at each
-    page of 4 KiB.
+    w_rows point to int8, x_rows to int16; k is a positive multiple of tier.vector. If `ahead` is
+    not 0, w is prefetched that many bytes ahead: the processor's own prefetching stops at the end
+    of each 4 KiB page.
     """
     kind = _ByteDots if "sdot" in tier.instruction else _PairDots
     dots = kind(builder, tier)
@@ -59,7 +58,7 @@ def emit_dots(
 
 
 class _PairDots:
-    """By `vpmaddwd`: one vector of sums, of tier.vector / 2 int32."""
+    """With `vpmaddwd`: one vector of tier.vector / 2 int32 sums."""
 
     n_parts = 1
 
@@ -84,7 +83,7 @@ class _PairDots:
 
 
 class _ByteDots:
-    """By `sdot`: x = 256 * high + low, both signed bytes (|x| <= 32639); two vectors of 4 int32."""
+    """With `sdot`: x = 256 * high + low, signed bytes (|x| <= 32639); two vectors of 4 int32."""
 
     n_parts = 2
 
@@ -103,7 +102,7 @@ class _ByteDots:
     def activations(self, row: Any, at: Any) -> tuple[Any, Any]:
         builder, n = self._builder, self._n
         x = load(builder, row, at, ir.VectorType(_I16, n), align=2)
-        # With 128 added, the high byte is rounded to the nearest, and the low one is 128 too large.
+        # Adding 128 rounds the high byte to nearest. The low byte is then 128 too large.
         x = builder.add(x, ir.Constant(x.type, [128] * n))
         in_bytes = builder.bitcast(x, ir.VectorType(_I8, 2 * n))
         low = picked(builder, in_bytes, in_bytes, list(range(0, 2 * n, 2)))
@@ -121,7 +120,7 @@ class _ByteDots:
 
 
 def load(builder: Any, row: Any, at: Any, kind: Any, align: int) -> Any:
-    """What stands at row[at], as a value of this kind."""
+    """Load a value of type `kind` from the address of row[at]."""
     address = builder.bitcast(builder.gep(row, [at]), kind.as_pointer())
     return builder.load(address, align=align)
 
@@ -131,7 +130,7 @@ def _function(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any
 
 
 def _prefetch(builder: Any, place: Any) -> None:
-    """Into the second-level cache, for reading; an address that is none does no harm."""
+    """Prefetch into the L2 cache, for reading. An invalid address does no harm."""
     arguments = [_I8.as_pointer(), _I32, _I32, _I32]
     function = _function(builder, "llvm.prefetch.p0i8", ir.VoidType(), arguments)
     builder.call(function, [place, _I32(0), _I32(2), _I32(1)])
@@ -145,16 +144,16 @@ def lane_sum_of(builder: Any, vector: Any) -> Any:
 
 
 def emit_sums(builder: Any, vectors: list[Any]) -> Any:
-    """The lane sums of vectors as one vector; 4 of them, 8 or 16.
+    """The lane sums of 4, 8 or 16 vectors, as one vector.
 
-    Four vectors are transposed and added within quarters of four lanes; then quarters are added,
-    so that the sums of more and more vectors stand in one.
+    First, four vectors at a time are transposed and added within each quarter (four lanes). Then
+    the quarters are added, which packs the sums of more and more vectors into one.
     """
     n_lanes = vectors[0].type.count
     quarters = range(0, n_lanes, 4)
 
     def in_quarters(*lanes: int) -> list[int]:
-        """The same lanes of every quarter; 4 and up are those of the second vector."""
+        """Indices of the given lanes in every quarter. 4 to 7 are lanes of the second vector."""
         return [
             q + lane if lane < 4 else n_lanes + q + lane - 4 for q in quarters for lane in lanes
         ]
@@ -167,7 +166,7 @@ def emit_sums(builder: Any, vectors: list[Any]) -> Any:
         ab = halves_added(a, b, in_quarters(0, 4, 1, 5), in_quarters(2, 6, 3, 7))
         cd = halves_added(c, d, in_quarters(0, 4, 1, 5), in_quarters(2, 6, 3, 7))
         fours.append(halves_added(ab, cd, in_quarters(0, 1, 4, 5), in_quarters(2, 3, 6, 7)))
-    width = n_lanes  # lanes that belong to one four
+    width = n_lanes  # lanes that hold the sums of one group of four
     while width > 4:
         half = width // 2
         if len(fours) > 1:
@@ -187,12 +186,12 @@ def emit_sums(builder: Any, vectors: list[Any]) -> Any:
 
 
 def picked(builder: Any, a: Any, b: Any, lanes: list[int]) -> Any:
-    """The lanes of a and, counted on from a's, of b."""
+    """The given lanes; those of b are numbered after those of a."""
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, len(lanes)), lanes))
 
 
 def joined(builder: Any, vectors: list[Any]) -> Any:
-    """Vectors one behind the other; a power of two of them."""
+    """Concatenate vectors; their number must be a power of two."""
     while len(vectors) > 1:
         both = list(range(2 * vectors[0].type.count))
         pairs = zip(vectors[::2], vectors[1::2], strict=True)
@@ -201,7 +200,7 @@ def joined(builder: Any, vectors: list[Any]) -> Any:
 
 
 def splat(builder: Any, value: Any, n: int) -> Any:
-    """A vector of n times the value."""
+    """A vector of n copies of the value."""
     vector = builder.insert_element(
         ir.Constant(ir.VectorType(value.type, n), ir.Undefined), value, _I64(0)
     )

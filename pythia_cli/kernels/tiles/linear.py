@@ -1,4 +1,4 @@
-"""tiles/dot.py as Numba's intrinsics: a dot product, and tiles of `matmul` with what follows it."""
+"""Numba intrinsics over tiles/dot.py: a dot product, and tiles of `matmul` with scale and bias."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ from pythia_cli.kernels.tiles.dot import (
 _I64 = ir.IntType(64)
 _FLOAT = ir.FloatType()
 TILE_ROWS = 4
-_STREAM_AHEAD = 2048  # bytes; of 512 to 8192 the fastest (docs/log.md)
+_STREAM_AHEAD = 2048  # bytes; the fastest of 512 to 8192 (docs/log.md)
 
 
 @intrinsic
 def dot(typingctx: Any, w: Any, w_at: Any, x: Any, x_at: Any, k: Any) -> Any:
-    """sum_i w.flat[w_at + i] * x.flat[x_at + i] over i < k, int32; for contiguous int8 w, int16 x.
+    """The sum of w.flat[w_at + i] * x.flat[x_at + i] over i < k, int32; int8 w, int16 x.
 
-    k is a positive multiple of TIER.vector; the caller keeps |x| small enough for the sum.
+    Both are contiguous. k is a positive multiple of TIER.vector; |x| must be small enough that the
+    sum fits in int32.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -51,7 +52,7 @@ def linear_tile(n_tokens: int) -> Any:
         typingctx: Any, w: Any, w_scales: Any, row: Any, x: Any, x_scales: Any, token: Any,
         d_in: Any, bias: Any, adds: Any, out: Any, d_out: Any,
     ) -> Any:  # fmt: skip
-        """Rows row.. of w and bias, token.. of x; d_in a positive multiple of TIER.vector."""
+        """From row `row` of w and bias and `token` of x on. d_in is a multiple of TIER.vector."""
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             place = _Place(context, builder, signature, args, TILE_ROWS, n_tokens)
@@ -69,7 +70,7 @@ def linear_tile(n_tokens: int) -> Any:
 
 
 class _Place:
-    """Where a tile's operands stand, and its results go: the arguments of linear_tile."""
+    """The operands and the output of a tile, from the arguments of linear_tile."""
 
     def __init__(
         self, context: Any, builder: Any, signature: Any, args: Any, n_rows: int, n_tokens: int
@@ -88,7 +89,7 @@ class _Place:
         return [builder.gep(self._data[i], [place]) for place in places]
 
     def finish(self, vectors: list[Any]) -> None:
-        """out (+)= the lane sums * scales + bias; vectors token by token."""
+        """out = or += lane sums * scales + bias. vectors are ordered by token, then row."""
         builder, n_rows = self._builder, self._n_rows
         floats = ir.VectorType(_FLOAT, n_rows)
         w_scale = load(builder, self._data[1], self._row, floats, align=4)
@@ -109,7 +110,7 @@ class _Place:
                 for start in starts
             ]
             old = joined(builder, [builder.load(place, align=4) for place in places])
-            # Adding -0.0 leaves every bit as it is.
+            # Adding -0.0 does not change any bit.
             nothing = ir.Constant(old.type, [-0.0] * old.type.count)
             value = builder.fadd(value, builder.select(self._adds, old, nothing))
             for i, place in enumerate(places):

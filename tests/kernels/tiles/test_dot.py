@@ -1,4 +1,4 @@
-"""The tiles of every tier: exact where they run, and elsewhere of the expected instructions."""
+"""The tiles of every tier: the expected instructions, and exact if this processor can run them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 
 TILED = [tier for tier in (*X86_TIERS, *ARM_TIERS) if tier.vector]
 NEON = next(tier for tier in ARM_TIERS if tier.vector)
-# A processor of each tier: LLVM takes vpdpwssd only on those that it holds to be fast at it.
+# A processor of each tier. LLVM uses vpdpwssd only on processors for which it assumes it is fast.
 PROCESSORS = {
     "avx512-vnni": "znver4",
     "avx512": "skylake-avx512",
@@ -28,7 +28,7 @@ PROCESSORS = {
     "avx2": "haswell",
     "neon-dot": "neoverse-n1",
 }
-# Per tile of the tier's size: the instruction, and how often it stands in the loop.
+# For a tile of the tier's size: the instruction, and its number in the loop.
 EXPECTED = {
     "avx512-vnni": ("vpdpwssd", 24),
     "avx512": ("vpmaddwd", 24),
@@ -77,7 +77,7 @@ def optimised(module: ir.Module, machine: Any) -> Any:
 
 
 def loop_of(assembly: str, instruction: str) -> list[str]:
-    """The instructions of the block in which the instruction stands most often."""
+    """The code of the block with the most occurrences of the instruction."""
     blocks = re.split(r"^\.?L?BB?\d+_\d+:.*$", assembly, flags=re.MULTILINE)
     block = max(blocks, key=lambda text: len(re.findall(rf"\s{instruction}\s", text)))
     code = (line.replace("{vex}", "").strip() for line in block.splitlines())
@@ -85,7 +85,7 @@ def loop_of(assembly: str, instruction: str) -> list[str]:
 
 
 @pytest.mark.parametrize("tier", TILED, ids=lambda tier: tier.name)
-def test_a_tile_is_made_of_the_expected_instructions_and_spills_nothing(tier: Tier) -> None:
+def test_a_tile_has_the_expected_instructions_and_no_spills(tier: Tier) -> None:
     machine = machine_of(tier)
     assembly = machine.emit_assembly(optimised(tile_module(tier, tier.n_tokens), machine))
     instruction, times = EXPECTED[tier.name]
@@ -96,7 +96,7 @@ def test_a_tile_is_made_of_the_expected_instructions_and_spills_nothing(tier: Ti
 
 
 def emulated(module: ir.Module) -> None:
-    """Define what stands in for sdot: int32 sums of four products of bytes."""
+    """Define sdot in software: int32 sums of four products of bytes."""
     bytes16, sums4 = ir.VectorType(_I8, 16), ir.VectorType(_I32, 4)
     function = module.globals["sdot_in_software"]
     builder = ir.IRBuilder(function.append_basic_block())
@@ -115,18 +115,23 @@ def software(tier: Tier) -> Tier:
 
 
 def runnable() -> list[Tier]:
-    """The tiers of this processor, and ARM's with its instruction in software."""
+    """The tiers of this processor, and that of ARM with sdot in software."""
     architecture = llvm.get_process_triple().split("-")[0]
     features = llvm.get_host_cpu_features()
-    able = [t for t in TILED if t not in ARM_TIERS and all(features.get(n, False) for n in t.needs)]
-    assert architecture != "x86_64" or choose(architecture, features, "") in [*able, X86_TIERS[-1]]
-    return [*(able if architecture == "x86_64" else []), software(NEON)]
+    available = [
+        t for t in TILED if t not in ARM_TIERS and all(features.get(n, False) for n in t.needs)
+    ]
+    assert architecture != "x86_64" or choose(architecture, features, "") in [
+        *available,
+        X86_TIERS[-1],
+    ]
+    return [*(available if architecture == "x86_64" else []), software(NEON)]
 
 
 @pytest.mark.parametrize("tier", runnable(), ids=lambda tier: tier.name)
 @pytest.mark.parametrize("n_tokens", [1, 2, 4, 6])
 def test_a_tile_is_exact(tier: Tier, n_tokens: int) -> None:
-    """Random values, and those at the bounds, for which sums are the largest."""
+    """Random values, and values at the bounds, which give the largest sums."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     features = without(tier, llvm.get_host_cpu_features())
