@@ -6,6 +6,8 @@ import io
 import json
 import re
 import shutil
+import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,3 +161,21 @@ def test_the_page_on_architecture_names_every_room_and_no_file_that_is_gone() ->
     }
     assert {room for room in rooms if f"\n  {room}/" not in drawn} == set()
     assert set(re.findall(r"\b(\w+\.py)\b", drawn)) <= files
+
+
+def test_the_measure_on_the_page_is_short_and_works(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = section("architecture.md", "## Adding a measure")
+    blocks = re.findall(r"^`(\S+)`:\n\n```python\n(.*?)```", page, re.S | re.M)
+    assert len(blocks) == 4
+    assert sum(code.count("\n") for _, code in blocks) <= 60
+    for path, code in blocks:
+        if path == "pythia_cli/cli/app.py":
+            monkeypatch.setattr(app.app, "registered_commands", [*app.app.registered_commands])
+            exec(code, {**vars(app)})
+            continue
+        module = types.ModuleType(path.removesuffix(".py").replace("/", "."))
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        exec(compile(code, path, "exec"), vars(module))
+    module.test_top1(tmp_path, capsys)
