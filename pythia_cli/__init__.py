@@ -17,9 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pythia_cli import errors as errors
+    from pythia_cli.checkpoints.audit import audit as audit
+    from pythia_cli.checkpoints.download import download as download
     from pythia_cli.checkpoints.install import install as install
+    from pythia_cli.checkpoints.publish import remove as remove
     from pythia_cli.checkpoints.store import Installed as Installed
     from pythia_cli.checkpoints.store import Store as Store
+    from pythia_cli.checkpoints.verify import verify as verify
     from pythia_cli.engine.generate import Generated as Generated
     from pythia_cli.engine.generate import GenerateOptions as GenerateOptions
     from pythia_cli.engine.load import checkpoints as checkpoints
@@ -51,11 +55,15 @@ _HOMES = {
     "Store": "checkpoints.store",
     "TextCertifier": "measures.certificate",
     "__version__": "release",
+    "audit": "checkpoints.audit",
     "checkpoints": "engine.load",
+    "download": "checkpoints.download",
     "errors": "errors",
     "install": "checkpoints.install",
     "load": "engine.load",
     "perplexity": "measures.perplexity",
+    "remove": "checkpoints.publish",
+    "verify": "checkpoints.verify",
 }
 """Each public name, and its module."""
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from pythia_cli.errors import BadEnvironment, UsageError
 
+WAIT_SECONDS = 3600
+"""Seconds to wait for another process that installs the same checkpoint."""
+
 
 def store_folder() -> Path:
     """The folder of checkpoints: PYTHIA_HOME, or the platform's data folder."""

@@ -81,7 +81,7 @@ def documented() -> list[tuple[str, Any]]:
             found.append((name, thing))
         if inspect.isclass(thing):
             found += [(f"{name}.{n}", m) for n, m in vars(thing).items() if not n.startswith("_")]
-    return [(name, m) for name, m in found if callable(m) or isinstance(m, property)]
+    return [(name, m) for name, m in found if callable(m) or hasattr(m, "__get__")]
 
 
 @pytest.mark.parametrize("thing", [t for _, t in documented()], ids=[n for n, _ in documented()])

@@ -21,7 +21,10 @@ SECTIONS = {
     "What a model returns": ("Generated", "ScoredText", "Loglikelihood"),
     "Options of generating": ("GenerateOptions", "SamplingOptions"),
     "Measures": ("perplexity", "Perplexity", "TextCertifier"),
-    "The store": ("install", "Store", "Installed", "Checkpoint"),
+    "The store": (
+        *("install", "download", "audit", "verify", "remove"),
+        *("Store", "Installed", "Checkpoint"),
+    ),
     "Progress": ("Reporter", "Bars"),
 }
 

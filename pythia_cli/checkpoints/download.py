@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pythia_cli.checkpoints.from_folder import WAIT_SECONDS, Certifier
+from pythia_cli import settings
+from pythia_cli.checkpoints.from_folder import Certifier
 from pythia_cli.checkpoints.pipeline import ITS_OWN, Outcome, Pipeline, present_outcome
 from pythia_cli.checkpoints.plan import FetchPlan, plan_fetches
 from pythia_cli.checkpoints.store import Store
@@ -41,7 +42,7 @@ def download(
     offline: bool = False,
     certifier: Certifier | None = None,
     n_threads: int | None = None,
-    wait_seconds: float = WAIT_SECONDS,
+    wait_seconds: float = settings.WAIT_SECONDS,
     reporter: Reporter = SILENT,
 ) -> Iterator[Outcome]:
     """Install published checkpoints from the Hub, one after the other; yields their outcomes.

@@ -30,9 +30,6 @@ from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import LOCAL_PREFIX, check_shape, repository
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
-WAIT_SECONDS = 3600
-"""Seconds to wait for another process that installs the same checkpoint."""
-
 
 class Certifier(Protocol):
     """Measures int8 against float32 during installation, while the float weights exist."""
@@ -116,7 +113,7 @@ def install_folder(
     commit: str | None = None,
     certifier: Certifier | None = None,
     n_threads: int | None = None,
-    wait_seconds: float = WAIT_SECONDS,
+    wait_seconds: float = settings.WAIT_SECONDS,
     reporter: Reporter = SILENT,
 ) -> Installed:
     """Quantize the float checkpoint in a folder and install it under this name.
@@ -176,7 +173,7 @@ def _install(
     commit: str | None = None,
     certifier: Certifier | None = None,
     n_threads: int | None = None,
-    wait_seconds: float = WAIT_SECONDS,
+    wait_seconds: float = settings.WAIT_SECONDS,
 ) -> Installed:
     """Install it, unless there is one by the time we hold the lock, and `will_do(it)` is true."""
     source = open_source(folder, checkpoint)

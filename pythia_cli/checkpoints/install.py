@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from pythia_cli import settings
 from pythia_cli.checkpoints.download import download
-from pythia_cli.checkpoints.from_folder import WAIT_SECONDS, Certifier, install_demo, install_folder
+from pythia_cli.checkpoints.from_folder import Certifier, install_demo, install_folder
 from pythia_cli.checkpoints.store import Installed, Store
-from pythia_cli.errors import UsageError
+from pythia_cli.errors import UnknownName, UsageError
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint, parse_name, split_name
-from pythia_cli.suite.models import DEMO
-from pythia_cli.suite.step_sets import parse_steps
+from pythia_cli.suite.models import DEMO, MODELS, nearest_models
+from pythia_cli.suite.step_sets import parse_steps, words_of
 
 
 def install(
@@ -24,8 +25,9 @@ def install(
     keep_original: bool = False,
     offline: bool = False,
     certifier: Certifier | None = None,
+    commit: str | None = None,
     n_threads: int | None = None,
-    wait_seconds: float = WAIT_SECONDS,
+    wait_seconds: float = settings.WAIT_SECONDS,
     store: Store | str | Path | None = None,
     reporter: Reporter = SILENT,
 ) -> list[Installed]:
@@ -36,29 +38,32 @@ def install(
     Hugging Face folder instead of the Hub; the model may then have any name. replace: install
     again what is already installed. keep_original: keep the float weights, for dtype float32.
     offline: use only files in the Hugging Face cache. certifier: measure int8 against float32
-    and store the result (TextCertifier.read("book.txt")).
+    and store the result (TextCertifier.read("book.txt")). commit: the Hub's commit of the folder.
 
     If a checkpoint fails, the others are still installed, and the first failure is raised at the
     end. Raises UnknownName, NotOnHub, NetworkError, NotAuthorised, IntegrityError,
     UnsupportedModel, NoRoom, LockTimeout; AlreadyInstalled for a folder without `replace`.
     """
     chosen = store if isinstance(store, Store) else Store(store)
-    name, step = split_name(model)
+    name, step = split_name(str(model))
     if step is not None and steps is not None:
         raise UsageError(f"{model!r} names one step and {steps!r} another; name only one")
     if steps is None:
-        steps = step if step is not None else "main"
-    words = [str(steps)] if isinstance(steps, str | int) else [str(one) for one in steps]
+        steps = step if step is not None or folder is not None else "main"
+    words = [] if steps is None else words_of(steps)
     if folder is not None:
         if len(words) != 1:
             raise UsageError("a folder holds one checkpoint; name one step")
         checkpoint = parse_name(f"{name}@{words[0]}")
         return [
             install_folder(
-                folder, checkpoint, chosen, replace=replace, certifier=certifier,
-                n_threads=n_threads, wait_seconds=wait_seconds, reporter=reporter,
+                folder, checkpoint, chosen, replace=replace, commit=commit,
+                certifier=certifier, n_threads=n_threads, wait_seconds=wait_seconds,
+                reporter=reporter,
             )
         ]  # fmt: skip
+    if name != DEMO and name not in MODELS:
+        raise UnknownName("model", name, nearest_models(name, []))
     wanted = [Checkpoint(name, one) for one in parse_steps(name, words)]
     if name == DEMO:
         return [install_demo(checkpoint, chosen, reporter) for checkpoint in wanted]

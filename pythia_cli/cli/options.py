@@ -77,7 +77,6 @@ Certify = Annotated[
         help="Measure int8 against float32 on this text file, and store the result.",
     ),
 ]
-WAIT_SECONDS = 3600
 Wait = Annotated[
     int,
     typer.Option(

@@ -11,16 +11,19 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.engine.kv_cache import KVCache
-from pythia_cli.engine.sampling import Sampler, SamplingOptions
+from pythia_cli.engine.sampling import Sampler, SamplingOptions, check_whole
 from pythia_cli.engine.transformer import Transformer
-from pythia_cli.errors import PromptTooLong
+from pythia_cli.errors import InvalidValue, PromptTooLong
 from pythia_cli.text.stream import TextStream
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
 @dataclass(frozen=True)
 class GenerateOptions:
-    """Options of generation. The text ends before the first of the `stop` texts to appear."""
+    """Options of generation. The text ends before the first of the `stop` texts to appear.
+
+    The seed is 0 unless given. Raises InvalidValue for a value out of range.
+    """
 
     max_tokens: int = 128
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
@@ -28,19 +31,28 @@ class GenerateOptions:
     ignore_eos: bool = False
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Raises InvalidValue for a value out of range."""
+        check_whole("max_tokens", self.max_tokens, 1)
+        check_whole("seed", self.seed, 0)
+        if isinstance(self.stop, str):
+            raise InvalidValue("stop", self.stop, "a list of texts")
+
 
 @dataclass(frozen=True, repr=False)
 class Generated:
     """A finished sample.
 
     token_ids are the drawn tokens, with those of a stop text, but without an <|endoftext|> that
-    ended it. finish_reason is length, eos or stop. context_full: it ended because the model's
-    context was full. Seconds are wall time. All samples of a prompt share one prefill, and
-    decode_seconds include other samples decoded in the same passes.
+    ended it. seed: that of the options; it gives this text again. finish_reason is length, eos or
+    stop. context_full: it ended because the model's context was full. Seconds are wall time. All
+    samples of a prompt share one prefill, and decode_seconds include other samples decoded in the
+    same passes.
     """
 
     text: str
     token_ids: list[int]
+    seed: int
     n_prompt_tokens: int
     finish_reason: str
     context_full: bool
@@ -58,6 +70,7 @@ class Generated:
         return {
             "text": self.text,
             "token_ids": self.token_ids,
+            "seed": self.seed,
             "n_prompt_tokens": self.n_prompt_tokens,
             "n_generated": n_generated,
             "finish_reason": self.finish_reason,
@@ -100,6 +113,8 @@ def generate(
     uses the i-th random stream of the seed, so it does not depend on the number of samples or
     prompts.
     """
+    if not prompts:
+        return
     room = [min(options.max_tokens, model.config.n_ctx - len(prompt)) for prompt in prompts]
     # The last token drawn is not fed back.
     capacity = max(len(prompt) + n_new - 1 for prompt, n_new in zip(prompts, room, strict=True))
@@ -228,6 +243,7 @@ class _Sample:
             Generated(
                 text="".join(self._pieces),
                 token_ids=self.token_ids,
+                seed=self._options.seed,
                 n_prompt_tokens=len(self.prompt),
                 finish_reason=finish_reason,
                 context_full=full,

@@ -14,7 +14,7 @@ from pythia_cli.errors import UsageError
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import DEMO
-from pythia_cli.suite.step_sets import parse_steps
+from pythia_cli.suite.step_sets import parse_steps, words_of
 
 
 def load(
@@ -54,7 +54,7 @@ def load(
 
 def checkpoints(
     model: str | None = None,
-    steps: str | Iterable[int] = "installed",
+    steps: str | int | Iterable[int] = "installed",
     *,
     download: bool = False,
     dtype: Dtype = "int8",
@@ -74,11 +74,10 @@ def checkpoints(
     """
     chosen = store if isinstance(store, Store) else Store(store)
     name = resolve_model(model, chosen)
-    if steps == "installed":
+    if isinstance(steps, str) and steps == "installed":
         found = [i.checkpoint.step for i in chosen.installed() if i.checkpoint.model == name]
     else:
-        words = [steps] if isinstance(steps, str) else [str(step) for step in steps]
-        found = parse_steps(name, words)
+        found = parse_steps(name, words_of(steps))
     if not download and name != DEMO:
         for step in found:
             chosen.get(Checkpoint(name, step))

@@ -14,9 +14,10 @@ from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.open_checkpoint import OpenCheckpoint
 from pythia_cli.engine.generate import Generated, GenerateOptions, generate, prompt_tokens
 from pythia_cli.engine.loglikelihood import Loglikelihood, encode_pair, loglikelihood
-from pythia_cli.engine.sampling import SamplingOptions
+from pythia_cli.engine.sampling import SamplingOptions, check_whole
 from pythia_cli.engine.scored_text import ScoredText
 from pythia_cli.engine.scorer import Float32Scorer, Int8Scorer, Scorer, score_plans
+from pythia_cli.engine.targets import checked_ids
 from pythia_cli.engine.text_plan import TextPlan
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.engine.windows import stride_windows, window_sizes
@@ -28,6 +29,8 @@ from pythia_cli.suite.config import ModelConfig
 from pythia_cli.text.tokenizer import Encoded, PythiaTokenizer
 
 Dtype = Literal["int8", "float32"]
+
+_MOST_THREADS = 1024
 
 
 class Model:
@@ -48,7 +51,8 @@ class Model:
     ) -> None:
         self.opened = opened
         self.dtype: Dtype = dtype
-        self.n_threads = n_threads or settings.n_threads()
+        self.n_threads = settings.n_threads() if n_threads is None else n_threads
+        check_whole("n_threads", self.n_threads, 1, _MOST_THREADS)
         self.plain_text = plain_text
         self.reporter = reporter
         self._is_closed = False
@@ -108,7 +112,7 @@ class Model:
         >>> model.decode(model.tokenize("It was not").token_ids)
         'It was not'
         """
-        data = b"".join(self.tokenizer.token_bytes(int(i)) for i in token_ids)
+        data = b"".join(map(self.tokenizer.token_bytes, self._ids(token_ids).tolist()))
         return data.decode("utf-8", errors="replace")
 
     def generate(
@@ -138,7 +142,7 @@ class Model:
         options = GenerateOptions(
             max_tokens=max_tokens,
             sampling=SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty),
-            stop=tuple(stop),
+            stop=stop if isinstance(stop, str) else tuple(stop),  # type: ignore[arg-type]
             ignore_eos=ignore_eos,
             seed=secrets.randbits(32) if seed is None else seed,
         )
@@ -178,6 +182,7 @@ class Model:
         An event is a piece of text, or the finished sample. The call itself checks all prompts,
         before the first event is requested.
         """
+        check_whole("num_samples", num_samples, 1)
         encoded = []
         for index, prompt in enumerate(prompts):
             try:
@@ -259,20 +264,14 @@ class Model:
         >>> model.logits("It was not").dtype
         dtype('float32')
         """
-        token_ids = (
-            self.tokenizer.encode(text) if isinstance(text, str) else np.asarray(text, np.int64)
-        )
-        if len(token_ids) > self.config.n_ctx:
-            raise UsageError(f"{len(token_ids)} tokens do not fit a context of {self.config.n_ctx}")
-        return np.concatenate([rows.copy() for _, rows in self._logit_chunks(token_ids)])
+        token_ids = self.tokenizer.encode(text) if isinstance(text, str) else self._ids(text)
+        n, n_ctx = len(token_ids), self.config.n_ctx
+        if not 0 < n <= n_ctx:
+            raise UsageError(f"{n} tokens; the model takes 1 to {n_ctx}")
+        return np.concatenate([rows.copy() for rows in self._scorer.logits(token_ids)])
 
-    def _logit_chunks(
-        self, token_ids: np.ndarray[Any, Any]
-    ) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
-        if isinstance(self._scorer, Float32Scorer):
-            return self._scorer.reference.chunks(token_ids)
-        cache = self.transformer.new_cache(max(len(token_ids), 1))
-        return self.transformer.chunks(token_ids, cache)
+    def _ids(self, token_ids: Sequence[int]) -> np.ndarray[Any, Any]:
+        return checked_ids(token_ids, self.config.d_vocab)
 
     @cached_property
     def transformer(self) -> Transformer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,7 @@ class SamplingOptions:
     def __post_init__(self) -> None:
         """Raises InvalidValue for a value out of range."""
         _check("temperature", self.temperature, 0 <= self.temperature < np.inf, "0 or more")
-        _check("top_k", self.top_k, self.top_k >= 0, "0 (all) or more")
+        check_whole("top_k", self.top_k, 0)
         _check("top_p", self.top_p, 0 < self.top_p <= 1, "above 0 and at most 1")
         _check("min_p", self.min_p, 0 <= self.min_p <= 1, "from 0 to 1")
         _check(
@@ -47,6 +48,14 @@ class SamplingOptions:
             0.01 <= self.repetition_penalty <= 100,
             "from 0.01 to 100",
         )
+
+
+def check_whole(name: str, value: object, least: int, most: int | None = None) -> None:
+    """Raises InvalidValue unless the value is a whole number from `least` to `most`."""
+    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_whole or value < least or (most is not None and value > most):  # type: ignore[operator]
+        wanted = f"{least} or more" if most is None else f"{least} to {most}"
+        raise InvalidValue(name, value, f"a whole number, {wanted}")
 
 
 def _check(name: str, value: float, good: bool, expected: str) -> None:

@@ -14,7 +14,7 @@ from pythia_cli.engine.totals import Totals
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class ScoredText:
     """A text, its tokens, and their scores.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from pythia_cli.engine.kv_cache import KVCache
 from pythia_cli.engine.packing import score_packed
@@ -24,6 +26,9 @@ class Scorer(Protocol):
     def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
         """The scores of each text's targets, in order. `task` advances by targets."""
 
+    def logits(self, token_ids: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+        """Logits [m, d_vocab] of token_ids [n >= 1], part by part; valid until the next part."""
+
 
 class Int8Scorer:
     """The int8 engine. Short texts share passes; the bits are the same as for each alone."""
@@ -40,6 +45,11 @@ class Int8Scorer:
         scores = self._transformer.score(token_ids, targets, self._empty_cache(len(token_ids)))
         task.advance(len(scores.nll))
         return [scores]
+
+    def logits(self, token_ids: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+        """As Scorer.logits."""
+        chunks = self._transformer.chunks(token_ids, self._empty_cache(len(token_ids)))
+        return (rows for _, rows in chunks)
 
     def _empty_cache(self, n_tokens: int) -> KVCache:
         """An empty cache for n_tokens. It is reused, because allocating one takes time."""
@@ -58,6 +68,10 @@ class Float32Scorer:
     def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
         """As Scorer.score."""
         return list(self._scores(texts, task))
+
+    def logits(self, token_ids: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+        """As Scorer.logits."""
+        return (rows for _, rows in self.reference.chunks(token_ids))
 
     def _scores(self, texts: Sequence[TargetedText], task: Task) -> Iterator[Scores]:
         for token_ids, targets in texts:

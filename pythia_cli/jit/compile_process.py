@@ -31,8 +31,12 @@ def compile_kernels(modules: Sequence[str]) -> dict[str, CompiledKernel]:
     KeyboardInterrupt, kills the child. Raises PythiaError if the child fails, with the last lines
     of its stderr as a note.
     """
+    if not sys.executable:
+        raise PythiaError(
+            "kernels cannot be compiled: sys.executable does not name the interpreter"
+        )
     # The child must import the same package as this process.
-    folders = [str(folder) for folder in (_PACKAGE_PARENT, *sys.path)]
+    folders = [str(_PACKAGE_PARENT), *map(_absolute, sys.path)]
     command = [sys.executable, "-P", "-c", _CHILD, json.dumps([folders, list(modules)])]
     # The child exits when its stdin is closed, even if this process is killed.
     read_end, write_end = os.pipe()
@@ -44,6 +48,7 @@ def compile_kernels(modules: Sequence[str]) -> dict[str, CompiledKernel]:
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                cwd=_PACKAGE_PARENT,  # the current folder may have been deleted
                 start_new_session=True,
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             ) as child,
@@ -60,8 +65,16 @@ def compile_kernels(modules: Sequence[str]) -> dict[str, CompiledKernel]:
         os.close(write_end)
     if child.returncode == 0:
         with contextlib.suppress(ValueError):
-            return unpacked(out)
+            if kernels := unpacked(out):
+                return kernels
     raise _failure(child.returncode, err.decode(errors="replace"))
+
+
+def _absolute(folder: str) -> str:
+    try:
+        return os.path.abspath(folder)
+    except OSError:  # relative to a current folder that was deleted
+        return folder
 
 
 def _failure(status: int, stderr: str) -> PythiaError:

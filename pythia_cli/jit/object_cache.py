@@ -123,7 +123,9 @@ class ObjectCache:
         if data[:head] != _MAGIC or data[head : head + 32] != hashlib.sha256(body).digest():
             self.found_damaged = True
             return None
-        return unpacked(body)
+        # An empty file comes from a child process that compiled nothing.
+        self.found_damaged = not body
+        return unpacked(body) or None
 
     def write(self, kernels: Mapping[str, CompiledKernel]) -> None:
         """Write the kernels for later processes. Sets `problem` if that fails."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from pythia_cli.errors import UsageError
 from pythia_cli.jit.pace import Pace
 
 ARRIVED, GENERATION, ABORTED, N_SHARED = 0, 8, 16, 24
@@ -43,11 +44,11 @@ class Team:
         self._queues: list[queue.SimpleQueue[_Job | None]] = [
             queue.SimpleQueue() for _ in range(self.n_ranks)
         ]
+        weakref.finalize(self, _end, self._queues).atexit = False
         for rank, jobs in enumerate(self._queues):
             threading.Thread(
                 target=_work, args=(rank, jobs), daemon=True, name=f"pythia-{rank}"
             ).start()
-        weakref.finalize(self, _end, self._queues).atexit = False
 
     def run(self, function: Callable[..., Any], *args: Any) -> None:
         """Call function(rank, n, shared, *args) for each rank < n, and wait for all; n <= n_ranks.
@@ -55,6 +56,8 @@ class Team:
         The caller can be interrupted at any time. After an exception, in the caller or on any rank,
         the ranks leave at their next barrier; the exception is raised when all have left.
         """
+        if not self._queues:
+            raise UsageError("the model is closed")
         if self._pid != os.getpid():
             self._start()
         job = _Job(self._pace.n_ranks, function, self.shared, args)

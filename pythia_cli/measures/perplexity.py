@@ -14,7 +14,7 @@ from pythia_cli.measures.protocols import Protocol
 from pythia_cli.reporting import Task
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Perplexity:
     """The result: scored texts (several in the `document` protocol), totals, and protocol.
 

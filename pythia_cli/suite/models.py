@@ -66,4 +66,6 @@ def check_shape(model: str, config: ModelConfig, source: str | Path) -> None:
 
 def nearest_models(name: str, known: list[str]) -> list[str]:
     """The known names closest to a mistyped one, at most two."""
-    return difflib.get_close_matches(name, [DEMO, *known, *MODELS], n=2, cutoff=0.6)
+    return difflib.get_close_matches(
+        name, list(dict.fromkeys([DEMO, *known, *MODELS])), n=2, cutoff=0.6
+    )

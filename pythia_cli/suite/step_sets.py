@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import re
 from collections.abc import Iterable
 
@@ -23,6 +24,13 @@ def parse_steps(model: str, texts: Iterable[str]) -> list[int]:
         for part in text.split(","):
             found.update(_part(model, part.strip()))
     return sorted(found)
+
+
+def words_of(steps: str | int | Iterable[int]) -> list[str]:
+    """Steps as texts for parse_steps: one text, one number, or several numbers."""
+    if isinstance(steps, str | numbers.Integral):
+        return [str(steps)]
+    return [str(step) for step in steps]  # type: ignore[union-attr]
 
 
 def _part(model: str, part: str) -> Iterable[int]:

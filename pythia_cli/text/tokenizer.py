@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.errors import IntegrityError, NotFound
+from pythia_cli.errors import InputError, IntegrityError, NotFound
 from pythia_cli.text.tokenizer_file import read_tokenizer
 
 END_OF_TEXT = "<|endoftext|>"
 _FOREIGN = "not a byte-level BPE; not a GPT-NeoX tokenizer"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Encoded:
     """token_ids [n] int64, and n_bytes [n] int64: how many bytes of the text each token covers."""
 
@@ -68,8 +68,8 @@ class PythiaTokenizer:
             self.token_bytes(token_id)
 
     def encode(self, text: str) -> np.ndarray[Any, Any]:
-        """text -> token_ids [n] int64."""
-        return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
+        """text -> token_ids [n] int64. Raises InputError for lone surrogates, or no str."""
+        return np.array(self._encoding(text).ids, np.int64)
 
     def encode_covering(self, text: str) -> Encoded:
         """text -> token ids, and how many bytes of the text each covers; these sum to its length.
@@ -77,7 +77,7 @@ class PythiaTokenizer:
         Bytes are counted in the text as given, before NFC. If the text is not in NFC and a
         character is split into several tokens, the first of them covers the whole character.
         """
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        encoding = self._encoding(text)
         token_ids = np.array(encoding.ids, np.int64)
         n_text_bytes = len(text.encode())
         if unicodedata.is_normalized("NFC", text):
@@ -96,6 +96,13 @@ class PythiaTokenizer:
         n_bytes = np.zeros(len(token_ids), np.int64)
         n_bytes[is_first] = np.diff(firsts)
         return Encoded(token_ids, n_bytes)
+
+    def _encoding(self, text: str) -> Any:
+        try:
+            return self._tokenizer.encode(text, add_special_tokens=False)
+        except TypeError:
+            what = "has lone surrogates" if isinstance(text, str) else f"is {type(text).__name__}"
+            raise InputError("text", f"{what}; expected text that UTF-8 can encode") from None
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes of a token; for an added token, its name. Empty from `size` on."""

@@ -52,6 +52,7 @@ def test_the_demo(store: Store) -> None:
         (("mine", [1, 2]), True, UsageError),
         (("demo", 1), True, InvalidName),
         (("pythia-411m",), False, UnknownName),
+        (("mine",), True, UsageError),
     ],
 )
 def test_what_makes_no_sense(
@@ -60,3 +61,8 @@ def test_what_makes_no_sense(
     with pytest.raises(error):
         install(*arguments, folder=small.folder if folder else None, store=store)
     assert store.installed() == []
+
+
+def test_an_unknown_model_is_named_with_the_nearest(store: Store) -> None:
+    with pytest.raises(UnknownName, match=r"model 'pythia-410'; did you mean pythia-410m"):
+        install("pythia-410", store=store)

@@ -23,6 +23,8 @@ def test_a_model_and_its_step_in_one_word(in_own_store: Pythia) -> None:
     )
     assert "demo@512" in listed
     in_own_store("checkpoint", "use", "demo@512")
+    in_own_store("checkpoint", "use", "-m", "demo@64")
+    assert in_own_store("checkpoint", "current").out == "demo@64\n"
     in_own_store("checkpoint", "verify", "-m", "demo@512")
     in_own_store("checkpoint", "remove", "-m", "demo@512", "--yes")
     assert "demo@512" not in in_own_store("checkpoint", "list").out
@@ -48,6 +50,11 @@ def test_two_steps_are_refused(pythia: Pythia) -> None:
         assert "was given twice; give it once" in error_line(pythia(*arguments, status=None), 2)
     line = error_line(pythia("generate", "hi", "-m", "demo@64", "-c", "512", status=None), 2)
     assert "names one step and '512' another" in line
+
+
+def test_use_wants_one_step(pythia: Pythia) -> None:
+    for words in ((), ("-m", "demo"), ("512", "-m", "demo@512"), ("demo@512", "-m", "demo")):
+        assert "name one step" in error_line(pythia("checkpoint", "use", *words, status=None), 2)
 
 
 def test_what_is_missing_in_a_name(pythia: Pythia) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import pythia_cli
@@ -78,3 +80,8 @@ def test_a_missing_checkpoint_is_named_before_the_first_is_opened(store: Store) 
         pythia_cli.checkpoints("pythia-14m", "log", store=store)
     with pytest.raises(UsageError, match="step"):
         pythia_cli.checkpoints("demo@64", store=store)
+
+
+@pytest.mark.parametrize("steps", [64, "64", [64], np.array([64]), np.int64(64)])
+def test_steps_in_every_form(steps: Any) -> None:
+    assert [str(m.checkpoint) for m in pythia_cli.checkpoints("demo", steps)] == ["demo@64"]

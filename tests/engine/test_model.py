@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 import pythia_cli
 from pythia_cli.engine.generate import Generated, GenerateOptions
 from pythia_cli.engine.model import Model
-from pythia_cli.errors import InvalidValue, PromptTooLong, UsageError
+from pythia_cli.errors import InputError, InvalidValue, PromptTooLong, UsageError
 from tests.reporting import Recording
 
 TEXTS = ["It was not a small one.", "", "a", "She looked at him and said nothing.", "It was not"]
@@ -150,3 +151,74 @@ def test_progress_is_reported() -> None:
     with pythia_cli.load("demo", reporter=reporter) as model:
         n_scored = sum(len(text.token_ids) for text in model.score_batch(TEXTS, bos=True))
     assert reporter.of("scoring").total == reporter.of("scoring").done == n_scored
+
+
+def test_a_stream_of_a_closed_model_says_so() -> None:
+    model = pythia_cli.load("demo")
+    events = model.stream(["It was"], GenerateOptions(max_tokens=9))
+    next(events)
+    model.close()
+    with pytest.raises(UsageError, match="closed"):
+        list(events)
+
+
+@pytest.mark.parametrize("n_threads", [0, -1, 1.5, "2", True, 100_000])
+def test_a_number_of_threads_that_makes_no_sense(n_threads: int) -> None:
+    with pytest.raises(InvalidValue, match="n_threads"):
+        pythia_cli.load("demo", n_threads=n_threads)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_tokens": 0},
+        {"max_tokens": -1},
+        {"max_tokens": 2.5},
+        {"seed": -1},
+        {"top_k": 1.5},
+        {"stop": "the"},
+        {"temperature": -1.0},
+    ],
+)
+def test_options_that_make_no_sense(model: Model, options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidValue, match=next(iter(options))):
+        model.generate("It was", **options)
+
+
+def test_no_prompts_and_no_samples(model: Model) -> None:
+    assert model.generate_batch([]) == []
+    with pytest.raises(InvalidValue, match="num_samples"):
+        model.generate_batch(["It was"], num_samples=0)
+
+
+def test_a_drawn_seed_gives_the_text_again(model: Model) -> None:
+    sample = model.generate("It was", max_tokens=8)
+    assert model.generate("It was", max_tokens=8, seed=sample.seed).text == sample.text
+
+
+@pytest.mark.parametrize("text", ["\ud800", b"bytes", None, 3])
+def test_what_is_no_text(model: Model, text: Any) -> None:
+    for method in (model.score, model.generate, model.tokenize):
+        with pytest.raises(InputError, match="UTF-8"):
+            method(text)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_ids_that_the_model_does_not_have(dtype: Any) -> None:
+    if dtype == "float32":
+        pytest.importorskip("torch")
+    with pythia_cli.load("demo", dtype=dtype) as opened:
+        for ids in ([10**6], [-1], [1.5], [2**70], [[1, 2]], []):
+            with pytest.raises(UsageError):
+                opened.logits(ids)
+        for ids in ([10**9], [-1], ["a"]):
+            with pytest.raises(UsageError):
+                opened.decode(ids)
+        assert opened.decode([]) == ""
+
+
+def test_results_can_be_compared_and_kept_in_sets(model: Model) -> None:
+    a, b = model.score("It was"), model.score("It was")
+    assert a == a
+    assert a != b
+    assert len({a, b}) == 2

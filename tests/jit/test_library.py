@@ -113,12 +113,29 @@ def test_a_child_that_cannot_start_is_reported(monkeypatch: pytest.MonkeyPatch) 
         compile_kernels(["json"])
 
 
+@pytest.mark.parametrize("program", ["print('hello')", ""])
 def test_a_child_that_writes_no_kernels_is_an_error(
-    sources: Path, monkeypatch: pytest.MonkeyPatch
+    sources: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
-    monkeypatch.setattr(compile_process, "_CHILD", "print('hello')")
+    monkeypatch.setattr(compile_process, "_CHILD", program)
     with pytest.raises(PythiaError, match="failed with status 0: no message"):
         compile_kernels(["only_adds"])
+
+
+def test_an_interpreter_without_a_name_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compile_process.sys, "executable", None)
+    with pytest.raises(PythiaError, match="sys.executable"):
+        compile_kernels(["json"])
+
+
+def test_a_current_folder_that_is_gone_does_not_matter(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.syspath_prepend("relative")
+    assert set(compile_kernels(["only_adds"])) == {"add"}
 
 
 def test_output_of_the_child_is_not_mixed_with_kernels(sources: Path) -> None:

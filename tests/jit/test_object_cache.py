@@ -166,3 +166,10 @@ def test_every_file_with_jitted_code_is_among_the_sources() -> None:
     }
     assert len(jitted) > 10
     assert jitted <= set(object_cache._sources(SOURCES))
+
+
+def test_a_cache_file_without_kernels_is_not_used(folder: Path) -> None:
+    opened().write({})
+    cache = opened()
+    assert cache.read() is None
+    assert cache.found_damaged

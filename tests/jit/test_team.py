@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pythia_cli.errors import UsageError
 from pythia_cli.jit import team as team_module
 from pythia_cli.jit.barrier import barrier, share
 from pythia_cli.jit.pace import Pace
@@ -353,3 +354,10 @@ def test_the_pace_is_updated_after_each_run(teams: Any, monkeypatch: pytest.Monk
     team.run(sleep)
     ((wall, lost),) = runs
     assert 0.04 < lost <= wall, "a thread that sleeps has no processor"
+
+
+def test_a_closed_team_refuses_to_run() -> None:
+    team = Team(2)
+    team.close()
+    with pytest.raises(UsageError, match="closed"):
+        team.run(count, [])

@@ -49,3 +49,7 @@ def test_a_mistyped_model_names_the_nearest() -> None:
     assert nearest_models("dmeo", []) == ["demo"]
     assert nearest_models("my-modle", ["my-model"]) == ["my-model"]
     assert nearest_models("zzz", []) == []
+
+
+def test_a_name_is_suggested_once() -> None:
+    assert nearest_models("dem", ["demo"]) == ["demo"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pythia_cli import settings
 from pythia_cli.cli import completing, options
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices
@@ -37,7 +38,7 @@ def remove(
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
-    wait: options.Wait = options.WAIT_SECONDS,
+    wait: options.Wait = settings.WAIT_SECONDS,
     store: options.StoreFolder = None,
     quiet: options.Quiet = False,
 ) -> None:

@@ -13,12 +13,12 @@ from pythia_cli.cli.output import Notices
 
 def use(
     step: Annotated[
-        str,
+        str | None,
         typer.Argument(
             autocompletion=completing.checkpoints,
             help="A step (3000, step3000, main) or MODEL@STEP.",
         ),
-    ],
+    ] = None,
     model: options.OfModel = None,
     store: options.StoreFolder = None,
     quiet: options.Quiet = False,
@@ -36,12 +36,14 @@ def use(
 
     where = options.open_store(store)
     notices = Notices(quiet=quiet, verbose=False)
-    named, at, of_model = step.partition("@")
-    if not named or (at and (not of_model or model is not None)):
+    # Both in one word, as an argument or with -m; or the step, and perhaps the model.
+    whole = step if step is not None and "@" in step else model
+    in_one_word = whole is not None and "@" in whole
+    if (step is None and not in_one_word) or (in_one_word and step and model):
         raise CommandError(
-            f"{step!r} is not one step or MODEL@STEP", hint="pythia checkpoint use demo@512"
+            "name one step: STEP or MODEL@STEP", hint="pythia checkpoint use demo@512"
         )
-    checkpoint = resolve(step, None, where) if at else resolve(model, step, where)
+    checkpoint = resolve(whole, None if in_one_word else step, where)
     if checkpoint.model == DEMO and where.find(checkpoint) is None:
         from pythia_cli.checkpoints.from_folder import install_demo
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pythia_cli import settings
 from pythia_cli.cli import completing, options
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices, say_installed
@@ -66,7 +67,7 @@ def download(
         ),
     ] = False,
     certify: options.Certify = None,
-    wait: options.Wait = options.WAIT_SECONDS,
+    wait: options.Wait = settings.WAIT_SECONDS,
     store: options.StoreFolder = None,
     threads: options.Threads = None,
     as_json: options.Json = False,
@@ -98,13 +99,11 @@ def download(
         raise CommandError("--from installs one checkpoint", "add -c STEP")
     certifier = options.certifier(certify)
     if folder is not None:
-        from pythia_cli.checkpoints.from_folder import install_folder
-        from pythia_cli.suite.checkpoint import parse_name
+        from pythia_cli.checkpoints.install import install
 
-        installed = install_folder(
-            folder, parse_name(f"{named}@{(steps or [])[0]}"), where,
-            replace=replace, certifier=certifier, n_threads=threads, wait_seconds=wait,
-            reporter=notices,
+        (installed,) = install(
+            named, (steps or [])[0], folder=folder, store=where, replace=replace,
+            certifier=certifier, n_threads=threads, wait_seconds=wait, reporter=notices,
         )  # fmt: skip
         if as_json:
             typer.echo(json.dumps({"status": "installed", **installed.to_dict()}))

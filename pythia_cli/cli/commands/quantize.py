@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from pythia_cli import settings
 from pythia_cli.cli import options
 from pythia_cli.cli.output import Notices, say_installed
 
@@ -34,7 +35,7 @@ def quantize(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace an installed checkpoint with this name.")
     ] = False,
-    wait: options.Wait = options.WAIT_SECONDS,
+    wait: options.Wait = settings.WAIT_SECONDS,
     store: options.StoreFolder = None,
     threads: options.Threads = None,
     as_json: options.Json = False,
@@ -52,16 +53,14 @@ def quantize(
 
       pythia quantize ./my-finetune --as mine@1 --certify held-out.txt
     """
-    from pythia_cli.checkpoints.from_folder import install_folder
-    from pythia_cli.suite.checkpoint import parse_name
+    from pythia_cli.checkpoints.install import install
 
     notices = Notices(quiet=quiet, verbose=verbose)
-    checkpoint = parse_name(name)
     started = time.perf_counter()
-    installed = install_folder(
-        source,
-        checkpoint,
-        options.open_store(store),
+    (installed,) = install(
+        name,
+        folder=source,
+        store=options.open_store(store),
         replace=replace,
         commit=commit,
         certifier=options.certifier(certify),
