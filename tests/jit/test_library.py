@@ -124,7 +124,7 @@ def test_a_child_that_writes_no_kernels_is_an_error(
 
 def test_an_interpreter_without_a_name_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compile_process.sys, "executable", None)
-    with pytest.raises(PythiaError, match="sys.executable"):
+    with pytest.raises(PythiaError, match=r"sys\.executable"):
         compile_kernels(["json"])
 
 
