@@ -52,9 +52,9 @@ def install(
         steps = step if step is not None or folder is not None else "main"
     words = [] if steps is None else words_of(steps)
     if folder is not None:
-        if len(words) != 1:
+        if len(words) > 1:
             raise UsageError("a folder holds one checkpoint; name one step")
-        checkpoint = parse_name(f"{name}@{words[0]}")
+        checkpoint = parse_name("@".join([name, *words]))
         return [
             install_folder(
                 folder, checkpoint, chosen, replace=replace, commit=commit,

@@ -52,7 +52,7 @@ def test_the_demo(store: Store) -> None:
         (("mine", [1, 2]), True, UsageError),
         (("demo", 1), True, InvalidName),
         (("pythia-411m",), False, UnknownName),
-        (("mine",), True, UsageError),
+        (("mine",), True, InvalidName),
     ],
 )
 def test_what_makes_no_sense(
