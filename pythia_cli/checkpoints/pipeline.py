@@ -165,6 +165,7 @@ class Pipeline:
                 task=_Both(task, overall),
                 reporter=reporter,
             )
+            stack.callback(transfer.stop)  # before the workspace is removed
             transfer.start()
             return _Started(stack.pop_all(), work, transfer)
         raise AssertionError

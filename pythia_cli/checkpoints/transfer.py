@@ -23,10 +23,15 @@ from pythia_cli.reporting import NO_TASK, SILENT, Reporter, Task
 
 _STALL_SECONDS = 600.0  # in which at least one piece of 10 MB must arrive
 _LOOK_SECONDS = 0.5  # between checks for progress
+_STOP_SECONDS = 1.0  # for a request to be answered, so that the thread sees that it must stop
+
+
+class _Stopped(Exception):
+    """Ends the thread of a transfer that is not needed any more."""
 
 
 class Transfer:
-    """Fetches the files of a plan in a background thread: call `start`, then `wait`.
+    """Fetches the files of a plan in a background thread: call `start`, `wait`, then `stop`.
 
     Files in the Hugging Face cache are linked into the folder, or copied with `keep`. If a cached
     file is damaged, it is fetched again, and the cache is not changed. Results after `wait`:
@@ -53,6 +58,7 @@ class Transfer:
         self._task = task or NO_TASK
         self._reporter = reporter
         self._done: Future[None] = Future()
+        self._is_stopped = False
         self._last_sign = time.monotonic()
 
     def start(self) -> None:
@@ -79,6 +85,16 @@ class Transfer:
                         f" {_STALL_SECONDS / 60:.0f} minutes"
                     ) from None
 
+    def stop(self) -> None:
+        """End the thread if it still runs, so that the folder can be removed.
+
+        A thread that waits for the Hub for longer than a second is abandoned. It ends at its next
+        sign of life.
+        """
+        self._is_stopped = True
+        with contextlib.suppress(TimeoutError):
+            self._done.exception(_STOP_SECONDS)
+
     def _run(self) -> None:
         try:
             self._bring_all()
@@ -98,6 +114,7 @@ class Transfer:
 
     def _bring(self, name: str) -> bool:
         """Bring one file into the folder; returns whether it was in the cache."""
+        self.sign_of_life()
         plan, cached = self.plan, self.plan.cached.get(name)
         digest = None
         if cached is not None:
@@ -135,7 +152,9 @@ class Transfer:
         shutil.copyfile(path, link)
 
     def sign_of_life(self) -> None:
-        """Something has arrived, or was checked."""
+        """Something has arrived, or was checked. Ends the thread after `stop`."""
+        if self._is_stopped:
+            raise _Stopped
         self._last_sign = time.monotonic()
 
 

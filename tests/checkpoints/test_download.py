@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pythia_cli.checkpoints import pipeline
+from pythia_cli.checkpoints import hub, pipeline
 from pythia_cli.checkpoints.download import Outcome, download, plan_download
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.int8_file import Int8File
@@ -289,3 +291,29 @@ def test_a_download_that_is_broken_off_leaves_nothing(suite_hub: Hub, store: Sto
     assert installed(store) == [0]
     assert is_clean(store)
     assert statuses(download(store, steps(64))) == [("installed", 64)]
+
+
+def test_a_transfer_ends_before_its_folder_is_removed(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = hub.fetch
+    begun, may_go_on = threading.Event(), threading.Event()
+    fetched: list[str] = []
+
+    def slow(origin: Any, name: str, *arguments: Any, **more: Any) -> Any:
+        if origin.name == "step64":
+            fetched.append(name)
+            begun.set()
+            may_go_on.wait(10)
+        return original(origin, name, *arguments, **more)
+
+    monkeypatch.setattr(hub, "fetch", slow)
+    outcomes = download(store, steps(0, 64))
+    assert next(outcomes).status == "installed"
+    assert begun.wait(10)
+    threading.Timer(0.2, may_go_on.set).start()
+    outcomes.close()  # type: ignore[attr-defined]
+    assert is_clean(store)
+    time.sleep(0.5)
+    assert is_clean(store)
+    assert len(fetched) == 1
