@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
+from full_model import float_model  # noqa: E402
 from machine import process_cost, seconds_of  # noqa: E402
 
 from tests.fakes.hub import Branch, Hub  # noqa: E402
@@ -189,10 +190,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        source = (arguments.keep or folder) / "safetensors"
-        if not (source / "config.json").is_file():
-            maker = [sys.executable, str(ROOT / "tools/make_full_model.py"), str(source)]
-            subprocess.run(maker, check=True)
+        source = float_model((arguments.keep or folder) / "safetensors")
         figures = many(folder, arguments.rounds)
         figures |= downloading(source, folder, min(arguments.rounds, 3))
         os.environ["PYTHIA_HOME"] = str(folder / "switched")

@@ -12,13 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from full_model import float_model
 from machine import seconds_of
 
 from pythia_cli import settings
@@ -74,9 +74,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.model
         if folder is None:
-            folder = Path(temporary) / "float"
-            maker = Path(__file__).resolve().parent.parent / "tools/make_full_model.py"
-            subprocess.run([sys.executable, maker, folder], check=True)
+            folder = float_model(Path(temporary) / "float")
         checkpoint = FloatCheckpoint(folder)
         path = Path(temporary) / "model.int8.safetensors"
         quantize = seconds_of(

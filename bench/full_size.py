@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from full_model import ROOT, float_model
 from machine import process_cost
 
-ROOT = Path(__file__).resolve().parent.parent
 STEPS = {"safetensors": "143000", "bin": "142000"}
 
 
@@ -41,11 +40,7 @@ def main() -> None:
         # The first run compiles the kernels, so it is not measured.
         measured(["generate", "x", "-n", "1", "-m", "demo"], store)
         for form, step in STEPS.items():
-            folder = floats / form
-            if not (folder / "config.json").is_file():
-                extra = ["--bin"] if form == "bin" else []
-                maker = [sys.executable, str(ROOT / "tools/make_full_model.py"), str(folder)]
-                subprocess.run([*maker, *extra], check=True)
+            folder = float_model(floats / form, *(["--bin"] if form == "bin" else []))
             figures[f"quantize_{form}"] = measured(
                 ["quantize", str(folder), "--as", f"pythia-410m@{step}"], store
             )

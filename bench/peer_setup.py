@@ -59,13 +59,6 @@ def peers_python(folder: Path) -> Path:
     return python
 
 
-def float_model(folder: Path) -> Path:
-    """A full-size random pythia-410m in float16, as a Hugging Face folder."""
-    if not (folder / "tokenizer.json").is_file():  # written last
-        run([sys.executable, ROOT / "tools/make_full_model.py", folder])
-    return folder
-
-
 def gguf_model(python: Path, source: Path, out: Path) -> Path:
     """The model as GGUF Q8_0, for llama.cpp."""
     if not out.is_file():

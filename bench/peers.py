@@ -28,6 +28,7 @@ from typing import Any
 
 import peer_report
 import peer_setup
+from full_model import float_model
 from machine import cpu_model, has_avx512, process_cost
 from peer_report import OURS, Figures
 
@@ -288,7 +289,7 @@ def main() -> None:
         work = Path(temporary)
         kept = (arguments.keep or work).absolute()
         kept.mkdir(parents=True, exist_ok=True)
-        source = (arguments.model or peer_setup.float_model(kept / "float")).absolute()
+        source = (arguments.model or float_model(kept / "float")).absolute()
         models = {
             "float": source,
             "gguf": peer_setup.gguf_model(python, source, kept / "model.gguf"),

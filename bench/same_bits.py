@@ -19,7 +19,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from full_model import ROOT, float_model, install
+
 TEXT = (ROOT / "pythia_cli/demo/eval.txt").read_text(encoding="utf-8")
 TIMES = ("seconds", "load_", "tokens_per_second")
 
@@ -49,15 +50,19 @@ def commands(models: list[str], text: Path) -> list[list[str]]:
     return made
 
 
-def run(python: str, home: Path, command: list[str]) -> list[dict[str, Any]]:
-    """The records of a command, without fields that depend on time."""
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {
+def environment(python: str, home: Path) -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {
         "PYTHIA_HOME": str(home / "store"),
         "PYTHIA_CACHE": str(home / f"cache-{Path(python).parent.as_posix().replace('/', '-')}"),
     }
+
+
+def run(python: str, home: Path, command: list[str]) -> list[dict[str, Any]]:
+    """The records of a command, without fields that depend on time."""
     done = subprocess.run(
         [python, "-m", "pythia_cli", *command, "--json"],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, env=environment,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
+        env=environment(python, home),
         cwd=home,
     )  # fmt: skip
     records = [json.loads(line) for line in done.stdout.splitlines()]
@@ -74,17 +79,10 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        full = given.full or home / "full"
-        if not full.exists():
-            subprocess.run([sys.executable, ROOT / "tools/make_full_model.py", full], check=True)
         text = home / "text.txt"
         text.write_text(TEXT[:6000], encoding="utf-8")
-        subprocess.run(
-            [given.other, "-m", "pythia_cli", "quantize", full, "--as", "full@1"],
-            check=True, cwd=home,
-            env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-            | {"PYTHIA_HOME": str(home / "store")},
-        )  # fmt: skip
+        full = given.full or float_model(home / "full")
+        install(given.other, full, home, environment(given.other, home))
         differing = []
         everything = commands(["demo", "full"], text)
         for command in everything:

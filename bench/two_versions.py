@@ -19,9 +19,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from full_model import ROOT, float_model, install
 from machine import process_cost
 
-ROOT = Path(__file__).resolve().parent.parent
 RATES = ("decode", "late_decode", "together", "prefill", "score")
 
 
@@ -61,15 +61,10 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        full = given.full or home / "full"
-        if not full.exists():
-            subprocess.run([sys.executable, ROOT / "tools/make_full_model.py", full], check=True)
         text = home / "text.txt"
         text.write_bytes((ROOT / "pythia_cli/demo/eval.txt").read_bytes()[:12_000])
-        subprocess.run(
-            [given.other, "-m", "pythia_cli", "quantize", full, "--as", "full@1"],
-            check=True, env=os.environ | environment(home, "other"), cwd=home,
-        )  # fmt: skip
+        full = given.full or float_model(home / "full")
+        install(given.other, full, home, os.environ | environment(home, "other"))
         ratios: dict[str, list[float]] = {}
         for turn in range(-1, given.rounds):  # the first warms up, and compiles
             ours = measured(sys.executable, home, "ours", text)
