@@ -16,8 +16,12 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def process_cost(command: list[str], environment: Mapping[str, str]) -> dict[str, float]:
+def process_cost(
+    command: list[str], environment: Mapping[str, str], folder: Path | None = None
+) -> dict[str, float]:
     """Run a command and drop its output. Returns wall seconds and peak memory; exits if it fails.
+
+    folder: the working directory. `python -m` imports from there first.
 
     Call this from a small process: Linux counts the parent's memory at the start in the child's
     peak.
@@ -26,6 +30,7 @@ def process_cost(command: list[str], environment: Mapping[str, str]) -> dict[str
     process = subprocess.Popen(
         command,
         env={**os.environ, **environment},
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

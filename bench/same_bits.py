@@ -77,16 +77,18 @@ def main() -> None:
     parser.add_argument("other")
     parser.add_argument("--full", type=Path)
     given = parser.parse_args()
+    given.other = os.path.abspath(given.other)  # not resolved: that would leave its environment
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         text = home / "text.txt"
         text.write_text(TEXT[:6000], encoding="utf-8")
-        full = given.full or float_model(home / "full")
+        full = (given.full or float_model(home / "full")).absolute()
         install(given.other, full, home, environment(given.other, home))
         differing = []
         everything = commands(["demo", "full"], text)
         for command in everything:
-            if (ours := run(sys.executable, home, command)) != run(given.other, home, command):
+            other = run(given.other, home, command)  # first: it fills the store
+            if (ours := run(sys.executable, home, command)) != other:
                 differing.append(command)
             print("differs" if command in differing else "same   ", *command[2:], flush=True)
             assert ours

@@ -26,7 +26,9 @@ RATES = ("decode", "late_decode", "together", "prefill", "score")
 
 
 def environment(home: Path, name: str) -> dict[str, str]:
-    return {"PYTHIA_HOME": str(home / "store"), "PYTHIA_CACHE": str(home / name)}
+    """PYTHONPATH is empty, because it would put one version in the place of the other."""
+    folders = {"PYTHIA_HOME": str(home / "store"), "PYTHIA_CACHE": str(home / name)}
+    return {**folders, "PYTHONPATH": ""}
 
 
 def measured(python: str, home: Path, name: str, text: Path) -> dict[str, float]:
@@ -40,16 +42,18 @@ def measured(python: str, home: Path, name: str, text: Path) -> dict[str, float]
     record = json.loads(done.stdout)
     found = {rate: record[f"{rate}_tokens_per_second"] for rate in RATES}
     cold = [
-        process_cost([*command, "generate", "Call me", "-n", "1", "-m", "full"], own)["seconds"]
+        process_cost([*command, "generate", "Call me", "-n", "1", "-m", "full"], own, home)[
+            "seconds"
+        ]
         for _ in range(3)
     ]
-    helps = [process_cost([*command, "--help"], own)["seconds"] for _ in range(7)]
+    helps = [process_cost([*command, "--help"], own, home)["seconds"] for _ in range(7)]
     found["cold_first_token"] = 1 / statistics.median(cold)
     found["help"] = 1 / statistics.median(helps)
     generate = ["generate", "Call me Ishmael.", "-n", "64", "--ignore-eos", "-m", "full"]
-    found["peak_mib_generate"] = process_cost([*command, *generate], own)["peak_mib"]
+    found["peak_mib_generate"] = process_cost([*command, *generate], own, home)["peak_mib"]
     perplexity = ["perplexity", str(text), "-m", "full"]
-    found["peak_mib_perplexity"] = process_cost([*command, *perplexity], own)["peak_mib"]
+    found["peak_mib_perplexity"] = process_cost([*command, *perplexity], own, home)["peak_mib"]
     return found
 
 
@@ -59,11 +63,12 @@ def main() -> None:
     parser.add_argument("--full", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
+    given.other = os.path.abspath(given.other)  # not resolved: that would leave its environment
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         text = home / "text.txt"
         text.write_bytes((ROOT / "pythia_cli/demo/eval.txt").read_bytes()[:12_000])
-        full = given.full or float_model(home / "full")
+        full = (given.full or float_model(home / "full")).absolute()
         install(given.other, full, home, os.environ | environment(home, "other"))
         ratios: dict[str, list[float]] = {}
         for turn in range(-1, given.rounds):  # the first warms up, and compiles
