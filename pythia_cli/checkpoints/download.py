@@ -9,10 +9,10 @@ from pythia_cli.checkpoints.from_folder import Certifier
 from pythia_cli.checkpoints.pipeline import ITS_OWN, Outcome, Pipeline, present_outcome
 from pythia_cli.checkpoints.plan import FetchPlan, plan_fetches
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.errors import InvalidName, PythiaError, UnknownName
+from pythia_cli.errors import InvalidName, PythiaError
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
-from pythia_cli.suite.models import DEMO, MODELS, nearest_models
+from pythia_cli.suite.models import DEMO, check_published
 from pythia_cli.suite.steps import parse_step
 
 
@@ -80,8 +80,7 @@ def _published(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
     for checkpoint in chosen:
         if checkpoint.model == DEMO:
             raise InvalidName(DEMO, "is built in and needs no download")
-        if checkpoint.model not in MODELS:
-            raise UnknownName("model", checkpoint.model, nearest_models(checkpoint.model, []))
+        check_published(checkpoint.model)
         parse_step(checkpoint.model, str(checkpoint.step))
     return chosen
 

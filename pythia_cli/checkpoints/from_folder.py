@@ -127,23 +127,28 @@ def install_folder(
             return False
         raise AlreadyInstalled(checkpoint)
 
-    if (found := store.find(checkpoint)) is not None:
-        refuse(found)
     return _install(
         _folder_of(Path(folder)), checkpoint, store, refuse, reporter,
         commit=commit, certifier=certifier, n_threads=n_threads, wait_seconds=wait_seconds,
     )  # fmt: skip
 
 
-def install_demo(checkpoint: Checkpoint, store: Store, reporter: Reporter = SILENT) -> Installed:
+def install_demo(
+    checkpoint: Checkpoint,
+    store: Store,
+    reporter: Reporter = SILENT,
+    n_threads: int | None = None,
+) -> Installed:
     """Quantize and install a step of the built-in demo suite, unless it is installed."""
-    if (found := store.find(checkpoint)) is not None:
-        return found
     folder = DEMO_FOLDER / checkpoint.revision
-    return _install(folder, checkpoint, store, lambda installed: True, reporter)
+    return _install(
+        folder, checkpoint, store, lambda installed: True, reporter, n_threads=n_threads
+    )
 
 
-def install_local(folder: Path, store: Store, reporter: Reporter = SILENT) -> Installed:
+def install_local(
+    folder: Path, store: Store, reporter: Reporter = SILENT, n_threads: int | None = None
+) -> Installed:
     """Install a local folder's checkpoint under a name made from its path.
 
     Quantizes it again if the folder's files have changed.
@@ -157,10 +162,7 @@ def install_local(folder: Path, store: Store, reporter: Reporter = SILENT) -> In
     def is_current(installed: Installed) -> bool:
         return bool(installed.manifest["source_files"] == fingerprint(files))
 
-    found = store.find(checkpoint)
-    if found is not None and is_current(found):
-        return found
-    return _install(folder, checkpoint, store, is_current, reporter)
+    return _install(folder, checkpoint, store, is_current, reporter, n_threads=n_threads)
 
 
 def _install(
@@ -175,7 +177,9 @@ def _install(
     n_threads: int | None = None,
     wait_seconds: float = settings.WAIT_SECONDS,
 ) -> Installed:
-    """Install it, unless there is one by the time we hold the lock, and `will_do(it)` is true."""
+    """Install it, unless there is one for which `will_do` is true, now or when we hold the lock."""
+    if (found := store.find(checkpoint)) is not None and will_do(found):
+        return found
     source = open_source(folder, checkpoint)
     if certifier is not None:
         certifier.check(source)

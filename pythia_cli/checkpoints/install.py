@@ -9,10 +9,10 @@ from pythia_cli import settings
 from pythia_cli.checkpoints.download import download
 from pythia_cli.checkpoints.from_folder import Certifier, install_demo, install_folder
 from pythia_cli.checkpoints.store import Installed, Store
-from pythia_cli.errors import UnknownName, UsageError
+from pythia_cli.errors import UsageError
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint, parse_name, split_name
-from pythia_cli.suite.models import DEMO, MODELS, nearest_models
+from pythia_cli.suite.models import DEMO, check_published
 from pythia_cli.suite.step_sets import parse_steps, words_of
 
 
@@ -62,8 +62,7 @@ def install(
                 reporter=reporter,
             )
         ]  # fmt: skip
-    if name != DEMO and name not in MODELS:
-        raise UnknownName("model", name, nearest_models(name, []))
+    check_published(name)
     wanted = [Checkpoint(name, one) for one in parse_steps(name, words)]
     if name == DEMO:
         return [install_demo(checkpoint, chosen, reporter) for checkpoint in wanted]

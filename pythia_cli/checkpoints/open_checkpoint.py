@@ -14,8 +14,8 @@ from pythia_cli.checkpoints.fingerprint import fingerprint
 from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.checkpoints.manifest import MANIFEST
 from pythia_cli.checkpoints.store import Installed, Store
-from pythia_cli.errors import DamagedCheckpoint, NoFloatWeights, NotFound, ResourceError
-from pythia_cli.files.reading import file_sha256
+from pythia_cli.errors import DamagedCheckpoint, NoFloatWeights, NotFound
+from pythia_cli.files.reading import file_sha256, read_bytes
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import DEMO, LOCAL_PREFIX
 from pythia_cli.text.tokenizer import PythiaTokenizer
@@ -43,13 +43,12 @@ class OpenCheckpoint:
     def tokenizer(self, *, plain_text: bool = False) -> PythiaTokenizer:
         """Its tokenizer. Raises DamagedCheckpoint if the stored file is not the original."""
         path = self.installed.tokenizer_path(self.file.tokenizer_sha256)
-        tokenizer = PythiaTokenizer(path, plain_text=plain_text, content=self.tokenizer_json)
         data = self.tokenizer_json or b""
         if hashlib.sha256(data).hexdigest() != self.file.tokenizer_sha256:
             raise DamagedCheckpoint(
                 path, "is not the tokenizer that the checkpoint was installed with", self.checkpoint
             )
-        return tokenizer
+        return PythiaTokenizer(path, plain_text=plain_text, content=data)
 
     def name(self) -> dict[str, str | None]:
         """`model` and `checkpoint` for records; a local folder is named by its path."""
@@ -103,11 +102,12 @@ def open_checkpoint(store: Store, checkpoint: Checkpoint, *, is_use: bool = True
         except NotFound:
             # Replaced or removed since its manifest was read, or damaged.
             again = store.get(checkpoint)
-            if again.manifest != installed.manifest:
-                installed = again
-                continue
-            raise DamagedCheckpoint(installed.weights, "is missing", checkpoint) from None
-        if tokenizer is None and store.get(checkpoint).manifest != installed.manifest:
+            if again.manifest == installed.manifest:
+                raise DamagedCheckpoint(installed.weights, "is missing", checkpoint) from None
+            installed = again
+            continue
+        if tokenizer is None and (again := store.get(checkpoint)).manifest != installed.manifest:
+            installed = again
             continue
         if is_use:
             with contextlib.suppress(OSError):
@@ -117,8 +117,6 @@ def open_checkpoint(store: Store, checkpoint: Checkpoint, *, is_use: bool = True
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
+        return read_bytes(path)
+    except NotFound:
         return None
-    except OSError as error:
-        raise ResourceError(path, f"cannot be read ({error.strerror})") from error

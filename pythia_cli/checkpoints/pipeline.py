@@ -23,7 +23,7 @@ from pythia_cli.errors import (
     PythiaError,
     UnsupportedModel,
 )
-from pythia_cli.reporting import SILENT, Reporter, Task
+from pythia_cli.reporting import NO_TASK, SILENT, Reporter, Task
 from pythia_cli.suite.checkpoint import Checkpoint
 
 ITS_OWN = (NotFound, IntegrityError, UnsupportedModel)
@@ -110,7 +110,7 @@ class Pipeline:
         for line in doubts(self.store, plans):
             self.reporter.note(line)
         with ExitStack() as stack:
-            overall = Task()
+            overall = NO_TASK
             if len(plans) > 1:
                 n_bytes = sum(plan.n_bytes for plan in plans)
                 label = f"{len(plans)} checkpoints"
@@ -174,18 +174,18 @@ class Pipeline:
         plan, folder = transfer.plan, transfer.folder
         with _named(plan, folder):
             source = open_source(folder, plan.checkpoint)
-        if self.certifier is not None:
-            self.certifier.check(source)
-        installed = publish_source(
-            work,
-            source,
-            reporter=self.reporter,
-            certifier=self.certifier,
-            n_threads=self.n_threads,
-            commit=plan.revision.commit,
-            hashes=transfer.sha256,
-            keep=folder if self.keep_original and transfer.is_ours else None,
-        )
+            if self.certifier is not None:
+                self.certifier.check(source)
+            installed = publish_source(
+                work,
+                source,
+                reporter=self.reporter,
+                certifier=self.certifier,
+                n_threads=self.n_threads,
+                commit=plan.revision.commit,
+                hashes=transfer.sha256,
+                keep=folder if self.keep_original and transfer.is_ours else None,
+            )
         return Outcome(plan.checkpoint, installed, is_new=True, error=None)
 
 
@@ -195,6 +195,8 @@ def _named(plan: FetchPlan, folder: Path) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
+        if not Path(error.path).is_relative_to(folder):
+            raise
         where = f"{plan.revision} {Path(error.path).name}"
         raise type(error)(where, error.reason) from error
     except UnsupportedModel as error:

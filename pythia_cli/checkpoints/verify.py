@@ -19,12 +19,11 @@ def verify(store: Store, checkpoint: Checkpoint, task: Task = NO_TASK) -> list[s
 
     Raises NotInstalled, also if the checkpoint is removed meanwhile, and NewerFormat.
     """
+    n_threads = settings.n_threads()
     try:
         opened = open_checkpoint(store, checkpoint, is_use=False)
         file, manifest = opened.file, opened.installed.manifest
-        problems = [
-            f"{name} is damaged" for name in file.damaged_tensors(task, settings.n_threads())
-        ]
+        problems = [f"{name} is damaged" for name in file.damaged_tensors(task, n_threads)]
         own = (file.source.to_dict(), file.quantization, file.tokenizer_sha256)
         if (manifest["source"], manifest["quantization"], manifest["tokenizer_sha256"]) != own:
             problems.append("its manifest belongs to another file")

@@ -111,6 +111,8 @@ def report(error: BaseException) -> ExitStatus:
 def message_of(error: BaseException) -> str:
     """What went wrong and where. Parameters are named as options."""
     if isinstance(error, InvalidValue):
+        if error.name == "steps":  # an argument of some commands, and -c of others
+            return str(error)
         option = f"--{error.name.replace('_', '-')}"
         if error.value is False:
             return f"--no-{error.name}: expected {error.expected}"

@@ -47,7 +47,7 @@ def _resource(error: Any) -> str | None:
 
 def _invalid_value(error: Any) -> str | None:
     if error.name == "steps":
-        return "-c 1000:10000:1000, for every 1000th step from 1000 to 10000"
+        return "1000:10000:1000, for every 1000th step from 1000 to 10000"
     return None
 
 

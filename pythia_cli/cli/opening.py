@@ -24,7 +24,7 @@ def read_ahead(model: str | None, step: str | None, store: Store) -> None:
     from pythia_cli.checkpoints.resolve import is_local_folder, resolve
     from pythia_cli.text.tokenizer_file import read_ahead as begin
 
-    with contextlib.suppress(PythiaError, KeyError):  # open_model will report the error
+    with contextlib.suppress(PythiaError):  # open_model will report the error
         if model is not None and is_local_folder(model, store):
             return
         installed = store.find(resolve(model, step, store))
@@ -36,7 +36,7 @@ def open_model(
     model: str | None,
     step: str | None,
     store: Store,
-    notices: Notices | None = None,
+    notices: Notices,
     *,
     dtype: Dtype = "int8",
     threads: int | None = None,
@@ -45,8 +45,6 @@ def open_model(
     """`load` a model, and print which one it is. Raises what `load` raises."""
     from pythia_cli.engine.load import load
     from pythia_cli.suite.models import DEMO
-
-    notices = notices or Notices(quiet=False, verbose=False)
 
     opened = load(
         model,

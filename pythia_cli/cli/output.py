@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from pythia_cli import settings
-from pythia_cli.reporting import Bars, Task
+from pythia_cli.reporting import NO_TASK, Bars, Task
 from pythia_cli.text.printable import visible
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Notices(Bars):
     def task(self, label: str, total: int, unit: str) -> Task:
         """As Reporter.task."""
         if self.is_quiet or not animated(sys.stderr):
-            return Task()
+            return NO_TASK
         return super().task(label, total, unit)
 
     @contextlib.contextmanager

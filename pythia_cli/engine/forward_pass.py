@@ -10,6 +10,7 @@ from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.kv_cache import KVArrays, KVCache
 from pythia_cli.engine.scores import Scores
 from pythia_cli.engine.weights import weights_of
+from pythia_cli.errors import UsageError
 from pythia_cli.jit.team import Team
 from pythia_cli.kernels import compiled
 from pythia_cli.kernels.sizes import (
@@ -62,13 +63,11 @@ class ForwardPass:
 
     def __init__(self, file: Int8File, n_threads: int) -> None:
         config = file.config
-        self._config = config
         self._team = Team(n_threads)
         self._forward = compiled.function("forward")
         self._claims = np.zeros(LAYER_CLAIMS * config.n_layers + 1, np.int64)
         self.residual = aligned_zeros((CHUNK, config.d_model), np.float32)
         self.whole = Steps(embeds=1, lo=0, hi=config.n_layers)
-        self._can_score = False
         self.no_cache = KVCache(config, 1).arrays
         cos, sin = rotary_tables(config.n_ctx, config.n_rotary, config.rotary_base)
         self._arguments = compiled.arguments(
@@ -82,7 +81,7 @@ class ForwardPass:
                 "sin": sin,
             },
             scratch={"x": self.residual, "claims": self._claims, **_scratch(config, n_threads)},
-            score_scratch=_score_scratch(config, n_threads, 0),
+            score_scratch=_score_scratch(config, n_threads),
             steps=self.whole,
             spans=NO_SPANS,
             cache=self.no_cache,
@@ -104,12 +103,10 @@ class ForwardPass:
         [n_texts, 3] int64 has for each text: its row in the cache, the position of its first new
         token, and its number of new tokens. steps: None is the whole model. Without layers, spans
         may be empty and the cache `no_cache`. If interrupted, only these positions of the cache may
-        have changed.
+        have changed. Raises UsageError if there are too many tokens.
         """
-        if len(wanted.targets) > 0 and not self._can_score:
-            room = _score_scratch(self._config, self._team.n_ranks, CHUNK)
-            self._arguments.replace("score_scratch", room)
-            self._can_score = True
+        if len(token_ids) > CHUNK:  # the buffers have no room for more
+            raise UsageError(f"{len(token_ids)} tokens in one pass; it takes {CHUNK}")
         replace = self._arguments.replace
         replace("steps", steps or self.whole)
         replace("spans", spans)
@@ -151,8 +148,9 @@ def _scratch(config: ModelConfig, n_ranks: int) -> dict[str, Any]:
     }
 
 
-def _score_scratch(config: ModelConfig, n_ranks: int, n: int) -> dict[str, np.ndarray[Any, Any]]:
-    """Buffers to score n tokens of a pass."""
+def _score_scratch(config: ModelConfig, n_ranks: int) -> dict[str, np.ndarray[Any, Any]]:
+    """Buffers to score the tokens of a pass."""
+    n = CHUNK
     n_pieces = -(-config.d_vocab // SCORE_PIECE)
     return {
         "target_logits": _real(n, 1),

@@ -48,7 +48,8 @@ def load(
     if dtype not in ("int8", "float32"):
         raise UsageError(f"dtype is {dtype!r}; expected int8 or float32")
     chosen = store if isinstance(store, Store) else Store(store)
-    opened = open_named(None if model is None else str(model), step, chosen, download, reporter)
+    named = None if model is None else str(model)
+    opened = open_named(named, step, chosen, download, reporter, n_threads)
     return Model(opened, dtype=dtype, n_threads=n_threads, plain_text=plain_text, reporter=reporter)
 
 
@@ -94,7 +95,12 @@ def checkpoints(
 
 
 def open_named(
-    model: str | None, step: str | int | None, store: Store, download: bool, reporter: Reporter
+    model: str | None,
+    step: str | int | None,
+    store: Store,
+    download: bool,
+    reporter: Reporter,
+    n_threads: int | None = None,
 ) -> OpenCheckpoint:
     """Open a checkpoint; quantize it first if it is the demo or a local folder.
 
@@ -103,17 +109,20 @@ def open_named(
     if model is not None and is_local_folder(model, store):
         if step is not None:
             raise UsageError(f"{model} is a local folder, which holds one step; name no step")
-        return open_checkpoint(store, install_local(Path(model), store, reporter).checkpoint)
+        local = install_local(Path(model), store, reporter, n_threads)
+        return open_checkpoint(store, local.checkpoint)
     checkpoint = resolve(model, step, store)
     if store.find(checkpoint) is None:
         if checkpoint.model == DEMO:
-            install_demo(checkpoint, store, reporter)
+            install_demo(checkpoint, store, reporter, n_threads)
         elif download:
-            _download(checkpoint, store, reporter)
+            _download(checkpoint, store, reporter, n_threads)
     return open_checkpoint(store, checkpoint)
 
 
-def _download(checkpoint: Checkpoint, store: Store, reporter: Reporter) -> None:
+def _download(
+    checkpoint: Checkpoint, store: Store, reporter: Reporter, n_threads: int | None
+) -> None:
     from pythia_cli.checkpoints.install import install
 
-    install(checkpoint.model, checkpoint.step, store=store, reporter=reporter)
+    install(checkpoint.model, checkpoint.step, n_threads=n_threads, store=store, reporter=reporter)

@@ -10,7 +10,7 @@ import numpy as np
 from pythia_cli.engine.scorer import Scorer
 from pythia_cli.engine.targets import targeted
 from pythia_cli.errors import UsageError
-from pythia_cli.reporting import Task
+from pythia_cli.reporting import NO_TASK
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
@@ -60,5 +60,5 @@ def loglikelihood(scorer: Scorer, pair: TokenPair, n_ctx: int) -> Loglikelihood:
             f"context and continuation have {n + m} tokens; the model takes {n_ctx + 1}"
         )
     token_ids = np.concatenate([pair.context, pair.continuation[:-1]])
-    (scores,) = scorer.score([targeted(token_ids, pair.continuation)], Task())
+    (scores,) = scorer.score([targeted(token_ids, pair.continuation)], NO_TASK)
     return Loglikelihood(-float(scores.nll.sum()), bool((scores.rank == 0).all()), m)

@@ -18,7 +18,7 @@ from pythia_cli.engine.scores import Scores
 from pythia_cli.engine.targets import NO_TARGET, TargetedText
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import UsageError
-from pythia_cli.reporting import Task
+from pythia_cli.reporting import NO_TASK, Task
 
 _MOST_POSITIONS = 512
 """The most positions in the caches of a pass, including unused ones of shorter texts."""
@@ -45,7 +45,7 @@ _Chain = list[_Turn]
 
 
 def score_packed(
-    model: Transformer, texts: Sequence[TargetedText], task: Task | None = None
+    model: Transformer, texts: Sequence[TargetedText], task: Task = NO_TASK
 ) -> list[Scores]:
     """The scores of each text's targets, in the order of the texts. `task` advances by targets.
 
@@ -57,7 +57,6 @@ def score_packed(
         _check(model, text)
     found: dict[int, Scores] = {}
     caches: list[KVCache] = []
-    task = task or Task()
     for group in _groups(_chains(texts)):
         caches = _empty_caches(model, caches, max(map(_longest, group)))
         for turns in _steps(group, caches):

@@ -16,12 +16,12 @@ from torch.nn import functional
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint, expected_tensors
 from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.scores import Scores, score_logits
+from pythia_cli.engine.transformer import LOGITS_CHUNK
 from pythia_cli.kernels.sizes import rotary_tables
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.parameters import published_tensors
 
 _PREFIX = "gpt_neox."
-_LOGIT_ROWS = 128  # rows of logits computed at a time
 
 
 class Reference:
@@ -85,9 +85,9 @@ class Reference:
     ) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
         """Yield (i, logits [m, d_vocab]) for tokens i .. i+m, from token `first` on."""
         hidden = self.hidden(token_ids)[first:]
-        for at in range(0, len(hidden), _LOGIT_ROWS):
+        for at in range(0, len(hidden), LOGITS_CHUNK):
             with self._running():
-                rows = hidden[at : at + _LOGIT_ROWS] @ self.tensors["embed_out.weight"].T
+                rows = hidden[at : at + LOGITS_CHUNK] @ self.tensors["embed_out.weight"].T
             yield first + at, rows.numpy()
 
     def score(self, token_ids: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> Scores:

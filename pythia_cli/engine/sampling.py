@@ -50,10 +50,14 @@ class SamplingOptions:
         )
 
 
+def is_whole(value: object) -> bool:
+    """Whether this is a whole number: an int, or numpy's."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def check_whole(name: str, value: object, least: int, most: int | None = None) -> None:
     """Raises InvalidValue unless the value is a whole number from `least` to `most`."""
-    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not is_whole or value < least or (most is not None and value > most):  # type: ignore[operator]
+    if not is_whole(value) or value < least or (most is not None and value > most):  # type: ignore[operator]
         wanted = f"{least} or more" if most is None else f"{least} to {most}"
         raise InvalidValue(name, value, f"a whole number, {wanted}")
 

@@ -73,11 +73,12 @@ class Transformer:
         """Append one token to each text. Returns the logits [n, d_vocab], until the next call.
 
         One pass over the weights serves all; each row has the same bits as with `decode`. At most
-        CHUNK texts, all different, whose caches were made together. Raises UsageError if a cache is
-        full.
+        CHUNK texts, all different, whose caches were made together. Raises UsageError if they were
+        not, or if one is full.
         """
         ids = np.array(token_ids, np.int64)
         self.check_ids(ids)
+        _check_together(caches)
         for cache in caches:
             if cache.length == cache.capacity:
                 raise UsageError(f"a context of {cache.capacity} is full")
@@ -123,6 +124,7 @@ class Transformer:
         ids = np.concatenate(token_ids, dtype=np.int64)
         self.check_ids(ids)
         rows, found, scores = self._scored(np.concatenate(targets, dtype=np.int64), 0)
+        _check_together(caches)
         starts = [cache.length for cache in caches]
         lengths = [len(text) for text in token_ids]
         spans = np.array([[cache.row, cache.length, 0] for cache in caches], np.int64)
@@ -261,3 +263,9 @@ class Transformer:
         if len(self._logits) < n_rows:
             self._logits = np.empty((n_rows, self.d_vocab), np.float32)
         return self._logits[:n_rows]
+
+
+def _check_together(caches: Sequence[KVCache]) -> None:
+    """Raises UsageError unless the caches are rows of the same arrays."""
+    if any(cache.arrays is not caches[0].arrays for cache in caches):
+        raise UsageError("these caches were not made together (new_caches)")

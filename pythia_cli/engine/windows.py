@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pythia_cli.engine.sampling import is_whole
 from pythia_cli.errors import InvalidValue
 
 
@@ -20,10 +21,10 @@ class Window:
 def window_sizes(n_ctx: int, context: int | None, stride: int | None) -> tuple[int, int]:
     """Check context (None: the model's) and stride (None: half of it). Raises InvalidValue."""
     context = n_ctx if context is None else context
-    if not 2 <= context <= n_ctx:
+    if not (is_whole(context) and 2 <= context <= n_ctx):
         raise InvalidValue("context", context, f"2 to {n_ctx}, the most this model takes")
     stride = max(1, context // 2) if stride is None else stride
-    if not 1 <= stride <= context:
+    if not (is_whole(stride) and 1 <= stride <= context):
         raise InvalidValue("stride", stride, f"1 to the context of {context}")
     return context, stride
 

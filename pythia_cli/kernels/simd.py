@@ -13,7 +13,7 @@ from numba.np.arrayobj import make_array
 from pythia_cli.kernels.sizes import KEY_BLOCK
 from pythia_cli.kernels.tiles.dot import load
 
-_I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
 _FLOAT = ir.FloatType()
 
 LANES = KEY_BLOCK

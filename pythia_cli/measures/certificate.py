@@ -14,7 +14,7 @@ from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import InputError
 from pythia_cli.files.reading import read_bytes
-from pythia_cli.reporting import Reporter, Task
+from pythia_cli.reporting import NO_TASK, Reporter, Task
 from pythia_cli.text.decode import decode_text
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
@@ -91,10 +91,9 @@ def certify(
     tokenizer: PythiaTokenizer,
     text: str,
     text_name: str,
-    task: Task | None = None,
+    task: Task = NO_TASK,
 ) -> Certificate:
     """Run both models over a text. Raises InputError if it has fewer than two tokens."""
-    task = task or Task()
     token_ids = _encode(tokenizer, text, text_name)
     context = model.config.n_ctx
     cache = model.new_cache()

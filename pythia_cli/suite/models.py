@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from pythia_cli.errors import UnsupportedModel
+from pythia_cli.errors import UnknownName, UnsupportedModel
 from pythia_cli.suite.config import ModelConfig
 
 OWNER = "EleutherAI"
@@ -52,6 +52,12 @@ MODELS: dict[str, ModelConfig] = {
 def repository(model: str) -> str | None:
     """The model's repository on the Hugging Face Hub; None for the demo and for local names."""
     return f"{OWNER}/{model}" if model in MODELS else None
+
+
+def check_published(model: str) -> None:
+    """Raises UnknownName, with the nearest names, unless this is a Pythia model or the demo."""
+    if model != DEMO and model not in MODELS:
+        raise UnknownName("model", model, nearest_models(model, []))
 
 
 def check_shape(model: str, config: ModelConfig, source: str | Path) -> None:

@@ -10,7 +10,6 @@ from pythia_cli.suite.models import DEMO, MODELS
 TOKENS_PER_STEP = 2_097_152
 STEPS = (0, *(2**i for i in range(10)), *range(1000, 143_001, 1000))
 """The 154 published steps: 0, 1, 2, 4 .. 512, 1000, 2000 .. 143000."""
-LAST_STEP = STEPS[-1]
 DEMO_STEPS = (0, 64, 512, 3000)
 
 STEP_NAME = re.compile(r"(?:step)?([0-9]{1,9})")

@@ -9,9 +9,12 @@ import huggingface_hub.constants as constants
 import pytest
 
 from pythia_cli.checkpoints import hub_retries
-from tests.fakes.hub import Branch, Hub
+from tests.fakes.hub import Branch, Hub, commit_of
 from tests.fakes.suite import make_repository
 from tests.reporting import Recording
+
+REPO = "someone/something"
+DATA = bytes(range(256)) * 4000
 
 Serve = Callable[[Mapping[str, Mapping[str, Branch]]], Hub]
 
@@ -60,3 +63,15 @@ def suite_hub(serve: Serve, suite_repos: dict[str, dict[str, Branch]]) -> Hub:
 def reporter() -> Recording:
     """A reporter that remembers."""
     return Recording()
+
+
+@pytest.fixture
+def served(tmp_path: Path, serve: Serve) -> Hub:
+    """A repository with a large and a small file."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "large.bin").write_bytes(DATA)
+    (folder / "small.json").write_text('{"a": 1}')
+    return serve(
+        {REPO: {"main": Branch(commit_of(REPO, "main"), folder), "empty": Branch("e" * 40, None)}}
+    )

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from pythia_cli.checkpoints import hub, pipeline
 from pythia_cli.checkpoints.download import Outcome, download, plan_download
@@ -317,3 +319,17 @@ def test_a_transfer_ends_before_its_folder_is_removed(
     time.sleep(0.5)
     assert is_clean(store)
     assert len(fetched) == 1
+
+
+def test_damage_that_quantizing_finds_is_named_by_its_revision(
+    suite_hub: Hub, store: Store, tmp_path: Path
+) -> None:
+    folder = tmp_path / "changed"
+    serve_changed(suite_hub, folder)
+    tensors = load_file(folder / WEIGHTS)
+    tensors["embed_out.weight"][7, 3] = np.nan
+    save_file(tensors, folder / WEIGHTS)
+    (outcome,) = download(store, steps(6000))
+    assert isinstance(outcome.error, IntegrityError)
+    assert str(outcome.error).startswith(f"{REPO} step6000 {WEIGHTS}: ")
+    assert "NaN" in str(outcome.error)

@@ -13,24 +13,9 @@ import pytest
 
 from pythia_cli.checkpoints import hub
 from pythia_cli.errors import DamagedDownload, NotAHub, NotCached, NotOnHub, ResourceError
-from tests.checkpoints.conftest import Serve
-from tests.fakes.hub import Branch, Hub, _HubHandler, blob_id, commit_of
+from tests.checkpoints.conftest import DATA, REPO
+from tests.fakes.hub import Hub, _HubHandler, blob_id, commit_of
 from tests.reporting import Counted
-
-REPO = "someone/something"
-DATA = bytes(range(256)) * 4000
-
-
-@pytest.fixture
-def served(tmp_path: Path, serve: Serve) -> Hub:
-    """A repository with a large and a small file."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    (folder / "large.bin").write_bytes(DATA)
-    (folder / "small.json").write_text('{"a": 1}')
-    return serve(
-        {REPO: {"main": Branch(commit_of(REPO, "main"), folder), "empty": Branch("e" * 40, None)}}
-    )
 
 
 def test_a_revision_is_resolved_to_its_commit_and_files(served: Hub) -> None:

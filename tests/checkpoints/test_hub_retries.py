@@ -12,20 +12,9 @@ import pytest
 
 from pythia_cli.checkpoints import hub, hub_retries
 from pythia_cli.errors import NetworkError, RateLimited, Unreachable
-from tests.checkpoints.conftest import Serve
-from tests.fakes.hub import Branch, Faults, Hub, commit_of
+from tests.checkpoints.conftest import REPO
+from tests.fakes.hub import Faults, Hub
 from tests.reporting import Recording
-
-REPO = "someone/something"
-DATA = bytes(range(256)) * 4000
-
-
-@pytest.fixture
-def served(tmp_path: Path, serve: Serve) -> Hub:
-    folder = tmp_path / "served"
-    folder.mkdir()
-    (folder / "large.bin").write_bytes(DATA)
-    return serve({REPO: {"main": Branch(commit_of(REPO, "main"), folder)}})
 
 
 def test_a_failing_hub_is_asked_again(
@@ -54,7 +43,7 @@ def test_retry_after_is_obeyed(
     served: Hub, pauses: list[float], reporter: Recording, status: int
 ) -> None:
     served.faults = Faults(api_status=[status], retry_after=8)
-    assert hub.branches(REPO, reporter=reporter) == ["main"]
+    assert hub.branches(REPO, reporter=reporter) == ["main", "empty"]
     assert pauses == [9.0]  # a second more, as the Hub rounds
     assert reporter.notes == ["the Hub cannot answer now; trying again in 9 s"]
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub.constants
 import pytest
 
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
@@ -29,7 +30,7 @@ def test_a_folder_that_cannot_be_written(
         return not denied and access(path, mode, **more)
 
     monkeypatch.setattr(os, "access", without_one)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     (found,) = [finding for finding in examine(store, 1) if finding.name == "store"]
     assert found.problem is not None
     assert found.problem.startswith(f"{store.folder / place} cannot be written")
@@ -44,7 +45,7 @@ def test_a_folder_that_cannot_be_read(
     place = publish(store, small, FIRST).folder
     access = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != place and access(path, mode))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     (found,) = [finding for finding in examine(store, 1) if finding.name == "store"]
     assert found.problem == f"{place} cannot be read"
     assert found.remedy == f"chmod u+rx {place}"

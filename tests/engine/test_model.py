@@ -57,7 +57,14 @@ def test_windows_are_those_of_the_stride_protocol(model: Model, eval_text: str) 
     scored = model.score(text, context=100, stride=30)
     (expected,) = pythia_cli.perplexity(model, text, context=100, stride=30).texts
     np.testing.assert_array_equal(scored.nll, expected.nll)
-    for sizes in ({"context": 1}, {"context": 513}, {"stride": 0}, {"context": 9, "stride": 10}):
+    for sizes in (
+        {"context": 1},
+        {"context": 100.0},
+        {"stride": 1.5},
+        {"context": 513},
+        {"stride": 0},
+        {"context": 9, "stride": 10},
+    ):
         with pytest.raises(InvalidValue):
             model.score(text, **sizes)
 
@@ -105,15 +112,16 @@ def test_what_has_no_logits(model: Model) -> None:
 
 
 def test_a_closed_model_says_so_and_its_threads_end() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     model = pythia_cli.load("demo", n_threads=2)
     model.score("It was")
-    assert threading.active_count() > before
+    own = set(threading.enumerate()) - before
+    assert own
     model.close()
     model.close()
-    for thread in threading.enumerate():
-        if thread.name.startswith("pythia-") and thread.name[-1].isdigit():
-            thread.join(timeout=2)
+    for thread in own:
+        thread.join(timeout=10)
+    assert not any(thread.is_alive() for thread in own)
     with pytest.raises(UsageError, match="closed"):
         model.score("It was")
     with pytest.raises(UsageError, match="closed"):

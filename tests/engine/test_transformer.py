@@ -348,3 +348,19 @@ def test_caches_made_together_stay_within_the_memory_limit(
     assert len(model.new_caches(512, 100)) == 16
     monkeypatch.setattr(transformer, "_MOST_BYTES", 1)
     assert len(model.new_caches(512, 100)) == 1
+
+
+def test_a_pass_refuses_what_does_not_fit_its_buffers(
+    demo_int8: Int8File, open_model: OpenModel
+) -> None:
+    model = open_model(demo_int8, 2)
+    with pytest.raises(UsageError, match="257 tokens in one pass; it takes 256"):
+        model.embed(np.zeros(CHUNK + 1, np.int64))
+    with pytest.raises(UsageError, match="257 tokens"):
+        model.decode_together([0] * (CHUNK + 1), model.new_caches(CHUNK + 1, 2))
+    with pytest.raises(UsageError, match="not made together"):
+        model.decode_together([0, 0], [model.new_cache(), model.new_cache()])
+    caches = [model.new_cache(), model.new_cache()]
+    with pytest.raises(UsageError, match="not made together"):
+        model.score_together([np.arange(2)] * 2, [np.arange(2)] * 2, caches)
+    assert [cache.length for cache in caches] == [0, 0]

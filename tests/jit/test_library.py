@@ -19,7 +19,7 @@ from pythia_cli.errors import PythiaError, UsageError
 from pythia_cli.jit import compile_process, library
 from pythia_cli.jit.compile_process import compile_kernels
 from pythia_cli.jit.library import Library
-from pythia_cli.reporting import Reporter
+from tests.reporting import Recording
 
 KERNEL = """
     from pythia_cli.jit.declare import kernel
@@ -30,14 +30,6 @@ KERNEL = """
         for i in range(n):
             x[i] += by
 """
-
-
-class Notes(Reporter):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @pytest.fixture
@@ -148,7 +140,7 @@ def test_an_unknown_tier_is_refused_before_compiling(
     sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHIA_SIMD", "best")
-    notes = Notes()
+    notes = Recording()
     with pytest.raises(UsageError, match="PYTHIA_SIMD"):
         Library(sources, ["only_adds"]).load(notes)
     assert notes.notes == []

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pythia_cli.errors import UnknownName
-from pythia_cli.suite.steps import LAST_STEP, STEPS, parse_step
+from pythia_cli.suite.steps import STEPS, parse_step
 
 
 def test_there_are_154_steps() -> None:
     assert len(STEPS) == len(set(STEPS)) == 154
     assert list(STEPS) == sorted(STEPS)
     assert STEPS[:12] == (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
-    assert STEPS[-1] == LAST_STEP == 143_000
+    assert STEPS[-1] == 143_000
     assert all(step % 1000 == 0 for step in STEPS[11:])
 
 

@@ -53,15 +53,16 @@ def list_checkpoints(
     where = options.open_store(store)
     notices = Notices(quiet=False, verbose=False)
     active = where.active() or DEFAULT
-    everything = {i.checkpoint: i for i in where.installed()}
     if available:
+        everything = {i.checkpoint: i for i in where.installed()}
         named = resolve_model(model, where)
         steps = steps_of(named)
         if steps is None:
             raise UsageError(f"the published steps of {named} are not known")
         wanted = [Checkpoint(named, step) for step in steps]
     else:
-        wanted = [i.checkpoint for i in choose_installed([], model, where)]
+        everything = {i.checkpoint: i for i in choose_installed([], model, where)}
+        wanted = list(everything)
     if not wanted:
         what = "no checkpoint" if model is None else f"no checkpoint of {model}"
         notices.say(

@@ -44,7 +44,7 @@ def use(
             "name one step: STEP or MODEL@STEP", hint="pythia checkpoint use demo@512"
         )
     checkpoint = resolve(whole, None if in_one_word else step, where)
-    if checkpoint.model == DEMO and where.find(checkpoint) is None:
+    if checkpoint.model == DEMO:
         from pythia_cli.checkpoints.from_folder import install_demo
 
         install_demo(checkpoint, where, notices)

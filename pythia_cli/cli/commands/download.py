@@ -182,22 +182,15 @@ def _names(
 
 
 def _checkpoints(model: str, steps: list[str]) -> list[Checkpoint]:
-    """The checkpoints. Raises UnknownName, and CommandError for the demo or an empty range."""
-    from pythia_cli.errors import InvalidValue, UnknownName
+    """The checkpoints. Raises UnknownName, InvalidValue, and CommandError for the demo."""
     from pythia_cli.suite.checkpoint import Checkpoint
-    from pythia_cli.suite.models import DEMO, MODELS, nearest_models
+    from pythia_cli.suite.models import DEMO, check_published
     from pythia_cli.suite.step_sets import parse_steps
 
     if model == DEMO:
         raise CommandError("the demo is built in and needs no download", "pythia generate -m demo")
-    if model not in MODELS:
-        raise UnknownName("model", model, nearest_models(model, []))
-    try:
-        return [Checkpoint(model, step) for step in parse_steps(model, steps)]
-    except InvalidValue as error:
-        raise CommandError(
-            f"--checkpoint is {error.value!r}; expected {error.expected}", "-c 1000:10000:1000"
-        ) from error
+    check_published(model)
+    return [Checkpoint(model, step) for step in parse_steps(model, steps)]
 
 
 def _print_plans(plans: list[FetchPlan], as_json: bool) -> None:

@@ -155,7 +155,7 @@ def _prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
             raise InputError(prompt_file, "has no prompts; expected one on each line")
         return [line.removesuffix("\n") for line in lines]
     piped = ""
-    if sys.stdin is not None and not sys.stdin.isatty():
+    if not sys.stdin.isatty():
         piped = inputs.read_text("-")
     if prompt is None and not piped:
         raise CommandError("there is no prompt", hint='pythia generate "Call me"')
