@@ -41,9 +41,11 @@ class OpenCheckpoint:
         return self.installed.checkpoint
 
     def tokenizer(self, *, plain_text: bool = False) -> PythiaTokenizer:
-        """Its tokenizer. Raises DamagedCheckpoint if the stored file is not the original."""
+        """Its tokenizer. Raises NotFound, and DamagedCheckpoint if it is not the original."""
         path = self.installed.tokenizer_path(self.file.tokenizer_sha256)
-        data = self.tokenizer_json or b""
+        data = self.tokenizer_json
+        if data is None:
+            raise NotFound(f"{path} does not exist")
         if hashlib.sha256(data).hexdigest() != self.file.tokenizer_sha256:
             raise DamagedCheckpoint(
                 path, "is not the tokenizer that the checkpoint was installed with", self.checkpoint

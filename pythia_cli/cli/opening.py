@@ -36,7 +36,7 @@ def open_model(
     model: str | None,
     step: str | None,
     store: Store,
-    notices: Notices,
+    notices: Notices | None = None,
     *,
     dtype: Dtype = "int8",
     threads: int | None = None,
@@ -46,6 +46,7 @@ def open_model(
     from pythia_cli.engine.load import load
     from pythia_cli.suite.models import DEMO
 
+    notices = notices or Notices(quiet=False, verbose=False)
     opened = load(
         model,
         step,

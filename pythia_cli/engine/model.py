@@ -268,11 +268,7 @@ class Model:
         n, n_ctx = len(token_ids), self.config.n_ctx
         if not 0 < n <= n_ctx:
             raise UsageError(f"{n} tokens; the model takes 1 to {n_ctx}")
-        logits, end = np.empty((n, self.config.d_vocab), np.float32), 0
-        for rows in self._scorer.logits(token_ids):
-            start, end = end, end + len(rows)
-            logits[start:end] = rows
-        return logits
+        return self._scorer.logits(token_ids)
 
     def _ids(self, token_ids: Sequence[int]) -> np.ndarray[Any, Any]:
         return checked_ids(token_ids, self.config.d_vocab)

@@ -26,8 +26,8 @@ class Scorer(Protocol):
     def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
         """The scores of each text's targets, in order. `task` advances by targets."""
 
-    def logits(self, token_ids: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
-        """Logits [m, d_vocab] of token_ids [n >= 1], part by part; valid until the next part."""
+    def logits(self, token_ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The logits [n, d_vocab] of token_ids [n >= 1]."""
 
 
 class Int8Scorer:
@@ -46,10 +46,13 @@ class Int8Scorer:
         task.advance(len(scores.nll))
         return [scores]
 
-    def logits(self, token_ids: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+    def logits(self, token_ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """As Scorer.logits."""
-        chunks = self._transformer.chunks(token_ids, self._empty_cache(len(token_ids)))
-        return (rows for _, rows in chunks)
+        logits = np.empty((len(token_ids), self._transformer.d_vocab), np.float32)
+        cache = self._empty_cache(len(token_ids))
+        for at, rows in self._transformer.chunks(token_ids, cache):
+            logits[at : at + len(rows)] = rows
+        return logits
 
     def _empty_cache(self, n_tokens: int) -> KVCache:
         """An empty cache for n_tokens. It is reused, because allocating one takes time."""
@@ -69,9 +72,9 @@ class Float32Scorer:
         """As Scorer.score."""
         return list(self._scores(texts, task))
 
-    def logits(self, token_ids: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+    def logits(self, token_ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """As Scorer.logits."""
-        return (rows for _, rows in self.reference.chunks(token_ids))
+        return self.reference.logits(token_ids)
 
     def _scores(self, texts: Sequence[TargetedText], task: Task) -> Iterator[Scores]:
         for token_ids, targets in texts:

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from pythia_cli.checkpoints import clean_up as cleaning
+from pythia_cli.checkpoints import open_checkpoint as opening
 from pythia_cli.checkpoints.clean_up import clean_up
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.cli.commands.checkpoint_list import list_checkpoints
-from pythia_cli.errors import IntegrityError, NotInstalled, ResourceError
+from pythia_cli.errors import IntegrityError, NotFound, NotInstalled, ResourceError
 from pythia_cli.suite.checkpoint import Checkpoint
 from tests.publishing import FIRST, SECOND, certificate, files, publish
 from tests.reporting import Recording
@@ -166,6 +168,37 @@ def test_a_reader_is_not_disturbed_by_a_replacement(
     opened = open_checkpoint(store, FIRST)
     assert len(replaced) == 1
     assert opened.file.config == other.config
+
+
+def test_a_replacement_whose_old_weights_cannot_be_removed(
+    store: Store, small: FloatCheckpoint, other: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, where a mapped file stays. The old tokenizer goes."""
+    publish(store, small, FIRST)
+    read = Installed.manifest.func  # type: ignore[attr-defined]
+    n_reads = 0
+
+    def read_then_replace(installed: Installed) -> Any:
+        nonlocal n_reads
+        n_reads += 1
+        assert n_reads < 100, "it opens the old one again and again"
+        manifest = read(installed)
+        if n_reads == 1:
+            publish(store, other, FIRST)
+        return manifest
+
+    read_file, missing = opening.read_bytes, [True]
+
+    def without_the_first(path: Path) -> bytes:
+        if missing:
+            missing.clear()
+            raise NotFound(f"{path} does not exist")
+        return read_file(path)
+
+    monkeypatch.setattr(cleaning, "remove_tree", lambda path: None)
+    monkeypatch.setattr(Installed.manifest, "func", read_then_replace)
+    monkeypatch.setattr(opening, "read_bytes", without_the_first)
+    assert open_checkpoint(store, FIRST).file.config == other.config
 
 
 def test_missing_weights_are_reported(store: Store, small: FloatCheckpoint) -> None:

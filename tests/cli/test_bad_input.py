@@ -178,3 +178,17 @@ def test_bad_number_of_threads_in_the_environment(pythia: Pythia) -> None:
     for value in ("zero", "0"):
         result = pythia("generate", "hi", env={"PYTHIA_THREADS": value}, status=None)
         check(result, USAGE, "PYTHIA_THREADS")
+        result = pythia("checkpoint", "verify", env={"PYTHIA_THREADS": value}, status=None)
+        check(result, USAGE, "PYTHIA_THREADS")
+
+
+def test_a_range_without_a_step(pythia: Pythia) -> None:
+    """The steps are an argument of two commands, and an option of one."""
+    for command in (
+        ("checkpoint", "verify", "5:6", "-m", "pythia-410m"),
+        ("checkpoint", "remove", "5:6", "-m", "pythia-410m"),
+        ("download", "-c", "5:6"),
+    ):
+        result = pythia(*command, status=None)
+        check(result, USAGE, "steps is '5:6'; expected")
+        assert "1000:10000:1000, for every" in result.err
