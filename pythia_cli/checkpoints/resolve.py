@@ -10,7 +10,6 @@ from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import InvalidName, UnknownName, UsageError
 from pythia_cli.suite.checkpoint import Checkpoint, split_name
 from pythia_cli.suite.models import DEMO, MODELS, nearest_models
-from pythia_cli.suite.step_sets import parse_steps
 from pythia_cli.suite.steps import parse_step, steps_of
 
 
@@ -77,6 +76,8 @@ def choose_installed(words: Sequence[str], model: str | None, store: Store) -> l
     Without words: all checkpoints of `model`, which may be MODEL@STEP, or of the store if it is
     None. Raises UnknownName, NotInstalled, UsageError.
     """
+    from pythia_cli.suite.step_sets import parse_steps
+
     everything = store.installed()
     if not words:
         if model is None:

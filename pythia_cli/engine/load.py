@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pythia_cli.checkpoints.from_folder import install_demo, install_local
 from pythia_cli.checkpoints.open_checkpoint import OpenCheckpoint, open_checkpoint
 from pythia_cli.checkpoints.resolve import is_local_folder, resolve, resolve_model
 from pythia_cli.checkpoints.store import Store
@@ -14,7 +13,6 @@ from pythia_cli.errors import UsageError
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import DEMO
-from pythia_cli.suite.step_sets import parse_steps, words_of
 
 
 def load(
@@ -73,6 +71,8 @@ def checkpoints(
     >>> [str(model.checkpoint) for model in checkpoints("demo", [0, 64])]
     ['demo@0', 'demo@64']
     """
+    from pythia_cli.suite.step_sets import parse_steps, words_of
+
     chosen = store if isinstance(store, Store) else Store(store)
     name = resolve_model(model, chosen)
     if isinstance(steps, str) and steps == "installed":
@@ -109,11 +109,15 @@ def open_named(
     if model is not None and is_local_folder(model, store):
         if step is not None:
             raise UsageError(f"{model} is a local folder, which holds one step; name no step")
+        from pythia_cli.checkpoints.from_folder import install_local
+
         local = install_local(Path(model), store, reporter, n_threads)
         return open_checkpoint(store, local.checkpoint)
     checkpoint = resolve(model, step, store)
     if store.find(checkpoint) is None:
         if checkpoint.model == DEMO:
+            from pythia_cli.checkpoints.from_folder import install_demo
+
             install_demo(checkpoint, store, reporter, n_threads)
         elif download:
             _download(checkpoint, store, reporter, n_threads)

@@ -5,28 +5,28 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from pythia_cli import settings
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.open_checkpoint import OpenCheckpoint
 from pythia_cli.engine.generate import Generated, GenerateOptions, generate, prompt_tokens
-from pythia_cli.engine.loglikelihood import Loglikelihood, encode_pair, loglikelihood
 from pythia_cli.engine.sampling import SamplingOptions, check_whole
-from pythia_cli.engine.scored_text import ScoredText
-from pythia_cli.engine.scorer import Float32Scorer, Int8Scorer, Scorer, score_plans
 from pythia_cli.engine.targets import checked_ids
-from pythia_cli.engine.text_plan import TextPlan
 from pythia_cli.engine.transformer import Transformer
-from pythia_cli.engine.windows import stride_windows, window_sizes
 from pythia_cli.errors import PromptTooLong, UsageError
 from pythia_cli.kernels import compiled
 from pythia_cli.reporting import SILENT, Reporter, Task
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.text.tokenizer import Encoded, PythiaTokenizer
+
+if TYPE_CHECKING:  # generating needs none of these, and its first token waits for no import
+    from pythia_cli.engine.loglikelihood import Loglikelihood
+    from pythia_cli.engine.scored_text import ScoredText
+    from pythia_cli.engine.scorer import Scorer
+    from pythia_cli.engine.text_plan import TextPlan
 
 Dtype = Literal["int8", "float32"]
 
@@ -183,14 +183,11 @@ class Model:
         before the first event is requested.
         """
         check_whole("num_samples", num_samples, 1)
-        encoded = []
+        encoded, n_ctx = [], self.config.n_ctx
         for index, prompt in enumerate(prompts):
             try:
-                encoded.append(
-                    prompt_tokens(
-                        self.tokenizer, prompt, self.config.n_ctx, truncate=truncate_prompt
-                    )
-                )
+                ids = prompt_tokens(self.tokenizer, prompt, n_ctx, truncate=truncate_prompt)
+                encoded.append(ids)
             except PromptTooLong as error:
                 error.index = index
                 raise
@@ -229,18 +226,18 @@ class Model:
         >>> [text.totals.n_tokens for text in model.score_batch(["It was", "He had not"])]
         [1, 2]
         """
+        from pythia_cli.engine.text_plan import stride_plan
+        from pythia_cli.engine.windows import window_sizes
+
         context, stride = window_sizes(self.config.n_ctx, context, stride)
-        plans = []
-        for text in texts:
-            encoded = self.tokenize(text)
-            windows = list(stride_windows(len(encoded.token_ids) + bos, context, stride))
-            bos_id = self.tokenizer.end_of_text if bos else None
-            plans.append(TextPlan(text, encoded, windows, bos=bos_id))
+        plans = [stride_plan(text, self.tokenizer, context, stride, bos=bos) for text in texts]
         with self.reporter.task("scoring", sum(p.n_scored for p in plans), "tokens") as task:
             return self.score_plans(plans, task)
 
     def score_plans(self, plans: Sequence[TextPlan], task: Task) -> list[ScoredText]:
         """Score texts in given windows. Raises IntegrityError if the scores are not finite."""
+        from pythia_cli.engine.scorer import score_plans
+
         return score_plans(plans, self._scorer, task)
 
     def loglikelihood(self, context: str, continuation: str) -> Loglikelihood:
@@ -253,6 +250,8 @@ class Model:
         >>> model.loglikelihood("It was not", " a").n_tokens
         1
         """
+        from pythia_cli.engine.loglikelihood import encode_pair, loglikelihood
+
         pair = encode_pair(self.tokenizer, context, continuation)
         return loglikelihood(self._scorer, pair, self.config.n_ctx)
 
@@ -284,9 +283,12 @@ class Model:
 
     @cached_property
     def _scorer(self) -> Scorer:
+        from pythia_cli.engine.scorer import Float32Scorer, Int8Scorer
+
         self._check_open()
         if self.dtype == "int8":
             return Int8Scorer(self.transformer)
+        from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
         from pythia_cli.engine.reference import Reference
 
         source = FloatCheckpoint(self.opened.float_folder())

@@ -10,9 +10,9 @@ import numpy as np
 from pythia_cli.engine.scored_text import ScoredText
 from pythia_cli.engine.scores import Scores
 from pythia_cli.engine.targets import TargetedText, targeted
-from pythia_cli.engine.windows import Window
+from pythia_cli.engine.windows import Window, stride_windows
 from pythia_cli.errors import IntegrityError
-from pythia_cli.text.tokenizer import Encoded
+from pythia_cli.text.tokenizer import Encoded, PythiaTokenizer
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,3 +67,12 @@ class TextPlan:
         return ScoredText(
             self.text, self.encoded.token_ids, self.encoded.n_bytes, nll, entropy, rank
         )
+
+
+def stride_plan(
+    text: str, tokenizer: PythiaTokenizer, context: int, stride: int, *, bos: bool
+) -> TextPlan:
+    """The plan of the `stride` protocol: windows of `context` tokens, `stride` tokens apart."""
+    encoded = tokenizer.encode_covering(text)
+    windows = list(stride_windows(len(encoded.token_ids) + bos, context, stride))
+    return TextPlan(text, encoded, windows, bos=tokenizer.end_of_text if bos else None)

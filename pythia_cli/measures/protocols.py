@@ -6,11 +6,10 @@ import io
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from pythia_cli.engine.text_plan import TextPlan
+from pythia_cli.engine.text_plan import TextPlan, stride_plan
 from pythia_cli.engine.windows import (
     llama_cpp_windows,
     lm_eval_windows,
-    stride_windows,
     window_sizes,
 )
 from pythia_cli.errors import InputError, InvalidValue, TextTooShort
@@ -73,16 +72,15 @@ class Protocol:
         return plans
 
     def _plan_one(self, text: str, tokenizer: PythiaTokenizer) -> TextPlan:
+        if self.name in ("stride", "document"):
+            return stride_plan(text, tokenizer, self.context, self.stride, bos=self.bos)
         encoded, bos = tokenizer.encode_covering(text), tokenizer.end_of_text
         n = len(encoded.token_ids)
         if self.name == "llama.cpp":
             # llama.cpp replaces the first token of each chunk by the BOS.
             windows = list(llama_cpp_windows(n, self.context))
             return TextPlan(text, encoded, windows, chunk_bos=bos if self.bos else None)
-        if self.name == "lm-eval":
-            return TextPlan(text, encoded, list(lm_eval_windows(n, self.context)), bos=bos)
-        windows = list(stride_windows(n + self.bos, self.context, self.stride))
-        return TextPlan(text, encoded, windows, bos=bos if self.bos else None)
+        return TextPlan(text, encoded, list(lm_eval_windows(n, self.context)), bos=bos)
 
 
 def _lines(text: str) -> list[str]:
