@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from pythia_cli.checkpoints.plan import weights_of
 from pythia_cli.errors import NotOnHub
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
-from pythia_cli.suite.known_problems import known_problem
+from pythia_cli.suite.known_problems import reported
 from pythia_cli.suite.models import repository
 from pythia_cli.suite.steps import steps_of
 
@@ -28,8 +29,14 @@ class Audit:
     """Groups of steps whose weights files have the same sha256."""
     same_shards: list[list[int]] = field(default_factory=list)
     """Groups of steps that share some of their shards, but not all."""
+    main_differs: bool = False
+    """Whether the branch main holds other files than the last step."""
+    answered_by: str | None = None
+    """The repository that the Hub answered for, if it is not the one asked for."""
     reported: dict[int, str] = field(default_factory=dict)
-    """Reported problems by step, including those that hashes cannot show."""
+    """What is reported, by step, including what hashes cannot show."""
+    notes: list[str] = field(default_factory=list)
+    """What is reported of the model as a whole."""
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -49,19 +56,27 @@ def audit(model: str, *, reporter: Reporter = SILENT) -> Audit:
     with reporter.task(f"asking for {model}", len(steps), "steps") as task:
         there = set(hub.branches(repo, reporter=reporter))
 
-        def ask(step: int) -> tuple[str, ...] | None:
-            """sha256 of the step's weights files; () if it has none, None if it has no branch."""
-            name = Checkpoint(model, step).revision
+        answered_by: set[str] = set()
+
+        def ask(name: str) -> tuple[str, ...] | None:
+            """sha256 of a branch's weights files; () if it has none, None if there is no branch."""
+            if name not in there:
+                return None
             try:
-                return (
-                    _weights(hub.resolve(repo, name, reporter=reporter)) if name in there else None
-                )
+                revision = hub.resolve(repo, name, reporter=reporter)
             except NotOnHub:  # removed since the branches were listed
                 return None
+            answered_by.update([revision.answered_by] if revision.answered_by else [])
+            return _weights(revision)
+
+        def ask_step(step: int) -> tuple[str, ...] | None:
+            try:
+                return ask(Checkpoint(model, step).revision)
             finally:
                 task.advance(1)
 
-        found = dict(zip(steps, hub.ask_several(ask, steps), strict=True))
+        found = dict(zip(steps, hub.ask_several(ask_step, steps), strict=True))
+        main = ask("main")
     whole: dict[tuple[str, ...], list[int]] = {}
     parts: dict[str, set[int]] = {}
     for step, hashes in found.items():
@@ -71,7 +86,7 @@ def audit(model: str, *, reporter: Reporter = SILENT) -> Audit:
             parts.setdefault(one, set()).add(step)
     same_weights = [group for group in whole.values() if len(group) > 1]
     shared = sorted({tuple(sorted(group)) for group in parts.values() if len(group) > 1})
-    problems = {step: known_problem(Checkpoint(model, step)) for step in steps}
+    of_model, of_steps = _reported(model, steps)
     return Audit(
         model=model,
         n_branches=sum(hashes is not None for hashes in found.values()),
@@ -83,8 +98,24 @@ def audit(model: str, *, reporter: Reporter = SILENT) -> Audit:
             for group in shared
             if not any(set(group) <= set(same) for same in same_weights)
         ],
-        reported={step: problem for step, problem in problems.items() if problem is not None},
+        main_differs=bool(main and found[steps[-1]] and main != found[steps[-1]]),
+        answered_by=min(answered_by, default=None),
+        reported=of_steps,
+        notes=of_model,
     )
+
+
+def _reported(model: str, steps: Sequence[int]) -> tuple[list[str], dict[int, str]]:
+    """What is reported of a model as a whole, and of its steps."""
+    of_model: list[str] = []
+    of_steps: dict[int, list[str]] = {}
+    for report, concerned in reported(Checkpoint(model, step) for step in steps).items():
+        if report.steps is None:
+            of_model.append(str(report))
+            continue
+        for checkpoint in concerned:
+            of_steps.setdefault(checkpoint.step, []).append(str(report))
+    return of_model, {step: "; ".join(of_steps[step]) for step in sorted(of_steps)}
 
 
 def _weights(revision: hub.Revision) -> tuple[str, ...]:

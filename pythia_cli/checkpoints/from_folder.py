@@ -68,13 +68,15 @@ def publish_source(
     reporter: Reporter = SILENT,
     certifier: Certifier | None = None,
     n_threads: int | None = None,
+    repo: str | None = None,
     commit: str | None = None,
     hashes: dict[str, str] | None = None,
     keep: Path | None = None,
 ) -> Installed:
     """Quantize, certify and publish; hashes the weights files too if `hashes` is None.
 
-    hashes: sha256 of each weights file. commit: on the Hub, to record it. keep: as for `publish`.
+    hashes: sha256 of each weights file. repo: on the Hub, to record it; None: the one of the
+    model's name. commit: likewise. keep: as for `publish`.
     """
     from pythia_cli.kernels import compiled
 
@@ -85,7 +87,7 @@ def publish_source(
         n_bytes = sum(path.stat().st_size for path in source.files)
         with reporter.task("hashing", n_bytes, "B") as task:
             hashes = source.sha256(task)
-    repo = repository(work.checkpoint.model)
+    repo = repo or repository(work.checkpoint.model)
     certify: Callable[[Path], dict[str, Any]] | None = None
     if certifier is not None:
         chosen = certifier

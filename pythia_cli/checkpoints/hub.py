@@ -32,6 +32,7 @@ _Answer = TypeVar("_Answer")
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REPO = re.compile(r"[A-Za-z0-9._-]{1,96}/[A-Za-z0-9._-]{1,96}")
 _ETAG = re.compile(r"[0-9A-Za-z_-]{1,128}")
 _N_ASKING = 8  # requests at a time
 
@@ -48,12 +49,17 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Revision:
-    """A branch of a repository: its present commit, and the files of that commit."""
+    """A branch of a repository: its present commit, and the files of that commit.
+
+    repo: the one that was asked for. answered_by: the one that the Hub says it answered for, if
+    that is another: the Hub redirects repositories that were renamed.
+    """
 
     repo: str
     name: str
     commit: str
     files: Mapping[str, RemoteFile]
+    answered_by: str | None = None
 
     def __str__(self) -> str:
         return f"{self.repo} {self.name}"
@@ -81,7 +87,7 @@ def resolve(repo: str, name: str, *, reporter: Reporter = SILENT) -> Revision:
             files[sibling.rfilename] = RemoteFile(
                 sibling.rfilename, sibling.size, sha256, sibling.blob_id
             )
-    return Revision(repo, name, info.sha, files)
+    return Revision(repo, name, info.sha, files, _another(info.id, repo))
 
 
 def resolve_offline(repo: str, name: str) -> Revision:
@@ -248,6 +254,13 @@ def _file(revision: Revision, name: str) -> RemoteFile:
     if name not in revision.files:
         raise NotOnHub(f"{revision} has no {name}")
     return revision.files[name]
+
+
+def _another(answered: object, repo: str) -> str | None:
+    """The repository that the Hub names in its answer, if it is not the one asked for."""
+    if not isinstance(answered, str) or not _REPO.fullmatch(answered):
+        return None
+    return answered if answered.lower() != repo.lower() else None
 
 
 def _is_digest(value: object) -> bool:

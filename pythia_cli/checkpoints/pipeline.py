@@ -182,6 +182,7 @@ class Pipeline:
                 reporter=self.reporter,
                 certifier=self.certifier,
                 n_threads=self.n_threads,
+                repo=plan.revision.answered_by,
                 commit=plan.revision.commit,
                 hashes=transfer.sha256,
                 keep=folder if self.keep_original and transfer.is_ours else None,

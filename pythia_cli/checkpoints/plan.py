@@ -20,7 +20,7 @@ from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import NetworkError, NotAuthorised, NotOnHub, PythiaError
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
-from pythia_cli.suite.known_problems import known_problem
+from pythia_cli.suite.known_problems import known_problem, report_lines
 from pythia_cli.suite.models import MODELS, repository
 
 _CONFIG, _TOKENIZER = "config.json", "tokenizer.json"
@@ -28,7 +28,6 @@ _SHARDS = {
     INDEX_FILES[0]: re.compile(r"model-\d+-of-\d+\.safetensors"),
     INDEX_FILES[1]: re.compile(r"pytorch_model-\d+-of-\d+\.bin"),
 }
-
 
 @dataclass(frozen=True, repr=False)
 class FetchPlan:
@@ -75,6 +74,7 @@ class FetchPlan:
             "checkpoint": self.checkpoint.revision,
             "step": self.checkpoint.step,
             "repo": self.revision.repo,
+            "answered_by": self.revision.answered_by,
             "commit": self.revision.commit,
             "files": {name: self.size(name) for name in self.names},
             "cached": sorted(self.cached),
@@ -149,13 +149,15 @@ def check_disk(store: Store, plans: Sequence[FetchPlan], *, keep_original: bool)
 def doubts(store: Store, plans: Sequence[FetchPlan]) -> Iterator[str]:
     """Problems that are visible before fetching, one line each.
 
-    These are reported problems of a branch, and weights equal to those of another checkpoint.
+    These are what is reported of a model or its branches, an answer for another repository, and
+    weights equal to those of another checkpoint.
     """
-    for plan in plans:
-        if problem := known_problem(plan.checkpoint):
-            yield f"{plan.revision}: reported problem: {problem}"
-    for plan, other in same_weights(store, plans):
-        yield f"{plan.revision}: {plan.weights[0]} is the same file as in {other}"
+    yield from report_lines(plan.checkpoint for plan in plans)
+    for repo, other in dict.fromkeys((p.revision.repo, p.revision.answered_by) for p in plans):
+        if other is not None:
+            yield f"{repo}: the Hub answered for {other}; that is what is fetched and recorded"
+    for plan, equal in same_weights(store, plans):
+        yield f"{plan.revision}: {plan.weights[0]} is the same file as in {equal}"
 
 
 def same_weights(

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pythia_cli.errors import UsageError
+
 if TYPE_CHECKING:
     from pythia_cli.checkpoints.store import Store
 
@@ -45,11 +47,16 @@ def steps(context: typer.Context, incomplete: str) -> list[Offer]:
 
 def published_steps(context: typer.Context, incomplete: str) -> list[Offer]:
     """Steps and sets of steps that can be downloaded; also after a comma."""
-    from pythia_cli.suite.steps import STEPS
+    from pythia_cli.suite.models import MODELS
+    from pythia_cli.suite.steps import STEPS, steps_of
 
+    model = _model(context)
+    published = (steps_of(model) if model in MODELS else None) or STEPS
     before, comma, last = incomplete.rpartition(",")
-    offers = [("main", "the last step"), ("log", "0, 1, 2, 4 .. 512"), ("all", "all 154")]
-    offers += [(str(step), "step") for step in STEPS]
+    offers = [("main", "the last step"), ("all", f"all {len(published)}")]
+    if published[0] == 0:
+        offers.insert(1, ("log", "0, 1, 2, 4 .. 512"))
+    offers += [(str(step), "step") for step in published]
     return [(before + comma + word, text) for word, text in _beginning(last, offers)]
 
 
@@ -82,9 +89,14 @@ def _model(context: Any) -> str:
     """The model given with -m, or the active one."""
     from pythia_cli.suite.models import DEMO
 
+    from pythia_cli.suite.checkpoint import split_name
+
     named = context.params.get("model") if context is not None else None
     if named:
-        return str(named)
+        try:
+            return split_name(str(named))[0]
+        except UsageError:
+            return str(named)
     try:
         active = _store(context).active()
     except Exception:  # its file is damaged

@@ -10,6 +10,7 @@ from pythia_cli.suite.models import DEMO, LOCAL_PREFIX, MODELS, OWNER
 from pythia_cli.suite.steps import STEP_NAME, TOKENS_PER_STEP, parse_step, steps_of
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_ADDRESS = re.compile(r"https?://[^/]+/([^/]+/[^/@?#]+)(?:(?:/tree/|@)([^/?#]+))?/?(?:[?#].*)?")
 
 
 @dataclass(frozen=True, order=True)
@@ -40,16 +41,23 @@ class Checkpoint:
 def split_name(text: str) -> tuple[str, str | None]:
     """Split `MODEL` or `MODEL@STEP`; removes the Hub's owner (EleutherAI/pythia-410m).
 
+    The address of a Pythia's page on the Hub, or of one of its branches, is such a name too.
     Returns the model and the step as written, None if there is none. Raises InvalidName if a part
     is empty.
     """
+    address = _ADDRESS.fullmatch(text)
+    if address is not None and (named := _without_owner(address[1])) in MODELS:
+        return named, address[2]
     model, at, step = text.partition("@")
     if not model or (at and not step):
         raise InvalidName(text, "is not a checkpoint; expected MODEL or MODEL@STEP")
-    owner, _, name = model.rpartition("/")
-    if owner.lower() == OWNER.lower() and name in MODELS:
-        model = name
-    return model, step if at else None
+    return _without_owner(model), step if at else None
+
+
+def _without_owner(model: str) -> str:
+    """A published model's name without the Hub's owner; any other text as it is."""
+    owner, _, name = model.rstrip("/").rpartition("/")
+    return name if owner.lower() == OWNER.lower() and name in MODELS else model
 
 
 def parse_name(text: str) -> Checkpoint:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pythia_cli.errors import UnknownName, UnsupportedModel
@@ -39,14 +41,66 @@ def _sizes() -> dict[str, ModelConfig]:
 SIZES = _sizes()
 """Published shapes by size (Biderman et al. 2023, table 1; d_vocab from the config.json files)."""
 
-_DEDUPED = ("70m", "160m", "410m", "1b", "1.4b", "2.8b", "6.9b", "12b")
-_SEEDED = ("14m", "31m", "70m", "160m", "410m")
+_STANDARD = ("70m", "160m", "410m", "1b", "1.4b", "2.8b", "6.9b", "12b")
+
+
+@dataclass(frozen=True)
+class Family:
+    """Models whose names and shapes follow one pattern.
+
+    pattern: the name, with {size} and {seed}. source: where its names and steps are stated; nobody
+    has checked them against the Hub from here.
+    """
+
+    pattern: str
+    sizes: tuple[str, ...]
+    source: str
+    n_seeds: int = 1
+    has_early_steps: bool = True
+    """Whether steps 0, 1, 2, 4 .. 512 are published, besides every 1000th."""
+
+    def models(self) -> Iterator[tuple[str, str]]:
+        """(name, size) of each model."""
+        for size in self.sizes:
+            for seed in range(1, self.n_seeds + 1):
+                yield self.pattern.format(size=size, seed=seed), size
+
+
+FAMILIES = (
+    Family("pythia-{size}", tuple(SIZES), "EleutherAI's model cards"),
+    Family("pythia-{size}-deduped", ("14m", "31m"), "EleutherAI's collection PolyPythias"),
+    Family("pythia-{size}-deduped", _STANDARD, "EleutherAI's model cards"),
+    Family(
+        "pythia-{size}-seed{seed}",
+        ("14m", "31m", "70m", "160m", "410m"),
+        "EleutherAI's collection PolyPythias",
+        n_seeds=9,
+    ),
+    Family("pythia-{size}-data-seed{seed}", ("160m",), "issue 203 of the repository", n_seeds=3),
+    Family("pythia-{size}-weight-seed{seed}", ("160m",), "issue 203 of the repository", n_seeds=3),
+    Family(
+        "pythia-{size}-warmup01",
+        ("14m", "70m"),
+        "code of papers that loads them by step; they have no model card",
+    ),
+    Family("pythia-{size}-v0", _STANDARD, "the repository's README", has_early_steps=False),
+    Family("pythia-{size}-deduped-v0", _STANDARD, "the repository's README", has_early_steps=False),
+)
+"""All models, with the source of each name. The repository is github.com/EleutherAI/pythia.
+
+Left out: pythia-160m-alldropout and its like, of which only the branch main is known.
+"""
+
+_FAMILY_OF = {name: family for family in FAMILIES for name, _ in family.models()}
 
 MODELS: dict[str, ModelConfig] = {
-    **{f"pythia-{size}": SIZES[size] for size in SIZES},
-    **{f"pythia-{size}-deduped": SIZES[size] for size in _DEDUPED},
-    **{f"pythia-{size}-seed{seed}": SIZES[size] for size in _SEEDED for seed in range(1, 10)},
+    name: SIZES[size] for family in FAMILIES for name, size in family.models()
 }
+
+
+def has_early_steps(model: str) -> bool:
+    """Whether a published model has steps 0, 1, 2, 4 .. 512."""
+    return _FAMILY_OF[model].has_early_steps
 
 
 def repository(model: str) -> str | None:

@@ -44,12 +44,13 @@ def _part(model: str, part: str) -> Iterable[int]:
         if part == "all":
             return steps
         if match is None:
-            return [step for step in steps if step == 0 or step < 1000]
-        first, last, every = (int(group) if group else 1 for group in match.groups())
-        chosen = [s for s in steps if first <= s <= last and every and (s - first) % every == 0]
+            chosen = [step for step in steps if step < 1000]
+            expected = f"another set: the first published step of {model} is {steps[0]}"
+        else:
+            first, last, every = (int(group) if group else 1 for group in match.groups())
+            chosen = [s for s in steps if first <= s <= last and every and (s - first) % every == 0]
+            expected = f"a range with a published step of {model}: FIRST:LAST:EVERY"
         if not chosen:
-            raise InvalidValue(
-                "steps", part, f"a range with a published step of {model}: FIRST:LAST:EVERY"
-            )
+            raise InvalidValue("steps", part, expected)
         return chosen
     return [parse_step(model, part)]

@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 
 from pythia_cli.errors import UnknownName
-from pythia_cli.suite.models import DEMO, MODELS
+from pythia_cli.suite.models import DEMO, MODELS, has_early_steps
 
 TOKENS_PER_STEP = 2_097_152
-STEPS = (0, *(2**i for i in range(10)), *range(1000, 143_001, 1000))
+"""Of every published model (the repository's README).
+
+The v0 models of 160m, 410m and 1.4b were trained on twice as many tokens a step, but their branches
+are named as if it had been this number: step1000 is their 500th.
+"""
+EARLY_STEPS = (0, *(2**i for i in range(10)))
+LATE_STEPS = tuple(range(1000, 143_001, 1000))
+STEPS = (*EARLY_STEPS, *LATE_STEPS)
 """The 154 published steps: 0, 1, 2, 4 .. 512, 1000, 2000 .. 143000."""
 DEMO_STEPS = (0, 64, 512, 3000)
 
@@ -18,7 +25,7 @@ STEP_NAME = re.compile(r"(?:step)?([0-9]{1,9})")
 def steps_of(model: str) -> tuple[int, ...] | None:
     """The published steps; None for a model that the user named."""
     if model in MODELS:
-        return STEPS
+        return STEPS if has_early_steps(model) else LATE_STEPS
     return DEMO_STEPS if model == DEMO else None
 
 

@@ -22,7 +22,8 @@ def audit(
 ) -> None:
     """Compare the hashes of all steps on the Hub, and list duplicate and missing weights.
 
-    Downloads no weights. Also lists reported problems that hashes cannot show.
+    Downloads no weights. Also lists what is reported of the model and its steps, which hashes
+    cannot show.
 
     Example:
 
@@ -46,6 +47,12 @@ def audit(
         typer.echo(f"no weights: steps {_steps(found.no_weights)}")
     if found.no_branch:
         typer.echo(f"no branch: steps {_steps(found.no_branch)}")
+    if found.answered_by is not None:
+        typer.echo(f"the Hub answered for {found.answered_by}")
+    if found.main_differs:
+        typer.echo("main holds other files than the last step")
+    for note in found.notes:
+        typer.echo(f"reported: {note}")
     for problem in sorted(set(found.reported.values())):
         of = [step for step, text in found.reported.items() if text == problem]
         typer.echo(f"reported: {problem}: steps {_steps(of)}")

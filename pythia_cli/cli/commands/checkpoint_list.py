@@ -48,6 +48,7 @@ def list_checkpoints(
     from pythia_cli.checkpoints.resolve import choose_installed, resolve_model
     from pythia_cli.errors import PythiaError, UsageError
     from pythia_cli.suite.checkpoint import Checkpoint
+    from pythia_cli.suite.known_problems import report_lines
     from pythia_cli.suite.steps import steps_of
 
     where = options.open_store(store)
@@ -60,6 +61,8 @@ def list_checkpoints(
         if steps is None:
             raise UsageError(f"the published steps of {named} are not known")
         wanted = [Checkpoint(named, step) for step in steps]
+        for line in report_lines(wanted):
+            notices.say(line)
     else:
         everything = {i.checkpoint: i for i in choose_installed([], model, where)}
         wanted = list(everything)
@@ -91,6 +94,8 @@ def list_checkpoints(
 def _record(
     checkpoint: Checkpoint, installed: Installed | None, active: Checkpoint
 ) -> dict[str, Any]:
+    from pythia_cli.suite.known_problems import reports_about
+
     return {
         "model": checkpoint.model,
         "checkpoint": checkpoint.revision,
@@ -101,6 +106,7 @@ def _record(
         "active": checkpoint == active,
         "certificate": installed.certificate if installed is not None else None,
         "folder": str(installed.folder) if installed is not None else None,
+        "reported": [str(report) for report in reports_about(checkpoint)],
     }
 
 
