@@ -29,6 +29,7 @@ _SHARDS = {
     INDEX_FILES[1]: re.compile(r"pytorch_model-\d+-of-\d+\.bin"),
 }
 
+
 @dataclass(frozen=True, repr=False)
 class FetchPlan:
     """What to fetch for a checkpoint: revision, names of the weights files, and cached files."""

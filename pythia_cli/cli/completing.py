@@ -87,9 +87,8 @@ def _installed(context: Any) -> list[tuple[str, int]]:
 
 def _model(context: Any) -> str:
     """The model given with -m, or the active one."""
-    from pythia_cli.suite.models import DEMO
-
     from pythia_cli.suite.checkpoint import split_name
+    from pythia_cli.suite.models import DEMO
 
     named = context.params.get("model") if context is not None else None
     if named:

@@ -50,9 +50,7 @@ _FINAL_OF_2_8B = (
     *_every_thousand(54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 65),
     *_every_thousand(70, 80, 90, 100, 103, 110, 120, 130, 140),
 )
-_WITH_STEP_0 = tuple(
-    model for model in MODELS if has_early_steps(model) and model != "pythia-2.8b"
-)
+_WITH_STEP_0 = tuple(model for model in MODELS if has_early_steps(model) and model != "pythia-2.8b")
 _SEEDS_OF_203 = ("pythia-160m-weight-seed1", "pythia-160m-weight-seed2")
 
 REPORTS = (
@@ -96,7 +94,6 @@ REPORTS = (
         (0, 1),
         "steps 0 and 1 hold the same values; their sha256 may differ, by the sign of zeros",
         "issues 83 and 203",
-        is_problem=True,
     ),
     Report(
         _WITH_STEP_0,
@@ -104,14 +101,12 @@ REPORTS = (
         "whether step 2 holds the values of step 1 is contested: one report says so, but the"
         " published results differ a little",
         "issue 198; results in evals/pythia-v1",
-        is_problem=True,
     ),
     Report(
         _SEEDS_OF_203,
         (0,),
         "the later steps do not descend from it",
         "issue 203",
-        is_problem=True,
     ),
     Report(
         ("pythia-12b-deduped",),

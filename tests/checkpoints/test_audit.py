@@ -23,9 +23,12 @@ def test_an_audit(suite_hub: Hub, reporter: Recording) -> None:
     assert found.no_weights == [EMPTY_STEP]
     assert len(found.no_branch) == 154 - 8
     assert sorted(found.reported) == [0, 1, 2]
+    assert (found.main_differs, found.answered_by) == (False, None)
+    (note,) = found.notes
+    assert note.startswith("until 27 February 2026")
     assert list(found.to_dict()) == [
         *("model", "n_branches", "no_branch", "no_weights", "same_weights", "same_shards"),
-        "reported",
+        *("main_differs", "answered_by", "reported", "notes"),
     ]
     json.dumps(found.to_dict())
     (task,) = reporter.tasks
@@ -54,6 +57,19 @@ def test_shards_that_are_shared(suite_hub: Hub, tmp_path: Path) -> None:
     suite_hub.repos = {REPO: branches}
     found = audit(MODEL)
     assert (found.same_weights, found.same_shards) == ([], [[1000, 2000]])
+
+
+def test_a_main_that_is_not_the_last_step(suite_hub: Hub) -> None:
+    branches = suite_hub.repos[REPO]
+    suite_hub.repos = {REPO: {**branches, "main": branches["step64"]}}
+    assert audit(MODEL).main_differs
+    suite_hub.repos = {REPO: {**branches, "main": branches[f"step{EMPTY_STEP}"]}}
+    assert not audit(MODEL).main_differs  # main has no weights: nothing to compare
+
+
+def test_a_repository_that_was_renamed(suite_hub: Hub) -> None:
+    suite_hub.faults = Faults(answers_for="EleutherAI/pythia-14m-deduped")
+    assert audit(MODEL).answered_by == "EleutherAI/pythia-14m-deduped"
 
 
 @pytest.mark.parametrize("model", ["demo", "mine"])

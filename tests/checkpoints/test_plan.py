@@ -45,6 +45,7 @@ def test_a_plan(suite_hub: Hub) -> None:
         "checkpoint": "step64",
         "step": 64,
         "repo": REPO,
+        "answered_by": None,
         "commit": commit_of(REPO, "step64"),
         "files": sizes,
         "cached": [],
@@ -75,11 +76,12 @@ def test_what_is_not_there_says_what_was_reported(suite_hub: Hub) -> None:
     with pytest.raises(NotOnHub, match="holds no weights") as raised:
         plan_fetch(step(EMPTY_STEP))
     assert (raised.value.checkpoint, raised.value.problem) == (step(EMPTY_STEP), None)
+    wrong = Checkpoint("pythia-2.8b", 1)
     with pytest.raises(NotOnHub, match="no such repository, revision or file") as raised:
-        plan_fetch(step(1))
-    assert raised.value.checkpoint == step(1)
+        plan_fetch(wrong)
+    assert raised.value.checkpoint == wrong
     assert raised.value.problem is not None
-    assert "identical weights" in raised.value.problem
+    assert "those of the end of training" in raised.value.problem
     with pytest.raises(NotOnHub, match="mine is not on the Hub"):
         plan_fetch(Checkpoint("mine", 1))
 
@@ -134,13 +136,28 @@ def test_the_cache(suite_hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_doubts(suite_hub: Hub, store: Store) -> None:
     plans = [plan_fetch(step(n)) for n in (0, 512, DUPLICATE_STEP)]
-    assert list(doubts(store, plans)) == [
-        f"{REPO} step0: reported problem: steps 0, 1 and 2 hold identical weights"
-        " (issues 83 and 198)",
-        f"{REPO} step{DUPLICATE_STEP}: {WEIGHTS} is the same file as in {MODEL}@512",
-    ]
+    of_model, of_step, equal = doubts(store, plans)
+    assert of_step.startswith(f"{MODEL} step 0: reported: steps 0 and 1 hold the same values")
+    assert of_model.startswith(f"{MODEL}: reported: until 27 February 2026")
+    assert equal == f"{REPO} step{DUPLICATE_STEP}: {WEIGHTS} is the same file as in {MODEL}@512"
     assert list(same_weights(store, plans)) == [(plans[2], step(512))]
-    assert list(doubts(store, plans[1:2])) == []
+    assert len(list(doubts(store, plans[1:2]))) == 1
+
+
+def test_an_answer_for_another_repository_is_said_and_recorded(
+    suite_hub: Hub, store: Store
+) -> None:
+    """The Hub redirects a repository that was renamed, and names the new one in its answer."""
+    suite_hub.faults = Faults(answers_for="EleutherAI/pythia-14m-deduped")
+    plans = [plan_fetch(step(n)) for n in (64, 512)]
+    assert {plan.revision.repo for plan in plans} == {REPO}
+    assert plans[0].to_dict()["answered_by"] == "EleutherAI/pythia-14m-deduped"
+    (line,) = [line for line in doubts(store, plans) if "answered" in line]
+    assert line.startswith(f"{REPO}: the Hub answered for EleutherAI/pythia-14m-deduped;")
+    suite_hub.faults = Faults(answers_for="eleutherai/PYTHIA-14m")
+    assert plan_fetch(step(64)).revision.answered_by is None
+    suite_hub.faults = Faults(answers_for="no repository\n")
+    assert plan_fetch(step(64)).revision.answered_by is None
 
 
 def test_room_on_the_disk(suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

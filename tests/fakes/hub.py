@@ -59,6 +59,8 @@ class Faults:
     """Send requests for files there."""
     etag: str | None = None
     """State this etag for large files."""
+    answers_for: str | None = None
+    """Name this repository in answers, as after a redirection."""
     extra_files: tuple[str, ...] = ()
     """Names that revisions list besides their own."""
 
@@ -218,7 +220,8 @@ class _HubHandler(_Handler):
                 {"rfilename": name, "size": 1, "blobId": "0" * 40}
                 for name in self.hub.faults.extra_files
             ]
-            body = {"id": repo, "modelId": repo, "sha": branch.commit, "siblings": siblings}
+            name = self.hub.faults.answers_for or repo
+            body = {"id": name, "modelId": name, "sha": branch.commit, "siblings": siblings}
             self.answer(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
     def _sibling(self, branch: Branch, path: Path) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from pythia_cli.suite.checkpoint import Checkpoint, parse_name
 def test_a_name_is_model_and_step() -> None:
     assert parse_name("pythia-70m@512") == Checkpoint("pythia-70m", 512)
     assert parse_name("pythia-70m@main") == Checkpoint("pythia-70m", 143_000)
+    assert parse_name("EleutherAI/pythia-70m@3000") == Checkpoint("pythia-70m", 3000)
+    assert parse_name("pythia-160m-weight-seed3@0") == Checkpoint("pythia-160m-weight-seed3", 0)
+    assert parse_name("pythia-1.4b-v0@step1000") == Checkpoint("pythia-1.4b-v0", 1000)
     assert parse_name("my.model_2@step7") == Checkpoint("my.model_2", 7)
 
 
@@ -39,6 +42,8 @@ def test_a_checkpoint_is_a_revision_of_the_hub() -> None:
     assert str(checkpoint) == "pythia-410m@3000"
     assert parse_name(str(checkpoint)) == checkpoint
     assert Checkpoint("mine", 3).tokens_seen is None
+    # Their batches had twice as many tokens, but the branches are named in steps of this size.
+    assert Checkpoint("pythia-1.4b-v0", 1000).tokens_seen == 1000 * 2_097_152
     assert sorted([Checkpoint("b", 1), Checkpoint("a", 20), Checkpoint("a", 3)]) == [
         Checkpoint("a", 3),
         Checkpoint("a", 20),

@@ -4,15 +4,42 @@ from __future__ import annotations
 
 import pytest
 
-from pythia_cli.suite.models import MODELS, SIZES, nearest_models, repository
-from pythia_cli.suite.steps import DEMO_STEPS, STEPS, steps_of
+from pythia_cli.suite.models import FAMILIES, MODELS, SIZES, nearest_models, repository
+from pythia_cli.suite.steps import DEMO_STEPS, LATE_STEPS, STEPS, steps_of
 
 
 def test_the_models_are_the_published_ones() -> None:
-    assert len(MODELS) == 10 + 8 + 5 * 9
-    assert {"pythia-14m", "pythia-12b", "pythia-410m-deduped", "pythia-160m-seed9"} <= set(MODELS)
-    assert not {"pythia-14m-deduped", "pythia-1b-seed1", "pythia-70m-seed10", "demo"} & set(MODELS)
+    assert len(MODELS) == 10 + 10 + 5 * 9 + 3 + 3 + 2 + 2 * 8
+    assert set(MODELS) >= {
+        "pythia-14m",
+        "pythia-12b",
+        "pythia-14m-deduped",
+        "pythia-31m-deduped",
+        "pythia-410m-deduped",
+        "pythia-160m-seed9",
+        "pythia-160m-data-seed1",
+        "pythia-160m-weight-seed3",
+        "pythia-70m-warmup01",
+        "pythia-1.4b-v0",
+        "pythia-12b-deduped-v0",
+    }
+    assert not set(MODELS) & {
+        "demo",
+        "pythia-1b-seed1",
+        "pythia-70m-seed10",
+        "pythia-70m-data-seed1",
+        "pythia-160m-weight-seed4",
+        "pythia-14m-v0",
+        "pythia-160m-alldropout",
+    }
     assert MODELS["pythia-410m-seed3"] == MODELS["pythia-410m-deduped"] == SIZES["410m"]
+    assert MODELS["pythia-160m-data-seed2"] == MODELS["pythia-160m-v0"] == SIZES["160m"]
+
+
+def test_every_name_has_a_source_and_one_family() -> None:
+    names = [name for family in FAMILIES for name, _ in family.models()]
+    assert len(names) == len(set(names)) == len(MODELS)
+    assert all(family.source for family in FAMILIES)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +66,8 @@ def test_shapes_are_those_of_the_paper(size: str, shape: tuple[int, int, int]) -
 def test_repositories_and_steps() -> None:
     assert repository("pythia-70m-deduped") == "EleutherAI/pythia-70m-deduped"
     assert repository("demo") is None
-    assert steps_of("pythia-70m") == STEPS
+    assert steps_of("pythia-70m") == steps_of("pythia-160m-weight-seed1") == STEPS
+    assert steps_of("pythia-70m-v0") == steps_of("pythia-12b-deduped-v0") == LATE_STEPS
     assert steps_of("demo") == DEMO_STEPS
     assert steps_of("mine") is None
 

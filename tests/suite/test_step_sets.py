@@ -7,7 +7,7 @@ import pytest
 from pythia_cli.errors import UnknownName, UsageError
 from pythia_cli.suite.models import DEMO
 from pythia_cli.suite.step_sets import parse_steps
-from pythia_cli.suite.steps import DEMO_STEPS, STEPS
+from pythia_cli.suite.steps import DEMO_STEPS, LATE_STEPS, STEPS
 
 LOG = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 
@@ -36,6 +36,13 @@ def test_words(texts: list[str], steps: list[int]) -> None:
 def test_the_demo_has_steps_of_its_own() -> None:
     assert parse_steps(DEMO, ["all"]) == list(DEMO_STEPS)
     assert parse_steps(DEMO, ["log"]) == [0, 64, 512]
+
+
+def test_the_first_version_has_no_early_steps() -> None:
+    assert parse_steps("pythia-70m-v0", ["all"]) == list(LATE_STEPS)
+    assert parse_steps("pythia-70m-v0", ["0:2000"]) == [1000, 2000]
+    with pytest.raises(UsageError, match="the first published step of pythia-70m-v0 is 1000"):
+        parse_steps("pythia-70m-v0", ["log"])
 
 
 @pytest.mark.parametrize("text", ["3", "", "0,,1", "1000:", ":", "-1", "last", "1000:2000:3000:4"])

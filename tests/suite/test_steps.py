@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pythia_cli.errors import UnknownName
-from pythia_cli.suite.steps import STEPS, parse_step
+from pythia_cli.suite.steps import LATE_STEPS, STEPS, parse_step
 
 
 def test_there_are_154_steps() -> None:
@@ -14,6 +14,15 @@ def test_there_are_154_steps() -> None:
     assert STEPS[:12] == (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
     assert STEPS[-1] == 143_000
     assert all(step % 1000 == 0 for step in STEPS[11:])
+
+
+def test_the_first_version_has_143_of_them() -> None:
+    assert len(LATE_STEPS) == 143
+    assert (LATE_STEPS[0], LATE_STEPS[-1]) == (1000, 143_000)
+    assert parse_step("pythia-410m-v0", "main") == 143_000
+    with pytest.raises(UnknownName) as unknown:
+        parse_step("pythia-410m-v0", "512")
+    assert unknown.value.nearest == ["1000", "2000"]
 
 
 @pytest.mark.parametrize("text", ["3000", "step3000"])

@@ -10,6 +10,7 @@ import typer
 
 from pythia_cli import settings
 from pythia_cli.cli import completing, options
+from pythia_cli.cli.content import content_record
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices, say_installed
 
@@ -105,16 +106,18 @@ def download(
             named, (steps or [])[0], folder=folder, store=where, replace=replace,
             certifier=certifier, n_threads=threads, wait_seconds=wait, reporter=notices,
         )  # fmt: skip
-        if as_json:
-            typer.echo(json.dumps({"status": "installed", **installed.to_dict()}))
         say_installed(installed, notices)
+        content = content_record(installed, where, notices, threads)
+        if as_json:
+            record = {"status": "installed", **installed.to_dict(), "content": content}
+            typer.echo(json.dumps(record))
         return
 
     from pythia_cli.checkpoints.download import download as fetch
     from pythia_cli.checkpoints.download import plan_download
 
     checkpoints = _checkpoints(named, steps or ["main"])
-    results = _Results(notices, as_json, is_one=len(checkpoints) == 1)
+    results = _Results(where, notices, as_json, threads, is_one=len(checkpoints) == 1)
     if dry_run:
         outcomes, plans = plan_download(
             where, checkpoints, replace=replace, offline=offline, reporter=notices
@@ -139,25 +142,42 @@ def download(
 class _Results:
     """Prints outcomes as they come, and keeps the first failure."""
 
-    def __init__(self, notices: Notices, as_json: bool, *, is_one: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        notices: Notices,
+        as_json: bool,
+        n_threads: int | None,
+        *,
+        is_one: bool,
+    ) -> None:
         self.failure: Exception | None = None
+        self._store = store
+        self._n_threads = n_threads
         self._notices = notices
         self._as_json = as_json
         self._is_one = is_one
 
     def show(self, outcome: Outcome) -> None:
-        """Print an outcome: a notice, and a line on stdout with --json."""
-        if self._as_json:
-            with self._notices.aside():
-                typer.echo(json.dumps(outcome.to_dict()))
+        """Print an outcome, and check the content of a new checkpoint.
+
+        That is a notice, and a line on stdout with --json.
+        """
+        record = outcome.to_dict()
         if outcome.installed is None:
             self.failure = self.failure or outcome.error
             if not self._is_one:  # if there is only one, its error is printed at the end
                 self._notices.say(f"failed: {outcome.error}")
         elif outcome.is_new:
             say_installed(outcome.installed, self._notices)
+            record["content"] = content_record(
+                outcome.installed, self._store, self._notices, self._n_threads
+            )
         else:
             self._notices.say(f"{outcome.checkpoint} is already installed")
+        if self._as_json:
+            with self._notices.aside():
+                typer.echo(json.dumps(record))
 
 
 def _names(

@@ -11,6 +11,7 @@ import typer
 
 from pythia_cli import settings
 from pythia_cli.cli import options
+from pythia_cli.cli.content import content_record
 from pythia_cli.cli.output import Notices, say_installed
 
 
@@ -57,10 +58,11 @@ def quantize(
 
     notices = Notices(quiet=quiet, verbose=verbose)
     started = time.perf_counter()
+    where = options.open_store(store)
     (installed,) = install(
         name,
         folder=source,
-        store=options.open_store(store),
+        store=where,
         replace=replace,
         commit=commit,
         certifier=options.certifier(certify),
@@ -68,7 +70,8 @@ def quantize(
         wait_seconds=wait,
         reporter=notices,
     )
-    if as_json:
-        typer.echo(json.dumps(installed.to_dict()))
     say_installed(installed, notices)
+    content = content_record(installed, where, notices, threads)
+    if as_json:
+        typer.echo(json.dumps({**installed.to_dict(), "content": content}))
     notices.detail(f"{time.perf_counter() - started:.2f} s")
