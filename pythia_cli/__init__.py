@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from pythia_cli.engine.sampling import SamplingOptions as SamplingOptions
     from pythia_cli.engine.scored_text import ScoredText as ScoredText
     from pythia_cli.measures.certificate import TextCertifier as TextCertifier
+    from pythia_cli.measures.content import ContentCheck as ContentCheck
+    from pythia_cli.measures.content import check_content as check_content
     from pythia_cli.measures.perplexity import Perplexity as Perplexity
     from pythia_cli.measures.perplexity import perplexity as perplexity
     from pythia_cli.release import __version__ as __version__
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Bars": "reporting",
     "Checkpoint": "suite.checkpoint",
+    "ContentCheck": "measures.content",
     "GenerateOptions": "engine.generate",
     "Generated": "engine.generate",
     "Installed": "checkpoints.store",
@@ -56,6 +59,7 @@ _HOMES = {
     "TextCertifier": "measures.certificate",
     "__version__": "release",
     "audit": "checkpoints.audit",
+    "check_content": "measures.content",
     "checkpoints": "engine.load",
     "download": "checkpoints.download",
     "errors": "errors",

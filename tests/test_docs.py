@@ -22,6 +22,9 @@ from pythia_cli.cli import app
 from pythia_cli.cli.errors import ExitStatus
 from pythia_cli.kernels.sizes import activation_levels
 from pythia_cli.measures import certificate
+from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.suite.expected_nll import expected_nll
+from pythia_cli.suite.known_problems import REPORTS
 from pythia_cli.suite.steps import DEMO_STEPS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,6 +97,25 @@ def test_int8_tensors_and_metadata(demo_int8: Int8File) -> None:
         row[1] for row in rows(section("int8-file.md", "## Metadata")) if "config" in row[0]
     ]
     assert re.findall(r"`(\w+)`", fields) == list(config.to_dict())
+
+
+def test_what_is_known_of_the_published_files() -> None:
+    table = rows(section("checkpoints.md", "### What is known of the published files"))
+    assert [(row[2], row[3]) for row in table] == [(r.text, r.source) for r in REPORTS]
+    for row, report in zip(table, REPORTS, strict=True):
+        named = re.findall(r"`(pythia[^`]*)`", row[0])
+        assert tuple(named) == report.models or len(report.models) > 2
+        listed = re.fullmatch(r"\d+(, \d+)*", row[1])
+        assert not listed or tuple(map(int, row[1].split(", "))) == report.steps
+        counted = re.fullmatch(r"(\d+) of them", row[1])
+        assert not counted or int(counted[1]) == len(report.steps or ())
+
+
+def test_bounds_of_content() -> None:
+    for steps, low, high in rows(section("checkpoints.md", "### Check of content")):
+        for step in re.findall(r"\d+", steps):
+            expected = (float(low or 0), float(high or "inf"))
+            assert expected_nll(Checkpoint("pythia-410m", int(step))) == expected
 
 
 def test_exit_statuses() -> None:

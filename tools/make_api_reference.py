@@ -20,7 +20,7 @@ SECTIONS = {
     "Opening": ("load", "checkpoints", "Model"),
     "What a model returns": ("Generated", "ScoredText", "Loglikelihood"),
     "Options of generating": ("GenerateOptions", "SamplingOptions"),
-    "Measures": ("perplexity", "Perplexity", "TextCertifier"),
+    "Measures": ("perplexity", "Perplexity", "TextCertifier", "check_content", "ContentCheck"),
     "The store": (
         *("install", "download", "audit", "verify", "remove"),
         *("Store", "Installed", "Checkpoint"),

@@ -119,16 +119,18 @@ REPORTS = (
         None,
         "until 27 February 2026 this address held what is pythia-14m-deduped now; older caches and"
         " copies are of that model",
-        "model cards",
+        "issues and model cards",
     ),
     Report(
         ("pythia-31m",),
         None,
         "the Hub may answer with pythia-31m-deduped; what was downloaded records the repository"
         " that answered",
-        "model cards",
+        "issues and model cards",
     ),
-    Report(("pythia-31m",), (0,), "the file is float32, unlike other steps", "model cards"),
+    Report(
+        ("pythia-31m",), (0,), "the file is float32, unlike other steps", "issues and model cards"
+    ),
     Report(
         tuple(model for model in MODELS if "-deduped" in model),
         tuple(step for step in STEPS if step >= 98000),

@@ -193,10 +193,21 @@ def test_doubts_are_noted_before_anything_is_fetched(
     list(download(store, steps(512), reporter=reporter))
     reporter.notes.clear()
     list(download(store, steps(DUPLICATE_STEP), reporter=reporter))
-    assert reporter.notes[0] == (
+    assert reporter.notes[1] == (
         f"{REPO} step{DUPLICATE_STEP}: {WEIGHTS} is the same file as in {MODEL}@512"
     )
-    assert reporter.notes[1].startswith("fetching")
+    assert reporter.notes[2].startswith("fetching")
+
+
+def test_the_repository_that_answered_is_recorded(
+    suite_hub: Hub, store: Store, reporter: Recording
+) -> None:
+    suite_hub.faults = Faults(answers_for="EleutherAI/pythia-14m-deduped")
+    (outcome,) = download(store, steps(64), reporter=reporter)
+    assert outcome.installed is not None
+    assert outcome.installed.manifest["model"] == MODEL  # what was asked for
+    assert outcome.installed.manifest["source"]["repo"] == "EleutherAI/pythia-14m-deduped"
+    assert any("answered for EleutherAI/pythia-14m-deduped" in note for note in reporter.notes)
 
 
 def test_a_damaged_manifest_keeps_no_other_out(suite_hub: Hub, store: Store) -> None:

@@ -10,7 +10,7 @@ from tests.conftest import DEMO
 
 FIELDS = {
     "model", "checkpoint", "step", "tokens_seen", "installed", "n_bytes", "active", "certificate",
-    "folder",
+    "folder", "reported",
 }  # fmt: skip
 
 
@@ -30,6 +30,21 @@ def test_list(pythia: Pythia) -> None:
     assert record["tokens_seen"] is None
     assert record["n_bytes"] == sum(p.stat().st_size for p in Path(record["folder"]).iterdir())
     assert pythia("checkpoint", "list").out == f"* {'demo@3000':<24} {'2.3':>9} MB\n"
+
+
+def test_published_steps_with_what_is_reported_of_them(pythia: Pythia) -> None:
+    available = pythia("checkpoint", "list", "--available", "-m", "pythia-2.8b", "--json")
+    reported = {record["step"]: record["reported"] for record in available.records}
+    assert len(reported) == 154
+    assert len([step for step, texts in reported.items() if "issues 205" in str(texts)]) == 85
+    assert reported[66000] == []
+    assert "pythia-2.8b, 85 steps from 0 to 140000: reported: the weights" in available.err
+    assert len(available.err.splitlines()) == 3
+    first = pythia("checkpoint", "list", "--available", "-m", "EleutherAI/pythia-1.4b-v0")
+    lines = first.out.splitlines()
+    assert len(lines) == 143
+    assert lines[0].split() == ["pythia-1.4b-v0@1000", "-", "2.097", "G", "tokens"]
+    assert "twice that of its optimizer steps" in first.err
 
 
 def test_nothing_is_written_by_looking(pythia: Pythia, tmp_path: Path) -> None:

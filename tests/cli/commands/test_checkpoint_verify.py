@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pythia_cli.checkpoints.int8_file import Int8File
 from tests.cli.running import Pythia
+from tests.conftest import DEMO
+from tests.fakes.suite import make_checkpoint
 
 INTEGRITY = 6
 HINT = "; try: pythia checkpoint remove demo@3000 --yes"
@@ -67,6 +72,46 @@ def test_other_damage(in_own_store: Pythia, file: str, content: bytes | None, pr
     result = in_own_store("checkpoint", "verify", status=INTEGRITY)
     assert problem in result.out
     assert result.err.endswith(f"{HINT}\n")
+
+
+def test_the_content_of_the_demo_is_only_reported(pythia: Pythia) -> None:
+    assert re.fullmatch(
+        r"demo@3000  3\.\d\d nats a token  ok\n", pythia("checkpoint", "verify", "--content").out
+    )
+    record = pythia("checkpoint", "verify", "demo@main", "--content", "--json").record
+    assert (record["ok"], record["lowest_expected"], record["highest_expected"]) == (
+        True,
+        None,
+        None,
+    )
+    assert 3 < record["nll"] < 4
+
+
+def test_weights_of_another_step_are_a_finding(in_own_store: Pythia, tmp_path: Path) -> None:
+    """As with pythia-2.8b, whose early branches hold the end of training (issue 205)."""
+    late = make_checkpoint(tmp_path / "late", DEMO / "step3000")
+    said = in_own_store("quantize", late, "--as", "pythia-14m@4", "--json")
+    assert "pythia-14m@4: 5." in said.err
+    assert "but step 4 should have at least 9.5" in said.err
+    assert said.record["content"]["problem"] in said.err
+    result = in_own_store("checkpoint", "verify", "--content", status=INTEGRITY)
+    assert "pythia-14m@4  5." in result.out
+    assert "demo@3000  3." in result.out
+    assert "1 of 2 checkpoints do not hold what their names say" in result.err
+    assert result.err.endswith("; try: pythia download -m pythia-14m -c 4 --replace\n")
+    # Its bytes are all in order.
+    assert in_own_store("checkpoint", "verify").out.count("  ok\n") == 2
+
+
+def test_the_hint_is_what_is_reported_of_that_branch(in_own_store: Pythia) -> None:
+    place = in_own_store.store / "checkpoints/pythia-2.8b/step1"
+    shutil.copytree(in_own_store.store / "checkpoints/demo/step3000", place)
+    manifest = json.loads((place / "manifest.json").read_text())
+    (place / "manifest.json").write_text(
+        json.dumps({**manifest, "model": "pythia-2.8b", "step": 1})
+    )
+    result = in_own_store("checkpoint", "verify", "--content", status=INTEGRITY)
+    assert "; try: another step; reported of pythia-2.8b@1: the weights are those" in result.err
 
 
 def test_what_is_not_installed_cannot_be_verified(pythia: Pythia) -> None:

@@ -262,17 +262,34 @@ def test_a_branch_that_is_not_there(user: Callable[..., Result]) -> None:
     assert f"{REPO} step5000: the Hub has no such" in line
 
 
+def test_weights_of_another_step_are_noticed(user: Callable[..., Result], hub: Hub) -> None:
+    """A branch may hold the end of training, as 85 of pythia-2.8b do, or its beginning."""
+    branches = hub.repos[REPO]
+    late, early = branches["step143000"], branches["step0"]
+    hub.repos = {REPO: {**branches, "step8": late, "step9000": early}}
+    done = download(user, "-c", "8,64,9000", "--json")
+    assert [record["status"] for record in done.records] == ["installed"] * 3
+    problems = [record["content"]["problem"] for record in done.records]
+    assert "step 8 should have at least 9.5" in problems[0]
+    assert problems[1] is None
+    assert "step 9000 should have at most 8.5" in problems[2]
+    noticed = [line for line in done.err.splitlines() if "probably the weights" in line]
+    assert noticed == [f"{MODEL}@8: {problems[0]}", f"{MODEL}@9000: {problems[2]}"]
+
+
 def test_audit(user: Callable[..., Result], hub: Hub) -> None:
     record = user("checkpoint", "audit", "-m", MODEL, "--json").record
     assert record["n_branches"] == 8
     assert record["same_weights"] == [[512, DUPLICATE_STEP]]
     assert record["no_weights"] == [EMPTY_STEP]
     assert len(record["no_branch"]) == 154 - 8
-    assert record["reported"] == {
-        str(step): "steps 0, 1 and 2 hold identical weights (issues 83 and 198)"
-        for step in (0, 1, 2)
-    }
+    assert "steps 0 and 1 hold the same values" in record["reported"]["0"]
+    assert record["reported"]["1"] == record["reported"]["0"]
+    assert "contested" in record["reported"]["2"]
+    hub.repos = {REPO: {**hub.repos[REPO], "main": hub.repos[REPO]["step64"]}}
     shown = user("checkpoint", "audit", "-m", MODEL).out
+    assert "main holds other files than the last step\n" in shown
+    assert "reported: until 27 February 2026" in shown
     assert f"the same weights: steps 512, {DUPLICATE_STEP}\n" in shown
     assert hub.transfers == []
 
