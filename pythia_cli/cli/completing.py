@@ -47,8 +47,13 @@ def steps(context: typer.Context, incomplete: str) -> list[Offer]:
 
 def published_steps(context: typer.Context, incomplete: str) -> list[Offer]:
     """Steps and sets of steps that can be downloaded; also after a comma."""
+    from pythia_cli.suite.checkpoint import Checkpoint
+    from pythia_cli.suite.known_problems import known_problem
     from pythia_cli.suite.models import MODELS
     from pythia_cli.suite.steps import STEPS, steps_of
+
+    def described(step: int) -> str:
+        return "reported problem" if known_problem(Checkpoint(model, step)) else "step"
 
     model = _model(context)
     published = (steps_of(model) if model in MODELS else None) or STEPS
@@ -56,7 +61,7 @@ def published_steps(context: typer.Context, incomplete: str) -> list[Offer]:
     offers = [("main", "the last step"), ("all", f"all {len(published)}")]
     if published[0] == 0:
         offers.insert(1, ("log", "0, 1, 2, 4 .. 512"))
-    offers += [(str(step), "step") for step in published]
+    offers += [(str(step), described(step)) for step in published]
     return [(before + comma + word, text) for word, text in _beginning(last, offers)]
 
 

@@ -127,7 +127,14 @@ def test_local_folders(full: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert is_local_folder("someone/pythia-410m", full)
     # A folder that is there comes before a repository, as in transformers.
     assert is_local_folder("EleutherAI/pythia-70m", full)
-    for name in ("mine", "demo", "pythia-410m", "EleutherAI/pythia-160m", "mine@1", ""):
+    address = "https://hub.example/EleutherAI/pythia-160m"
+    published = (
+        "EleutherAI/pythia-160m",
+        "EleutherAI/pythia-160m/",
+        address,
+        f"{address}/tree/main",
+    )
+    for name in ("mine", "demo", "pythia-410m", *published, "mine@1", ""):
         assert not is_local_folder(name, full)
 
 

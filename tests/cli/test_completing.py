@@ -66,6 +66,15 @@ def test_offers(pythia: Pythia, typed: str, offered: list[str]) -> None:
     assert offers(pythia, typed) == offered
 
 
+def test_a_branch_with_a_reported_problem_says_so(pythia: Pythia) -> None:
+    asked = {"_PYTHIA_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    typed = "pythia download -m pythia-2.8b -c 66,6"
+    env = {**asked, "_TYPER_COMPLETE_ARGS": typed}
+    shown = pythia(env=env, command=(str(BIN / "pythia"),), status=None).out
+    assert "66,65000\treported problem\n" in shown
+    assert "66,66000\tstep\n" in shown
+
+
 def test_a_store_that_is_missing_or_damaged_offers_nothing(pythia: Pythia, tmp_path: Path) -> None:
     assert offers(replace(pythia, store=tmp_path / "none"), "pythia generate -c ") == []
     (tmp_path / "store").mkdir()
