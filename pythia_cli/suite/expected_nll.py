@@ -2,9 +2,10 @@
 
 An untrained model gives every token about the same probability: ln(d_vocab), 10.8 nats. In the
 published results (evals/pythia-v1 of github.com/EleutherAI/pythia) LAMBADA's perplexity is within
-4 % of step 0's up to step 8, has fallen to a quarter by step 256, a thousandth by step 1000, and
-less than a ten-thousandth by step 13000. The bounds leave a nat or more on either side, so that no
-model from 14m to 12b reaches them, and tell the beginning of training from its end.
+4 % of step 0's up to step 8, has fallen to about a quarter by step 256, to about a thousandth by
+step 1000, and below a ten-thousandth by step 13000. The bounds are wide, so that a model of any
+size should stay within them, and still tell the beginning of training from its end. They have not
+been tried on the published files.
 """
 
 from __future__ import annotations
