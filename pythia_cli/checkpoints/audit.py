@@ -30,7 +30,7 @@ class Audit:
     same_shards: list[list[int]] = field(default_factory=list)
     """Groups of steps that share some of their shards, but not all."""
     main_differs: bool = False
-    """Whether the branch main holds other files than the last step."""
+    """Whether a weights file of the branch main is not that of the last step."""
     answered_by: str | None = None
     """The repository that the Hub answered for, if it is not the one asked for."""
     reported: dict[int, str] = field(default_factory=dict)
@@ -56,27 +56,23 @@ def audit(model: str, *, reporter: Reporter = SILENT) -> Audit:
     with reporter.task(f"asking for {model}", len(steps), "steps") as task:
         there = set(hub.branches(repo, reporter=reporter))
 
-        answered_by: set[str] = set()
-
-        def ask(name: str) -> tuple[str, ...] | None:
-            """sha256 of a branch's weights files; () if it has none, None if there is no branch."""
-            if name not in there:
-                return None
+        def ask(name: str) -> hub.Revision | None:
+            """A branch; None if there is none."""
             try:
-                revision = hub.resolve(repo, name, reporter=reporter)
+                return hub.resolve(repo, name, reporter=reporter) if name in there else None
             except NotOnHub:  # removed since the branches were listed
                 return None
-            answered_by.update([revision.answered_by] if revision.answered_by else [])
-            return _weights(revision)
 
-        def ask_step(step: int) -> tuple[str, ...] | None:
+        def ask_step(step: int) -> hub.Revision | None:
             try:
                 return ask(Checkpoint(model, step).revision)
             finally:
                 task.advance(1)
 
-        found = dict(zip(steps, hub.ask_several(ask_step, steps), strict=True))
+        branches = dict(zip(steps, hub.ask_several(ask_step, steps), strict=True))
         main = ask("main")
+    found = {step: _weights(branch) if branch else None for step, branch in branches.items()}
+    answered_by = {branch.answered_by for branch in branches.values() if branch is not None}
     whole: dict[tuple[str, ...], list[int]] = {}
     parts: dict[str, set[int]] = {}
     for step, hashes in found.items():
@@ -98,8 +94,8 @@ def audit(model: str, *, reporter: Reporter = SILENT) -> Audit:
             for group in shared
             if not any(set(group) <= set(same) for same in same_weights)
         ],
-        main_differs=bool(main and found[steps[-1]] and main != found[steps[-1]]),
-        answered_by=min(answered_by, default=None),
+        main_differs=_differ(main, branches[steps[-1]]),
+        answered_by=next((other for other in answered_by if other is not None), None),
         reported=of_steps,
         notes=of_model,
     )
@@ -116,6 +112,15 @@ def _reported(model: str, steps: Sequence[int]) -> tuple[list[str], dict[int, st
         for checkpoint in concerned:
             of_steps.setdefault(checkpoint.step, []).append(str(report))
     return of_model, {step: "; ".join(of_steps[step]) for step in sorted(of_steps)}
+
+
+def _differ(one: hub.Revision | None, other: hub.Revision | None) -> bool:
+    """Whether two branches have a file of weights of the same name and another sha256."""
+    if one is None or other is None:
+        return False
+    names = {name for form in weights_of(one) for name in form} & other.files.keys()
+    pairs = [(one.files[name].sha256, other.files[name].sha256) for name in names]
+    return any(a is not None and b is not None and a != b for a, b in pairs)
 
 
 def _weights(revision: hub.Revision) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pytest
 from pythia_cli.checkpoints.audit import audit
 from pythia_cli.errors import NetworkError, NotOnHub
 from tests.fakes.hub import Branch, Faults, Hub
-from tests.fakes.suite import DUPLICATE_STEP, EMPTY_STEP, MODEL, REPO
+from tests.fakes.suite import BIN_STEP, DUPLICATE_STEP, EMPTY_STEP, MODEL, REPO
 from tests.reporting import Recording
 
 
@@ -65,6 +65,8 @@ def test_a_main_that_is_not_the_last_step(suite_hub: Hub) -> None:
     assert audit(MODEL).main_differs
     suite_hub.repos = {REPO: {**branches, "main": branches[f"step{EMPTY_STEP}"]}}
     assert not audit(MODEL).main_differs  # main has no weights: nothing to compare
+    suite_hub.repos = {REPO: {**branches, "main": branches[f"step{BIN_STEP}"]}}
+    assert not audit(MODEL).main_differs  # nor if it has them in another form only
 
 
 def test_a_repository_that_was_renamed(suite_hub: Hub) -> None:
