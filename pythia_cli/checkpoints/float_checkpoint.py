@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import errno
-import math
-import pickle
 import re
-import warnings
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pythia_cli.checkpoints.strided import FLOATS, StridedPlace, contiguous, read_float32
+from pythia_cli.checkpoints.torch_file import read_places
 from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceError, UnsafeFile
 from pythia_cli.files.reading import file_sha256, read_json_object
-from pythia_cli.files.safetensors_layout import Layout, TensorPlace, read_layout
+from pythia_cli.files.safetensors_layout import read_layout
 from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.config_json import parse_config_json
@@ -37,10 +33,6 @@ def expected_tensors(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     return {name: tensor.shape for name, tensor in published_tensors(config).items()}
 
 
-_Read = Callable[[int, int | None], np.ndarray[Any, Any]]
-"""Reads rows lo..hi of a tensor as float32; all rows from lo if hi is None."""
-
-
 class FloatCheckpoint:
     """An opened checkpoint folder: `config`, `files`, and `tensor(name)` as float32.
 
@@ -55,11 +47,10 @@ class FloatCheckpoint:
         self.all_files = read_files(folder)
         _, self.tokenizer_path, *self.files = self.all_files
         place = _find_weights(folder)
-        self._readers: dict[str, _Read] = {}
-        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._places: dict[str, StridedPlace] = {}
         self._where: dict[str, Path] = {}
         for path in self.files:
-            self._open_safetensors(path) if path.suffix == ".safetensors" else self._open_bin(path)
+            self._open(path)
         self._check_names(place)
 
     def tensor(self, name: str) -> np.ndarray[Any, Any]:
@@ -68,9 +59,10 @@ class FloatCheckpoint:
 
     def rows(self, name: str, lo: int, hi: int | None) -> np.ndarray[Any, Any]:
         """Rows lo..hi of a tensor, or all rows from lo if hi is None. Otherwise as `tensor`."""
-        shape = self._shapes[name]
+        place = self._places[name]
+        shape = place.shape
         try:
-            values = self._readers[name](lo, hi)
+            values = read_float32(self._where[name], place, lo, hi)
         except OSError as error:
             raise ResourceError(self._where[name], f"cannot be read ({error.strerror})") from error
         if values.shape != (len(range(*slice(lo, hi).indices(shape[0]))), *shape[1:]):
@@ -87,75 +79,38 @@ class FloatCheckpoint:
         """sha256 of each weights file, by name; `task` advances by bytes."""
         return {path.name: file_sha256(path, task) for path in self.files}
 
-    def _open_safetensors(self, path: Path) -> None:
-        layout: Layout = read_layout(path)
-        for name, place in layout.tensors.items():
-            if _BUFFERS.fullmatch(name):
+    def _open(self, path: Path) -> None:
+        try:
+            if path.suffix == ".safetensors":
+                tensors = read_layout(path).tensors
+                places = {name: contiguous(place) for name, place in tensors.items()}
+            else:
+                places = read_places(path)
+        except OSError as error:
+            raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
+        for published, place in places.items():
+            if _BUFFERS.fullmatch(published):
                 continue
-            if place.dtype not in ("F16", "BF16", "F32"):
-                raise IntegrityError(path, f"{name} is {place.dtype}; expected F16, BF16 or F32")
-
-            def read(
-                lo: int, hi: int | None, path: Path = path, place: TensorPlace = place
-            ) -> np.ndarray[Any, Any]:
-                return _read_float32(path, place, lo, hi)
-
-            self._add(path, name, place.shape, read)
-
-    def _open_bin(self, path: Path) -> None:
-        import torch
-
-        for name, tensor in _load_bin(path).items():
-            if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
-                raise IntegrityError(path, f"{name!r} is not a named tensor")
-            if _BUFFERS.fullmatch(name):
-                continue
-            if tensor.layout is not torch.strided or tensor.device.type != "cpu":
-                raise IntegrityError(path, f"{name} is not a dense tensor on the CPU")
-            if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32):
-                raise IntegrityError(
-                    path, f"{name} is {tensor.dtype}; expected a 16- or 32-bit float"
-                )
-
-            def read(lo: int, hi: int | None, tensor: Any = tensor) -> np.ndarray[Any, Any]:
-                part = tensor if lo == 0 and hi is None else tensor[lo:hi]
-                values: np.ndarray[Any, Any] = part.detach().to(torch.float32).numpy()
-                return values
-
-            self._add(path, name, tuple(tensor.shape), read)
-
-    def _add(
-        self,
-        path: Path,
-        name: str,
-        shape: tuple[int, ...],
-        read: _Read,
-    ) -> None:
-        # transformers 4 calls it embed_out; newer versions may call it lm_head.
-        name = "embed_out.weight" if name == "lm_head.weight" else name
-        if name in self._readers:
-            raise IntegrityError(path, f"{name} appears twice")
-        self._readers[name], self._shapes[name], self._where[name] = read, shape, path
+            if place.dtype not in FLOATS:
+                reason = f"{published} is {place.dtype}; expected F16, BF16 or F32"
+                raise IntegrityError(path, reason)
+            # transformers 4 calls it embed_out; newer versions may call it lm_head.
+            name = "embed_out.weight" if published == "lm_head.weight" else published
+            if name in self._places:
+                raise IntegrityError(path, f"{name} appears twice")
+            self._places[name], self._where[name] = place, path
 
     def _check_names(self, place: Path) -> None:
-        if self.config.n_layers > len(
-            self._shapes
-        ):  # before listing the tensors of, say, a million layers
-            raise IntegrityError(
-                place,
-                f"holds {len(self._shapes)} tensors: too few for {self.config.n_layers} layers",
-            )
         expected = expected_tensors(self.config)
-        if missing := [name for name in expected if name not in self._shapes]:
+        if missing := [name for name in expected if name not in self._places]:
             raise IntegrityError(place, f"{missing[0]} is missing{_and_more(missing)}")
-        if extra := [name for name in self._shapes if name not in expected]:
+        if extra := [name for name in self._places if name not in expected]:
             raise IntegrityError(place, f"{extra[0]} is not part of the model{_and_more(extra)}")
         for name, shape in expected.items():
-            if self._shapes[name] != shape:
-                found = list(self._shapes[name])
+            if (found := self._places[name].shape) != shape:
                 raise IntegrityError(
                     self._where[name],
-                    f"{name} has shape {found}; config.json requires {list(shape)}",
+                    f"{name} has shape {list(found)}; config.json requires {list(shape)}",
                 )
 
 
@@ -212,56 +167,6 @@ def _shards(index: Path) -> list[Path]:
         if not (index.parent / name).is_file():
             raise NotFound(f"{index.parent / name} does not exist, but {index.name} names it")
     return [index.parent / name for name in names]
-
-
-def _read_float32(path: Path, place: TensorPlace, lo: int, hi: int | None) -> np.ndarray[Any, Any]:
-    rows = range(*slice(lo, hi).indices(place.shape[0]))
-    shape = (len(rows), *place.shape[1:])
-    count = math.prod(shape)
-    offset = place.offset + lo * (place.n_bytes // place.shape[0])
-    dtype = place.dtype
-    if dtype == "BF16":
-        # bfloat16 is the upper half of a float32.
-        bits = np.fromfile(path, np.uint16, count, offset=offset).astype(np.uint32)
-        bits <<= 16
-        return _reshaped(bits.view(np.float32), shape)
-    stored = np.fromfile(path, {"F16": "<f2", "F32": "<f4"}[dtype], count, offset=offset)
-    return _reshaped(stored.astype(np.float32, copy=False), shape)
-
-
-def _reshaped(values: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """values in this shape; unchanged if too few, because the file was cut after opening."""
-    return values.reshape(shape) if values.size == math.prod(shape) else values
-
-
-def _load_bin(path: Path) -> dict[Any, Any]:
-    """torch.load that runs no code. Raises UnsafeFile for a file with more than tensors."""
-    import torch
-
-    try:
-        is_zip = zipfile.is_zipfile(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on old formats, of no use here
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip or None)
-    except pickle.UnpicklingError as error:
-        text = str(error)
-        if "global" in text.lower():
-            name = re.search(r"GLOBAL (\S+)", text)
-            what = f" ({name.group(1)})" if name else ""
-            raise UnsafeFile(path, f"refused: reading it would run code{what}") from None
-        raise IntegrityError(path, "not a PyTorch checkpoint, or damaged") from None
-    except MemoryError:
-        raise
-    except OSError as error:
-        # torch fails so on a truncated file: it maps bytes past its end.
-        if error.errno in (None, errno.EINVAL):
-            raise IntegrityError(path, "not a whole PyTorch checkpoint") from error
-        raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # torch has no exception of its own for a damaged file
-        raise IntegrityError(path, "not a whole PyTorch checkpoint") from error
-    if not isinstance(content, dict):
-        raise IntegrityError(path, "not a PyTorch checkpoint: expected tensors by name")
-    return content
 
 
 def _and_more(names: list[str]) -> str:

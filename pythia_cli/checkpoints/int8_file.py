@@ -9,17 +9,19 @@ import hashlib
 import json
 import mmap
 import os
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from pythia_cli.errors import IntegrityError, NewerFormat, NotFound, ResourceError
+from pythia_cli.checkpoints.source import Source
+from pythia_cli.errors import IntegrityError, InvalidValue, NewerFormat, NotFound, ResourceError
+from pythia_cli.files.reading import parse_json_object
 from pythia_cli.files.safetensors_layout import TensorPlace, read_layout
 from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.suite.config import ModelConfig
@@ -36,6 +38,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "U8": np.dtype("u1"),
 }
 _NO_HASH = "0" * 64
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Int8Tensor(NamedTuple):
@@ -73,34 +76,6 @@ def data_bytes(config: ModelConfig) -> int:
     return sum(
         prod(shape) * _DTYPES[dtype].itemsize for dtype, shape in tensor_shapes(config).values()
     )
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the float weights came from. files: the sha256 of each weights file, by name."""
-
-    repo: str | None
-    revision: str | None
-    commit: str | None
-    files: dict[str, str]
-
-    @property
-    def sha256(self) -> str:
-        """sha256 of the weights file; of several shards, that of their `sha256sum` listing."""
-        if len(self.files) == 1:
-            return next(iter(self.files.values()))
-        listing = "".join(f"{self.files[name]}  {name}\n" for name in sorted(self.files))
-        return hashlib.sha256(listing.encode()).hexdigest()
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "repo": self.repo,
-            "revision": self.revision,
-            "commit": self.commit,
-            "sha256": self.sha256,
-            "files": self.files,
-        }
 
 
 class Int8Writer:
@@ -184,8 +159,8 @@ class Int8File:
     """A mapped int8 file: `config`, `source`, `quantization`, `tokenizer_sha256`, `tensors`.
 
     tensors: read-only arrays in the mapped file, by name. Opening checks format, version, sizes,
-    shapes and the header's hash, but not those of the weights (see `damaged_tensors`). Raises
-    NotFound, IntegrityError, ResourceError.
+    shapes, the header's hash, and that scales, biases and norms are finite; but not the hashes of
+    the weights (see `damaged_tensors`). Raises NotFound, IntegrityError, ResourceError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -198,22 +173,14 @@ class Int8File:
         except OSError as error:
             raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
         metadata = layout.metadata
-        if metadata.get("format") != FORMAT:
-            raise IntegrityError(path, "not an int8 file made by pythia")
-        if (version := metadata.get("format_version", "")) != str(FORMAT_VERSION):
-            reason = f"format version {version}; this pythia reads version {FORMAT_VERSION}"
-            if version.isdecimal() and int(version) > FORMAT_VERSION:
-                raise NewerFormat(path, reason)
-            raise IntegrityError(path, reason)
+        _check_format(path, metadata)
         try:
-            self.config = ModelConfig(**json.loads(metadata["config"]))
-            source = json.loads(metadata["source"])
-            self.source = Source(
-                source["repo"], source["revision"], source["commit"], source["files"]
-            )
+            self.config = ModelConfig(**parse_json_object(metadata["config"]))
+            self.source = Source.from_dict(parse_json_object(metadata["source"]))
             self.quantization = metadata["quantization"]
             self.tokenizer_sha256 = metadata["tokenizer_sha256"]
-            self.tensors_sha256: dict[str, str] = json.loads(metadata["tensors_sha256"])
+            self.header_sha256 = metadata["header_sha256"]
+            self.tensors_sha256: dict[str, str] = parse_json_object(metadata["tensors_sha256"])
             shapes = tensor_shapes(self.config)
             written = {
                 key: value
@@ -221,10 +188,12 @@ class Int8File:
                 if key not in ("tensors_sha256", "header_sha256")
             }
             expected = _header_bytes(shapes, written, self.tensors_sha256)
-        except (KeyError, TypeError, ValueError) as error:
-            raise IntegrityError(path, f"damaged header ({error!r})") from error
+        except (KeyError, TypeError, ValueError, InvalidValue) as error:
+            raise IntegrityError(path, f"damaged header ({error or error!r})") from error
         if expected[8:] != layout.header or list(self.tensors_sha256) != list(shapes):
             raise IntegrityError(path, "damaged header: its sha256 does not match")
+        if not SHA256.fullmatch(self.tokenizer_sha256):
+            raise IntegrityError(path, "damaged header: tokenizer_sha256 is no hash")
         if self.quantization != QUANTIZATION:
             raise IntegrityError(
                 path, f"quantization {self.quantization!r} is not {QUANTIZATION!r}"
@@ -232,6 +201,7 @@ class Int8File:
         self._places = layout.tensors
         self._map = _map_file(path, before)
         self.tensors = {name: self._view(self._places[name]) for name in shapes}
+        self._check_values()
 
     def damaged_tensors(self, task: Task = NO_TASK, n_threads: int = 1) -> list[str]:
         """The names of damaged tensors. Reads everything; `task` advances by bytes.
@@ -251,9 +221,31 @@ class Int8File:
             damaged = pool.map(is_damaged, self.tensors)
             return [name for name, bad in zip(self.tensors, damaged, strict=True) if bad]
 
+    def _check_values(self) -> None:
+        """The kernels trust these. The int8 matrices can hold no wrong value."""
+        for name, array in self.tensors.items():
+            if array.dtype != np.float32:
+                continue
+            with np.errstate(invalid="ignore"):
+                least, largest = array.min(), array.max()  # NaN if any value is
+            if not (np.isfinite(least) and np.isfinite(largest)):
+                raise IntegrityError(self.path, f"{name} holds values that are not finite")
+            if name.endswith(".scales") and least < 0:
+                raise IntegrityError(self.path, f"{name} holds a negative scale")
+
     def _view(self, place: TensorPlace) -> np.ndarray[Any, Any]:
         flat = np.frombuffer(self._map, _DTYPES[place.dtype], prod(place.shape), place.offset)
         return flat.reshape(place.shape)
+
+
+def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
+    if metadata.get("format") != FORMAT:
+        raise IntegrityError(path, "not an int8 file made by pythia")
+    if (version := metadata.get("format_version", "")) != str(FORMAT_VERSION):
+        reason = f"format version {version[:9]}; this pythia reads version {FORMAT_VERSION}"
+        if re.fullmatch("[1-9][0-9]{0,8}", version):
+            raise NewerFormat(path, reason)
+        raise IntegrityError(path, reason)
 
 
 def _map_file(path: Path, expected: os.stat_result) -> mmap.mmap:

@@ -48,6 +48,9 @@ class ExitStatus(IntEnum):
     TERMINATED = 143
 
 
+_LONGEST = 1000  # characters of an error
+
+
 class Terminated(BaseException):
     """SIGTERM arrived."""
 
@@ -123,7 +126,10 @@ def message_of(error: BaseException) -> str:
 
 
 def _line(what: str, hint: str | None) -> None:
-    text = "error: " + visible(" ".join(what.split()))
+    what = " ".join(what.split())
+    if len(what) > _LONGEST:  # it quotes a file
+        what = f"{what[: _LONGEST // 2]} ... {what[-_LONGEST // 2 :]}"
+    text = "error: " + visible(what)
     if hint:
         text += f"; {advice(hint)}"
     with contextlib.suppress(OSError, ValueError):

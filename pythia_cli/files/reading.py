@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,9 @@ from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceErro
 from pythia_cli.reporting import NO_TASK, Task
 
 _HASH_PIECE = 1 << 22
+_PIECE = 1 << 18
+_MAX_JSON = 4 << 20  # the index of a model with 10,000 tensors has 1 MB
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def read_bytes(path: Path) -> bytes:
@@ -25,17 +31,78 @@ def read_bytes(path: Path) -> bytes:
         raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
 
 
-def read_json_object(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises IntegrityError if the file holds none, and ResourceError."""
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file of a checkpoint or store for reading.
+
+    Raises IntegrityError for a pipe or device, which might never end, and for a text of Git LFS
+    that stands in place of the file. Raises OSError.
+    """
+    # A pipe without a writer would block here.
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NO_WAIT))  # noqa: SIM115
     try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise IntegrityError(path, f"not JSON ({error})") from error
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise IntegrityError(path, "not a regular file")
+        if file.peek(len(_LFS_POINTER)).startswith(_LFS_POINTER):
+            reason = "is a Git LFS pointer, not the file itself (git lfs pull fetches that)"
+            raise IntegrityError(path, reason)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+
+
+def read_at_most(path: Path, n_bytes: int) -> bytes:
+    """A file's content. Raises NotFound, IntegrityError for a larger file, ResourceError."""
+    try:
+        return _read(path, n_bytes)
+    except FileNotFoundError:
+        raise NotFound(f"{path} does not exist") from None
     except OSError as error:
-        raise ResourceError(path, f"cannot be read ({error.strerror})") from error
+        raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object of at most 4 MiB.
+
+    Raises IntegrityError if the file holds none, and ResourceError.
+    """
+    try:
+        return parse_json_object(_read(path, _MAX_JSON))
+    except ValueError as error:
+        raise IntegrityError(path, str(error)) from error
+    except OSError as error:
+        raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
+
+
+def parse_json_object(data: bytes | str) -> dict[str, Any]:
+    """Parse a JSON object whose keys differ. Raises ValueError, which says what is wrong."""
+    try:
+        content = json.loads(data, object_pairs_hook=_different)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON ({error})") from error
     if not isinstance(content, dict):
-        raise IntegrityError(path, "not a JSON object")
+        raise ValueError("not a JSON object")
     return content
+
+
+def _different(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a key appears twice in an object")
+    return content
+
+
+def _read(path: Path, n_bytes: int) -> bytes:
+    data = bytearray()
+    with open_regular(path) as file:
+        while piece := file.read(_PIECE):
+            data += piece
+            if len(data) > n_bytes:
+                raise IntegrityError(path, f"has more than {n_bytes >> 20} MiB")
+    return bytes(data)
 
 
 def file_sha256(path: Path, task: Task = NO_TASK) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from dataclasses import dataclass
 from math import prod
@@ -11,6 +10,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from pythia_cli.errors import IntegrityError
+from pythia_cli.files.reading import open_regular, parse_json_object
 
 ITEM_SIZES = {
     "BOOL": 1,
@@ -23,7 +23,7 @@ ITEM_SIZES = {
     "I64": 8,
     "F64": 8,
 }
-_MAX_HEADER = 100_000_000
+_MAX_HEADER = 8 << 20  # that of a model with 4096 layers has 7 MB
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,19 @@ class Layout:
 def read_layout(path: Path) -> Layout:
     """Read and check a header: the safetensors library checks it, then we parse the offsets.
 
-    Raises IntegrityError for a damaged, truncated or foreign file.
+    Raises IntegrityError for a damaged, truncated or foreign file, and OSError.
     """
     try:
-        # Opened here first: the library reports a file without read permission as missing.
-        with path.open("rb") as file:
+        # Opened here first: the library reports a file without read permission as missing, and
+        # reads a header of any length.
+        with open_regular(path) as file:
+            (n_header,) = struct.unpack("<Q", file.read(8))
+            if n_header > _MAX_HEADER:
+                raise ValueError(f"a header of {n_header:,} bytes")
+            header = file.read(n_header)
             with safe_open(path, framework="numpy"):
                 pass  # this checks offsets, sizes, overlaps and the length of the file
-            (n_header,) = struct.unpack("<Q", file.read(8))
-            header = file.read(min(n_header, _MAX_HEADER))
-        content = json.loads(header)
+        content = parse_json_object(header)
     except (SafetensorError, ValueError, struct.error) as error:
         raise IntegrityError(path, f"not a whole safetensors file ({error})") from error
     metadata = content.pop("__metadata__", None) or {}

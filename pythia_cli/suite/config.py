@@ -5,10 +5,29 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pythia_cli.errors import InvalidValue
+
+_MOST = {
+    "n_layers": 1 << 12,
+    "n_heads": 1 << 12,
+    "d_model": 1 << 16,
+    "d_mlp": 1 << 18,
+    "d_vocab": 1 << 22,
+    "n_ctx": 1 << 20,
+}
+"""Far above every published model, and low enough that no product of them overflows 64 bits."""
+
+# The smallest numbers with which the rotary angles and the layer norm are finite in float32.
+_NUMBERS = {"rotary_pct": (0, 1), "rotary_base": (1e-30, 1e30), "layer_norm_eps": (1e-30, 1)}
+
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The shape of a GPT-NeoX model, with the usual names."""
+    """The shape of a GPT-NeoX model, with the usual names. Every one that exists can be run.
+
+    Raises InvalidValue, with the field, for values of another type, out of range, or that do not
+    fit each other.
+    """
 
     n_layers: int
     n_heads: int
@@ -20,6 +39,27 @@ class ModelConfig:
     rotary_base: float = 10000.0
     layer_norm_eps: float = 1e-5
     use_parallel_residual: bool = True
+
+    def __post_init__(self) -> None:
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            if type(value) is not int or not 1 <= value <= most:
+                raise InvalidValue(name, value, f"a whole number from 1 to {most}")
+        for name, (least, largest) in _NUMBERS.items():
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not least <= value <= largest:
+                raise InvalidValue(name, value, f"a number from {least} to {largest}")
+            object.__setattr__(self, name, float(value))
+        if not isinstance(self.use_parallel_residual, bool):
+            raise InvalidValue("use_parallel_residual", self.use_parallel_residual, "true or false")
+        if self.d_model % self.n_heads:
+            raise InvalidValue("n_heads", self.n_heads, f"a divisor of the width {self.d_model}")
+        if 2 * -(-self.n_rotary // 2) > self.d_head:
+            raise InvalidValue(
+                "rotary_pct",
+                self.rotary_pct,
+                f"no more than the head's {self.d_head} dimensions, in pairs",
+            )
 
     @property
     def d_head(self) -> int:

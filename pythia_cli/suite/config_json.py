@@ -6,8 +6,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pythia_cli.errors import UnsupportedModel
+from pythia_cli.errors import InvalidValue, UnsupportedModel
 from pythia_cli.suite.config import ModelConfig
+
+_NAMES = {
+    "n_layers": "num_hidden_layers",
+    "n_heads": "num_attention_heads",
+    "d_model": "hidden_size",
+    "d_mlp": "intermediate_size",
+    "d_vocab": "vocab_size",
+    "n_ctx": "max_position_embeddings",
+    "layer_norm_eps": "layer_norm_eps",
+    "use_parallel_residual": "use_parallel_residual",
+}
+"""The name of each field of ModelConfig, but for the rotary ones."""
+
+_ROTARY_NAMES = {
+    "rotary_pct": ("rotary_pct", "partial_rotary_factor"),
+    "rotary_base": ("rotary_emb_base", "rope_theta"),
+}
+_DEFAULTS = {
+    "rotary_pct": 0.25,
+    "rotary_base": 10000.0,
+    "layer_norm_eps": 1e-5,
+    "use_parallel_residual": True,
+}
 
 
 def parse_config_json(
@@ -32,38 +55,21 @@ class _ConfigReader:
         self._require("hidden_act", "gelu", "'gelu' (exact)", default="gelu")
         self._require("tie_word_embeddings", False, "false", default=False)
         self._require("attention_bias", True, "true", default=True)
-        rotary_pct, rotary_base = self._rotary()
-        eps = self.config.get("layer_norm_eps", 1e-5)
-        if not isinstance(eps, float) or not 0 < eps < 1:
-            self._refuse("layer_norm_eps", "a number between 0 and 1")
-        parallel = self.config.get("use_parallel_residual", True)
-        if not isinstance(parallel, bool):
-            self._refuse("use_parallel_residual", "true or false")
-        read = ModelConfig(
-            n_layers=self._count("num_hidden_layers"),
-            n_heads=self._count("num_attention_heads"),
-            d_model=self._count("hidden_size"),
-            d_mlp=self._count("intermediate_size"),
-            d_vocab=self._count("vocab_size"),
-            n_ctx=self._count("max_position_embeddings"),
-            rotary_pct=rotary_pct,
-            rotary_base=rotary_base,
-            layer_norm_eps=eps,
-            use_parallel_residual=parallel,
-        )
-        if read.d_model % read.n_heads:
-            self._refuse("num_attention_heads", f"a divisor of hidden_size {read.d_model}")
-        if 2 * -(-read.n_rotary // 2) > read.d_head:
-            self._refuse(
-                "rotary_pct", f"no more than the head's {read.d_head} dimensions, in pairs"
-            )
-        return read
+        found = {
+            field: (name, self.config.get(name, _DEFAULTS.get(field)))
+            for field, name in _NAMES.items()
+        }
+        places = (self._rope_parameters(), self.config)
+        for field, names in _ROTARY_NAMES.items():
+            found[field] = self._first(places, names, _DEFAULTS[field])
+        try:
+            return ModelConfig(**{field: value for field, (_, value) in found.items()})
+        except InvalidValue as error:
+            name, _ = found[error.name]
+            raise UnsupportedModel(self.source, name, error.value, error.expected) from None
 
-    def _rotary(self) -> tuple[float, float]:
-        """rotary_pct and rotary_base, from any place where a version of transformers writes them.
-
-        Precedence as in transformers 5: rope_parameters, then the old names, then the new ones.
-        """
+    def _rope_parameters(self) -> Mapping[str, Any]:
+        """Where newer versions of transformers keep the rotary settings; refuses scaled ones."""
         if self.config.get("rope_scaling") not in (None, {}):
             scaling = self.config["rope_scaling"]
             kind = scaling.get("rope_type", scaling.get("type")) if isinstance(scaling, dict) else 0
@@ -77,34 +83,20 @@ class _ConfigReader:
             raise UnsupportedModel(
                 self.source, "rope_parameters.rope_type", kind, "'default' (no scaling)"
             )
-        places = (parameters, self.config)
-        pct = self._first(places, ("rotary_pct", "partial_rotary_factor"), 0.25)
-        base = self._first(places, ("rotary_emb_base", "rope_theta"), 10000.0)
-        if not 0 <= pct <= 1:
-            self._refuse("rotary_pct", "a fraction from 0 to 1")
-        if not 0 < base < 1e30:
-            self._refuse("rotary_emb_base", "a positive number below 1e30")
-        return pct, base
+        return parameters
 
     def _first(
         self, places: tuple[Mapping[str, Any], ...], names: tuple[str, ...], default: float
-    ) -> float:
+    ) -> tuple[str, Any]:
+        """The first of the names that is in a place, with its value; else the default.
+
+        Precedence as in transformers 5: rope_parameters, then the old names, then the new ones.
+        """
         for place in places:
             for name in names:
-                value = place.get(name)
-                if value is None:
-                    continue
-                if isinstance(value, bool) or not isinstance(value, int | float):
-                    raise UnsupportedModel(self.source, name, value, "a number")
-                return float(value)
-        return default
-
-    def _count(self, field: str) -> int:
-        value = self.config.get(field)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            self._refuse(field, "a positive whole number")
-        assert isinstance(value, int)
-        return value
+                if place.get(name) is not None:
+                    return name, place[name]
+        return names[0], default
 
     def _require(self, field: str, value: object, expected: str, default: object = None) -> None:
         if self.config.get(field, default) != value:
