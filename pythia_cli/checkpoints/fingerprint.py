@@ -6,5 +6,15 @@ from pathlib import Path
 
 
 def fingerprint(files: list[Path]) -> dict[str, list[int]]:
-    """Size and modification time (ns) of each file, by name."""
-    return {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
+    """Size, times of modification and of change (ns), and inode of each file, by name.
+
+    The second time and the inode tell a file from one of the same size that was put in its place
+    with the same modification time.
+    """
+    found = {}
+    for path in files:
+        status = path.stat()
+        found[path.name] = [
+            status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino,
+        ]  # fmt: skip
+    return found

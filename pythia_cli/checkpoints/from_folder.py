@@ -22,9 +22,10 @@ from pythia_cli.checkpoints.float_checkpoint import (
     read_files,
 )
 from pythia_cli.checkpoints.int8_file import Source
+from pythia_cli.checkpoints.open_checkpoint import check_vocabulary
 from pythia_cli.checkpoints.publish import Workspace, publish, workspace
 from pythia_cli.checkpoints.store import Installed, Store
-from pythia_cli.errors import AlreadyInstalled, IntegrityError
+from pythia_cli.errors import AlreadyInstalled
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import LOCAL_PREFIX, check_shape, repository
@@ -52,12 +53,7 @@ def open_source(folder: Path, checkpoint: Checkpoint) -> FloatCheckpoint:
     check_shape(checkpoint.model, source.config, folder / "config.json")
     tokenizer = PythiaTokenizer(source.tokenizer_path)
     tokenizer.check()
-    if tokenizer.size > source.config.d_vocab:
-        raise IntegrityError(
-            source.tokenizer_path,
-            f"has {tokenizer.size} tokens, but the model's vocabulary has only"
-            f" {source.config.d_vocab}: it belongs to another model",
-        )
+    check_vocabulary(tokenizer, source.config, source.tokenizer_path)
     return source
 
 

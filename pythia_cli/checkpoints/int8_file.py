@@ -188,8 +188,10 @@ class Int8File:
                 if key not in ("tensors_sha256", "header_sha256")
             }
             expected = _header_bytes(shapes, written, self.tensors_sha256)
-        except (KeyError, TypeError, ValueError, InvalidValue) as error:
-            raise IntegrityError(path, f"damaged header ({error or error!r})") from error
+        except KeyError as error:
+            raise IntegrityError(path, f"damaged header: it has no {error}") from error
+        except (TypeError, ValueError, InvalidValue) as error:
+            raise IntegrityError(path, f"damaged header ({error})") from error
         if expected[8:] != layout.header or list(self.tensors_sha256) != list(shapes):
             raise IntegrityError(path, "damaged header: its sha256 does not match")
         if not SHA256.fullmatch(self.tokenizer_sha256):
@@ -206,7 +208,7 @@ class Int8File:
     def damaged_tensors(self, task: Task = NO_TASK, n_threads: int = 1) -> list[str]:
         """The names of damaged tensors. Reads everything; `task` advances by bytes.
 
-        Checks each tensor's sha256 from the header, and that its padding is zero.
+        Checks each tensor's sha256 from the header, its values, and that its padding is zero.
         """
 
         def is_damaged(name: str) -> bool:
@@ -215,14 +217,16 @@ class Int8File:
             padding = self._map[end : end + -place.n_bytes % ALIGNMENT]
             digest = hashlib.sha256(self.tensors[name].data.cast("B")).hexdigest()
             task.advance(place.n_bytes)
-            return digest != self.tensors_sha256[name] or any(padding)
+            # The kernels' sums have no room for -128, which is never written.
+            overflows = place.dtype == "I8" and self.tensors[name].min() == -128
+            return overflows or digest != self.tensors_sha256[name] or any(padding)
 
         with ThreadPoolExecutor(n_threads) as pool:
             damaged = pool.map(is_damaged, self.tensors)
             return [name for name, bad in zip(self.tensors, damaged, strict=True) if bad]
 
     def _check_values(self) -> None:
-        """The kernels trust these. The int8 matrices can hold no wrong value."""
+        """The kernels trust these. The int8 matrices are checked by damaged_tensors."""
         for name, array in self.tensors.items():
             if array.dtype != np.float32:
                 continue

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
+from pythia_cli.checkpoints.int8_file import SHA256
+from pythia_cli.checkpoints.source import Source
 from pythia_cli.errors import DamagedCheckpoint, IntegrityError, NewerFormat, PythiaError
 from pythia_cli.files.reading import read_json_object
 
@@ -28,6 +31,7 @@ _FIELDS = (
     ("certificate", dict | None),
     ("created", str),
 )
+_MISSING = object()
 
 
 def read_manifest(folder: Path, checkpoint: object) -> dict[str, Any]:
@@ -51,12 +55,38 @@ def read_manifest(folder: Path, checkpoint: object) -> dict[str, Any]:
             f"version {content['version']}, written by a newer pythia;"
             f" this one reads up to version {VERSION}",
         )
-    for field, kind in _FIELDS:
-        if field not in content or not isinstance(content[field], kind):
-            raise DamagedCheckpoint(path, f"damaged: it has no {field}", checkpoint)
-    if not content["weights"] or Path(content["weights"]).name != content["weights"]:
-        raise DamagedCheckpoint(path, "damaged: it names weights in another folder", checkpoint)
+    try:
+        _check(content)
+    except ValueError as error:
+        raise DamagedCheckpoint(path, f"damaged: {error}", checkpoint) from error
     return content
+
+
+def _check(content: dict[str, Any]) -> None:
+    """Raises ValueError, with the field, for content that no pythia wrote."""
+    for field, kind in _FIELDS:
+        value = content.get(field, _MISSING)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ValueError(f"it has no {field}")
+        if not _is_plain(value):
+            raise ValueError(f"{field} holds what JSON cannot say, or a number without bounds")
+    Source.from_dict(content["source"])
+    if Path(content["weights"]).name != content["weights"] or content["weights"] == "..":
+        raise ValueError("it names weights in another folder")
+    for field in ("tokenizer_sha256", "header_sha256"):
+        if field in content and not SHA256.fullmatch(content[field]):
+            raise ValueError(f"{field} is no hash")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether all numbers in it are finite, and no text holds what no path may hold."""
+    if isinstance(value, dict):
+        return all(_is_plain(key) and _is_plain(inner) for key, inner in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, str):
+        return "\0" not in value
+    return value is None or (abs(value) < 1 << 63 and math.isfinite(value))
 
 
 def version_1_files(folder: Path) -> list[Path]:

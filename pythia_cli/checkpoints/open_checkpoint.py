@@ -10,15 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli.checkpoints.demo import DEMO_FOLDER
-from pythia_cli.checkpoints.fingerprint import fingerprint
+from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.checkpoints.manifest import MANIFEST
 from pythia_cli.checkpoints.store import Installed, Store
-from pythia_cli.errors import DamagedCheckpoint, NoFloatWeights, NotFound
-from pythia_cli.files.reading import file_sha256, read_bytes
+from pythia_cli.errors import (
+    DamagedCheckpoint,
+    IntegrityError,
+    NewerFormat,
+    NoFloatWeights,
+    NotFound,
+    UsageError,
+)
+from pythia_cli.files.reading import read_at_most
+from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.models import DEMO, LOCAL_PREFIX
 from pythia_cli.text.tokenizer import PythiaTokenizer
+
+_MAX_TOKENIZER = 64 << 20  # bytes; that of a Pythia has 2 MB
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,7 +61,12 @@ class OpenCheckpoint:
             raise DamagedCheckpoint(
                 path, "is not the tokenizer that the checkpoint was installed with", self.checkpoint
             )
-        return PythiaTokenizer(path, plain_text=plain_text, content=data)
+        try:
+            tokenizer = PythiaTokenizer(path, plain_text=plain_text, content=data)
+            check_vocabulary(tokenizer, self.file.config, path)
+        except IntegrityError as error:
+            raise DamagedCheckpoint(path, error.reason, self.checkpoint) from error
+        return tokenizer
 
     def name(self) -> dict[str, str | None]:
         """`model` and `checkpoint` for records; a local folder is named by its path."""
@@ -70,25 +86,41 @@ class OpenCheckpoint:
             "tokenizer_sha256": self.file.tokenizer_sha256,
         }
 
-    def float_folder(self) -> Path:
-        """The float checkpoint's folder. Raises NoFloatWeights if it was removed or changed."""
+    def float_checkpoint(self, reporter: Reporter = SILENT) -> FloatCheckpoint:
+        """The float checkpoint that it was made from, every byte of its weights compared.
+
+        Raises NoFloatWeights if it was not kept, was removed or has changed, and ResourceError.
+        """
         manifest = self.installed.manifest
         if self.checkpoint.model == DEMO:
             # The package may have been moved or upgraded since.
             folder = DEMO_FOLDER / self.checkpoint.revision
-            hashes = self.file.source.files
-            if all(file_sha256(folder / name) == known for name, known in hashes.items()):
-                return folder
-            raise NoFloatWeights(
-                self.checkpoint, "is not the demo in this version of pythia", folder
-            )
-        if manifest["source_folder"] is None:
+            gone = "is not the demo in this version of pythia"
+        elif manifest["source_folder"] is None:
             raise NoFloatWeights(self.checkpoint, "was not kept")
-        folder = Path(manifest["source_folder"])
-        files = [folder / name for name in manifest["source_files"]]
-        if all(f.is_file() for f in files) and fingerprint(files) == manifest["source_files"]:
-            return folder
-        raise NoFloatWeights(self.checkpoint, f"is no longer in {folder}", folder)
+        else:
+            folder = Path(manifest["source_folder"])
+            gone = f"is no longer in {folder}"
+        try:
+            source = FloatCheckpoint(folder)
+        except (NotFound, UsageError, IntegrityError) as error:
+            raise NoFloatWeights(self.checkpoint, gone, folder) from error
+        n_bytes = sum(path.stat().st_size for path in source.files)
+        with reporter.task("hashing", n_bytes, "B") as task:
+            hashes = source.sha256(task)
+        if hashes != self.file.source.files or source.config != self.file.config:
+            raise NoFloatWeights(self.checkpoint, gone, folder)
+        return source
+
+
+def check_vocabulary(tokenizer: PythiaTokenizer, config: ModelConfig, path: Path) -> None:
+    """Raises IntegrityError, with the tokenizer's path, if it has tokens that the model lacks."""
+    if tokenizer.size > config.d_vocab:
+        raise IntegrityError(
+            path,
+            f"has {tokenizer.size} tokens, but the model's vocabulary has only {config.d_vocab}:"
+            " it belongs to another model",
+        )
 
 
 def open_checkpoint(store: Store, checkpoint: Checkpoint, *, is_use: bool = True) -> OpenCheckpoint:
@@ -108,17 +140,37 @@ def open_checkpoint(store: Store, checkpoint: Checkpoint, *, is_use: bool = True
                 raise DamagedCheckpoint(installed.weights, "is missing", checkpoint) from None
             installed = again
             continue
-        if tokenizer is None and (again := store.get(checkpoint)).manifest != installed.manifest:
-            installed = again
-            continue
+        except NewerFormat:
+            raise
+        except IntegrityError as error:
+            raise DamagedCheckpoint(error.path, error.reason, checkpoint) from error
+        described = _is_described(file, installed.manifest)
+        if tokenizer is None or not described:
+            again = store.get(checkpoint)
+            if again.manifest != installed.manifest:
+                installed = again
+                continue
+        if not described:
+            raise DamagedCheckpoint(
+                installed.weights, "is not the file that its manifest describes", checkpoint
+            )
         if is_use:
             with contextlib.suppress(OSError):
                 os.utime(installed.folder / MANIFEST)
         return OpenCheckpoint(installed, file, tokenizer)
 
 
+def _is_described(file: Int8File, manifest: dict[str, Any]) -> bool:
+    """Whether the manifest was written for this file, by what the file's header says of it."""
+    stated = (manifest["source"], manifest["quantization"], manifest["tokenizer_sha256"])
+    if stated != (file.source.to_dict(), file.quantization, file.tokenizer_sha256):
+        return False
+    # Earlier manifests do not have it.
+    return bool(manifest.get("header_sha256", file.header_sha256) == file.header_sha256)
+
+
 def _read(path: Path) -> bytes | None:
     try:
-        return read_bytes(path)
+        return read_at_most(path, _MAX_TOKENIZER)
     except NotFound:
         return None

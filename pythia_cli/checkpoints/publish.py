@@ -20,9 +20,10 @@ from typing import Any
 from pythia_cli.checkpoints.clean_up import clean_up, drop_tokenizers, remove_tree, tidy
 from pythia_cli.checkpoints.fingerprint import fingerprint
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import Int8File, Source
+from pythia_cli.checkpoints.int8_file import Int8File, Source, data_bytes
 from pythia_cli.checkpoints.manifest import MANIFEST, VERSION, version_1_files
 from pythia_cli.checkpoints.quantize import n_parameters, write_int8
+from pythia_cli.checkpoints.room import check_room
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import IntegrityError
 from pythia_cli.files.locks import lock
@@ -87,6 +88,8 @@ def publish(
     """
     with work.store.writing():
         files = fingerprint(source_checkpoint.all_files)
+        n_bytes = data_bytes(source_checkpoint.config)
+        check_room(work.folder, n_bytes, f"quantizing {work.checkpoint}")
         weights = work.folder / "weights"
         label = f"quantizing {work.checkpoint}"
         with reporter.task(label, n_parameters(source_checkpoint), "weights") as task:
@@ -105,6 +108,7 @@ def publish(
             "model": work.checkpoint.model,
             "step": work.checkpoint.step,
             "weights": f"model-{name}.int8.safetensors",
+            "header_sha256": file.header_sha256,
             "source": source.to_dict(),
             "source_folder": _source_folder(work, source_checkpoint, keep, place, name),
             "source_files": files,

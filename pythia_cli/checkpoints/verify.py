@@ -22,15 +22,14 @@ def verify(store: Store, checkpoint: Checkpoint, task: Task = NO_TASK) -> list[s
     n_threads = settings.n_threads()
     try:
         opened = open_checkpoint(store, checkpoint, is_use=False)
-        file, manifest = opened.file, opened.installed.manifest
+        file = opened.file
         problems = [f"{name} is damaged" for name in file.damaged_tensors(task, n_threads)]
-        own = (file.source.to_dict(), file.quantization, file.tokenizer_sha256)
-        if (manifest["source"], manifest["quantization"], manifest["tokenizer_sha256"]) != own:
-            problems.append("its manifest belongs to another file")
         if opened.tokenizer_json is None:
             problems.append(f"{file.tokenizer_sha256}.json (its tokenizer) is missing")
         elif hashlib.sha256(opened.tokenizer_json).hexdigest() != file.tokenizer_sha256:
             problems.append(f"{file.tokenizer_sha256}.json (its tokenizer) is damaged")
+        else:
+            opened.tokenizer().check()
         problems += _damage_of_original(opened.installed, file.source.files, task)
     except (NotInstalled, NewerFormat):
         raise

@@ -291,7 +291,7 @@ class Model:
         from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
         from pythia_cli.engine.reference import Reference
 
-        source = FloatCheckpoint(self.opened.float_folder())
+        source = self.opened.float_checkpoint(self.reporter)
         return Float32Scorer(Reference.from_checkpoint(source, self.n_threads))
 
     def _check_open(self) -> None:

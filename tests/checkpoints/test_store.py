@@ -12,7 +12,7 @@ import pytest
 from pythia_cli.checkpoints import clean_up as cleaning
 from pythia_cli.checkpoints import open_checkpoint as opening
 from pythia_cli.checkpoints.clean_up import clean_up
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint, expected_tensors
 from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.store import Installed, Store
@@ -30,7 +30,7 @@ def test_publish_and_find(store: Store, small: FloatCheckpoint) -> None:
     published = publish(store, small, FIRST, reporter=reporter, certify=certificate)
     assert store.get(FIRST) == store.find(FIRST) == published
     assert store.installed() == [published]
-    n_weights = sum(small.tensor(name).size for name in small._readers)
+    n_weights = sum(small.tensor(name).size for name in expected_tensors(small.config))
     assert reporter.of("quantizing mine@1").done == n_weights
     file = Int8File(published.weights)
     assert (file.config, file.source.commit) == (small.config, "abc")
@@ -187,17 +187,17 @@ def test_a_replacement_whose_old_weights_cannot_be_removed(
             publish(store, other, FIRST)
         return manifest
 
-    read_file, missing = opening.read_bytes, [True]
+    read_file, missing = opening.read_at_most, [True]
 
-    def without_the_first(path: Path) -> bytes:
+    def without_the_first(path: Path, n_bytes: int) -> bytes:
         if missing:
             missing.clear()
             raise NotFound(f"{path} does not exist")
-        return read_file(path)
+        return read_file(path, n_bytes)
 
     monkeypatch.setattr(cleaning, "remove_tree", lambda path: None)
     monkeypatch.setattr(Installed.manifest, "func", read_then_replace)
-    monkeypatch.setattr(opening, "read_bytes", without_the_first)
+    monkeypatch.setattr(opening, "read_at_most", without_the_first)
     assert open_checkpoint(store, FIRST).file.config == other.config
 
 
