@@ -43,9 +43,11 @@ def open_model(
     plain_text: bool = False,
 ) -> Model:
     """`load` a model, and print which one it is. Raises what `load` raises."""
+    from pythia_cli.cli import bus_errors
     from pythia_cli.engine.load import load
     from pythia_cli.suite.models import DEMO
 
+    bus_errors.watch()
     notices = notices or Notices(quiet=False, verbose=False)
     opened = load(
         model,
@@ -56,6 +58,7 @@ def open_model(
         store=store,
         reporter=notices,
     )
+    bus_errors.watch(opened.opened.file.path)
     notices.say(_model_line(opened))
     is_demo = opened.checkpoint.model == DEMO
     # Last, because the check writes a mark.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pythia_cli.cli import completing, options
+from pythia_cli.cli import bus_errors, completing, options
 from pythia_cli.cli.output import Notices
 from pythia_cli.errors import IntegrityError
 
@@ -63,6 +63,7 @@ def verify(
     with notices.task("verifying", total, unit) as task:
         for installed in chosen:
             checkpoint = installed.checkpoint
+            bus_errors.watch(installed.folder)
             try:
                 if content:
                     found = _content(where, checkpoint, notices)

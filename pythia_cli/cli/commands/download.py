@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pythia_cli import settings
-from pythia_cli.cli import completing, options
+from pythia_cli.cli import bus_errors, completing, options
 from pythia_cli.cli.content import content_record
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices, say_installed
@@ -88,6 +88,7 @@ def download(
 
       pythia download -m pythia-70m-deduped -c 1000:10000:1000 --dry-run
     """
+    bus_errors.watch()
     notices = Notices(quiet=quiet, verbose=verbose)
     where = options.open_store(store)
     named, steps = _names(model, steps, where)

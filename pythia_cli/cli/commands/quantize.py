@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pythia_cli import settings
-from pythia_cli.cli import options
+from pythia_cli.cli import bus_errors, options
 from pythia_cli.cli.content import content_record
 from pythia_cli.cli.output import Notices, say_installed
 
@@ -56,6 +56,7 @@ def quantize(
     """
     from pythia_cli.checkpoints.install import install
 
+    bus_errors.watch()
     notices = Notices(quiet=quiet, verbose=verbose)
     started = time.perf_counter()
     where = options.open_store(store)
