@@ -22,10 +22,11 @@ from pythia_cli.checkpoints.float_checkpoint import (
     read_files,
 )
 from pythia_cli.checkpoints.int8_file import Source
-from pythia_cli.checkpoints.open_checkpoint import check_vocabulary
+from pythia_cli.checkpoints.open_checkpoint import MAX_TOKENIZER, check_vocabulary
 from pythia_cli.checkpoints.publish import Workspace, publish, workspace
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import AlreadyInstalled
+from pythia_cli.files.reading import read_at_most
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import LOCAL_PREFIX, check_shape, repository
@@ -51,7 +52,8 @@ def open_source(folder: Path, checkpoint: Checkpoint) -> FloatCheckpoint:
     """
     source = FloatCheckpoint(folder)
     check_shape(checkpoint.model, source.config, folder / "config.json")
-    tokenizer = PythiaTokenizer(source.tokenizer_path)
+    content = read_at_most(source.tokenizer_path, MAX_TOKENIZER)
+    tokenizer = PythiaTokenizer(source.tokenizer_path, content=content)
     tokenizer.check()
     check_vocabulary(tokenizer, source.config, source.tokenizer_path)
     return source

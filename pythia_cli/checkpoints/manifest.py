@@ -69,7 +69,7 @@ def _check(content: dict[str, Any]) -> None:
         if not isinstance(value, kind) or isinstance(value, bool):
             raise ValueError(f"it has no {field}")
         if not _is_plain(value):
-            raise ValueError(f"{field} holds what JSON cannot say, or a number without bounds")
+            raise ValueError(f"{field} holds a number out of range, or a zero byte")
     Source.from_dict(content["source"])
     if Path(content["weights"]).name != content["weights"] or content["weights"] == "..":
         raise ValueError("it names weights in another folder")

@@ -29,7 +29,8 @@ from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.models import DEMO, LOCAL_PREFIX
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
-_MAX_TOKENIZER = 64 << 20  # bytes; that of a Pythia has 2 MB
+MAX_TOKENIZER = 64 << 20
+"""The most bytes of a tokenizer.json; that of a Pythia has 2 MB."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -171,6 +172,6 @@ def _is_described(file: Int8File, manifest: dict[str, Any]) -> bool:
 
 def _read(path: Path) -> bytes | None:
     try:
-        return read_at_most(path, _MAX_TOKENIZER)
+        return read_at_most(path, MAX_TOKENIZER)
     except NotFound:
         return None

@@ -27,6 +27,7 @@ from pythia_cli.files.safetensors_layout import read_layout
 from tests.conftest import GOLDEN
 from tests.float_folders import TINY, Folder
 from tests.golden_index import NAMES
+from tests.int8_headers import with_header, with_tensors
 
 SOURCE = Source("EleutherAI/pythia-x", "step3", "0" * 40, {"model.safetensors": "ab" * 32})
 V1 = GOLDEN / "int8" / "v1-tiny.safetensors"
@@ -255,6 +256,92 @@ def test_an_entry_that_is_missing_or_another_is_refused(
 def test_another_config_is_refused(tiny: Path, change: dict[str, Any]) -> None:
     config = json.dumps(TINY.to_dict() | change)
     refused(with_metadata(tiny, lambda metadata: metadata.update(config=config)))
+
+
+# What is refused although every hash fits ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"rotary_pct": 1e5},
+        {"rotary_pct": "x"},
+        {"rotary_base": 1e-300},
+        {"n_heads": 3},
+        {"n_heads": 0},
+        {"n_heads": None},
+        {"n_heads": 2.0},
+        {"n_ctx": 10**30},
+        {"n_ctx": True},
+        {"layer_norm_eps": None},
+        {"layer_norm_eps": float("nan")},
+        {"use_parallel_residual": 1},
+        {"x": 1},
+        "[" * 100_000,
+        "3",
+        '{"n_layers": 2, "n_layers": 2}',
+    ],
+)
+def test_a_config_that_kernels_cannot_take(tiny: Path, config: Any) -> None:
+    with_header(tiny, config)
+    refused(tiny, "damaged header")
+
+
+@pytest.mark.parametrize("files", [None, {}, [], {"a": None}, {"a": 3}, "a"])
+def test_a_source_without_hashes(tiny: Path, files: Any) -> None:
+    with_header(tiny, source=json.dumps({**SOURCE.to_dict(), "files": files}))
+    refused(tiny, "damaged header", "source.files")
+
+
+@pytest.mark.parametrize("field", ["repo", "revision", "commit"])
+def test_a_source_of_other_types(tiny: Path, field: str) -> None:
+    with_header(tiny, source=json.dumps({**SOURCE.to_dict(), field: 3}))
+    refused(tiny, "damaged header", f"source.{field}")
+
+
+@pytest.mark.parametrize("digest", ["", "../../etc/passwd", "ab" * 31, "AB" * 32, "ab" * 32 + "\n"])
+def test_a_tokenizer_that_is_named_by_no_hash(tiny: Path, digest: str) -> None:
+    with_header(tiny, tokenizer_sha256=digest)
+    refused(tiny, "damaged header", "tokenizer_sha256")
+
+
+def test_a_version_of_many_digits(tiny: Path) -> None:
+    with_header(tiny, format_version="9" * 5000)
+    refused(tiny, "format version 999999999;")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "changed",
+    [n for n in tensor_shapes(TINY) if not n.endswith("t")]
+    + [
+        "layers.input_layernorm.weight",
+        "final_layer_norm.weight",
+    ],
+)
+def test_values_that_are_not_finite(tiny: Path, changed: str, value: float) -> None:
+    def change(name: str, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        if name == changed:
+            array.flat[-1] = value
+        return array
+
+    with_tensors(tiny, change)
+    refused(tiny, f"{changed} holds values that are not finite")
+
+
+def test_a_negative_scale(tiny: Path) -> None:
+    with_tensors(tiny, lambda name, array: -array if name == "embed_out.scales" else array)
+    refused(tiny, "embed_out.scales holds a negative scale")
+
+
+def test_a_level_that_overflows_is_found(tiny: Path) -> None:
+    def change(name: str, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        if name == "layers.attention.dense.weight":
+            array[1, 2, 3] = -128
+        return array
+
+    with_tensors(tiny, change)
+    assert Int8File(tiny).damaged_tensors() == ["layers.attention.dense.weight"]
 
 
 # Writing ------------------------------------------------------------------------------------------

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pythia_cli.errors import IntegrityError, ResourceError
-from pythia_cli.files.reading import file_sha256, read_json_object
+from pythia_cli.errors import IntegrityError, NotFound, ResourceError
+from pythia_cli.files.reading import file_sha256, read_at_most, read_json_object
 from tests.reporting import Counted
 
 
@@ -21,7 +23,21 @@ def test_a_json_object_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[1]", b"null", b"3", b'"{}"', b"[" * 100_000, b"\xff\xfe{}", b"{}{}"]
+    "content",
+    [
+        b"",
+        b"{",
+        b"[1]",
+        b"null",
+        b"3",
+        b'"{}"',
+        b"[" * 100_000,
+        b"\xff\xfe{}",
+        b"{}{}",
+        b'{"a": 1, "a": 2}',
+        b'{"a": {"b": 1, "b": 1}}',
+        b'{"a": ' + b"1" * 5000 + b"}",
+    ],
 )
 def test_what_is_no_json_object_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "some.json"
@@ -50,3 +66,46 @@ def test_an_unreadable_file_is_reported(tmp_path: Path, read: Any) -> None:
         with pytest.raises(ResourceError, match="cannot be read") as raised:
             read(path)
         assert raised.value.path == path
+
+
+@pytest.mark.parametrize("read", [read_json_object, lambda path: read_at_most(path, 1 << 20)])
+def test_a_large_file_is_not_read_whole(tmp_path: Path, read: Any) -> None:
+    path = tmp_path / "large.json"
+    path.write_bytes(b"{}")
+    os.truncate(path, 4 << 30)
+    tracemalloc.start()
+    try:
+        with pytest.raises(IntegrityError, match=r"has more than [14] MiB"):
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < 32e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_of_the_largest_size_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "some"
+    path.write_bytes(bytes(1 << 20))
+    assert read_at_most(path, 1 << 20) == bytes(1 << 20)
+    with pytest.raises(NotFound):
+        read_at_most(tmp_path / "missing", 3)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(IntegrityError, match="not a regular file"):
+        read_json_object(tmp_path / "pipe")
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device on this system")
+def test_a_device_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "some.json").symlink_to("/dev/zero")
+    with pytest.raises(IntegrityError, match="not a regular file"):
+        read_json_object(tmp_path / "some.json")
+
+
+def test_a_git_lfs_pointer_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 3\n")
+    with pytest.raises(IntegrityError, match=r"is a Git LFS pointer.*git lfs pull"):
+        read_json_object(path)

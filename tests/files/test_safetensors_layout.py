@@ -76,6 +76,10 @@ BROKEN = {
     "seven bytes": bytes(7),
     "no header": struct.pack("<Q", 0),
     "a header past the end": assemble({}, length=1000),
+    "a header of many megabytes": assemble(b"{" + b" " * (9 << 20) + b"}"),
+    "a key that appears twice": assemble(
+        b'{"a": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}, "a": 3}'
+    ),
     "a header past all bounds": assemble({}, length=2**63),
     "no JSON": assemble(b"{not json}"),
     "no UTF-8": assemble(b"\xff\xff"),

@@ -122,6 +122,16 @@ def test_rotary_settings_in_every_spelling(
         ("rope_scaling", {"rope_type": "yarn"}),
         ("rope_scaling", "linear"),
         ("rope_parameters", [1]),
+        ("rotary_pct", 10**400),
+        ("rotary_emb_base", 10**400),
+        ("rope_theta", 10**400),
+        ("rope_theta", 0),
+        ("partial_rotary_factor", 2),
+        ("partial_rotary_factor", True),
+        ("layer_norm_eps", 10**400),
+        ("hidden_size", 10**400),
+        ("vocab_size", 10**9),
+        ("num_hidden_layers", 10**9),
     ],
 )
 def test_what_is_not_run_is_refused_by_its_name(field: str, value: Any) -> None:
@@ -151,3 +161,9 @@ def test_more_rotated_dimensions_than_a_head_has_are_refused(d_head: int) -> Non
 @pytest.mark.parametrize(("d_head", "pct", "n"), [(64, 0.25, 16), (12, 0.25, 3), (80, 0.3, 24)])
 def test_rotated_dimensions_are_cut_down_to_a_whole_number(d_head: int, pct: float, n: int) -> None:
     assert ModelConfig(1, 2, 2 * d_head, 8, 8, 8, rotary_pct=pct).n_rotary == n
+
+
+def test_an_error_names_the_value_in_rope_parameters() -> None:
+    with pytest.raises(UnsupportedModel) as refused:
+        parse_config_json(hf_config(rope_parameters={"rope_theta": -3}, rope_theta=7))
+    assert (refused.value.field, refused.value.value) == ("rope_theta", -3)
