@@ -71,7 +71,7 @@ def _check(content: dict[str, Any]) -> None:
         if not _is_plain(value):
             raise ValueError(f"{field} holds a number out of range, or a zero byte")
     Source.from_dict(content["source"])
-    if Path(content["weights"]).name != content["weights"] or content["weights"] == "..":
+    if Path(content["weights"]).name != content["weights"] or content["weights"] in ("", ".."):
         raise ValueError("it names weights in another folder")
     for field in ("tokenizer_sha256", "header_sha256"):
         if field in content and not SHA256.fullmatch(content[field]):

@@ -98,3 +98,45 @@ def test_a_users_files_of_the_old_names_stay(store: Store, small: FloatCheckpoin
     clean_up(store)
     remove(store, FIRST, wait_seconds=1)
     assert all(path.read_text() == "theirs" for path in theirs)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("certificate", {"kl_mean": 10**400}),
+        ("certificate", {"kl_mean": float("nan")}),
+        ("certificate", {"deep": [{"in": float("inf")}]}),
+        ("certificate", 3),
+        ("step", True),
+        ("step", 10**400),
+        ("weights", ".."),
+        ("weights", "../step2/model.int8.safetensors"),
+        ("weights", "a\0b"),
+        ("weights", ""),
+        ("source", {}),
+        ("source", {"repo": None, "revision": None, "commit": None, "files": None}),
+        ("source", {"repo": 3, "files": {"a": "b"}}),
+        ("source_folder", "a\0b"),
+        ("source_files", {"a": 10**30}),
+        ("tokenizer_sha256", "../../other"),
+        ("header_sha256", "3"),
+        ("version", 10**400),
+    ],
+)
+def test_values_that_no_pythia_wrote_are_refused(
+    store: Store, small: FloatCheckpoint, field: str, value: Any
+) -> None:
+    installed = publish(store, small, FIRST)
+    path = installed.folder / "manifest.json"
+    path.write_text(json.dumps({**installed.manifest, field: value}))
+    with pytest.raises(IntegrityError, match=r"manifest\.json: ") as caught:
+        read_manifest(installed.folder, FIRST)
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_manifest_of_many_megabytes_is_refused(store: Store, small: FloatCheckpoint) -> None:
+    installed = publish(store, small, FIRST)
+    path = installed.folder / "manifest.json"
+    path.write_text(json.dumps({**installed.manifest, "created": "x" * (5 << 20)}))
+    with pytest.raises(IntegrityError, match="has more than 4 MiB"):
+        read_manifest(installed.folder, FIRST)
