@@ -28,7 +28,9 @@ def watch(path: Path | None = None) -> None:
     """
     if not hasattr(signal, "SIGBUS") or faulthandler.is_enabled():
         return
-    what = "a file of the checkpoint" if path is None else visible(str(path))[-2000:]
+    what = (
+        "a file of the checkpoint" if path is None else visible(" ".join(str(path).split()))[-2000:]
+    )
     start = "\n" if sys.stderr.isatty() else ""  # after a bar or a streamed text
     text = (
         f"{start}error: {what}: was cut short or cannot be read any more;"

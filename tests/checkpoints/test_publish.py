@@ -12,13 +12,13 @@ import pytest
 
 from pythia_cli.checkpoints.clean_up import clean_up
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import Int8File, Source
+from pythia_cli.checkpoints.int8_file import Int8File, Source, data_bytes
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.publish import publish as publish_made
 from pythia_cli.checkpoints.publish import remove, workspace
 from pythia_cli.checkpoints.room import check_room
 from pythia_cli.checkpoints.store import Installed, Store
-from pythia_cli.errors import IntegrityError, LockTimeout, NotInstalled, ResourceError
+from pythia_cli.errors import IntegrityError, LockTimeout, NoRoom, NotInstalled, ResourceError
 from pythia_cli.reporting import Reporter, Task
 from tests.failing import CALLS, fail_fsync, failures
 from tests.publishing import FIRST, SECOND, certificate, files, publish
@@ -275,3 +275,15 @@ def test_a_folder_that_is_gone_has_no_size(store: Store, small: FloatCheckpoint)
     installed = publish(store, small, FIRST)
     remove(store, FIRST, wait_seconds=1)
     assert (installed.n_bytes(), installed.last_used()) == (0, 0.0)
+
+
+def test_room_is_looked_for_before_anything_is_written(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_bytes = data_bytes(small.config)
+    usage = shutil.disk_usage(store.folder.parent)._replace(free=n_bytes - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(NoRoom) as raised:
+        publish(store, small, FIRST)
+    assert (raised.value.n_bytes, raised.value.free) == (n_bytes, n_bytes - 1)
+    assert files(store) == []
