@@ -153,7 +153,7 @@ def open_checkpoint(store: Store, checkpoint: Checkpoint, *, is_use: bool = True
                 continue
         if not described:
             raise DamagedCheckpoint(
-                installed.weights, "is not the file that its manifest describes", checkpoint
+                installed.weights, "is not the file that manifest.json describes", checkpoint
             )
         if is_use:
             with contextlib.suppress(OSError):

@@ -48,7 +48,7 @@ def test_another_checkpoints_file_under_this_name(
 ) -> None:
     first, second = publish(store, small, FIRST), publish(store, other, SECOND)
     shutil.copy(second.weights, first.weights)
-    refused(store, first.weights.name, "is not the file that its manifest describes")
+    refused(store, first.weights.name, "is not the file that manifest.json describes")
     assert open_checkpoint(store, SECOND).file.config == other.config
 
 
@@ -58,7 +58,7 @@ def test_another_quantization_of_the_same_source(store: Store, small: FloatCheck
     with_tensors(
         installed.weights, lambda name, array: array / 2 if name.endswith("scales") else array
     )
-    refused(store, "is not the file that its manifest describes")
+    refused(store, "is not the file that manifest.json describes")
 
 
 @pytest.mark.parametrize("field", ["source", "quantization", "tokenizer_sha256"])
@@ -69,7 +69,7 @@ def test_a_manifest_that_says_something_else(
     source = {**installed.manifest["source"], "commit": "def"}
     value = {"source": source, "quantization": "int4", "tokenizer_sha256": "ab" * 32}[field]
     change_manifest(installed, **{field: value})
-    refused(store, "is not the file that its manifest describes")
+    refused(store, "is not the file that manifest.json describes")
 
 
 def test_a_manifest_without_the_headers_hash_is_enough(

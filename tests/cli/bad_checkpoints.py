@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 import zipfile
@@ -86,6 +87,24 @@ def zipped_pickle(folder: Path) -> None:
         archive.writestr("archive/version", "3\n")
 
 
+def pointer(name: str) -> Callable[[Path], None]:
+    """What a clone without Git LFS has in place of a file."""
+    text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 911251784\n"
+
+    def change(folder: Path) -> None:
+        if name.startswith("model-"):
+            no_shard(folder)
+        elif name.endswith(".bin"):
+            no_weights(folder)
+        (folder / name).write_text(text)
+
+    return change
+
+
+def large_config(folder: Path) -> None:
+    os.truncate(folder / "config.json", 2 << 30)
+
+
 # Folder name -> what is done to it.
 BROKEN: dict[str, Callable[[Path], None]] = {
     "truncated": truncated,
@@ -104,6 +123,15 @@ BROKEN: dict[str, Callable[[Path], None]] = {
     "integers": tensors(lambda found: found.update({DENSE: found[DENSE].astype(np.int32)})),
     "legacy-pickle": legacy_pickle,
     "zipped-pickle": zipped_pickle,
+    "lfs-weights": pointer(WEIGHTS),
+    "lfs-bin": pointer("pytorch_model.bin"),
+    "lfs-shard": pointer("model-00001-of-00002.safetensors"),
+    "lfs-config": pointer("config.json"),
+    "lfs-tokenizer": pointer("tokenizer.json"),
+    "large-config": large_config,
+    "wide": config(hidden_size=10**400),
+    "deep": config(num_hidden_layers=10**9),
+    "rotated": config(rotary_pct=10**400),
 }
 
 

@@ -82,6 +82,15 @@ CHECKPOINTS = [
     ("integers", INTEGRITY, f"{DENSE} is I32; expected F16, BF16 or F32"),
     ("legacy-pickle", INTEGRITY, "refused: reading it would run code ... open"),
     ("zipped-pickle", INTEGRITY, "refused: reading it would run code ... open"),
+    ("lfs-weights", INTEGRITY, "model.safetensors: is a Git LFS pointer ... git lfs pull"),
+    ("lfs-bin", INTEGRITY, "pytorch_model.bin: is a Git LFS pointer ... git lfs pull"),
+    ("lfs-shard", INTEGRITY, "00001-of-00002.safetensors: is a Git LFS pointer ... git lfs pull"),
+    ("lfs-config", INTEGRITY, "config.json: is a Git LFS pointer ... git lfs pull"),
+    ("lfs-tokenizer", INTEGRITY, "tokenizer.json: is a Git LFS pointer ... git lfs pull"),
+    ("large-config", INTEGRITY, "large-config/config.json: has more than 4 MiB"),
+    ("wide", USAGE, "wide/config.json: hidden_size is 1000 ... 000; expected a whole number"),
+    ("deep", USAGE, "deep/config.json: num_hidden_layers is 1000000000; expected"),
+    ("rotated", USAGE, "rotated/config.json: rotary_pct is 1000 ... 000; expected a number"),
 ]  # fmt: skip
 
 # What is read from standard input.

@@ -49,6 +49,13 @@ def without(field: str) -> Callable[[Path], None]:
     return damage
 
 
+def changed(**fields: object) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+    return damage
+
+
 # A file, what happens to it, a command that needs it, and its exit status.
 DAMAGES = [
     (WEIGHTS, flipped(2), GENERATE, INTEGRITY),
@@ -60,6 +67,9 @@ DAMAGES = [
     (f"{INSTALLED}/manifest.json", holding([]), FLOAT32, INTEGRITY),
     (f"{INSTALLED}/manifest.json", without("source_folder"), FLOAT32, INTEGRITY),
     (f"{INSTALLED}/manifest.json", without("source_files"), FLOAT32, INTEGRITY),
+    (f"{INSTALLED}/manifest.json", changed(certificate={"kl_mean": 10**400}), GENERATE, INTEGRITY),
+    (f"{INSTALLED}/manifest.json", changed(tokenizer_sha256="../other"), GENERATE, INTEGRITY),
+    (f"{INSTALLED}/manifest.json", changed(quantization="int4"), GENERATE, INTEGRITY),
     ("active.json", holding("{"), GENERATE, INTEGRITY),
     ("active.json", holding({}), "checkpoint current", INTEGRITY),
     ("active.json", holding({"model": "demo", "step": "3000"}), "checkpoint list", INTEGRITY),
