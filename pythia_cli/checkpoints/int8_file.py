@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from pythia_cli.checkpoints.source import Source
+from pythia_cli.checkpoints.source import SHA256, Source
 from pythia_cli.errors import IntegrityError, InvalidValue, NewerFormat, NotFound, ResourceError
 from pythia_cli.files.reading import parse_json_object
 from pythia_cli.files.safetensors_layout import TensorPlace, read_layout
@@ -38,7 +38,6 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "U8": np.dtype("u1"),
 }
 _NO_HASH = "0" * 64
-SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Int8Tensor(NamedTuple):

@@ -6,8 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from pythia_cli.checkpoints.int8_file import SHA256
-from pythia_cli.checkpoints.source import Source
+from pythia_cli.checkpoints.source import SHA256, Source
 from pythia_cli.errors import DamagedCheckpoint, IntegrityError, NewerFormat, PythiaError
 from pythia_cli.files.reading import read_json_object
 

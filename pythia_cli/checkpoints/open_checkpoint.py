@@ -7,10 +7,9 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pythia_cli.checkpoints.demo import DEMO_FOLDER
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.checkpoints.manifest import MANIFEST
 from pythia_cli.checkpoints.store import Installed, Store
@@ -28,6 +27,9 @@ from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.models import DEMO, LOCAL_PREFIX
 from pythia_cli.text.tokenizer import PythiaTokenizer
+
+if TYPE_CHECKING:  # opening an int8 file needs nothing of it
+    from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 
 MAX_TOKENIZER = 64 << 20
 """The most bytes of a tokenizer.json; that of a Pythia has 2 MB."""
@@ -92,6 +94,8 @@ class OpenCheckpoint:
 
         Raises NoFloatWeights if it was not kept, was removed or has changed, and ResourceError.
         """
+        from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+
         manifest = self.installed.manifest
         if self.checkpoint.model == DEMO:
             # The package may have been moved or upgraded since.
