@@ -36,8 +36,9 @@ _MOST_THREADS = 1024
 class Model:
     """An open checkpoint. Created by `load`; a context manager.
 
-    Opening only maps the weights; memory for running is allocated on first use. Several models may
-    be open at a time. A model is not thread-safe: use it from one thread at a time.
+    Opening only maps the weights; memory for running is allocated on first use. If the file is cut
+    short meanwhile, the process is ended by SIGBUS. Several models may be open at a time. A model
+    is not thread-safe: use it from one thread at a time.
     """
 
     def __init__(
@@ -288,7 +289,6 @@ class Model:
         self._check_open()
         if self.dtype == "int8":
             return Int8Scorer(self.transformer)
-        from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
         from pythia_cli.engine.reference import Reference
 
         source = self.opened.float_checkpoint(self.reporter)
