@@ -32,6 +32,7 @@ class Source:
             raise ValueError("source.files names no files")
         if not all(isinstance(digest, str) for digest in files.values()):
             raise ValueError("source.files holds something else than hashes")
+        "".join([*files, *files.values()]).encode()  # raises for lone surrogates
         return cls(content.get("repo"), content.get("revision"), content.get("commit"), files)
 
     @property

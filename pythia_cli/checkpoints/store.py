@@ -182,6 +182,8 @@ class Store:
         model, step = content.get("model"), content.get("step")
         if not isinstance(model, str) or not NAME.fullmatch(model) or type(step) is not int:
             raise DamagedActive(path, "damaged")
+        if not 0 <= step < 1 << 63:
+            raise DamagedActive(path, "damaged: no model has such a step")
         return Checkpoint(model, step)
 
     def use(self, checkpoint: Checkpoint) -> None:

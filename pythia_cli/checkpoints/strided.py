@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ class StridedPlace:
 
 def contiguous(place: TensorPlace) -> StridedPlace:
     """The place of a safetensors tensor."""
-    strides = tuple(math.prod(place.shape[i + 1 :]) for i in range(len(place.shape)))
-    return StridedPlace(place.dtype, place.shape, strides, place.offset)
+    strides = [*accumulate(reversed(place.shape[1:]), mul, initial=1)][::-1]
+    n_axes = len(place.shape)
+    return StridedPlace(place.dtype, place.shape, tuple(strides[:n_axes]), place.offset)
 
 
 def read_float32(path: Path, place: StridedPlace, lo: int, hi: int | None) -> np.ndarray[Any, Any]:

@@ -21,6 +21,7 @@ _VALUES = {
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _TENSORS = ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2")
+_MOST_AXES = 8
 _PARAMETERS = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state")
 
 
@@ -147,9 +148,10 @@ class _Reader:
 
 def _put(target: Any, items: list[Any]) -> dict[Any, Any]:
     """Set keys and values, which alternate. Hashing nested tuples might take for ever."""
-    if not isinstance(target, dict) or not all(isinstance(key, str | int) for key in items[::2]):
+    keys = items[::2]
+    if not isinstance(target, dict) or not all(isinstance(k, str) or _is_size(k) for k in keys):
         raise TypeError("not a dict of texts and numbers")
-    target.update(zip(items[::2], items[1::2], strict=True))
+    target.update(zip(keys, items[1::2], strict=True))
     return target
 
 
@@ -166,10 +168,9 @@ def _called(function: _Global, arguments: tuple[Any, ...]) -> Any:
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> PickledTensor:
-    numbers = (offset, *shape, *strides)
-    if not isinstance(storage, Storage) or len(shape) != len(strides):
+    if not isinstance(storage, Storage) or len(shape) != len(strides) or len(shape) > _MOST_AXES:
         raise TypeError("not a tensor")
-    if not all(type(number) is int and number >= 0 for number in numbers):
+    if not all(map(_is_size, (offset, *shape, *strides))):
         raise TypeError("not a shape")
     return PickledTensor(storage, offset, tuple(shape), tuple(strides))
 
@@ -179,6 +180,10 @@ def _storage(
 ) -> Storage:
     if word != "storage" or not isinstance(kind, _Global) or view is not None:
         raise TypeError("not a storage")
-    if not isinstance(key, str) or type(n_items) is not int or n_items < 0:
+    if not isinstance(key, str) or not _is_size(n_items):
         raise TypeError("not a storage")
     return Storage(kind.name.rpartition(".")[2], key, n_items)
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 62

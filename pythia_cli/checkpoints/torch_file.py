@@ -41,7 +41,11 @@ _DTYPES = {
 }
 """For each kind of storage: its dtype as safetensors spells it, and the bytes of an item."""
 
-_DAMAGED = (ValueError, IndexError, KeyError, AttributeError, TypeError, struct.error)
+_DAMAGED = (
+    ValueError, IndexError, KeyError, AttributeError, TypeError, OverflowError, EOFError,
+    struct.error, zipfile.BadZipFile, NotImplementedError,
+)  # fmt: skip
+"""What reading a damaged pickle or archive raises."""
 
 
 class _Region(NamedTuple):
@@ -69,7 +73,7 @@ def read_places(path: Path) -> dict[str, StridedPlace]:
         try:
             is_zip = bounded.peek(4)[:4] == b"PK\x03\x04"
             content, regions = (_read_zip if is_zip else _read_before_zip)(bounded, path)
-        except (*_DAMAGED, zipfile.BadZipFile, NotImplementedError) as error:
+        except _DAMAGED as error:
             raise IntegrityError(path, "not a whole PyTorch checkpoint, or damaged") from error
         n_file = os.fstat(bounded.fileno()).st_size
     if not isinstance(content, dict):
@@ -112,10 +116,11 @@ def _read_zip(file: _ShortReads, path: Path) -> tuple[Any, dict[str, _Region]]:
             raise ValueError("compressed or encrypted")
         (pickle,) = [name for name in entries if re.fullmatch(r"[^/]+/data\.pkl", name)]
         folder = pickle.removesuffix("data.pkl")
-        if (order := f"{folder}byteorder") in entries and archive.read(order) != b"little":
-            raise ValueError("big-endian")
-        if entries[pickle].file_size > _MOST:
+        order = f"{folder}byteorder"
+        if any(entries[name].file_size > _MOST for name in (pickle, order) if name in entries):
             raise ValueError("too large a pickle")
+        if order in entries and archive.read(order) != b"little":
+            raise ValueError("big-endian")
         content = read_pickle(io.BytesIO(archive.read(pickle)), path)
         data = f"{folder}data/"
         regions = {
@@ -128,6 +133,8 @@ def _read_zip(file: _ShortReads, path: Path) -> tuple[Any, dict[str, _Region]]:
 
 def _start(file: _ShortReads, entry: zipfile.ZipInfo) -> int:
     """Where the data of an entry begin: after its header, a name and extra fields."""
+    if not 0 <= entry.header_offset < os.fstat(file.fileno()).st_size:
+        raise ValueError("an entry outside the file")
     file.seek(entry.header_offset)
     n_name, n_extra = struct.unpack("<26x2H", file.read(30))
     return int(entry.header_offset + 30 + n_name + n_extra)
@@ -143,10 +150,12 @@ def _read_before_zip(file: _ShortReads, path: Path) -> tuple[Any, dict[str, _Reg
     keys = read_pickle(head, path)
     item_of = {storage.key: _DTYPES[storage.kind][1] for storage in _storages(content)}
     regions = {}
-    offset = head.tell()
+    offset, n_file = head.tell(), os.fstat(file.fileno()).st_size
     for key in keys:
         file.seek(offset)
         (n_items,) = struct.unpack("<q", file.read(8))
+        if not 0 <= n_items <= n_file:
+            raise ValueError("a storage outside the file")
         regions[key] = _Region(offset + 8, n_items * item_of[key])
         offset += 8 + n_items * item_of[key]
     return content, regions

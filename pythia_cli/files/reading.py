@@ -16,6 +16,7 @@ from pythia_cli.reporting import NO_TASK, Task
 _HASH_PIECE = 1 << 22
 _PIECE = 1 << 18
 _MAX_JSON = 4 << 20  # the index of a model with 10,000 tensors has 1 MB
+_DEEPEST = 32  # levels; ours have 5
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -85,7 +86,23 @@ def parse_json_object(data: bytes | str) -> dict[str, Any]:
         raise ValueError(f"not JSON ({error})") from error
     if not isinstance(content, dict):
         raise ValueError("not a JSON object")
+    _check_depth(content)
     return content
+
+
+def _check_depth(content: Any) -> None:
+    """Raises ValueError for content that code which calls itself could not walk through."""
+    level = [content]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for value in level
+            if isinstance(value, dict | list)
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return
+    raise ValueError(f"JSON of more than {_DEEPEST} levels")
 
 
 def _different(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

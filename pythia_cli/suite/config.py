@@ -12,10 +12,12 @@ _MOST = {
     "n_heads": 1 << 12,
     "d_model": 1 << 16,
     "d_mlp": 1 << 18,
-    "d_vocab": 1 << 22,
+    "d_vocab": 1 << 20,
     "n_ctx": 1 << 20,
 }
 """Far above every published model, and low enough that no product of them overflows 64 bits."""
+
+_MOST_ANGLES = 1 << 26  # positions times rotated dimensions; the tables take 4 bytes for each
 
 # The smallest numbers with which the rotary angles and the layer norm are finite in float32.
 _NUMBERS = {"rotary_pct": (0, 1), "rotary_base": (1e-30, 1e30), "layer_norm_eps": (1e-30, 1)}
@@ -60,6 +62,10 @@ class ModelConfig:
                 self.rotary_pct,
                 f"no more than the head's {self.d_head} dimensions, in pairs",
             )
+
+        if self.n_ctx * self.n_rotary > _MOST_ANGLES:
+            room = f"at most {_MOST_ANGLES // self.n_rotary}, as {self.n_rotary} dimensions rotate"
+            raise InvalidValue("n_ctx", self.n_ctx, room)
 
     @property
     def d_head(self) -> int:

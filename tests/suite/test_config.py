@@ -62,6 +62,13 @@ def test_an_odd_head_is_not_rotated_beyond_its_end() -> None:
     assert ModelConfig(2, 2, 18, 40, 33, 24, rotary_pct=0.9).n_rotary == 8
 
 
+def test_the_rotary_tables_have_bounds() -> None:
+    long = dataclasses.replace(TINY, d_model=512, n_ctx=1 << 20)
+    assert (long.n_rotary, long.d_head) == (64, 256)
+    with pytest.raises(InvalidValue, match="n_ctx is 1048576; expected at most 524288"):
+        dataclasses.replace(long, rotary_pct=0.5)
+
+
 def test_whole_numbers_serve_as_fractions() -> None:
     config = dataclasses.replace(TINY, rotary_pct=1, rotary_base=10000)
     assert config == dataclasses.replace(TINY, rotary_pct=1.0)
