@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import struct
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -300,6 +301,17 @@ def test_floats_of_eight_bits(folder: Folder) -> None:
     folder.tensors[BIAS] = torch.ones(40).to(torch.float8_e4m3fn)
     folder.save(SAFE)
     refused(folder, IntegrityError, SAFE, BIAS, "F8")
+
+
+def test_a_shape_of_many_axes(folder: Folder) -> None:
+    path = folder.save(SAFE)
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    header[BIAS]["shape"] = [40, *[1] * 500_000]
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
+    refused(folder, IntegrityError, SAFE, f"{BIAS} has shape")
 
 
 @both_forms

@@ -293,6 +293,12 @@ def test_a_source_without_hashes(tiny: Path, files: Any) -> None:
     refused(tiny, "damaged header", "source.files")
 
 
+def test_a_source_that_utf8_cannot_encode(tiny: Path) -> None:
+    files = {"a\ud800": "ab", "b": "cd"}
+    with_header(tiny, source=json.dumps({**SOURCE.to_dict(), "files": files}))
+    refused(tiny, "damaged header")
+
+
 @pytest.mark.parametrize("field", ["repo", "revision", "commit"])
 def test_a_source_of_other_types(tiny: Path, field: str) -> None:
     with_header(tiny, source=json.dumps({**SOURCE.to_dict(), field: 3}))

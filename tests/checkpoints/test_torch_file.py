@@ -220,6 +220,7 @@ HOSTILE = {
     "a dict that holds itself": b"\x80\x02}q\x00K\x01h\x00s.",
     "a storage of no kind": b"\x80\x02(X\x07\x00\x00\x00storageNNNNtQ.",
     "a number of many digits": b"\x80\x02L" + b"9" * 10_000 + b"L\n.",
+    "a key of many digits": b"\x80\x02}\x8b\x00\x00\x08\x00" + b"\x7f" * (8 << 16) + b"K\x01s.",
     "an extension": b"\x80\x02\x82\x01.",
     "an out-of-band buffer": b"\x80\x05\x97.",
 }  # fmt: skip
@@ -234,6 +235,41 @@ def test_a_hostile_pickle_is_refused_at_once(folder: Folder, what: str, is_zip: 
     else:
         path.write_bytes(HOSTILE[what])
     refused(folder)
+
+
+MANY_AXES = b"(" + b"M\xff\xff" * 90_000 + b"t"
+MANY_DIGITS = b"\x8b\x00\x00\x02\x00" + b"\x7f" * (2 << 16) + b"\x85"
+
+
+@pytest.mark.parametrize("numbers", [MANY_AXES, MANY_DIGITS], ids=["axes", "digits"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_shape_of_many_axes_or_digits_is_refused(folder: Folder, numbers: bytes) -> None:
+    storage = b"(X\x07\x00\x00\x00storagectorch\nHalfStorage\nX\x01\x00\x00\x000NK\x01tQ"
+    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\x00" + numbers * 2 + b"tR"
+    archive_of(folder.path / BIN, b"\x80\x02}X\x01\x00\x00\x00a" + tensor + b"s.")
+    refused(folder, "not a whole PyTorch checkpoint")
+
+
+@pytest.mark.parametrize("n_items", [-1, 1 << 62, (1 << 63) - 1])
+def test_a_storage_outside_a_file_before_zip(folder: Folder, n_items: int) -> None:
+    path = folder.path / BIN
+    torch.save(folder.tensors, path, _use_new_zipfile_serialization=False)
+    data = bytearray(path.read_bytes())
+    stored = [tensor.numpy().tobytes() for tensor in folder.tensors.values()]
+    at = min(data.index(values) for values in stored)
+    data[at - 8 : at] = struct.pack("<q", n_items)
+    path.write_bytes(data)
+    refused(folder, "not a whole PyTorch checkpoint")
+
+
+def test_an_entry_outside_the_archive(folder: Folder) -> None:
+    path = folder.save(BIN)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\x01\x02")
+    while (at := data.find(b"PK\x01\x02", at + 1)) > 0:
+        data[at + 42 : at + 46] = b"\xf0\xff\xff\xfe"
+    path.write_bytes(data)
+    refused(folder, "not a whole PyTorch checkpoint")
 
 
 def test_a_list_of_entries_without_end_is_refused(folder: Folder) -> None:
