@@ -19,8 +19,10 @@ import numpy as np
 from pythia_cli.errors import UsageError
 from pythia_cli.jit.pace import Pace
 
-ARRIVED, GENERATION, ABORTED, N_SHARED = 0, 8, 16, 24
-"""Indices into the int64 array that the threads share, a cache line apart; and its size."""
+_LINE = 16
+"""int64s in 128 bytes: one cache line of Apple's processors, or two of others."""
+ARRIVED, GENERATION, ABORTED, N_SHARED = (i * _LINE for i in (1, 2, 3, 4))
+"""Indices into the int64 array that the threads share, and its size. Each has a line."""
 
 _RUNNING = object()
 
