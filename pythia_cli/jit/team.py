@@ -73,7 +73,7 @@ class Team:
         except BaseException:
             self._abort(job)
             raise
-        self._pace.ran(time.perf_counter() - started, max(job.outcomes))
+        self._pace.ran(time.perf_counter() - started, job.outcomes)
 
     def _hand_out(self, job: _Job) -> None:
         for jobs in self._queues[: job.n_ranks]:
