@@ -6,8 +6,10 @@ separates steps that depend on each other (barrier.py).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
+import sys
 import threading
 import time
 import weakref
@@ -25,6 +27,8 @@ ARRIVED, GENERATION, ABORTED, N_SHARED = (i * _LINE for i in (1, 2, 3, 4))
 """Indices into the int64 array that the threads share, and its size. Each has a line."""
 
 _RUNNING = object()
+_STEP_SECONDS = 0.1 if sys.platform == "win32" else None
+"""How long a wait lasts. None is until its end; but on Windows, Ctrl-C ends no wait before that."""
 
 
 class Team:
@@ -131,7 +135,8 @@ class _Job:
     def wait(self) -> None:
         """Wait until all ranks have an outcome; then drop the arguments."""
         while _RUNNING in self.outcomes:
-            self._ended.get()
+            with contextlib.suppress(queue.Empty):
+                self._ended.get(timeout=_STEP_SECONDS)
         self._call = None
 
 

@@ -173,6 +173,19 @@ def test_a_team_works_after_an_interrupt_while_others_finish(teams: Any) -> None
     assert finished == [1, 2]
 
 
+def test_a_wait_in_steps_lasts_until_the_end(teams: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, where nothing else lets an interrupt through."""
+    monkeypatch.setattr(team_module, "_STEP_SECONDS", 0.01)
+    ended: list[int] = []
+
+    def sleep(rank: int, n_ranks: int, shared: Any) -> None:
+        time.sleep(0.1)
+        ended.append(rank)
+
+    teams(2).run(sleep)
+    assert sorted(ended) == [0, 1]
+
+
 def test_close_ends_the_threads() -> None:
     before = set(threading.enumerate())
     team = Team(4)
