@@ -13,6 +13,7 @@ import subprocess
 import sys
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
@@ -46,21 +47,31 @@ class Unavailable(Exception):
     """Why no machine can be emulated here."""
 
 
+class Files(NamedTuple):
+    """What is on the disk of all machines: Python, and the libraries that pythia needs."""
+
+    root: Path
+    site: Path
+
+
+def files_in(folder: Path) -> Files:
+    """The files in this folder. Fetches what is not there; raises Unavailable if it cannot."""
+    _program("qemu-aarch64-static", "qemu-user-static")
+    folder.mkdir(parents=True, exist_ok=True)
+    return Files(_root(folder), _site(folder))
+
+
 class Machine:
-    """Runs Python on a processor of PROCESSORS. folder: where machines are kept.
+    """Runs Python on a processor of PROCESSORS. Raises Unavailable if qemu does not know it."""
 
-    Fetches what is not there yet. Raises Unavailable if it cannot.
-    """
-
-    def __init__(self, folder: Path, processor: str) -> None:
+    def __init__(self, files: Files, processor: str) -> None:
         self._qemu = _program("qemu-aarch64-static", "qemu-user-static")
         self._processor = processor
         known = subprocess.run([self._qemu, "-cpu", "help"], capture_output=True, text=True).stdout
         if processor not in known.split():
             raise Unavailable(f"this qemu does not emulate {processor}")
-        folder.mkdir(parents=True, exist_ok=True)
-        self._site = _site(folder)
-        self._root = _with_cpuinfo(_root(folder), folder / processor, PROCESSORS[processor])
+        self._site = files.site
+        self._root = _with_cpuinfo(files.root, PROCESSORS[processor], beside=processor)
 
     def python(
         self, *arguments: str, home: Path, simd: str = ""
@@ -155,8 +166,9 @@ def _pins() -> list[str]:
     return sorted(found.values())
 
 
-def _with_cpuinfo(root: Path, folder: Path, cpuinfo: str) -> Path:
-    """A folder with links to what is in `root`, and a /proc/cpuinfo of its own."""
+def _with_cpuinfo(root: Path, cpuinfo: str, beside: str) -> Path:
+    """A folder beside `root` with links to what is in it, and a /proc/cpuinfo of its own."""
+    folder = root.parent / beside
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "proc").mkdir(parents=True)
     (folder / "proc/cpuinfo").write_text(cpuinfo)

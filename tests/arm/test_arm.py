@@ -11,13 +11,14 @@ import platform
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pythia_cli.jit.object_cache import unpacked
-from tests.arm.emulated import ROOT, Machine, Unavailable
+from tests.arm.emulated import ROOT, Machine, Unavailable, files_in
 
 FOLDER = os.environ.get("PYTHIA_TEST_ARM", "")
 SDOT, SDOT_MASK = 0x4E809400, 0xFFE0FC00  # sdot v.4s, v.16b, v.16b; the mask leaves out registers
@@ -35,11 +36,21 @@ pytestmark = [
 ]
 
 
-def machine(processor: str) -> Machine:
+@pytest.fixture(scope="module")
+def machine() -> Callable[[str], Machine]:
+    """machine(processor): that machine; skips the test if there is none."""
+
+    def start(processor: str) -> Machine:
+        try:
+            return Machine(files, processor)
+        except Unavailable as reason:
+            pytest.skip(str(reason))
+
     try:
-        return Machine(Path(FOLDER).absolute(), processor)
+        files = files_in(Path(FOLDER).absolute())
     except Unavailable as reason:
         pytest.skip(str(reason))
+    return start
 
 
 def answer(done: subprocess.CompletedProcess[str]) -> Any:
@@ -76,7 +87,12 @@ def instructions(kernels: bytes) -> list[int]:
 
 @pytest.mark.parametrize(("processor", "simd", "tier"), TIERS)
 def test_results_are_those_of_this_machine(
-    processor: str, simd: str, tier: str, expected: dict[str, Any], tmp_path: Path
+    processor: str,
+    simd: str,
+    tier: str,
+    machine: Callable[[str], Machine],
+    expected: dict[str, Any],
+    tmp_path: Path,
 ) -> None:
     arm = machine(processor)
     module = ["-m", "tests.arm.on_arm"]
@@ -91,7 +107,9 @@ def test_results_are_those_of_this_machine(
     assert answer(arm.python(*module, "results", file, home=tmp_path, simd=simd)) == expected
 
 
-def test_a_tier_that_the_processor_lacks_is_refused(tmp_path: Path) -> None:
+def test_a_tier_that_the_processor_lacks_is_refused(
+    machine: Callable[[str], Machine], tmp_path: Path
+) -> None:
     command = ["-m", "pythia_cli", "generate", "Call me", "-n", "1"]
     done = machine("cortex-a72").python(*command, home=tmp_path, simd="neon-dot")
     assert done.returncode == 2, done.stderr
