@@ -2,7 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check generated bench install
+ARM ?= $(VENV)/arm
+
+.PHONY: demo test check check-arm generated bench install
 install: $(VENV)/installed
 
 # Install again if pyproject.toml is newer than the last installation: dependencies may have changed.
@@ -25,6 +27,9 @@ check: install  ## Lint, format, types, generated files, tests
 	$(BIN)/python tools/make_cli_reference.py --check
 	$(BIN)/python tools/make_api_reference.py --check
 	$(BIN)/pytest
+
+check-arm: install  ## The results of emulated ARM; needs qemu-user-static and mmdebstrap. Keeps 390 MB in ARM
+	PYTHIA_TEST_ARM=$(ARM) $(BIN)/pytest -rs tests/arm
 
 generated: install  ## Write completions/, docs/cli.md and docs/api.md
 	$(BIN)/python tools/make_completions.py

@@ -21,13 +21,13 @@ import numpy as np
 from full_model import float_model
 from machine import seconds_of
 
-from pythia_cli import settings
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.int8_file import Int8File, Source
 from pythia_cli.checkpoints.quantize import write_int8
 from pythia_cli.diagnostics.bench import read_bandwidth, streamed_bytes
 from pythia_cli.engine.reference import Reference
 from pythia_cli.engine.transformer import Transformer
+from pythia_cli.jit import cores
 
 N_DECODE, N_WINDOW, LATE = 64, 512, 1900
 
@@ -67,7 +67,7 @@ def measure(file: Int8File, reference: Reference, n_threads: int, rounds: int) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=settings.n_threads())
+    parser.add_argument("--threads", type=int, default=cores.n_threads())
     parser.add_argument("--model", type=Path, help="a float checkpoint's folder")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()

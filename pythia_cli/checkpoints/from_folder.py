@@ -27,6 +27,7 @@ from pythia_cli.checkpoints.publish import Workspace, publish, workspace
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import AlreadyInstalled
 from pythia_cli.files.reading import read_at_most
+from pythia_cli.jit import cores
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import LOCAL_PREFIX, check_shape, repository
@@ -80,7 +81,7 @@ def publish_source(
 
     # Late, because compiling the kernels takes time: other errors come first.
     compiled.load(reporter)
-    n_threads = n_threads or settings.n_threads()
+    n_threads = n_threads or cores.n_threads()
     if hashes is None:
         n_bytes = sum(path.stat().st_size for path in source.files)
         with reporter.task("hashing", n_bytes, "B") as task:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from pythia_cli import settings
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import NewerFormat, NotInstalled, PythiaError
 from pythia_cli.files.reading import file_sha256
+from pythia_cli.jit import cores
 from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.suite.checkpoint import Checkpoint
 
@@ -19,7 +19,7 @@ def verify(store: Store, checkpoint: Checkpoint, task: Task = NO_TASK) -> list[s
 
     Raises NotInstalled, also if the checkpoint is removed meanwhile, and NewerFormat.
     """
-    n_threads = settings.n_threads()
+    n_threads = cores.n_threads()
     try:
         opened = open_checkpoint(store, checkpoint, is_use=False)
         file = opened.file

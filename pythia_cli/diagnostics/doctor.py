@@ -20,6 +20,7 @@ from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.diagnostics.bench import read_bandwidth
 from pythia_cli.errors import NewerFormat, NotInstalled, PythiaError
 from pythia_cli.files.publishing import nearest_existing
+from pythia_cli.jit import cores
 from pythia_cli.reporting import SILENT, Reporter
 
 LIBRARIES = (
@@ -54,7 +55,7 @@ def examine(
     store: Store, n_threads: int | None = None, reporter: Reporter = SILENT
 ) -> Iterator[Finding]:
     """Run all checks one by one. Takes some seconds and changes nothing."""
-    n_threads = n_threads or settings.n_threads()
+    n_threads = n_threads or cores.n_threads()
     with reporter.task("checking", len(_LOOKS), "checks") as task:
         for look in _LOOKS:
             name = look.__name__.strip("_")

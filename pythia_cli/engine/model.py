@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pythia_cli import settings
 from pythia_cli.checkpoints.open_checkpoint import OpenCheckpoint
 from pythia_cli.engine.generate import Generated, GenerateOptions, generate, prompt_tokens
 from pythia_cli.engine.sampling import SamplingOptions, check_whole
 from pythia_cli.engine.targets import checked_ids
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import PromptTooLong, UsageError
+from pythia_cli.jit import cores
 from pythia_cli.kernels import compiled
 from pythia_cli.reporting import SILENT, Reporter, Task
 from pythia_cli.suite.checkpoint import Checkpoint
@@ -52,7 +52,7 @@ class Model:
     ) -> None:
         self.opened = opened
         self.dtype: Dtype = dtype
-        self.n_threads = settings.n_threads() if n_threads is None else n_threads
+        self.n_threads = cores.n_threads() if n_threads is None else n_threads
         check_whole("n_threads", self.n_threads, 1, _MOST_THREADS)
         self.plain_text = plain_text
         self.reporter = reporter

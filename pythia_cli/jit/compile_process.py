@@ -22,6 +22,7 @@ main(modules)
 """
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 _LAST_LINES = 20
+_STEP_SECONDS = 0.5
 
 
 def compile_kernels(modules: Sequence[str]) -> dict[str, CompiledKernel]:
@@ -54,7 +55,7 @@ def compile_kernels(modules: Sequence[str]) -> dict[str, CompiledKernel]:
             ) as child,
         ):
             try:
-                out, err = child.communicate()
+                out, err = _output(child)
             except BaseException:
                 child.kill()
                 child.wait()
@@ -68,6 +69,13 @@ def compile_kernels(modules: Sequence[str]) -> dict[str, CompiledKernel]:
             if kernels := unpacked(out):
                 return kernels
     raise _failure(child.returncode, err.decode(errors="replace"))
+
+
+def _output(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """What the child writes until its end. Waits in steps: on Windows, Ctrl-C ends no wait."""
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return child.communicate(timeout=_STEP_SECONDS)
 
 
 def _absolute(folder: str) -> str:

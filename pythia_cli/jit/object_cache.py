@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import llvmlite
-import llvmlite.binding
 
 from pythia_cli import settings
 from pythia_cli.files.publishing import nearest_existing, published
+from pythia_cli.jit import processor
 
 _MAGIC = b"pythia kernels 2\n"
 
@@ -62,12 +62,13 @@ def _sources(folder: Path) -> list[Path]:
 def _key(sources: Iterable[Path]) -> str:
     """A hash of the sources, the versions of Numba and llvmlite, and the target processor."""
     digest = hashlib.sha256(llvmlite.__version__.encode())
-    processor = (
-        llvmlite.binding.get_host_cpu_name(),
-        llvmlite.binding.get_host_cpu_features().flatten(),
+    target = (
+        processor.triple(),
+        processor.name(),
+        sorted(processor.features().items()),
         *settings.compiled_for(),
     )
-    digest.update(repr(processor).encode())
+    digest.update(repr(target).encode())
     # Its version file is read, as importing Numba would double the start-up time.
     numba = importlib.util.find_spec("numba")
     assert numba is not None

@@ -1,13 +1,20 @@
-"""The processor as LLVM describes it. Does not import Numba."""
+"""The processor as LLVM and the operating system describe it. Does not import Numba."""
 
 from __future__ import annotations
 
 import llvmlite.binding as llvm
 
+from pythia_cli.jit import dot_product, tiers
+
+
+def triple() -> str:
+    """LLVM's target triple, such as x86_64-unknown-linux-gnu."""
+    return str(llvm.get_process_triple())
+
 
 def architecture() -> str:
-    """The first part of LLVM's target triple, such as x86_64."""
-    return str(llvm.get_process_triple().split("-")[0])
+    """The first part of the triple, such as x86_64."""
+    return triple().split("-")[0]
 
 
 def name() -> str:
@@ -17,4 +24,7 @@ def name() -> str:
 
 def features() -> dict[str, bool]:
     """Whether the processor has each feature, by LLVM's name."""
-    return dict(llvm.get_host_cpu_features())
+    found = dict(llvm.get_host_cpu_features())
+    if architecture() in tiers.ARM:
+        found["dotprod"] = found.get("dotprod", False) or dot_product.is_reported()
+    return found

@@ -6,8 +6,10 @@ separates steps that depend on each other (barrier.py).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
+import sys
 import threading
 import time
 import weakref
@@ -19,10 +21,14 @@ import numpy as np
 from pythia_cli.errors import UsageError
 from pythia_cli.jit.pace import Pace
 
-ARRIVED, GENERATION, ABORTED, N_SHARED = 0, 8, 16, 24
-"""Indices into the int64 array that the threads share, a cache line apart; and its size."""
+_LINE = 16
+"""int64s in 128 bytes: one cache line of Apple's processors, or two of others."""
+ARRIVED, GENERATION, ABORTED, N_SHARED = (i * _LINE for i in (1, 2, 3, 4))
+"""Indices into the int64 array that the threads share, and its size. Each has a line."""
 
 _RUNNING = object()
+_STEP_SECONDS = 0.1 if sys.platform == "win32" else None
+"""How long a wait lasts. None is until its end; but on Windows, Ctrl-C ends no wait before that."""
 
 
 class Team:
@@ -71,7 +77,7 @@ class Team:
         except BaseException:
             self._abort(job)
             raise
-        self._pace.ran(time.perf_counter() - started, max(job.outcomes))
+        self._pace.ran(time.perf_counter() - started, job.outcomes)
 
     def _hand_out(self, job: _Job) -> None:
         for jobs in self._queues[: job.n_ranks]:
@@ -129,7 +135,8 @@ class _Job:
     def wait(self) -> None:
         """Wait until all ranks have an outcome; then drop the arguments."""
         while _RUNNING in self.outcomes:
-            self._ended.get()
+            with contextlib.suppress(queue.Empty):
+                self._ended.get(timeout=_STEP_SECONDS)
         self._call = None
 
 

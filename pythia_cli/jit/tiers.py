@@ -50,6 +50,8 @@ ARM_TIERS = (
     Tier("neon-dot", ("dotprod",), (), 16, 2, 4, 1, "llvm.aarch64.neon.sdot.v4i32.v16i8"),
     Tier("plain", (), ("dotprod",), 0, 1, 4, 1, ""),
 )
+ARM = ("aarch64", "arm64")
+"""LLVM's names of 64-bit ARM."""
 _OTHERS = (Tier("plain", (), (), 0, 1, 4, 1, ""),)
 
 
@@ -57,7 +59,7 @@ def tiers_of(architecture: str) -> tuple[Tier, ...]:
     """The tiers of an architecture, best first. It is named as in processor.architecture."""
     if architecture == "x86_64":
         return X86_TIERS
-    return ARM_TIERS if architecture in ("aarch64", "arm64") else _OTHERS
+    return ARM_TIERS if architecture in ARM else _OTHERS
 
 
 def choose(architecture: str, features: Mapping[str, bool], forced: str) -> Tier:

@@ -8,18 +8,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
 from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.transformer import Transformer
+from pythia_cli.jit import processor
 from pythia_cli.jit.tiers import choose, tiers_of
 from tests.golden_index import golden
 
 NAME = "head20-rope-parameters"
-ARCHITECTURE = llvm.get_process_triple().split("-")[0]
-BEST = choose(ARCHITECTURE, llvm.get_host_cpu_features(), "")
+ARCHITECTURE = processor.architecture()
+BEST = choose(ARCHITECTURE, processor.features(), "")
 # Each other tier differs from one of these only by an instruction.
 LESSER = [t.name for t in tiers_of(ARCHITECTURE) if t.name in ("avx2", "plain") and t != BEST]
 

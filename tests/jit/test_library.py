@@ -114,6 +114,11 @@ def test_a_child_that_writes_no_kernels_is_an_error(
         compile_kernels(["only_adds"])
 
 
+def test_a_wait_in_steps_loses_no_output(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compile_process, "_STEP_SECONDS", 0.01)
+    assert set(compile_kernels(["only_adds"])) == {"add"}
+
+
 def test_an_interpreter_without_a_name_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compile_process.sys, "executable", None)
     with pytest.raises(PythiaError, match=r"sys\.executable"):

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from llvmlite import ir
 
-from pythia_cli.jit.tiers import ARM_TIERS, X86_TIERS, Tier, choose, without
+from pythia_cli.jit import processor
+from pythia_cli.jit.tiers import ARM_TIERS, X86_TIERS, Tier, tiers_of, without
 from pythia_cli.kernels.tiles.dot import emit_dots, emit_sums
 
 N_ROWS = 4
@@ -115,17 +116,11 @@ def software(tier: Tier) -> Tier:
 
 
 def runnable() -> list[Tier]:
-    """The tiers of this processor, and that of ARM with sdot in software."""
-    architecture = llvm.get_process_triple().split("-")[0]
-    features = llvm.get_host_cpu_features()
-    available = [
-        t for t in TILED if t not in ARM_TIERS and all(features.get(n, False) for n in t.needs)
-    ]
-    assert architecture != "x86_64" or choose(architecture, features, "") in [
-        *available,
-        X86_TIERS[-1],
-    ]
-    return [*(available if architecture == "x86_64" else []), software(NEON)]
+    """The tiers with tiles of this processor, and that of ARM with sdot in software."""
+    features = processor.features()
+    of_this = tiers_of(processor.architecture())
+    tiled = [t for t in of_this if t.vector and all(features.get(n, False) for n in t.needs)]
+    return [*tiled, software(NEON)]
 
 
 @pytest.mark.parametrize("tier", runnable(), ids=lambda tier: tier.name)
@@ -134,10 +129,10 @@ def test_a_tile_is_exact(tier: Tier, n_tokens: int) -> None:
     """Random values, and values at the bounds, which give the largest sums."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    features = without(tier, llvm.get_host_cpu_features())
+    features = without(tier, processor.features())
     flags = ",".join(f"{'+' if on else '-'}{name}" for name, on in features.items())
     machine = llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=flags, opt=3, jit=True
+        cpu=processor.name(), features=flags, opt=3, jit=True
     )
     module = tile_module(tier, n_tokens)
     if tier.instruction == "sdot_in_software":
