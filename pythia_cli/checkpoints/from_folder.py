@@ -51,13 +51,13 @@ def open_source(folder: Path, checkpoint: Checkpoint) -> FloatCheckpoint:
     source = FloatCheckpoint(folder)
     check_shape(checkpoint.model, source.config, folder / "config.json")
     tokenizer = PythiaTokenizer(source.tokenizer_path)
-    tokenizer.check()
     if tokenizer.size > source.config.d_vocab:
         raise IntegrityError(
             source.tokenizer_path,
             f"has {tokenizer.size} tokens, but the model's vocabulary has only"
             f" {source.config.d_vocab}: it belongs to another model",
         )
+    tokenizer.check()
     return source
 
 

@@ -50,7 +50,13 @@ class OpenCheckpoint:
             raise DamagedCheckpoint(
                 path, "is not the tokenizer that the checkpoint was installed with", self.checkpoint
             )
-        return PythiaTokenizer(path, plain_text=plain_text, content=data)
+        return PythiaTokenizer(
+            path,
+            plain_text=plain_text,
+            content=data,
+            sha256=self.file.tokenizer_sha256,
+            d_vocab=self.file.config.d_vocab,
+        )
 
     def name(self) -> dict[str, str | None]:
         """`model` and `checkpoint` for records; a local folder is named by its path."""
