@@ -16,6 +16,7 @@ from pythia_cli.checkpoints.manifest import MANIFEST
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import DamagedCheckpoint, NoFloatWeights, NotFound
 from pythia_cli.files.reading import file_sha256, read_bytes
+from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import DEMO, LOCAL_PREFIX
 from pythia_cli.text.tokenizer import PythiaTokenizer
@@ -40,7 +41,9 @@ class OpenCheckpoint:
         """Its name."""
         return self.installed.checkpoint
 
-    def tokenizer(self, *, plain_text: bool = False) -> PythiaTokenizer:
+    def tokenizer(
+        self, *, plain_text: bool = False, reporter: Reporter = SILENT
+    ) -> PythiaTokenizer:
         """Its tokenizer. Raises NotFound, and DamagedCheckpoint if it is not the original."""
         path = self.installed.tokenizer_path(self.file.tokenizer_sha256)
         data = self.tokenizer_json
@@ -56,6 +59,7 @@ class OpenCheckpoint:
             content=data,
             sha256=self.file.tokenizer_sha256,
             d_vocab=self.file.config.d_vocab,
+            reporter=reporter,
         )
 
     def name(self) -> dict[str, str | None]:

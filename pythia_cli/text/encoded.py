@@ -11,7 +11,7 @@ class Encoded:
     """token_ids [n] int64, and n_bytes [n] int64: how many bytes of the text each token covers.
 
     Both are kept as the smallest integers that hold them, as a text may have 100 million tokens,
-    and made into int64 when they are asked for. A slice of it is an Encoded of those tokens.
+    and made into int64 when they are asked for.
     """
 
     __slots__ = ("_ids", "_n_bytes")
@@ -32,8 +32,13 @@ class Encoded:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def __getitem__(self, place: slice) -> Encoded:
-        return Encoded(self._ids[place], self._n_bytes[place])
+    def ids(self, begin: int, end: int) -> np.ndarray[Any, Any]:
+        """token_ids[begin:end], without making all of them int64."""
+        return self._ids[begin:end].astype(np.int64)
+
+    def bytes_between(self, begin: int, end: int) -> int:
+        """How many bytes of the text the tokens begin..end cover."""
+        return int(self._n_bytes[begin:end].sum())
 
     def __repr__(self) -> str:
         return f"Encoded({len(self)} tokens, {int(self._n_bytes.sum())} bytes)"

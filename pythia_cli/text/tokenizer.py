@@ -19,7 +19,8 @@ __all__ = ["Encoded", "PythiaTokenizer"]
 
 END_OF_TEXT = "<|endoftext|>"
 _FOREIGN = "not a byte-level BPE; not a GPT-NeoX tokenizer"
-_PIECE = 1 << 16  # characters; the library needs some 150 bytes of memory for each
+_PIECE = 1 << 16  # characters that the library encodes at a time
+_LARGE = 1 << 20  # characters from which on progress is shown; they may take a second
 
 
 class PythiaTokenizer:
@@ -41,7 +42,9 @@ class PythiaTokenizer:
         content: bytes | None = None,
         sha256: str | None = None,
         d_vocab: int | None = None,
+        reporter: Reporter = SILENT,
     ) -> None:
+        self.reporter = reporter
         self._path = path
         if content is None:
             if not path.is_file():
@@ -91,32 +94,33 @@ class PythiaTokenizer:
             [np.empty(0, np.int64), *(token_ids for _, token_ids in self._encoded(text))]
         )
 
-    def encode_covering(self, text: str, reporter: Reporter = SILENT) -> Encoded:
+    def encode_covering(self, text: str) -> Encoded:
         """text -> token ids, and how many bytes of the text each covers; these sum to its length.
 
         Bytes are counted in the text as given, before NFC. If the text is not in NFC and a
         character is split into several tokens, the first of them covers the whole character.
-        A large text is a task of the reporter, in bytes. Raises as `encode`.
+        Raises as `encode`.
         """
         parts: list[Encoded] = []
         is_nfc: bool | None = None
-        is_large = isinstance(text, str) and len(text) > _PIECE
-        with reporter.task("tokenizing", _n_bytes(text), "B") if is_large else NO_TASK as task:
-            for piece, token_ids in self._encoded(text):
-                if is_nfc is None:
-                    is_nfc = unicodedata.is_normalized("NFC", text)
-                parts.append(Encoded(token_ids, self._covered(piece, token_ids, is_nfc)))
-                task.advance(_n_bytes(piece))
+        for piece, token_ids in self._encoded(text):
+            if is_nfc is None:
+                is_nfc = unicodedata.is_normalized("NFC", text)
+            parts.append(Encoded(token_ids, self._covered(piece, token_ids, is_nfc)))
         return Encoded.joined(parts)
 
     def _encoded(self, text: str) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
         """Yield the text in pieces, each with its token_ids [n] int64."""
+        is_large = isinstance(text, str) and len(text) > _LARGE
+        total = _n_bytes(text) if is_large else 0
         try:
-            for piece, encoding in self._encodings(text):
-                token_ids = np.array(encoding.ids, np.int64)
-                if token_ids.size and token_ids.max() >= self.size:
-                    raise IntegrityError(self._path, f"has ids from {self.size} on")
-                yield piece, token_ids
+            with self.reporter.task("tokenizing", total, "B") if is_large else NO_TASK as task:
+                for piece, encoding in self._encodings(text):
+                    token_ids = np.array(encoding.ids, np.int64)
+                    if token_ids.size and token_ids.max() >= self.size:
+                        raise IntegrityError(self._path, f"has ids from {self.size} on")
+                    yield piece, token_ids
+                    task.advance(_n_bytes(piece))
         except TypeError:
             what = "has lone surrogates" if isinstance(text, str) else f"is {type(text).__name__}"
             raise InputError("text", f"{what}; expected text that UTF-8 can encode") from None
