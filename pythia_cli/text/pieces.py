@@ -19,6 +19,8 @@ _CUT = re.compile(
     r"|(?<=[.,;:!?])[A-Za-z0-9]"
 )
 
+_AT_A_TIME = 1 << 20  # characters: Ctrl-C waits for the regular expression
+
 
 def inner_characters(added_tokens: Iterable[str]) -> frozenset[str]:
     """The characters before which an added token may be under way, in a text that may be cut.
@@ -43,7 +45,8 @@ def pieces(text: str, size: int, inner: frozenset[str]) -> Iterator[str]:
 
 
 def _next_cut(text: str, at: int, inner: frozenset[str]) -> int | None:
-    for found in _CUT.finditer(text, at):
-        if found.group() not in inner:
-            return found.start()
+    for begin in range(at, len(text), _AT_A_TIME):
+        for found in _CUT.finditer(text, begin, begin + _AT_A_TIME):
+            if found.group() not in inner:
+                return found.start()
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,14 @@ class PythiaTokenizer:
         # Some ids may be unused. Making a dict of all would take a tenth of starting up.
         used = (i for i in range(d_vocab, size, -1) if self._tokenizer.id_to_token(i - 1))
         return next(used, size)
+
+    @cached_property
+    def missing(self) -> np.ndarray[Any, Any]:
+        """The ids below `size` that no token has: [m] int64, usually none."""
+        if self._tokenizer.get_vocab_size(with_added_tokens=True) == self.size:
+            return np.empty(0, np.int64)
+        ids = [i for i in range(self.size) if self._tokenizer.id_to_token(i) is None]
+        return np.array(ids, np.int64)
 
     def check(self) -> None:
         """Check every token. Raises IntegrityError if one is not spelled in bytes."""
