@@ -22,7 +22,7 @@ from pythia_cli.checkpoints.float_checkpoint import (
     read_files,
 )
 from pythia_cli.checkpoints.int8_file import Source
-from pythia_cli.checkpoints.open_checkpoint import MAX_TOKENIZER, check_vocabulary
+from pythia_cli.checkpoints.open_checkpoint import check_vocabulary
 from pythia_cli.checkpoints.publish import Workspace, publish, workspace
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import AlreadyInstalled
@@ -32,6 +32,7 @@ from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import LOCAL_PREFIX, check_shape, repository
 from pythia_cli.text.tokenizer import PythiaTokenizer
+from pythia_cli.text.tokenizer_json import MOST_BYTES
 
 
 class Certifier(Protocol):
@@ -53,10 +54,10 @@ def open_source(folder: Path, checkpoint: Checkpoint) -> FloatCheckpoint:
     """
     source = FloatCheckpoint(folder)
     check_shape(checkpoint.model, source.config, folder / "config.json")
-    content = read_at_most(source.tokenizer_path, MAX_TOKENIZER)
+    content = read_at_most(source.tokenizer_path, MOST_BYTES)
     tokenizer = PythiaTokenizer(source.tokenizer_path, content=content)
-    tokenizer.check()
     check_vocabulary(tokenizer, source.config, source.tokenizer_path)
+    tokenizer.check()
     return source
 
 

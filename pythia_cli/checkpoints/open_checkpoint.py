@@ -27,12 +27,10 @@ from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.models import DEMO, LOCAL_PREFIX
 from pythia_cli.text.tokenizer import PythiaTokenizer
+from pythia_cli.text.tokenizer_json import MOST_BYTES
 
 if TYPE_CHECKING:  # opening an int8 file needs nothing of it
     from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-
-MAX_TOKENIZER = 64 << 20
-"""The most bytes of a tokenizer.json; that of a Pythia has 2 MB."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,7 +52,9 @@ class OpenCheckpoint:
         """Its name."""
         return self.installed.checkpoint
 
-    def tokenizer(self, *, plain_text: bool = False) -> PythiaTokenizer:
+    def tokenizer(
+        self, *, plain_text: bool = False, reporter: Reporter = SILENT
+    ) -> PythiaTokenizer:
         """Its tokenizer. Raises NotFound, and DamagedCheckpoint if it is not the original."""
         path = self.installed.tokenizer_path(self.file.tokenizer_sha256)
         data = self.tokenizer_json
@@ -65,7 +65,14 @@ class OpenCheckpoint:
                 path, "is not the tokenizer that the checkpoint was installed with", self.checkpoint
             )
         try:
-            tokenizer = PythiaTokenizer(path, plain_text=plain_text, content=data)
+            tokenizer = PythiaTokenizer(
+                path,
+                plain_text=plain_text,
+                content=data,
+                sha256=self.file.tokenizer_sha256,
+                d_vocab=self.file.config.d_vocab,
+                reporter=reporter,
+            )
             check_vocabulary(tokenizer, self.file.config, path)
         except IntegrityError as error:
             raise DamagedCheckpoint(path, error.reason, self.checkpoint) from error
@@ -176,6 +183,6 @@ def _is_described(file: Int8File, manifest: dict[str, Any]) -> bool:
 
 def _read(path: Path) -> bytes | None:
     try:
-        return read_at_most(path, MAX_TOKENIZER)
+        return read_at_most(path, MOST_BYTES)
     except NotFound:
         return None

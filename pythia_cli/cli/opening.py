@@ -29,7 +29,8 @@ def read_ahead(model: str | None, step: str | None, store: Store) -> None:
             return
         installed = store.find(resolve(model, step, store))
         if installed is not None:
-            begin(installed.tokenizer_path(installed.manifest["tokenizer_sha256"]))
+            sha256 = installed.manifest["tokenizer_sha256"]
+            begin(installed.tokenizer_path(sha256), sha256)
 
 
 def open_model(

@@ -204,7 +204,7 @@ class _Sample:
         self._options = options
         self._tokenizer = tokenizer
         generator = np.random.default_rng([options.seed, sample])
-        self._sampler = Sampler(options.sampling, tokenizer.size, generator)
+        self._sampler = Sampler(options.sampling, tokenizer.size, generator, tokenizer.missing)
         self._stream = TextStream(options.stop)
         self._seen: list[int] = prompt.tolist()
         self._pieces: list[str] = []

@@ -72,12 +72,12 @@ class Model:
         """End its threads and free its memory. Closing twice does no harm."""
         if (transformer := self.__dict__.pop("transformer", None)) is not None:
             transformer.close()
-        self.__dict__.pop("_scorer", None)
+        self.__dict__.pop("scorer", None)
         self._is_closed = True
 
     def prepare(self) -> None:
         """Load kernels, start threads and allocate memory now, instead of on first use."""
-        _ = self._scorer
+        _ = self.scorer
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -92,7 +92,7 @@ class Model:
     @cached_property
     def tokenizer(self) -> PythiaTokenizer:
         """The tokenizer of the checkpoint. Raises IntegrityError if its file is damaged."""
-        return self.opened.tokenizer(plain_text=self.plain_text)
+        return self.opened.tokenizer(plain_text=self.plain_text, reporter=self.reporter)
 
     def provenance(self) -> dict[str, Any]:
         """The fields that identify the model and its precision in every record of results."""
@@ -239,7 +239,7 @@ class Model:
         """Score texts in given windows. Raises IntegrityError if the scores are not finite."""
         from pythia_cli.engine.scorer import score_plans
 
-        return score_plans(plans, self._scorer, task)
+        return score_plans(plans, self.scorer, task)
 
     def loglikelihood(self, context: str, continuation: str) -> Loglikelihood:
         """log p(continuation | context), the sum over the continuation's tokens.
@@ -254,7 +254,7 @@ class Model:
         from pythia_cli.engine.loglikelihood import encode_pair, loglikelihood
 
         pair = encode_pair(self.tokenizer, context, continuation)
-        return loglikelihood(self._scorer, pair, self.config.n_ctx)
+        return loglikelihood(self.scorer, pair, self.config.n_ctx)
 
     def logits(self, text: str | Sequence[int]) -> np.ndarray[Any, Any]:
         """[n_tokens, d_vocab] float32: the logits after each token of a text, or of token ids.
@@ -268,7 +268,7 @@ class Model:
         n, n_ctx = len(token_ids), self.config.n_ctx
         if not 0 < n <= n_ctx:
             raise UsageError(f"{n} tokens; the model takes 1 to {n_ctx}")
-        return self._scorer.logits(token_ids)
+        return self.scorer.logits(token_ids)
 
     def _ids(self, token_ids: Sequence[int]) -> np.ndarray[Any, Any]:
         return checked_ids(token_ids, self.config.d_vocab)
@@ -283,7 +283,8 @@ class Model:
         return Transformer(self.opened.file, self.n_threads)
 
     @cached_property
-    def _scorer(self) -> Scorer:
+    def scorer(self) -> Scorer:
+        """Scores tokens given those before them: int8 or float32, for measures."""
         from pythia_cli.engine.scorer import Float32Scorer, Int8Scorer
 
         self._check_open()

@@ -68,14 +68,22 @@ def _check(name: str, value: float, good: bool, expected: str) -> None:
 
 
 class Sampler:
-    """Draws tokens from the first n_tokens ids, with `options` and a random generator."""
+    """Draws tokens from the first n_tokens ids, with `options` and a random generator.
+
+    missing: ids below n_tokens that stand for no token; they are never drawn.
+    """
 
     def __init__(
-        self, options: SamplingOptions, n_tokens: int, generator: np.random.Generator
+        self,
+        options: SamplingOptions,
+        n_tokens: int,
+        generator: np.random.Generator,
+        missing: np.ndarray[Any, Any] | None = None,
     ) -> None:
         self._options = options
         self._n_tokens = n_tokens
         self._generator = generator
+        self._missing = np.empty(0, np.int64) if missing is None else missing
 
     def sample(self, logits: np.ndarray[Any, Any], seen: list[int]) -> int:
         """Draw the next token id from logits [d_vocab]. seen: all tokens so far, with the prompt.
@@ -87,6 +95,9 @@ class Sampler:
         options = self._options
         logits = self._penalised(logits, seen)
         if options.temperature == 0:
+            if self._missing.size:
+                logits = logits.copy()
+                logits[self._missing] = -np.inf
             return int(np.argmax(logits[: self._n_tokens]))
         # Not normalised: the filters compare with the total over the whole vocabulary.
         weights = np.empty(self._n_tokens, np.float32)
@@ -98,6 +109,7 @@ class Sampler:
             total=sum_of_weights,
         )  # fmt: skip
         total = float(sum_of_weights[0]) + _padding(logits, self._n_tokens, float(factor))
+        weights[self._missing] = 0
         ids = _kept(weights, total, options)
         if ids is None:
             return self._drawn(weights)

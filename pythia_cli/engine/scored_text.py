@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.engine.totals import Totals
+from pythia_cli.engine.words import count_words
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
@@ -51,8 +52,8 @@ class ScoredText:
         ends = np.cumsum(self.n_bytes)
         n_words = 0
         for first, last in _runs(self.is_scored):
-            covered = self.data[ends[first] - self.n_bytes[first] : ends[last]]
-            n_words += len(covered.decode("utf-8", errors="replace").split())
+            begin, end = int(ends[first] - self.n_bytes[first]), int(ends[last])
+            n_words += count_words(self.data, begin, end)
         nll = self.nll[self.is_scored]
         return Totals(
             nll=math.fsum(nll),

@@ -13,11 +13,16 @@ from pythia_cli.engine.scored_text import ScoredText
 from pythia_cli.engine.scores import Scores
 from pythia_cli.engine.targets import NO_TARGET, TargetedText
 from pythia_cli.engine.text_plan import TextPlan
+from pythia_cli.engine.totals import Totals
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.reporting import Task
 
 if TYPE_CHECKING:  # torch takes a second to import
     from pythia_cli.engine.reference import Reference
+
+
+_MOST_TOKENS = 1 << 20
+"""The most tokens that are packed into passes together. Fewer have fewer prefixes in common."""
 
 
 class Scorer(Protocol):
@@ -88,6 +93,25 @@ class Float32Scorer:
 
 def score_plans(plans: Sequence[TextPlan], scorer: Scorer, task: Task) -> list[ScoredText]:
     """Score several texts. Raises IntegrityError if the scores are not finite."""
-    texts = [text for plan in plans for text in plan.passes()]
-    scores = iter(scorer.score(texts, task))
+    scores = _scores(plans, scorer, task)
     return [plan.scored(scores) for plan in plans]
+
+
+def total_plans(plans: Sequence[TextPlan], scorer: Scorer, task: Task) -> list[Totals]:
+    """The totals of score_plans, without keeping what is known of each token."""
+    scores = _scores(plans, scorer, task)
+    return [plan.totals(scores) for plan in plans]
+
+
+def _scores(plans: Sequence[TextPlan], scorer: Scorer, task: Task) -> Iterator[Scores]:
+    """The scores of each window of each plan. Of a large text, not all windows are made at once."""
+    block: list[TargetedText] = []
+    n_tokens = 0
+    for text in (text for plan in plans for text in plan.passes()):
+        if block and n_tokens + len(text.token_ids) > _MOST_TOKENS:
+            yield from scorer.score(block, task)
+            block, n_tokens = [], 0
+        block.append(text)
+        n_tokens += len(text.token_ids)
+    if block:
+        yield from scorer.score(block, task)

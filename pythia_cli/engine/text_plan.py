@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pythia_cli.engine.scored_text import ScoredText
 from pythia_cli.engine.scores import Scores
 from pythia_cli.engine.targets import TargetedText, targeted
+from pythia_cli.engine.totals import ExactSum, Totals
 from pythia_cli.engine.windows import Window, stride_windows
+from pythia_cli.engine.words import count_words
 from pythia_cli.errors import IntegrityError
 from pythia_cli.text.tokenizer import Encoded, PythiaTokenizer
 
@@ -32,7 +35,7 @@ class TextPlan:
     @property
     def n_tokens(self) -> int:
         """The number of tokens of the text."""
-        return len(self.encoded.token_ids)
+        return len(self.encoded)
 
     @property
     def n_scored(self) -> int:
@@ -41,32 +44,70 @@ class TextPlan:
 
     def passes(self) -> Iterator[TargetedText]:
         """Yield the tokens to run and their targets, window by window."""
-        sequence = self.encoded.token_ids
-        if self.bos is not None:
-            sequence = np.concatenate([[self.bos], sequence])
         for window in self.windows:
-            inputs = sequence[window.begin : window.end - 1]
+            inputs = self._sequence(window.begin, window.end - 1)
             if self.chunk_bos is not None:
-                inputs = np.concatenate([[self.chunk_bos], inputs[1:]])
-            yield targeted(inputs, sequence[window.first : window.end])
+                inputs[0] = self.chunk_bos
+            yield targeted(inputs, self._sequence(window.first, window.end))
+
+    def _sequence(self, begin: int, end: int) -> np.ndarray[Any, Any]:
+        """Token ids begin..end of the text, or of the BOS and the text: [n] int64."""
+        if self.bos is None:
+            return self.encoded.ids(begin, end)
+        ids = self.encoded.ids(max(0, begin - 1), end - 1)
+        return ids if begin else np.concatenate([[self.bos], ids])
 
     def scored(self, scores: Iterable[Scores]) -> ScoredText:
         """The text with its scores. Takes the next scores from `scores`, one for each window.
 
         Raises IntegrityError if they are not finite.
         """
-        n, shift = self.n_tokens, int(self.bos is not None)
+        n = self.n_tokens
         nll, entropy = np.full(n, np.nan), np.full(n, np.nan)
         rank = np.full(n, -1, np.int64)
+        for begin, end, found in self._in_place(scores):
+            nll[begin:end], entropy[begin:end], rank[begin:end] = found
+        return ScoredText(
+            self.text, self.encoded.token_ids, self.encoded.n_bytes, nll, entropy, rank
+        )
+
+    def totals(self, scores: Iterable[Scores]) -> Totals:
+        """As `scored(scores).totals`, without keeping what is known of each token."""
+        nll, squared = ExactSum(), ExactSum()
+        for _, _, found in self._in_place(scores):
+            nll.add(found.nll)
+            squared.add(found.nll**2)
+        n_bytes = n_words = reached = at = 0
+        data = self.text.encode()
+        for begin, end in self._scored_runs():
+            at += self.encoded.bytes_between(reached, begin)
+            covered = self.encoded.bytes_between(begin, end)
+            n_words += count_words(data, at, at + covered)
+            n_bytes += covered
+            reached, at = end, at + covered
+        return Totals(nll.value(), squared.value(), self.n_scored, n_bytes, n_words)
+
+    def _in_place(self, scores: Iterable[Scores]) -> Iterator[tuple[int, int, Scores]]:
+        """Yield begin and end of the text's tokens that each of the windows scores, and these."""
+        shift = int(self.bos is not None)
         # windows must come first in zip: else it would take one score of the next text and drop it.
         for window, found in zip(self.windows, scores, strict=False):
             if not np.isfinite(found.nll + found.entropy).all():
                 raise IntegrityError("model", "it gave NaN; the checkpoint may be damaged")
-            place = slice(window.first - shift, window.end - shift)
-            nll[place], entropy[place], rank[place] = found
-        return ScoredText(
-            self.text, self.encoded.token_ids, self.encoded.n_bytes, nll, entropy, rank
-        )
+            yield window.first - shift, window.end - shift, found
+
+    def _scored_runs(self) -> Iterator[tuple[int, int]]:
+        """Yield begin and end of each run of tokens of the text that are scored."""
+        shift = int(self.bos is not None)
+        begin = end = 0
+        for window in self.windows:
+            if window.first - shift != end:
+                if begin < end:
+                    yield begin, end
+                begin = window.first - shift
+            end = window.end - shift
+        if begin < end:
+            yield begin, end
 
 
 def stride_plan(
@@ -74,5 +115,5 @@ def stride_plan(
 ) -> TextPlan:
     """The plan of the `stride` protocol: windows of `context` tokens, `stride` tokens apart."""
     encoded = tokenizer.encode_covering(text)
-    windows = list(stride_windows(len(encoded.token_ids) + bos, context, stride))
+    windows = list(stride_windows(len(encoded) + bos, context, stride))
     return TextPlan(text, encoded, windows, bos=tokenizer.end_of_text if bos else None)

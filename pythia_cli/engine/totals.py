@@ -4,6 +4,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import astuple, dataclass
+from typing import Any
+
+import numpy as np
+
+
+class ExactSum:
+    """The sum of many numbers as math.fsum gives it, without keeping them all."""
+
+    def __init__(self) -> None:
+        self._parts: list[float] = []  # add up to the sum, without rounding
+
+    def add(self, values: np.ndarray[Any, Any]) -> None:
+        """Add values [n] float64."""
+        rest = [*self._parts, *values.tolist()]
+        self._parts = []
+        while (part := math.fsum(rest)) != 0:
+            self._parts.append(part)
+            rest.append(-part)
+
+    def value(self) -> float:
+        """The sum, rounded once."""
+        return math.fsum(self._parts)
 
 
 @dataclass(frozen=True)

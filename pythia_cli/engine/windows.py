@@ -9,7 +9,7 @@ from pythia_cli.engine.sampling import is_whole
 from pythia_cli.errors import InvalidValue
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Window:
     """One pass: sequence[begin : end - 1] is run, sequence[first:end] is scored."""
 

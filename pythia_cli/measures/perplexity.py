@@ -8,6 +8,7 @@ from typing import Any
 
 from pythia_cli.engine.model import Model
 from pythia_cli.engine.scored_text import ScoredText
+from pythia_cli.engine.scorer import total_plans
 from pythia_cli.engine.text_plan import TextPlan
 from pythia_cli.engine.totals import Totals
 from pythia_cli.measures.protocols import Protocol
@@ -88,9 +89,22 @@ def perplexity(
 
 
 def score_perplexity(
-    model: Model, plans: Sequence[TextPlan], protocol: Protocol, source: str, task: Task
+    model: Model,
+    plans: Sequence[TextPlan],
+    protocol: Protocol,
+    source: str,
+    task: Task,
+    *,
+    keep_tokens: bool = True,
 ) -> Perplexity:
-    """Score planned texts. Raises IntegrityError if the model's outputs are not finite."""
-    texts = tuple(model.score_plans(plans, task))
-    totals = sum((text.totals for text in texts), Totals())
+    """Score planned texts. Raises IntegrityError if the model's outputs are not finite.
+
+    keep_tokens: if False, the result has no `texts`; they need 40 bytes of memory for each token.
+    """
+    texts: tuple[ScoredText, ...] = ()
+    if keep_tokens:
+        texts = tuple(model.score_plans(plans, task))
+        totals = sum((text.totals for text in texts), Totals())
+    else:
+        totals = sum(total_plans(plans, model.scorer, task), Totals())
     return Perplexity(source, protocol, texts, totals, model.provenance())

@@ -75,7 +75,7 @@ class Protocol:
         if self.name in ("stride", "document"):
             return stride_plan(text, tokenizer, self.context, self.stride, bos=self.bos)
         encoded, bos = tokenizer.encode_covering(text), tokenizer.end_of_text
-        n = len(encoded.token_ids)
+        n = len(encoded)
         if self.name == "llama.cpp":
             # llama.cpp replaces the first token of each chunk by the BOS.
             windows = list(llama_cpp_windows(n, self.context))

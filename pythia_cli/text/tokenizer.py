@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pythia_cli.errors import InputError, IntegrityError, NotFound
-from pythia_cli.text.tokenizer_file import read_tokenizer
+from pythia_cli.reporting import NO_TASK, SILENT, Reporter
+from pythia_cli.text.encoded import Encoded
+from pythia_cli.text.tokenizer_file import TokenizerFailed, is_of_library, read_tokenizer
+from pythia_cli.text.tokenizer_json import MOST_BYTES
+
+__all__ = ["Encoded", "PythiaTokenizer"]
 
 END_OF_TEXT = "<|endoftext|>"
 _FOREIGN = "not a byte-level BPE; not a GPT-NeoX tokenizer"
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class Encoded:
-    """token_ids [n] int64, and n_bytes [n] int64: how many bytes of the text each token covers."""
-
-    token_ids: np.ndarray[Any, Any]
-    n_bytes: np.ndarray[Any, Any]
-
-    def __repr__(self) -> str:
-        return f"Encoded({len(self.token_ids)} tokens, {int(self.n_bytes.sum())} bytes)"
+_PIECE = 1 << 16  # characters that the library encodes at a time
+_LARGE = 1 << 20  # characters from which on progress is shown; they may take a second
 
 
 class PythiaTokenizer:
@@ -32,19 +29,33 @@ class PythiaTokenizer:
 
     It normalises to NFC, so decoding may not return the same text. A model's vocabulary is padded:
     its logits have more than `size` entries, and the ids from `size` on are unused.
-    content: the file's content, if it was read already. Raises NotFound, and IntegrityError if the
-    file is damaged or not a GPT-NeoX tokenizer.
+    content, sha256: the file's content if it was read already, and its hash if the caller compared
+    it with that of the file that was installed. d_vocab: the model's, if it was compared with
+    `size` then. Raises NotFound, and IntegrityError if the file is damaged or not a GPT-NeoX
+    tokenizer.
     """
 
     def __init__(
-        self, path: Path, *, plain_text: bool = False, content: bytes | None = None
+        self,
+        path: Path,
+        *,
+        plain_text: bool = False,
+        content: bytes | None = None,
+        sha256: str | None = None,
+        d_vocab: int | None = None,
+        reporter: Reporter = SILENT,
     ) -> None:
-        if content is None and not path.is_file():
-            raise NotFound(f"{path} does not exist")
+        self.reporter = reporter
+        self._path = path
+        if content is None:
+            if not path.is_file():
+                raise NotFound(f"{path} does not exist")
+            with path.open("rb") as file:
+                content = file.read(MOST_BYTES + 1)
         try:
-            self._tokenizer = read_tokenizer(path, content)
-        except Exception as error:  # the library raises plain Exception
-            raise IntegrityError(path, f"not a tokenizer.json ({error})") from error
+            self._tokenizer = read_tokenizer(path, content, sha256)
+        except TokenizerFailed as error:
+            raise IntegrityError(path, f"not a tokenizer.json of GPT-NeoX ({error})") from error
         # With plain_text, special tokens in the text are read as plain text.
         self._tokenizer.encode_special_tokens = plain_text
         self._tokenizer.no_padding()
@@ -53,14 +64,33 @@ class PythiaTokenizer:
         if end is None:
             raise IntegrityError(path, f"has no {END_OF_TEXT} token; not a GPT-NeoX tokenizer")
         self.end_of_text: int = end
-        if type(self._tokenizer.decoder).__name__ != "ByteLevel":
-            raise IntegrityError(path, _FOREIGN)
-        self._path = path
         self._added = self._tokenizer.get_added_tokens_decoder()
         self._bytes_of: dict[int, bytes] = {}
-        self.size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
-        if self._tokenizer.id_to_token(self.size - 1) is None:  # there are gaps
-            self.size = 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values())
+        self.size: int = self._one_past_the_last_id(d_vocab)
+        # These are found in a text before it is normalised.
+        self._taken_first = [
+            token.content
+            for token in self._added.values()
+            if not (token.normalized or (plain_text and token.special))
+        ]
+        normalizer = self._tokenizer.normalizer
+        self._nfc = None if normalizer is None else normalizer.normalize_str
+
+    def _one_past_the_last_id(self, d_vocab: int | None) -> int:
+        size = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        if d_vocab is None:
+            return 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values())
+        # Some ids may be unused. Making a dict of all would take a tenth of starting up.
+        used = (i for i in range(d_vocab, size, -1) if self._tokenizer.id_to_token(i - 1))
+        return next(used, size)
+
+    @cached_property
+    def missing(self) -> np.ndarray[Any, Any]:
+        """The ids below `size` that no token has: [m] int64, usually none."""
+        if self._tokenizer.get_vocab_size(with_added_tokens=True) == self.size:
+            return np.empty(0, np.int64)
+        ids = [i for i in range(self.size) if self._tokenizer.id_to_token(i) is None]
+        return np.array(ids, np.int64)
 
     def check(self) -> None:
         """Check every token. Raises IntegrityError if one is not spelled in bytes."""
@@ -69,23 +99,78 @@ class PythiaTokenizer:
 
     def encode(self, text: str) -> np.ndarray[Any, Any]:
         """text -> token_ids [n] int64. Raises InputError for lone surrogates, or no str."""
-        return np.array(self._encoding(text).ids, np.int64)
+        return np.concatenate(
+            [np.empty(0, np.int64), *(token_ids for _, token_ids in self._encoded(text))]
+        )
 
     def encode_covering(self, text: str) -> Encoded:
         """text -> token ids, and how many bytes of the text each covers; these sum to its length.
 
         Bytes are counted in the text as given, before NFC. If the text is not in NFC and a
         character is split into several tokens, the first of them covers the whole character.
+        Raises as `encode`.
         """
-        encoding = self._encoding(text)
-        token_ids = np.array(encoding.ids, np.int64)
-        n_text_bytes = len(text.encode())
-        if unicodedata.is_normalized("NFC", text):
-            n_bytes = self._lengths(token_ids)
-            if n_bytes.sum() == n_text_bytes:
-                return Encoded(token_ids, n_bytes)
-        # Offsets of a composed character may end after its base character. So a token covers the
-        # bytes up to the next token with another start.
+        parts: list[Encoded] = []
+        is_nfc: bool | None = None
+        for piece, token_ids in self._encoded(text):
+            if is_nfc is None:
+                is_nfc = unicodedata.is_normalized("NFC", text)
+            parts.append(Encoded(token_ids, self._covered(piece, token_ids, is_nfc)))
+        return Encoded.joined(parts)
+
+    def _encoded(self, text: str) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+        """Yield the text in pieces, each with its token_ids [n] int64."""
+        is_large = isinstance(text, str) and len(text) > _LARGE
+        total = _n_bytes(text) if is_large else 0
+        try:
+            with self.reporter.task("tokenizing", total, "B") if is_large else NO_TASK as task:
+                for piece, encoding in self._encodings(text):
+                    token_ids = np.array(encoding.ids, np.int64)
+                    if token_ids.size and token_ids.max() >= self.size:
+                        raise IntegrityError(self._path, f"has ids from {self.size} on")
+                    yield piece, token_ids
+                    task.advance(_n_bytes(piece))
+        except TypeError:
+            what = "has lone surrogates" if isinstance(text, str) else f"is {type(text).__name__}"
+            raise InputError("text", f"{what}; expected text that UTF-8 can encode") from None
+        except BaseException as error:
+            if not is_of_library(error):
+                raise
+            raise IntegrityError(self._path, f"cannot encode this text ({error})") from error
+
+    def _encodings(self, text: str) -> Iterable[tuple[str, Any]]:
+        if not isinstance(text, str) or len(text) <= _PIECE:
+            return [(text, self._tokenizer.encode(text, add_special_tokens=False))]
+        from pythia_cli.text.batches import encoded_batches
+        from pythia_cli.text.pieces import inner_characters, pieces
+
+        added = self._added.values()
+        # White space after such a token, or what is beside it, is part of the match.
+        if any(token.rstrip or token.single_word for token in added):
+            return encoded_batches(self._encode_batch, [text])
+        parts = pieces(text, _PIECE, inner_characters(token.content for token in added))
+        return encoded_batches(self._encode_batch, parts)
+
+    def _encode_batch(self, texts: list[str]) -> list[Any]:
+        # Unlike `encode`, it releases the GIL, uses all processors, and counts no offsets.
+        return self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+
+    def _covered(
+        self, text: str, token_ids: np.ndarray[Any, Any], is_nfc: bool
+    ) -> np.ndarray[Any, Any]:
+        """The bytes that each token of a text covers: [n] int64."""
+        lengths, n_text_bytes = self._lengths(token_ids), _n_bytes(text)
+        if is_nfc or self._nfc is None:
+            covered = lengths if lengths.sum() == n_text_bytes else None
+        else:
+            from pythia_cli.text.coverage import covered_bytes
+
+            covered = covered_bytes(text, lengths, self._nfc, self._taken_first)
+        if covered is not None:
+            return covered
+        # The tokens are not the whole text: the tokenizer lacks some bytes, or an added token takes
+        # the white space beside it. A token covers the bytes up to the next with another start.
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
         byte_of_character = np.cumsum([0, *(len(c.encode()) for c in text)])
         starts = byte_of_character[[start for start, _ in encoding.offsets]]
         starts = np.maximum.accumulate(starts)
@@ -93,16 +178,9 @@ class PythiaTokenizer:
         firsts = np.concatenate([starts[is_first], [n_text_bytes]])
         if len(firsts) > 1:
             firsts[0] = 0
-        n_bytes = np.zeros(len(token_ids), np.int64)
-        n_bytes[is_first] = np.diff(firsts)
-        return Encoded(token_ids, n_bytes)
-
-    def _encoding(self, text: str) -> Any:
-        try:
-            return self._tokenizer.encode(text, add_special_tokens=False)
-        except TypeError:
-            what = "has lone surrogates" if isinstance(text, str) else f"is {type(text).__name__}"
-            raise InputError("text", f"{what}; expected text that UTF-8 can encode") from None
+        covered = np.zeros(len(token_ids), np.int64)
+        covered[is_first] = np.diff(firsts)
+        return covered
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes of a token; for an added token, its name. Empty from `size` on."""
@@ -124,6 +202,14 @@ class PythiaTokenizer:
         distinct, places = np.unique(token_ids, return_inverse=True)
         lengths = [len(self.token_bytes(token_id)) for token_id in distinct.tolist()]
         return np.array(lengths, np.int64)[places]
+
+
+def _n_bytes(text: str) -> int:
+    """Its length in UTF-8, without a copy of a large text."""
+    if text.isascii():
+        return len(text)
+    places = range(0, len(text), _PIECE)
+    return sum(len(text[at : at + _PIECE].encode(errors="surrogatepass")) for at in places)
 
 
 def _byte_of_character() -> dict[str, int]:

@@ -252,6 +252,19 @@ def test_the_same_generator_draws_the_same() -> None:
     assert drawn(3) == drawn(3) != drawn(4)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [SamplingOptions(0), SamplingOptions(), SamplingOptions(top_k=2), SamplingOptions(top_p=0.9)],
+)
+def test_ids_without_a_token_are_never_drawn(options: SamplingOptions) -> None:
+    logits = np.array([5.0, 4.0, 9.0, 3.0], np.float32)
+    sampler = Sampler(options, 4, np.random.default_rng(0), np.array([2]))
+    drawn = {sampler.sample(logits, []) for _ in range(200)}
+    assert 2 not in drawn
+    assert 0 in drawn
+    assert logits[2] == 9
+
+
 def test_frequencies_match_the_probabilities() -> None:
     p = np.array([0.5, 0.3, 0.15, 0.05])
     sampler = Sampler(SamplingOptions(), 4, np.random.default_rng(0))

@@ -113,7 +113,8 @@ def perplexity(
             opened_output(per_token, files) as write_token,
             opened_output(html, files) as write_page,
         ):
-            run = _Run(opened, chosen, notices, as_json, show, bool(to_stdout))
+            keep = show or per_token is not None or html is not None
+            run = _Run(opened, chosen, notices, as_json, show, bool(to_stdout), keep)
             run.score(planned, write_token)
             if write_page is not None:
                 write_page(run.page())
@@ -133,9 +134,10 @@ class _Run:
         as_json: bool,
         show: bool,
         to_stdout: bool,
+        keep_tokens: bool,
     ) -> None:
         self._model, self._protocol, self._notices = model, protocol, notices
-        self._as_json, self._show = as_json, show
+        self._as_json, self._show, self._keep_tokens = as_json, show, keep_tokens
         # If stdout is used for something else, figures go to stderr.
         self._say: Callable[[str], object] = notices.say if to_stdout else typer.echo
         # Only in a terminal; a pipe gets each line as soon as it is known.
@@ -161,7 +163,9 @@ class _Run:
         with self._notices.task("scoring", n_tokens, "tokens") as task:
             for name, plans in planned:
                 begun = time.perf_counter()
-                found = score_perplexity(self._model, plans, self._protocol, name, task)
+                found = score_perplexity(
+                    self._model, plans, self._protocol, name, task, keep_tokens=self._keep_tokens
+                )
                 seconds = time.perf_counter() - begun
                 self._found.append(found)
                 if write_token is not None:
