@@ -58,7 +58,7 @@ def check_config(config: ModelConfig) -> None:
     assert config.n_heads * config.d_head == config.d_model, "heads do not divide d_model"
     # Dimensions are rotated in pairs, so that an odd number of them takes one more.
     assert 0 <= config.n_rotary <= config.d_head // 2 * 2, f"n_rotary: {config.n_rotary}"
-    assert 0 < config.layer_norm_eps < 1, f"layer_norm_eps: {config.layer_norm_eps}"
+    assert 0 < config.layer_norm_eps <= 1, f"layer_norm_eps: {config.layer_norm_eps}"
     assert 0 < config.rotary_base < float("inf"), f"rotary_base: {config.rotary_base}"
     assert ModelConfig(**json.loads(json.dumps(config.to_dict()))) == config
     assert data_bytes(config) > 0

@@ -21,8 +21,9 @@ from tests.fuzz.mutate import NUMBERS, TEXTS, json_bytes, mutated_bytes, mutated
 
 _CHECKPOINT = Checkpoint("pythia-14m", 64)
 _COMMIT = "a" * 40
-_FILE = b'{"model_type": "gpt_neox"}\n'  # the content of both small files
+_FILE = b'{"model_type": "gpt_neox"}\n'  # the content of all files
 _BLOB = hashlib.sha1(b"blob %d\0" % len(_FILE) + _FILE).hexdigest()
+_SHA256 = hashlib.sha256(_FILE).hexdigest()
 _HEADERS: dict[str, tuple[Any, ...]] = {
     "ETag": (f'"{_BLOB}"', f'W/"{_BLOB}"', '"../../evil"', "", '"x"', "a" * 300, "é"),
     "X-Repo-Commit": (_COMMIT, "b" * 40, "", "../../evil", "main"),
@@ -76,8 +77,8 @@ class HubAnswers:
             "siblings": [
                 {"rfilename": "config.json", "size": len(_FILE), "blobId": _BLOB},
                 {"rfilename": "tokenizer.json", "size": len(_FILE), "blobId": _BLOB},
-                {"rfilename": "model.safetensors", "size": 53_000_000, "blobId": "d" * 40,
-                 "lfs": {"sha256": "e" * 64, "size": 53_000_000, "pointerSize": 134}},
+                {"rfilename": "model.safetensors", "size": len(_FILE), "blobId": "d" * 40,
+                 "lfs": {"sha256": _SHA256, "size": len(_FILE), "pointerSize": 134}},
             ],
         }  # fmt: skip
         branch = {"name": "step64", "ref": "refs/heads/step64", "targetCommit": _COMMIT}
@@ -160,13 +161,23 @@ class HubAnswers:
             return  # a transfer takes most of the time
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir()
-        for name in plan.names[:2]:
-            hub.fetch(plan.origin(name), name, self._folder)
+        for name in plan.names:
             stated = plan.origin(name).files[name]
+            self._fetch(plan.origin(name), name)
             content = (self._folder / name).read_bytes()
             git = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
             own = (hashlib.sha256(content).hexdigest(), git)
             assert stated.sha256 in own or stated.blob_id in own, "a file that is not verified"
+
+    def _fetch(self, revision: Any, name: str) -> None:
+        try:
+            from pythia_cli.checkpoints.hub_fetch import fetch
+        except ImportError:
+            from pythia_cli.checkpoints.hub import fetch
+
+            fetch(revision, name, self._folder)
+        else:
+            fetch(revision, name, self._folder / name, pause=lambda seconds: None)
 
     def _client(self) -> Any:
         transport = self._httpx.MockTransport(self._respond)
@@ -188,13 +199,19 @@ class HubAnswers:
         ]
         if "gzip_mb" in answer:
             headers.append((b"Content-Encoding", b"gzip"))
-            return self._httpx.Response(200, headers=headers, content=_zipped(answer["gzip_mb"]))
-        if "endless" in answer:
-            return self._httpx.Response(200, headers=headers, content=_spaces(answer["endless"]))
-        body = json.dumps(answer["json"]) if "json" in answer else answer["text"]
-        return self._httpx.Response(
-            answer["status"], headers=headers, content=body.encode("latin-1", "replace")
-        )
+            content = _pieces(_zipped(answer["gzip_mb"]))
+        elif "endless" in answer:
+            content = _spaces(answer["endless"])
+        else:
+            body = json.dumps(answer["json"]) if "json" in answer else answer["text"]
+            content = _pieces(body.encode("latin-1", "replace"))
+        # An iterator is read as it is needed, as from a network; bytes would be read at once.
+        return self._httpx.Response(answer["status"], headers=headers, content=content)
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    for at in range(0, len(data), 1 << 16):
+        yield data[at : at + (1 << 16)]
 
 
 def _spaces(mb: int) -> Iterator[bytes]:

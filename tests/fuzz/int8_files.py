@@ -29,9 +29,11 @@ _ITEM = {"I8": 1, "F32": 4, "U8": 1}
 _MOST_DATA = 200_000  # bytes of tensors in an input
 _CONFIG = TINY.to_dict()
 _FAIR = {
-    "n_layers": (1, 2, 3), "n_heads": (1, 2, 3, 4, 5, 8, 16), "d_model": (4, 8, 12, 15, 16, 17, 32),
+    "n_layers": (1, 2, 3), "n_heads": (1, 2, 3, 4, 5, 8, 16),
+    "d_model": (4, 8, 12, 15, 16, 17, 32, 64, 128),
     "d_mlp": (1, 3, 16, 40, 63), "d_vocab": (1, 2, 255, 300, 301, 302, 320, 513),
-    "n_ctx": (1, 2, 5, 24, 25, 4096), "rotary_pct": (0, 0.0, 0.125, 0.5, 0.99, 1, 1.0, 1.01, 1e5),
+    "n_ctx": (1, 2, 5, 24, 25, 4096, 2**16, 2**20),
+    "rotary_pct": (0, 0.0, 0.125, 0.5, 0.99, 1, 1.0, 1.01, 1e5),
     "rotary_base": (1e-30, 1, 2.0, 10000, 1e29), "layer_norm_eps": (0, 1e-45, 1e-12, 1e-5, 0.9),
     "use_parallel_residual": (True, False, 0, 1),
 }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import zlib
 from pathlib import Path
 from random import Random
 
@@ -50,11 +51,12 @@ class Manifests:
         for read in (store.active, self._list, lambda: verify(store, CHECKPOINT)):
             with contextlib.suppress(PythiaError):
                 read()
+        if data == self.valid or zlib.crc32(data) % 4 == 0:
+            with contextlib.suppress(PythiaError):  # its float weights are nowhere
+                pythia_cli.load(str(CHECKPOINT), store=store, dtype="float32").prepare()
         with pythia_cli.load(str(CHECKPOINT), store=store, n_threads=1) as model:
             json.dumps(model.provenance())
             str(model)
-            with contextlib.suppress(PythiaError):
-                model.opened.float_folder()
             assert model.tokenize("It was not").n_bytes.sum() == 10
 
     def _list(self) -> None:
