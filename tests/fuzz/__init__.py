@@ -1,0 +1,1 @@
+"""Structure-aware fuzzing: damaged and hostile inputs of ten kinds (README.md)."""
