@@ -136,7 +136,11 @@ def read_files(folder: Path) -> list[Path]:
 
 
 def _config_file(folder: Path) -> Path:
-    if not folder.exists():
+    try:
+        exists = folder.exists()
+    except OSError as error:  # a name that is too long
+        raise ResourceError(folder, f"cannot be read ({error.strerror})") from error
+    if not exists:
         raise NotFound(f"{folder} does not exist")
     if not folder.is_dir():
         raise InputError(folder, "not a folder; expected a Hugging Face checkpoint folder")

@@ -163,10 +163,10 @@ class Int8File:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise NotFound(f"{path} does not exist")
         self.path = path
         try:
+            if not path.is_file():
+                raise NotFound(f"{path} does not exist")
             before = path.stat()
             layout = read_layout(path)
         except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ _FIELDS = (
     ("created", str),
 )
 _MISSING = object()
+_FILE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def read_manifest(folder: Path, checkpoint: object) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def _check(content: dict[str, Any]) -> None:
         if not _is_plain(value):
             raise ValueError(f"{field} holds a number out of range, or a zero byte")
     Source.from_dict(content["source"])
-    if Path(content["weights"]).name != content["weights"] or content["weights"] in ("", ".."):
+    if not _FILE_NAME.fullmatch(content["weights"]):
         raise ValueError("it names weights in another folder")
     for field in ("tokenizer_sha256", "header_sha256"):
         if field in content and not SHA256.fullmatch(content[field]):

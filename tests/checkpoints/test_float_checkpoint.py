@@ -20,6 +20,7 @@ from pythia_cli.errors import (
     IntegrityError,
     NotFound,
     PythiaError,
+    ResourceError,
     UnsafeFile,
     UnsupportedModel,
 )
@@ -191,6 +192,10 @@ def test_a_safetensors_file_is_read_one_tensor_at_a_time(tmp_path: Path) -> None
 
 def test_no_folder(tmp_path: Path) -> None:
     refused(tmp_path / "nowhere", NotFound, "nowhere does not exist")
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    refused(tmp_path / ("x" * 300), ResourceError, "cannot be read")
 
 
 def test_not_a_folder(folder: Folder) -> None:

@@ -114,6 +114,8 @@ def test_a_users_files_of_the_old_names_stay(store: Store, small: FloatCheckpoin
         ("weights", "../step2/model.int8.safetensors"),
         ("weights", "a\0b"),
         ("weights", ""),
+        ("weights", "x" * 300),
+        ("weights", "\ud800"),
         ("source", {}),
         ("source", {"repo": None, "revision": None, "commit": None, "files": None}),
         ("source", {"repo": 3, "files": {"a": "b"}}),

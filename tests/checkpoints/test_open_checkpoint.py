@@ -110,7 +110,7 @@ def test_a_large_tokenizer_is_not_read_whole(store: Store, demo_folder: Any) -> 
     installed = install_folder(demo_folder(0), FIRST, store)
     path = installed.tokenizer_path(installed.manifest["tokenizer_sha256"])
     os.truncate(path, 1 << 40)
-    with pytest.raises(DamagedCheckpoint, match="has more than 64 MiB"):
+    with pytest.raises(DamagedCheckpoint, match="has more than 32 MiB"):
         open_checkpoint(store, FIRST)
 
 
