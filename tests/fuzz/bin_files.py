@@ -131,7 +131,7 @@ class BinFiles:
 
     def _other_arguments(self, random: Random, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         changed = list(arguments)
-        at = random.randrange(6)
+        at = random.randrange(min(6, len(changed)))  # an earlier change may have cut them to 4
         if at == 0:
             key = list(changed[0].key) if isinstance(changed[0], Stored) else [changed[0]]
             part = random.randrange(len(key))
