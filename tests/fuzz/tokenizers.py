@@ -151,7 +151,7 @@ class Tokenizers:
                 del vocab[token]
             elif kind == 4:
                 merges[random.randrange(len(merges))] = random.choice((
-                    " ".join(merge), merge[::-1], [merge[0]], [*merge, "a"], ["a", "b"],
+                    " ".join(merge), merge[::-1], merge[:1], [*merge, "a"], ["a", "b"],
                     "a", "", [], 5,
                 ))  # fmt: skip
             elif kind == 5:
