@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -89,6 +90,16 @@ def failures(
                 assert not countdown.failed, f"failure {k} was swallowed"
                 assert k > 0
                 return
+
+
+def without_locks(patch: pytest.MonkeyPatch, number: int | None) -> None:
+    """File systems without locks: flock fails with this error number, or does nothing (None)."""
+
+    def flock(descriptor: int, operation: int) -> None:
+        if number is not None:
+            raise OSError(number, os.strerror(number))
+
+    patch.setattr(fcntl, "flock", flock)
 
 
 CALLS = (fail_fsync, fail_rename, fail_write)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from errno import ENOSYS
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from pythia_cli.checkpoints.publish import remove, workspace
 from pythia_cli.checkpoints.room import check_room
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import IntegrityError, LockTimeout, NoRoom, NotInstalled, ResourceError
+from pythia_cli.files.publishing import write_json
 from pythia_cli.reporting import Reporter, Task
-from tests.failing import CALLS, fail_fsync, failures
-from tests.publishing import FIRST, SECOND, certificate, files, publish
+from tests.failing import CALLS, fail_fsync, failures, without_locks
+from tests.publishing import FIRST, SECOND, certificate, files, leftovers, publish
 from tests.reporting import Recording
 
 EACH_CALL = pytest.mark.parametrize("patch_with", CALLS)
@@ -45,7 +47,8 @@ def test_a_failure_leaves_an_empty_store_empty(
         n_failures += 1
         assert isinstance(error, raised or KeyboardInterrupt)
         if store.installed() == []:
-            assert files(store) == []
+            assert {Path(name).parent.name for name in files(store)} <= {"tokenizers"}
+            assert leftovers(store) == []
         else:  # the very last sync is of the folder: it is there already
             assert Int8File(store.get(FIRST).weights).damaged_tensors() == []
             remove(store, FIRST, wait_seconds=1)
@@ -134,8 +137,7 @@ def test_remove(store: Store, small: FloatCheckpoint, other: FloatCheckpoint) ->
     with pytest.raises(NotInstalled):
         remove(store, FIRST, wait_seconds=1)
     remove(store, SECOND, wait_seconds=1)
-    clean_up(store)
-    assert files(store) == []
+    assert leftovers(store) == []
     assert not (store.folder / "checkpoints/mine").exists()
 
 
@@ -154,35 +156,99 @@ def test_a_failed_removal_can_be_repeated(store: Store, small: FloatCheckpoint) 
     def work() -> None:
         if store.find(FIRST) is not None:
             remove(store, FIRST, wait_seconds=1)
-        clean_up(store)
 
     for _ in failures(fail_fsync, OSError(5, "Input/output error"), work):
         assert store.find(FIRST) is None
-    assert files(store) == []
+    assert leftovers(store) == []
 
 
-def test_what_dead_ones_left_is_swept_away(store: Store, small: FloatCheckpoint) -> None:
-    installed = publish(store, small, FIRST)
-    before = files(store)
-    left = [
-        "incoming/pythia-410m@0/original/model.safetensors",
-        "incoming/mine@2-0123456789ab/weights",
-        "checkpoints/mine/step1/model-0123456789ab.int8.safetensors",
-        "checkpoints/mine/step1/original-0123456789ab/config.json",
-        "checkpoints/mine/step2/model-0123456789ab.int8.safetensors",
-        f"checkpoints/mine/step1/.manifest.json-{'a' * 12}",
-        f".active.json-{'a' * 12}",
-        f"tokenizers/.{'b' * 64}.json-{'a' * 12}",
-        f"tokenizers/{'b' * 64}.json",
-    ]
-    for name in left:
+LEFT = [
+    "incoming/pythia-410m@0/original/model.safetensors",
+    "incoming/mine@2-0123456789ab/weights",
+    "checkpoints/mine/step1/model-0123456789ab.int8.safetensors",
+    "checkpoints/mine/step1/original-0123456789ab/config.json",
+    "checkpoints/mine/step2/model-0123456789ab.int8.safetensors",
+    f"checkpoints/mine/step1/.manifest.json-{'a' * 12}",
+    f".active.json-{'a' * 12}",
+    f"tokenizers/.{'b' * 64}.json-{'a' * 12}",
+    f"tokenizers/{'b' * 64}.json",
+]
+
+
+def leave(store: Store) -> None:
+    for name in LEFT:
         path = store.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("left behind")
+
+
+def test_what_dead_ones_left_is_removed_when_it_is_old(
+    store: Store, small: FloatCheckpoint
+) -> None:
+    installed = publish(store, small, FIRST)
+    before = files(store)
+    leave(store)
     clean_up(store)
-    assert files(store) == before
+    # Not on this host, or for all we know about to be named by a manifest.
+    assert files(store) == sorted([*before, *LEFT[1:]])
+    assert leftovers(store) == before
     assert Int8File(installed.weights).damaged_tensors() == []
     assert not (store.folder / "checkpoints/mine/step2").exists()
+    assert list((store.folder / "incoming").iterdir()) == []
+
+
+def test_a_dead_ones_workspace_is_removed_at_once(store: Store) -> None:
+    with workspace(store, FIRST, wait_seconds=1) as work:
+        left = work.folder
+    left.mkdir()
+    clean_up(store)
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("number", [None, ENOSYS])
+def test_without_locks_a_workspace_may_be_in_use(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch, number: int | None
+) -> None:
+    """Of another checkpoint, or even of the same."""
+    without_locks(monkeypatch, number)
+    reporter = Recording()
+    with workspace(store, FIRST, wait_seconds=1, reporter=reporter) as work:
+        (work.folder / "weights").write_text("half")
+        publish(store, small, FIRST)
+        publish(store, small, SECOND)
+        assert (work.folder / "weights").read_text() == "half"
+        leftovers(store)
+        assert not work.folder.exists()
+    (note,) = reporter.notes
+    assert note.startswith(f"files cannot be locked in {store.folder}")
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_weights_that_another_process_took_away_are_not_published(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch, replaces: bool
+) -> None:
+    """As if we had been paused for a day, where locks do not work. What was there stays."""
+    if replaces:
+        publish(store, small, FIRST)
+    before = files(store)
+
+    def paused(path: Path, content: dict[str, Any]) -> None:
+        (path.parent / content["weights"]).unlink()
+        write_json(path, content)
+
+    monkeypatch.setattr("pythia_cli.checkpoints.publish.write_json", paused)
+    with pytest.raises(ResourceError, match="was removed by another process"):
+        publish(store, small, FIRST)
+    assert leftovers(store) == before
+
+
+def test_a_damaged_checkpoint_keeps_what_may_be_its_weights(
+    store: Store, small: FloatCheckpoint
+) -> None:
+    publish(store, small, FIRST).weights.unlink()
+    leave(store)
+    (kept,) = [name for name in leftovers(store) if "model-" in name]
+    assert kept == LEFT[2]
 
 
 def test_what_is_being_made_is_not_swept_away(store: Store, small: FloatCheckpoint) -> None:
