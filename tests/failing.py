@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from pythia_cli.kernels import compiled
+
 
 class Countdown:
     """Lets `k` calls through and fails the next one."""
@@ -77,6 +79,7 @@ def failures(
     work: Callable[[], object],
 ) -> Iterator[BaseException]:
     """Do the work with its k-th such call failing, for k = 0, 1, ... until it succeeds."""
+    compiled.load()  # where this could not be cached, it would go on without a cache
     for k in range(10_000):
         countdown = Countdown(k, failure)
         with pytest.MonkeyPatch.context() as patch:

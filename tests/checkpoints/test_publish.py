@@ -17,11 +17,21 @@ from pythia_cli.checkpoints.int8_file import Int8File, Source, data_bytes
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.publish import publish as publish_made
 from pythia_cli.checkpoints.publish import remove, workspace
+from pythia_cli.checkpoints.resolve import resolve
 from pythia_cli.checkpoints.room import check_room
 from pythia_cli.checkpoints.store import Installed, Store
-from pythia_cli.errors import IntegrityError, LockTimeout, NoRoom, NotInstalled, ResourceError
+from pythia_cli.errors import (
+    IntegrityError,
+    InvalidName,
+    LockTimeout,
+    NoRoom,
+    NotInstalled,
+    ResourceError,
+    StoreNotWritable,
+)
 from pythia_cli.files.publishing import write_json
 from pythia_cli.reporting import Reporter, Task
+from pythia_cli.suite.checkpoint import Checkpoint
 from tests.failing import CALLS, fail_fsync, failures, without_locks
 from tests.publishing import FIRST, SECOND, certificate, files, leftovers, publish
 from tests.reporting import Recording
@@ -221,6 +231,91 @@ def test_without_locks_a_workspace_may_be_in_use(
         assert not work.folder.exists()
     (note,) = reporter.notes
     assert note.startswith(f"files cannot be locked in {store.folder}")
+
+
+def test_a_name_that_differs_only_by_case_is_refused(store: Store, small: FloatCheckpoint) -> None:
+    """On a file system that ignores case, they would be one folder."""
+    publish(store, small, FIRST)
+    before = files(store)
+    with (
+        pytest.raises(InvalidName, match="differs only by case from mine, which is installed"),
+        workspace(store, Checkpoint("Mine", 2), wait_seconds=1),
+    ):
+        pass
+    assert files(store) == before
+    remove(store, FIRST, wait_seconds=1)
+    publish(store, small, Checkpoint("Mine", 2))
+
+
+@pytest.mark.parametrize("name", ["con", "mine."])
+def test_a_name_that_earlier_versions_allowed_stays_usable(
+    store: Store, small: FloatCheckpoint, name: str
+) -> None:
+    checkpoint = Checkpoint(name, 1)
+    publish(store, small, checkpoint)
+    assert resolve(f"{name}@1", None, store) == checkpoint
+    store.use(checkpoint)
+    assert open_checkpoint(store, checkpoint).file.damaged_tensors() == []
+    publish(store, small, checkpoint)
+    remove(store, checkpoint, wait_seconds=1)
+
+
+@pytest.mark.parametrize(
+    "linked",
+    [
+        "incoming", "locks", "checkpoints", "tokenizers", "checkpoints/mine",
+        "checkpoints/mine/step1",
+    ],
+)  # fmt: skip
+def test_nothing_is_written_or_removed_where_a_link_leads(
+    store: Store, small: FloatCheckpoint, tmp_path: Path, linked: str
+) -> None:
+    """It can be read there."""
+    publish(store, small, FIRST)
+    (store.folder / linked).rename(tmp_path / "elsewhere")
+    (store.folder / linked).symlink_to(tmp_path / "elsewhere")
+    leave(Store(tmp_path / "elsewhere"))
+    (tmp_path / "elsewhere/mine@1").mkdir()
+    (tmp_path / "elsewhere/me@example.org").mkdir()
+    before = sorted((tmp_path / "elsewhere").rglob("*"))
+    assert open_checkpoint(store, FIRST).file.damaged_tensors() == []
+    for write in (
+        lambda: publish(store, small, FIRST),
+        lambda: remove(store, FIRST, wait_seconds=1),
+    ):
+        with pytest.raises(StoreNotWritable, match="is a link") as raised:
+            write()
+        assert raised.value.path == store.folder / linked
+    if linked.startswith("checkpoints/"):
+        publish(store, small, Checkpoint("other", 1))
+        remove(store, Checkpoint("other", 1), wait_seconds=1)
+        leftovers(store)
+    assert sorted((tmp_path / "elsewhere").rglob("*")) == before
+
+
+def test_the_store_itself_may_be_a_link(
+    store: Store, small: FloatCheckpoint, tmp_path: Path
+) -> None:
+    (tmp_path / "disk/store").mkdir(parents=True)
+    store.folder.symlink_to(tmp_path / "disk/store")
+    publish(store, small, FIRST)
+    publish(store, small, FIRST)
+    assert len(leftovers(store)) == 3
+    remove(store, FIRST, wait_seconds=1)
+    assert leftovers(store) == []
+
+
+def test_a_failure_to_read_the_source_is_not_called_one_of_the_store(
+    store: Store, small: FloatCheckpoint, tmp_path: Path
+) -> None:
+    folder = tmp_path / "source"
+    shutil.copytree(small.folder, folder)
+    checkpoint = FloatCheckpoint(folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(ResourceError) as raised:
+        publish(store, checkpoint, FIRST)
+    assert type(raised.value) is ResourceError
+    assert raised.value.path == folder / "config.json"
 
 
 @pytest.mark.parametrize("replaces", [False, True])
