@@ -19,10 +19,9 @@ from pythia_cli.checkpoints.manifest import (
     FIRST_WEIGHTS,
     MANIFEST,
     read_manifest,
-    version_1_files,
 )
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.errors import PythiaError
+from pythia_cli.errors import IntegrityError, PythiaError
 from pythia_cli.files.removing import is_old, remove_tree
 
 _WEIGHTS = re.compile(r"model-[0-9a-f]{12}\.int8\.safetensors")
@@ -55,15 +54,15 @@ def named_files(place: Path) -> set[str]:
     manifest = _manifest(place)
     if manifest is None:
         return set()
-    kept = Path(manifest["source_folder"] or "").name
-    return {manifest["weights"], kept, *(path.name for path in version_1_files(place))}
+    named = {manifest["weights"], Path(manifest["source_folder"] or "").name}
+    return named if "version" in manifest else {*named, FIRST_CERTIFICATE}
 
 
 def discard(place: Path, names: Iterable[str]) -> None:
     """Remove those of our files that the manifest does not name; then the folder, if empty."""
     try:
         named = named_files(place)
-    except PythiaError:  # then it is an older one than that of the caller
+    except IntegrityError:  # then it is an older one than that of the caller
         named = set()
     for name in set(names) - named:
         if _OURS.fullmatch(name) or name in _OURS_ONCE:
@@ -93,7 +92,11 @@ def _tidy(place: Path) -> None:
 
 
 def _manifest(place: Path) -> dict[str, Any] | None:
-    return read_manifest(place, place.name) if (place / MANIFEST).exists() else None
+    try:
+        os.lstat(place / MANIFEST)
+    except FileNotFoundError:
+        return None
+    return read_manifest(place, place.name)
 
 
 def _drop_empty(place: Path) -> None:

@@ -27,7 +27,7 @@ from pythia_cli.checkpoints.manifest import MANIFEST, VERSION
 from pythia_cli.checkpoints.quantize import n_parameters, write_int8
 from pythia_cli.checkpoints.room import check_room
 from pythia_cli.checkpoints.store import Installed, Store
-from pythia_cli.errors import IntegrityError, PythiaError, StoreNotWritable
+from pythia_cli.errors import IntegrityError, StoreNotWritable
 from pythia_cli.files.locks import lock
 from pythia_cli.files.publishing import fsync, fsync_folder, write_aside, write_json
 from pythia_cli.files.reading import file_sha256
@@ -146,7 +146,7 @@ def _install(
         made[Path(manifest["source_folder"]).name] = keep
     try:
         replaced = named_files(place)
-    except PythiaError:  # it is damaged
+    except IntegrityError:  # it is damaged
         replaced = set()
     try:
         _put_tokenizer(store, tokenizer, manifest["tokenizer_sha256"])
@@ -196,7 +196,7 @@ def remove(store: Store, checkpoint: Checkpoint, *, wait_seconds: float = 60) ->
         store.check_writable(checkpoint)
         try:
             named = named_files(place)
-        except PythiaError:  # it is damaged; what it named is removed when it is old
+        except IntegrityError:  # it is damaged; what it named is removed when it is old
             named = set()
         try:
             (place / MANIFEST).unlink(missing_ok=True)
@@ -229,6 +229,8 @@ def _source_folder(
 def _put_tokenizer(store: Store, path: Path, sha256: str) -> None:
     kept = store.tokenizers / f"{sha256}.json"
     if kept.is_file() and file_sha256(kept) == sha256:
+        with contextlib.suppress(OSError):  # another user's
+            os.utime(kept)  # it must not look unneeded until the manifest names it
         return
     _make_folders(kept.parent)
     write_aside(kept, path.read_bytes())
