@@ -68,7 +68,8 @@ def workspace(
     ):
         if not keeps_out:
             _note_no_locks(store.folder, reporter)
-        store.check_writable(checkpoint)
+        store.check_new(checkpoint.model)
+        store.check_place(checkpoint)
         clean_up(store)
         folder = new_folder(store, checkpoint)
         try:
@@ -140,7 +141,9 @@ def _install(
 ) -> None:
     """Move the files to where the manifest says, write it, and remove what it replaces."""
     store, place = work.store, work.store.place(work.checkpoint)
-    store.check_writable(work.checkpoint)  # again, as making it may have taken hours
+    # Again, as making it may have taken hours.
+    store.check_new(work.checkpoint.model)
+    store.check_place(work.checkpoint)
     made = {str(manifest["weights"]): weights}
     if keep is not None:
         made[Path(manifest["source_folder"]).name] = keep
@@ -193,7 +196,7 @@ def remove(store: Store, checkpoint: Checkpoint, *, wait_seconds: float = 60) ->
         store.changing(),
     ):
         place = store.get(checkpoint).folder  # another process may have removed it
-        store.check_writable(checkpoint)
+        store.check_place(checkpoint)
         try:
             named = named_files(place)
         except IntegrityError:  # it is damaged; what it named is removed when it is old

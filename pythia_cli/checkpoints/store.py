@@ -215,16 +215,18 @@ class Store:
         """The file of a lock. Its name is that of a checkpoint, or `store`."""
         return self.folder / "locks" / f"{name}.lock"
 
-    def check_writable(self, checkpoint: Checkpoint) -> None:
-        """Before this checkpoint is written or removed.
+    def check_new(self, model: str) -> None:
+        """Raises InvalidName if the name differs from that of an installed model only by case.
 
-        Raises InvalidName if an installed model's name differs only by case, as on some systems the
-        two would be one folder; and StoreNotWritable if a link leads to its folder.
+        On some systems the two would be one folder.
         """
-        model = checkpoint.model
-        for other in {installed.checkpoint.model for installed in self.installed()}:
-            if other != model and other.casefold() == model.casefold():
+        models = {installed.checkpoint.model for installed in self.installed()}
+        for other in models if model not in models else ():
+            if other.casefold() == model.casefold():
                 raise InvalidName(model, f"differs only by case from {other}, which is installed")
+
+    def check_place(self, checkpoint: Checkpoint) -> None:
+        """Raises StoreNotWritable if a link leads to the checkpoint's folder."""
         place = self.place(checkpoint)
         _refuse_links(place.parent, place)
 

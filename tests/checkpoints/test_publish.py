@@ -14,6 +14,7 @@ import pytest
 from pythia_cli.checkpoints.clean_up import clean_up
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.int8_file import Int8File, Source, data_bytes
+from pythia_cli.checkpoints.manifest import read_manifest
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.publish import publish as publish_made
 from pythia_cli.checkpoints.publish import remove, workspace
@@ -243,7 +244,11 @@ def test_a_name_that_differs_only_by_case_is_refused(store: Store, small: FloatC
     ):
         pass
     assert files(store) == before
+    # In a store of an earlier version there may be both.
+    shutil.copytree(store.place(FIRST), store.place(Checkpoint("Mine", 1)))
+    publish(store, small, FIRST)
     remove(store, FIRST, wait_seconds=1)
+    shutil.rmtree(store.place(Checkpoint("Mine", 1)))
     publish(store, small, Checkpoint("Mine", 2))
 
 
@@ -335,6 +340,40 @@ def test_weights_that_another_process_took_away_are_not_published(
     with pytest.raises(ResourceError, match="was removed by another process"):
         publish(store, small, FIRST)
     assert leftovers(store) == before
+
+
+def test_nothing_maps_the_weights_when_they_are_renamed(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows refuses to rename a mapped file."""
+    opened: list[Int8File] = []
+
+    class Kept(Int8File):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            opened.append(self)
+
+    monkeypatch.setattr("pythia_cli.checkpoints.publish.Int8File", Kept)
+    publish(store, small, FIRST)
+    (file,) = opened
+    assert file.tensors == {}
+    assert file._map.closed
+
+
+def test_cleaning_up_reads_no_manifest_of_a_tidy_checkpoint(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or `download -c all` would read each of them once for each of the others."""
+    for step in range(5):
+        publish(store, small, Checkpoint("mine", step))
+    read = []
+    monkeypatch.setattr(
+        "pythia_cli.checkpoints.store.read_manifest",
+        lambda *arguments: read.append(arguments) or read_manifest(*arguments),
+    )
+    monkeypatch.setattr("pythia_cli.checkpoints.clean_up.read_manifest", None)
+    clean_up(store)
+    assert len(read) == 1  # until each tokenizer is found to be needed
 
 
 def test_a_damaged_checkpoint_keeps_what_may_be_its_weights(
