@@ -11,6 +11,7 @@ import hashlib
 import platform
 import re
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from pythia_cli.checkpoints.store import Store
@@ -23,32 +24,47 @@ from pythia_cli.suite.checkpoint import NAME, Checkpoint
 _FOLDER = re.compile(rf"({NAME.pattern}@[0-9]+)(?:-([0-9a-f]{{4}})[0-9a-f]{{8}})?")
 
 
-def new_folder(store: Store, checkpoint: Checkpoint) -> Path:
-    """Make an empty folder for this checkpoint, whose lock must be held."""
+def new_folder(store: Store, checkpoint: Checkpoint, *, keeps_out: bool) -> Path:
+    """Make an empty folder for this checkpoint; removes those of processes that have ended.
+
+    The checkpoint's lock must be held; keeps_out: whether it works.
+    """
+    for folder, of, host in _folders(store):
+        if of == str(checkpoint):
+            _drop(folder, host, keeps_out)
     folder = store.incoming / f"{checkpoint}-{_host()}{uuid.uuid4().hex[:8]}"
     folder.mkdir(parents=True)
     return folder
 
 
 def drop_dead(store: Store) -> None:
-    """Remove the folders of processes that have ended.
-
-    If locks work, the lock shows that one of this host has ended. Those of other hosts, which may
-    not see our locks, are removed when nothing in them has changed for a day.
-    """
-    if store.incoming.is_symlink() or not store.incoming.is_dir():
-        return
-    for folder in store.incoming.iterdir():
-        match = _FOLDER.fullmatch(folder.name)
-        if match is None or folder.is_symlink():
-            continue
-        checkpoint, host = match.groups()
+    """Remove the folders of processes that have ended, but for locks that this process holds."""
+    for folder, checkpoint, host in _folders(store):
         with (
             contextlib.suppress(LockTimeout),  # it is being made
             lock(store.lock_path(checkpoint), checkpoint, 0) as keeps_out,
         ):
-            if (keeps_out and host in (None, _host())) or is_old(folder):
-                remove_tree(folder)
+            _drop(folder, host, keeps_out)
+
+
+def _drop(folder: Path, host: str | None, keeps_out: bool) -> None:
+    """Remove a folder whose lock we hold.
+
+    If locks work, that shows that a process of this host has ended. Other hosts may not see our
+    locks: theirs are removed when nothing in them has changed for a day.
+    """
+    if (keeps_out and host in (None, _host())) or is_old(folder):
+        remove_tree(folder)
+
+
+def _folders(store: Store) -> Iterator[tuple[Path, str, str | None]]:
+    """Each folder, the name of its checkpoint, and the ID of its host, if it has one."""
+    if store.incoming.is_symlink() or not store.incoming.is_dir():
+        return
+    for folder in store.incoming.iterdir():
+        match = _FOLDER.fullmatch(folder.name)
+        if match is not None and not folder.is_symlink():
+            yield folder, match[1], match[2]
 
 
 def _host() -> str:

@@ -71,7 +71,7 @@ def workspace(
         store.check_new(checkpoint.model)
         store.check_place(checkpoint)
         clean_up(store)
-        folder = new_folder(store, checkpoint)
+        folder = new_folder(store, checkpoint, keeps_out=keeps_out)
         try:
             yield Workspace(store, checkpoint, folder)
         finally:

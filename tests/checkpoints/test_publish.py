@@ -208,12 +208,13 @@ def test_what_dead_ones_left_is_removed_when_it_is_old(
     assert list((store.folder / "incoming").iterdir()) == []
 
 
-def test_a_dead_ones_workspace_is_removed_at_once(store: Store) -> None:
+@pytest.mark.parametrize("following", [FIRST, SECOND])
+def test_a_dead_ones_workspace_is_removed_at_once(store: Store, following: Checkpoint) -> None:
     with workspace(store, FIRST, wait_seconds=1) as work:
         left = work.folder
     left.mkdir()
-    clean_up(store)
-    assert not left.exists()
+    with workspace(store, following, wait_seconds=1):
+        assert not left.exists()
 
 
 @pytest.mark.parametrize("number", [None, ENOSYS])
