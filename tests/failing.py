@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -102,7 +101,7 @@ def without_locks(patch: pytest.MonkeyPatch, number: int | None) -> None:
         if number is not None:
             raise OSError(number, os.strerror(number))
 
-    patch.setattr(fcntl, "flock", flock)
+    patch.setattr(pytest.importorskip("fcntl"), "flock", flock)
 
 
 CALLS = (fail_fsync, fail_rename, fail_write)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -171,6 +170,8 @@ class Faults:
 
 def set_locks(locks: str) -> None:
     """Make flock what it is on such a file system, for this process."""
+
+    import fcntl
 
     def flock(descriptor: Any, operation: int) -> None:
         sys.audit("fcntl.flock", descriptor, operation)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sys
@@ -89,6 +88,7 @@ def test_what_is_private_is_its_owners(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("works", [True, False])
 def test_macos_writes_to_the_disk_itself(monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
+    fcntl = pytest.importorskip("fcntl")
     done: list[object] = []
 
     def fcntl_(descriptor: int, command: int) -> None:
