@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pythia_cli import errors
@@ -42,7 +43,17 @@ def _not_authorised(error: Any) -> str:
 
 
 def _resource(error: Any) -> str | None:
+    if isinstance(error.__cause__, PermissionError):
+        return "ask its owner for access (chmod or chown)"
     return _MAKE_ROOM if "cannot be written" in error.reason else None
+
+
+def _store(error: Any) -> str:
+    if Path(error.path).is_symlink():
+        return "replace the link with a folder; only the store itself may be a link"
+    if isinstance(error.__cause__, PermissionError):
+        return "ask its owner for access, or choose another folder with --store or PYTHIA_HOME"
+    return _MAKE_ROOM
 
 
 def _invalid_value(error: Any) -> str | None:
@@ -87,7 +98,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
         errors.NoRoom,
         "free disk space (pythia checkpoint remove), or choose another disk with --store",
     ),
-    (errors.StoreNotWritable, _MAKE_ROOM),
+    (errors.StoreNotWritable, _store),
     (errors.ResourceError, _resource),
     (
         errors.LockTimeout,

@@ -186,8 +186,8 @@ def _kernels(store: Store, n_threads: int) -> Iterator[Finding]:
     cache = compiled.cache()
     kept = cache.read() is not None
     state = "compiled" if kept else "to be compiled by the first run, in about 15 s"
-    if cache.found_damaged:
-        state = "damaged; the next run compiles them again"
+    if cache.fault:
+        state = f"the file {cache.fault}; the next run compiles them again"
     remedy = "fix this, or set PYTHIA_CACHE to another folder" if cache.problem else None
     value = f"{folder}: {state}"
     if not cache.problem and folder.exists():

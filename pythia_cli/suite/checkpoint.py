@@ -10,6 +10,8 @@ from pythia_cli.suite.models import DEMO, LOCAL_PREFIX, MODELS, OWNER
 from pythia_cli.suite.steps import STEP_NAME, TOKENS_PER_STEP, parse_step, steps_of
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+"""What a model in the store may be called. New names have more rules: see parse_name."""
+_DEVICE = re.compile(r"(con|nul|aux|prn|com[0-9]|lpt[0-9])(\..*)?")
 _ADDRESS = re.compile(r"https?://[^/]+/([^/]+/[^/@?#]+)(?:(?:/tree/|@)([^/?#]+))?/?(?:[?#].*)?")
 
 
@@ -61,15 +63,22 @@ def _without_owner(model: str) -> str:
 
 
 def parse_name(text: str) -> Checkpoint:
-    """Parse `MODEL@STEP`; the model may be a name that the user chose.
+    """Parse `MODEL@STEP`; the model may be a new name that the user chose.
 
-    Raises InvalidName for any other form, and UnknownName if a Pythia has no such step.
+    It has to be usable as a folder on any system: Windows has reserved names, drops a dot at the
+    end, and does not distinguish case. Raises InvalidName for any other form, and UnknownName if a
+    Pythia has no such step.
     """
     model, step = split_name(text)
     if step is None or not NAME.fullmatch(model):
         raise InvalidName(text, "is not a name for a checkpoint; expected MODEL@STEP")
-    if model == DEMO or model.startswith(LOCAL_PREFIX):
+    lower = model.lower()
+    if lower == DEMO or lower.startswith(LOCAL_PREFIX) or _DEVICE.fullmatch(lower):
         raise InvalidName(model, "is a reserved name")
+    if lower != model and lower in MODELS:
+        raise InvalidName(model, f"differs only by case from {lower}")
+    if model.endswith("."):
+        raise InvalidName(model, "ends with a dot, which not all systems keep")
     if steps_of(model) is None and not STEP_NAME.fullmatch(step):
         raise InvalidName(step, "is not a step; expected a whole number")
     return Checkpoint(model, parse_step(model, step))
