@@ -41,6 +41,12 @@ def _not_authorised(error: Any) -> str:
     return "hf auth login, or a valid HF_TOKEN"
 
 
+def _damaged_download(error: Any) -> str:
+    if error.reason.startswith(("cannot be verified", "is a Git LFS pointer")):
+        return "another mirror, or unset HF_ENDPOINT"
+    return "try again later"
+
+
 def _resource(error: Any) -> str | None:
     return _MAKE_ROOM if "cannot be written" in error.reason else None
 
@@ -69,7 +75,8 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (errors.NotCached, "try again with a network connection, without --offline and HF_HUB_OFFLINE"),
     (
         errors.Unreachable,
-        "try again after checking the network and HF_ENDPOINT, or use pythia download --from",
+        "try again after checking the network, its proxies and HF_ENDPOINT, or use"
+        " pythia download --from",
     ),
     (errors.Offline, "unset HF_HUB_OFFLINE"),
     (errors.RateLimited, "try again after that, or log in with hf auth login for a higher limit"),
@@ -81,7 +88,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (errors.NotAuthorised, _not_authorised),
     (errors.DamagedCheckpoint, _damaged),
     (errors.DamagedActive, "pythia checkpoint use demo@3000"),
-    (errors.DamagedDownload, "try again later"),
+    (errors.DamagedDownload, _damaged_download),
     (errors.NewerFormat, "upgrade pythia, or choose another store with --store"),
     (
         errors.NoRoom,
