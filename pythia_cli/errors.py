@@ -217,10 +217,11 @@ class RateLimited(NetworkError):
 
 
 class NotAHub(NetworkError):
-    """The server at the Hub's address is not a Hugging Face Hub."""
+    """The server at the Hub's address is not a Hugging Face Hub. reason: how that shows."""
 
-    def __init__(self, endpoint: str) -> None:
-        super().__init__(f"the server at {endpoint} is not a Hugging Face Hub")
+    def __init__(self, endpoint: str, reason: str = "") -> None:
+        why = f": {reason}" if reason else ""
+        super().__init__(f"the server at {endpoint} is not a Hugging Face Hub{why}")
         self.endpoint = endpoint
 
 
@@ -254,7 +255,7 @@ class DamagedActive(IntegrityError):
 
 
 class DamagedDownload(IntegrityError):
-    """A downloaded or cached file differs from what the Hub describes."""
+    """A downloaded or cached file differs from what the Hub describes, or cannot be verified."""
 
 
 class NewerFormat(IntegrityError):

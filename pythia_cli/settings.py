@@ -75,8 +75,14 @@ def check_hub_endpoint() -> None:
         _ = parts.port
     except ValueError:
         sound = False
+    sound = sound and re.search(r"\s", endpoint) is None
     if not sound:
         raise BadEnvironment("HF_ENDPOINT", "is not an http or https address")
+
+
+def of_network(*names: str) -> dict[str, str]:
+    """Those of these variables (proxies, certificates, tokens) that are set and not empty."""
+    return {name: value for name in names if (value := os.environ.get(name))}
 
 
 def debug() -> bool:

@@ -5,6 +5,7 @@ STORE/checkpoints/MODEL/stepN/manifest.json     names the other files; without i
                               original-ID/      the float checkpoint, if it was kept
 STORE/tokenizers/SHA256.json    one copy of each distinct tokenizer
 STORE/incoming/                 checkpoints that are being made
+STORE/partial/                  files that have arrived, in part or whole (partial.py)
 STORE/locks/                    empty files, for locks
 STORE/active.json               the checkpoint that is used if none is named
 """

@@ -42,6 +42,12 @@ def _not_authorised(error: Any) -> str:
     return "hf auth login, or a valid HF_TOKEN"
 
 
+def _damaged_download(error: Any) -> str:
+    if error.reason.startswith(("cannot be verified", "is a Git LFS pointer")):
+        return "another mirror, or unset HF_ENDPOINT"
+    return "try again later"
+
+
 def _resource(error: Any) -> str | None:
     if isinstance(error.__cause__, PermissionError):
         return "ask its owner for access (chmod or chown)"
@@ -80,7 +86,8 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (errors.NotCached, "try again with a network connection, without --offline and HF_HUB_OFFLINE"),
     (
         errors.Unreachable,
-        "try again after checking the network and HF_ENDPOINT, or use pythia download --from",
+        "try again after checking the network, its proxies and HF_ENDPOINT, or use"
+        " pythia download --from",
     ),
     (errors.Offline, "unset HF_HUB_OFFLINE"),
     (errors.RateLimited, "try again after that, or log in with hf auth login for a higher limit"),
@@ -92,7 +99,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (errors.NotAuthorised, _not_authorised),
     (errors.DamagedCheckpoint, _damaged),
     (errors.DamagedActive, "pythia checkpoint use demo@3000"),
-    (errors.DamagedDownload, "try again later"),
+    (errors.DamagedDownload, _damaged_download),
     (errors.NewerFormat, "upgrade pythia, or choose another store with --store"),
     (
         errors.NoRoom,
