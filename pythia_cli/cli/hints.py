@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pythia_cli import errors
+from pythia_cli.cli.text_commands import conversion
 
 _MAKE_ROOM = "free disk space, or choose another folder with --store or PYTHIA_HOME"
 
@@ -55,7 +56,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (errors.InvalidValue, _invalid_value),
     (errors.BadEnvironment, lambda error: f"unset {error.variable}"),
     (errors.InvalidName, "pythia checkpoint list, which shows names as MODEL@STEP"),
-    (errors.NotUtf8, "convert it first, with iconv -f latin1 -t utf-8"),
+    (errors.NotUtf8, conversion),
     (errors.TextTooShort, "use a longer text, a smaller --context, or --bos"),
     (errors.PromptTooLong, "shorten the prompt, or add --truncate-prompt to keep its end"),
     (errors.AlreadyInstalled, "add --replace to install it again"),

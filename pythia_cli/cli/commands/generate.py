@@ -118,7 +118,7 @@ def generate(
     sampling = SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty)
     if prompt_file is not None and prompt is not None:
         raise CommandError("give a PROMPT or --prompt-file, not both")
-    prompts = _prompts(prompt, prompt_file)
+    prompts = _prompts(prompt, prompt_file, notices)
     chosen_seed = secrets.randbits(32) if seed is None else seed
     stops = tuple(inputs.argument_text(text, "--stop") for text in stop or ())
     chosen = GenerateOptions(max_tokens, sampling, stops, ignore_eos, chosen_seed)
@@ -144,26 +144,26 @@ def generate(
             printer.take(prompts[prompt_index], event)
 
 
-def _prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
+def _prompts(prompt: str | None, prompt_file: Path | None, notices: Notices) -> list[str]:
     """The prompt with standard input before it, or the lines of the prompt file."""
     from pythia_cli.errors import InputError
 
     if prompt_file is not None:
         # Split at line ends only; splitlines would also split at form feeds and the like.
-        lines = list(io.StringIO(inputs.read_text(prompt_file), newline=None))
+        text = inputs.read_text(
+            prompt_file, notices, used="part of a prompt", unless=inputs.LINE_ENDS
+        )
+        lines = list(io.StringIO(text, newline=None))
         if not lines:
             raise InputError(prompt_file, "has no prompts; expected one on each line")
         return [line.removesuffix("\n") for line in lines]
-    piped = ""
-    if not sys.stdin.isatty():
-        piped = inputs.read_text("-")
-    if prompt is None and not piped:
-        raise CommandError("there is no prompt", hint='pythia generate "Call me"')
-    # The line end from `echo` or a file is not part of the prompt.
+    piped = None if sys.stdin.isatty() else inputs.read_prompt(notices)
     if prompt is None:
-        return [piped.removesuffix("\n")]
+        if piped is None:
+            raise CommandError("there is no prompt", hint='pythia generate "Call me"')
+        return [piped]
     prompt = inputs.argument_text(prompt, "PROMPT")
-    return [f"{piped.removesuffix(chr(10))}\n{prompt}" if piped else prompt]
+    return [prompt if piped is None else f"{piped}\n{prompt}"]
 
 
 class _Printer:

@@ -102,7 +102,8 @@ def perplexity(
         raise CommandError(
             "only one of --json, --show, --per-token - and --html - can write to stdout"
         )
-    texts = [(name, inputs.read_text(name)) for name in files]
+    unless = inputs.LINE_ENDS if protocol == "document" else frozenset()
+    texts = [(name, inputs.read_text(name, notices, unless=unless)) for name in files]
     with opening.open_model(
         model, checkpoint, where, notices, dtype=dtype, threads=threads, plain_text=plain_text
     ) as opened:
