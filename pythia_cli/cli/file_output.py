@@ -29,6 +29,8 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
         return
     # /dev/stdout leads to a file that is already open, which must not be replaced.
     in_place = str(path).startswith(("/dev/", "/proc/"))
+    with _naming(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        path.stat()  # fails for a link to itself, or too long a name
     target = path if in_place else path.resolve()
     in_place = in_place or (target.exists() and not target.is_file())
     if target.is_dir():
@@ -41,7 +43,8 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
 
         def write(text: str) -> None:
             with _naming(path):
-                file.write(text.encode())
+                # The name of a text may hold bytes that are not UTF-8.
+                file.write(text.encode(errors="backslashreplace"))
 
         yield write
         with _naming(path):

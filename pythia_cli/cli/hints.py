@@ -8,6 +8,7 @@ from typing import Any
 from pythia_cli import errors
 from pythia_cli.cli.text_commands import conversion
 
+FEWER_THREADS = "use fewer, with --threads or PYTHIA_THREADS, or allow more (ulimit -u, ulimit -v)"
 _MAKE_ROOM = "free disk space, or choose another folder with --store or PYTHIA_HOME"
 
 
@@ -43,6 +44,8 @@ def _not_authorised(error: Any) -> str:
 
 
 def _resource(error: Any) -> str | None:
+    if error.path == "threads":
+        return FEWER_THREADS
     return _MAKE_ROOM if "cannot be written" in error.reason else None
 
 
