@@ -17,13 +17,15 @@ from pythia_cli.cli.commands.download import download
 from pythia_cli.cli.commands.generate import generate
 from pythia_cli.cli.commands.perplexity import perplexity
 from pythia_cli.cli.commands.quantize import quantize
-from pythia_cli.cli.grouped import Grouped
+from pythia_cli.cli.grouped import Commands, Grouped
+
+_NARROWEST = 20  # columns; help needs some to be laid out at all
 
 
 def _narrow() -> dict[str, int]:
     """A width for help on a very narrow terminal; by default, click would use more columns."""
     columns = shutil.get_terminal_size().columns
-    return {"terminal_width": columns - 2} if columns < 52 else {}
+    return {"terminal_width": max(columns - 2, _NARROWEST)} if columns < 52 else {}
 
 
 _HELP = """Run EleutherAI Pythia checkpoints in int8 on a CPU.
@@ -40,6 +42,7 @@ Start here:
 """
 app = typer.Typer(
     name="pythia",
+    cls=Commands,
     help=_HELP,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -92,6 +92,7 @@ def report(error: BaseException) -> ExitStatus:
     if isinstance(error, _ClickException):
         context = getattr(error, "ctx", None)
         hint = f"{context.command_path} --help" if context is not None else "pythia --help"
+        hint = getattr(error, "hint", hint)
         _line(error.format_message().rstrip("."), hint)  # type: ignore[attr-defined]
         return ExitStatus.USAGE
     if (resource := _resource_line(error)) is not None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices
 from pythia_cli.cli.text_commands import STANDARD_INPUT, remark
 from pythia_cli.cli.waiting import Waiting
@@ -45,8 +46,15 @@ def read_prompt(notices: Notices) -> str | None:
 
 
 def argument_text(argument: str, name: str) -> str:
-    """A command-line argument as text. name: its name in errors. Raises NotUtf8."""
-    return decode_text(os.fsencode(argument), name)
+    """A command-line argument as text. name: its name in errors. Raises CommandError."""
+    try:
+        return os.fsencode(argument).decode()
+    except UnicodeDecodeError as error:
+        byte = os.fsencode(argument)[error.start]
+        raise CommandError(
+            f"{name} is not UTF-8 text: byte {byte:#04x} at offset {error.start}",
+            hint="write it in UTF-8",
+        ) from None
 
 
 def _file(path: str, notices: Notices) -> bytes:

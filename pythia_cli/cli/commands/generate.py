@@ -27,7 +27,8 @@ _SAMPLING = "Sampling, applied in this order"
 def generate(
     prompt: Annotated[
         str | None,
-        typer.Argument(help="The text to continue. Standard input, if any, comes before it."),
+        typer.Argument(help="The text to continue. Standard input, if any, comes before it. If it"
+                       " begins with -, put -- before it."),
     ] = None,
     model: options.Model = None,
     checkpoint: options.Step = None,
