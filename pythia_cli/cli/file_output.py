@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,7 +36,8 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
     in_place = in_place or (target.exists() and not target.is_file())
     if target.is_dir():
         raise InputError(path, "is a folder; name a file to write")
-    if any(name != "-" and target.exists() and target.samefile(name) for name in inputs):
+    sources = [name for name in inputs if name != "-" and os.path.exists(name)]
+    if any(target.exists() and target.samefile(name) for name in sources):
         raise InputError(path, "is one of the texts; name another file to write")
     with contextlib.ExitStack() as stack:
         with _naming(path):
