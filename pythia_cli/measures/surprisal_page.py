@@ -109,7 +109,7 @@ def page(
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>{_STYLE}{_level_style()}</style>\n"
-        f"<h1>{html.escape(title)}</h1>\n<table>{rows}</table>\n{_figures(texts)}"
+        f'<h1>{html.escape(title)}</h1>\n<table class="model">{rows}</table>\n{_figures(texts)}'
         f"<p>Surprisal of each token: {legend}. Point at a token, tap it, or move to it with Tab to"
         " see its figures.</p>\n"
         '<input type="checkbox" id="bits"><label for="bits"> show the bits of every token</label>\n'
@@ -120,14 +120,15 @@ def page(
 _STYLE = (
     ":root{color-scheme:light dark}"
     "body{font:16px/1.6 system-ui,sans-serif;max-width:50em;margin:2em auto;padding:0 1em}"
-    "h1,h2,td,th,pre{overflow-wrap:anywhere}"
-    "table{border-spacing:0;margin:1em 0}"
+    "h1,h2,pre,.model td{overflow-wrap:anywhere}h1{font-size:1.5em}h2{font-size:1.2em}"
+    "table{border-spacing:0;margin:1em 0}.figures{overflow-x:auto}"
     "th{text-align:left;font-weight:normal}td,th{padding:0 1em 0 0;vertical-align:top}"
-    ".figures td,.figures thead th{text-align:right}.figures th:first-child{text-align:left}"
+    ".figures td,.figures thead th{text-align:right}.figures td{white-space:nowrap}"
+    ".figures th:first-child{text-align:left}"
     "pre{font:15px/1.7 ui-monospace,monospace;white-space:pre-wrap}"
     "pre span:focus{outline:2px solid}"
     "pre span:focus::after{content:' [' attr(title) ']';font-size:.8em}"
-    "#bits:checked~pre span:not(:focus)::after{content:attr(data-bits);font-size:.6em;opacity:.7;"
+    "#bits:checked~pre span:not(:focus)::after{content:attr(data-bits);font-size:.65em;opacity:.85;"
     "vertical-align:sub}"
 )
 
@@ -151,7 +152,8 @@ def _figures(texts: Sequence[tuple[str, Sequence[ScoredText]]]) -> str:
         every.append(("total", sum((totals for _, totals in every), Totals())))
     rows = "".join(f"<tr><th>{name}</th>{_cells(totals)}</tr>\n" for name, totals in every)
     head = "".join(f"<th>{name}</th>" for name in heads)
-    return f'<table class="figures"><thead><tr>{head}</tr></thead>\n{rows}</table>\n'
+    table = f"<table><thead><tr>{head}</tr></thead>\n{rows}</table>"
+    return f'<div class="figures">{table}</div>\n'
 
 
 def _cells(totals: Totals) -> str:

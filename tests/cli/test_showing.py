@@ -81,7 +81,8 @@ def test_a_page(pythia: Pythia, text: Path, tmp_path: Path) -> None:
     assert result.stdout == plain.stdout
     assert f"wrote {page}" in result.err
     made = page.read_text()
-    assert "<h1>demo step3000</h1>" in made
+    assert f"<h1>Surprisal of {text}: demo step3000</h1>" in made
+    assert f"<title>Surprisal of {text}: demo step3000</title>" in made
     assert "<th>sha256 of the weights</th>" in made
     assert re.sub(r"<[^>]*>", "", made[made.index("<pre>\n") + 6 : made.index("</pre>")]) == TEXT
     assert sorted(p.name for p in tmp_path.iterdir()) == ["page.html", "text.txt"]

@@ -262,7 +262,7 @@ class _Run:
             figures = (totals.perplexity, totals.stderr, totals.bits_per_byte)
             shown = ["-" if figure is None else f"{figure:.4f}" for figure in figures]
             rows.append([name, *shown, str(totals.n_tokens)])
-        heads = ["", "perplexity", "+/-", "bits/byte", "tokens"]
+        heads = ["file", "perplexity", "+/-", "bits/byte", "tokens"]
         print_table(heads, rows, ["+/-", "tokens", "bits/byte"], keep=8)
         typer.echo(self._protocol_in_words())
 

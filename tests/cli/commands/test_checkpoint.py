@@ -47,6 +47,32 @@ def test_published_steps_with_what_is_reported_of_them(pythia: Pythia) -> None:
     assert "twice that of its optimizer steps" in first.err
 
 
+def test_every_record_has_the_step_and_the_tokens_seen(
+    in_own_store: Pythia, tmp_path: Path
+) -> None:
+    """Null for the demo, which is no Pythia; both are null for a local folder."""
+    in_own_store("quantize", DEMO / "step64", "--as", "pythia-14m@64")
+    named = ("-m", "pythia-14m@64", "--json")
+    runs = together(
+        lambda command=command: in_own_store(*command, stdin=b"It was")
+        for command in (
+            ("generate", "-n", "1", *named),
+            ("perplexity", "-", *named),
+            ("checkpoint", "verify", *named),
+            ("checkpoint", "list", "-m", "pythia-14m", "--json"),
+            ("bench", *named, "--rounds", "1"),
+            ("quantize", DEMO / "step64", "--as", "pythia-14m@64", "--replace", "--json"),
+        )
+    )
+    in_own_store("checkpoint", "use", "pythia-14m@64")
+    runs.append(in_own_store("checkpoint", "current", "--json"))
+    for run in runs:
+        place = [run.record[field] for field in ("model", "checkpoint", "step", "tokens_seen")]
+        assert place == ["pythia-14m", "step64", 64, 64 * 2_097_152]
+    local = in_own_store("generate", "It", "-n", "1", "-m", DEMO / "step64", "--json").record
+    assert [local[field] for field in ("checkpoint", "step", "tokens_seen")] == [None] * 3
+
+
 def test_nothing_is_written_by_looking(pythia: Pythia, tmp_path: Path) -> None:
     fresh = replace(pythia, store=tmp_path / "store")
     assert fresh("checkpoint", "list", "--json").stdout == b""
