@@ -18,10 +18,11 @@ def prepare() -> None:
 
 
 def _prepare(stream: Any) -> None:
-    stream.reconfigure(errors="backslashreplace")
-    # In pipes and files Windows would encode in its code page, and end lines in CR LF.
     if _IS_WINDOWS and not stream.isatty():
-        stream.reconfigure(encoding="utf-8", newline="\n")
+        # In pipes and files Windows would encode in its code page, and end lines in CR LF.
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+    else:
+        stream.reconfigure(errors="backslashreplace")
 
 
 def _stand_in_for_closed_streams() -> None:

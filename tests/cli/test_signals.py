@@ -107,7 +107,8 @@ def test_the_reader_leaves(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("--help",), ("checkpoint", "list"), ("perplexity", DEMO / "step0/config.json")]
+    "command",
+    [("--help",), ("checkpoint", "list"), ("perplexity", DEMO / "step0/config.json", "-q")],
 )
 def test_the_reader_is_gone_from_the_start(start: Start, command: tuple[str | Path, ...]) -> None:
     process = start(*command)

@@ -53,7 +53,7 @@ FULL, CLOSED = "No space left on device", "Bad file descriptor"
     ("redirection", "command", "reason"),
     [
         (">/dev/full", DRAW, FULL),
-        (">/dev/full", ("perplexity", DEMO / "step0/config.json", "--json"), FULL),
+        (">/dev/full", ("perplexity", DEMO / "step0/config.json", "--json", "-q"), FULL),
         (">/dev/full", ("checkpoint", "list"), FULL),
         (">&-", DRAW, CLOSED),
         (">&-", ("--version",), CLOSED),
