@@ -9,13 +9,13 @@ from typing import Any
 
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices
-from pythia_cli.cli.text_commands import STANDARD_INPUT, remark
 from pythia_cli.cli.waiting import Waiting
 from pythia_cli.errors import InputError, ResourceError
 from pythia_cli.text.decode import decode_text
-from pythia_cli.text.oddities import Oddity, oddities
 
-LINE_ENDS = frozenset({Oddity.CR_LF, Oddity.CR})
+STANDARD_INPUT = "standard input"
+"""What standard input is called in messages."""
+
 _PIECE = 1 << 20  # bytes
 
 
@@ -24,17 +24,17 @@ def read_text(
     notices: Notices | None = None,
     *,
     used: str = "scored",
-    unless: frozenset[Oddity] = frozenset(),
+    line_ends_matter: bool = True,
 ) -> str:
     """Read a text file, or standard input for `-`, and print notices of what is odd about it.
 
-    used: what is done with the text, for the notices. unless: oddities that do not matter. Raises
-    NotFound, InputError, ResourceError.
+    used: what is done with the text, for the notices. line_ends_matter: have a notice of CR too.
+    Raises NotFound, InputError, ResourceError.
     """
     notices = notices or Notices(quiet=False, verbose=False)
     if str(path) == "-":
-        return _text(_standard_input(notices), STANDARD_INPUT, notices, used, unless)
-    return _text(_file(str(path), notices), str(path), notices, used, unless)
+        return _text(_standard_input(notices), STANDARD_INPUT, notices, used, line_ends_matter)
+    return _text(_file(str(path), notices), str(path), notices, used, line_ends_matter)
 
 
 def read_prompt(notices: Notices) -> str | None:
@@ -86,14 +86,16 @@ def _standard_input(notices: Notices) -> bytes:
 
 
 def _text(
-    data: bytes,
-    name: str,
-    notices: Notices,
-    used: str,
-    unless: frozenset[Oddity] = frozenset(),
+    data: bytes, name: str, notices: Notices, used: str, line_ends_matter: bool = True
 ) -> str:
     text = decode_text(data, name)
+    if not data:
+        return text
+    # Imported here, because a command with a prompt starts sooner without them.
+    from pythia_cli.cli.text_commands import remark
+    from pythia_cli.text.oddities import LINE_ENDS, oddities
+
     for oddity in oddities(data):
-        if oddity not in unless:
+        if line_ends_matter or oddity not in LINE_ENDS:
             notices.say(remark(oddity, name, used))
     return text

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import shlex
 
+from pythia_cli.cli.inputs import STANDARD_INPUT
 from pythia_cli.errors import NotUtf8
 from pythia_cli.text.guess_encoding import BINARY, CUT_BEGINNING, CUT_END, DAMAGED
 from pythia_cli.text.oddities import Oddity
-
-STANDARD_INPUT = "standard input"
-STANDARD_INPUT = "standard input"
-"""What standard input is called in messages."""
 
 _UNPACK = {
     "gzip": "gunzip -c",
@@ -50,13 +47,13 @@ def conversion(error: NotUtf8) -> str:
 
 _REMARKS = {
     Oddity.BYTE_ORDER_MARK: ("begins with a byte-order mark, which is left out", None),
-    Oddity.NULS: ("has NUL characters, each of which is {used}", "tr -d '\\0' <{file}"),
+    Oddity.NULS: ("has NUL characters, each of which is {used}", "tr -d '\\0'{from_file}"),
     Oddity.REPLACEMENTS: (
         "has U+FFFD characters: a program before this one could not decode its bytes",
         None,
     ),
-    Oddity.CR_LF: ("its lines end in CR LF, and each CR is {used}", "tr -d '\\r' <{file}"),
-    Oddity.CR: ("has CR characters, each of which is {used}", "tr '\\r' '\\n' <{file}"),
+    Oddity.CR_LF: ("its lines end in CR LF, and each CR is {used}", "tr -d '\\r'{from_file}"),
+    Oddity.CR: ("has CR characters, each of which is {used}", "tr '\\r' '\\n'{from_file}"),
     Oddity.JSON: ("looks like JSON, all of which is {used}", "jq -r .FIELD{file}"),
     Oddity.JSON_LINES: ("looks like JSON lines, all of which is {used}", "jq -r .FIELD{file}"),
     Oddity.TSV: ("looks like a table (TSV), all of which is {used}", "cut -f NUMBER{file}"),
@@ -70,4 +67,7 @@ def remark(oddity: Oddity, source: str, used: str) -> str:
     file = "" if source == STANDARD_INPUT else f" {shlex.quote(source)}"
     what, command = _REMARKS[oddity]
     line = f"{source}: {what.format(used=used)}"
-    return line if command is None else f"{line}; otherwise: {command.replace('{file}', file)}"
+    if command is None:
+        return line
+    from_file = f" <{file}" if file else ""
+    return f"{line}; otherwise: {command.format(file=file, from_file=from_file)}"

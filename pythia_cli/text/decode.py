@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pythia_cli.errors import NotUtf8
-from pythia_cli.text.guess_encoding import guess_encoding, without_mark
 
 BYTE_ORDER_MARK = "\ufeff"
 
@@ -17,8 +16,13 @@ def decode_text(data: bytes, source: str) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
+        from pythia_cli.text.guess_encoding import guess_encoding
+
         guess = guess_encoding(data, error)
         raise NotUtf8(source, data[error.start], error.start, guess) from None
-    if "\0" in text and (guess := without_mark(data)) is not None:
-        raise NotUtf8(source, 0, data.index(0), guess)
+    if "\0" in text:
+        from pythia_cli.text.guess_encoding import without_mark
+
+        if (guess := without_mark(data)) is not None:
+            raise NotUtf8(source, 0, data.index(0), guess)
     return text.removeprefix(BYTE_ORDER_MARK)

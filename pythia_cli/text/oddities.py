@@ -26,6 +26,9 @@ class Oddity(Enum):
     MARKUP = "HTML or XML"
 
 
+LINE_ENDS = frozenset({Oddity.CR_LF, Oddity.CR})
+
+
 def oddities(data: bytes) -> list[Oddity]:
     """The oddities of a text in UTF-8, those of its bytes first, then that of its format."""
     found = []
@@ -71,10 +74,10 @@ def _is_json(text: str) -> bool:
 
 def _is_table(lines: list[str], separator: str) -> bool:
     """Whether each line has the same number of cells, at least two, and no cell begins a clause."""
-    import csv  # here, because commands with a prompt start without it
-
     if len(lines) < _FEWEST_ROWS:
         return False
+    import csv  # here, because a command with a prompt starts sooner without it
+
     try:
         rows = list(csv.reader(lines[:_MOST_ROWS], delimiter=separator))
     except csv.Error:

@@ -176,7 +176,7 @@ def _prompts(prompt: str | None, prompt_file: Path | None, notices: Notices) -> 
     if prompt_file is not None:
         # Split at line ends only; splitlines would also split at form feeds and the like.
         text = inputs.read_text(
-            prompt_file, notices, used="part of a prompt", unless=inputs.LINE_ENDS
+            prompt_file, notices, used="part of a prompt", line_ends_matter=False
         )
         lines = list(io.StringIO(text, newline=None))
         if not lines:

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -104,11 +105,9 @@ def perplexity(
         raise CommandError(
             "only one of --json, --show, --per-token - and --html - can write to stdout"
         )
-    unless = inputs.LINE_ENDS if protocol == "document" else frozenset()
     failures = Failures(notices)
-    texts = [
-        (name, failures.attempt(inputs.read_text, name, notices, unless=unless)) for name in files
-    ]
+    read = partial(inputs.read_text, notices=notices, line_ends_matter=protocol != "document")
+    texts = [(name, failures.attempt(read, name)) for name in files]
     if len(files) == 1:
         failures.exit()
     with opening.open_model(
