@@ -101,8 +101,8 @@ class Installed:
         manifest = {key: value for key, value in self.manifest.items() if key != "version"}
         certificate = manifest.pop("certificate")
         return {
-            **manifest,
             **self.checkpoint.to_dict(),
+            **manifest,
             "folder": str(self.folder),
             "certificate": certificate,
         }

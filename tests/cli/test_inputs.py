@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import shlex
+import signal
 import subprocess
 import threading
 import time
@@ -161,6 +162,17 @@ def test_what_is_waited_for_is_said(start: Start, command: tuple[str, ...]) -> N
     assert without_model_lines(err.decode()) == []
     assert process.returncode == 0
     assert out
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("command", WAITS)
+def test_waiting_is_interrupted(start: Start, command: tuple[str, ...]) -> None:
+    process = start(*command, stdin=subprocess.PIPE)
+    assert process.stderr is not None
+    process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert without_model_lines(process.stderr.read().decode()) == []
 
 
 def test_a_named_pipe_is_waited_for(start: Start, tmp_path: Path) -> None:
