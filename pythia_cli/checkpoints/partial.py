@@ -13,12 +13,12 @@ import contextlib
 import time
 from pathlib import Path
 
-from pythia_cli.checkpoints.clean_up import remove_tree
 from pythia_cli.checkpoints.hub_fetch import size_of
 from pythia_cli.checkpoints.plan import FetchPlan
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.errors import StoreNotWritable
-from pythia_cli.files.locks import lock_if_free
+from pythia_cli.errors import LockTimeout, StoreNotWritable
+from pythia_cli.files.locks import lock
+from pythia_cli.files.removing import remove_tree
 from pythia_cli.suite.checkpoint import Checkpoint
 
 _KEPT_SECONDS = 14 * 86400
@@ -63,10 +63,10 @@ def remove_old(store: Store) -> None:
     for folder in store.folder.glob("partial/*"):
         if not folder.parent.is_symlink() and _is_old(folder):
             with (
-                contextlib.suppress(OSError),  # a store that cannot be written
-                lock_if_free(store.lock_path(folder.name)) as free,
+                contextlib.suppress(OSError, LockTimeout),  # not writable, or in use
+                lock(store.lock_path(folder.name), folder.name, 0),
             ):
-                if free and _is_old(folder):
+                if _is_old(folder):
                     remove_tree(folder)
 
 

@@ -53,9 +53,7 @@ class Outcome:
             return {"status": self.status, **self.installed.to_dict()}
         return {
             "status": self.status,
-            "model": self.checkpoint.model,
-            "checkpoint": self.checkpoint.revision,
-            "step": self.checkpoint.step,
+            **self.checkpoint.to_dict(),
             "error": str(self.error),
         }
 

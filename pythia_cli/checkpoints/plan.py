@@ -81,9 +81,7 @@ class FetchPlan:
     def to_dict(self) -> dict[str, Any]:
         """For JSON: the files and their sizes in bytes, and which are already cached."""
         return {
-            "model": self.checkpoint.model,
-            "checkpoint": self.checkpoint.revision,
-            "step": self.checkpoint.step,
+            **self.checkpoint.to_dict(),
             "repo": self.revision.repo,
             "answered_by": self.revision.answered_by,
             "commit": self.revision.commit,

@@ -98,12 +98,11 @@ class Installed:
             return 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: model, checkpoint (stepN), the manifest's fields, folder and certificate."""
+        """For JSON: the checkpoint's fields, those of the manifest, folder and certificate."""
         manifest = {key: value for key, value in self.manifest.items() if key != "version"}
         certificate = manifest.pop("certificate")
         return {
-            "model": manifest.pop("model"),
-            "checkpoint": self.checkpoint.revision,
+            **self.checkpoint.to_dict(),
             **manifest,
             "folder": str(self.folder),
             "certificate": certificate,

@@ -8,6 +8,7 @@ from typing import Any
 
 from pythia_cli import errors
 
+FEWER_THREADS = "use fewer, with --threads or PYTHIA_THREADS, or allow more (ulimit -u, ulimit -v)"
 _MAKE_ROOM = "free disk space, or choose another folder with --store or PYTHIA_HOME"
 
 
@@ -49,6 +50,8 @@ def _damaged_download(error: Any) -> str:
 
 
 def _resource(error: Any) -> str | None:
+    if error.path == "threads":
+        return FEWER_THREADS
     if isinstance(error.__cause__, PermissionError):
         return "ask its owner for access (chmod or chown)"
     return _MAKE_ROOM if "cannot be written" in error.reason else None
@@ -62,6 +65,12 @@ def _store(error: Any) -> str:
     return _MAKE_ROOM
 
 
+def _not_utf8(error: Any) -> str:
+    from pythia_cli.cli.text_commands import conversion
+
+    return conversion(error)
+
+
 def _invalid_value(error: Any) -> str | None:
     if error.name == "steps":
         return "1000:10000:1000, for every 1000th step from 1000 to 10000"
@@ -72,7 +81,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (errors.InvalidValue, _invalid_value),
     (errors.BadEnvironment, lambda error: f"unset {error.variable}"),
     (errors.InvalidName, "pythia checkpoint list, which shows names as MODEL@STEP"),
-    (errors.NotUtf8, "convert it first, with iconv -f latin1 -t utf-8"),
+    (errors.NotUtf8, _not_utf8),
     (errors.TextTooShort, "use a longer text, a smaller --context, or --bos"),
     (errors.PromptTooLong, "shorten the prompt, or add --truncate-prompt to keep its end"),
     (errors.AlreadyInstalled, "add --replace to install it again"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from pythia_cli.errors import InvalidName
 from pythia_cli.suite.models import DEMO, LOCAL_PREFIX, MODELS, OWNER
@@ -35,6 +36,15 @@ class Checkpoint:
     def tokens_seen(self) -> int | None:
         """The number of training tokens up to this step; None if unknown."""
         return self.step * TOKENS_PER_STEP if self.model in MODELS else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: the fields that name a checkpoint in every record."""
+        return {
+            "model": self.model,
+            "checkpoint": self.revision,
+            "step": self.step,
+            "tokens_seen": self.tokens_seen,
+        }
 
     def __str__(self) -> str:
         return f"{self.model}@{self.step}"

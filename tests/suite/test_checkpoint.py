@@ -53,3 +53,13 @@ def test_a_checkpoint_is_a_revision_of_the_hub() -> None:
         Checkpoint("a", 20),
         Checkpoint("b", 1),
     ]
+
+
+def test_the_fields_that_every_record_has() -> None:
+    assert Checkpoint("pythia-70m", 64).to_dict() == {
+        "model": "pythia-70m",
+        "checkpoint": "step64",
+        "step": 64,
+        "tokens_seen": 64 * 2_097_152,
+    }
+    assert Checkpoint("mine", 64).to_dict()["tokens_seen"] is None

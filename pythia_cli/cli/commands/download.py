@@ -99,7 +99,7 @@ def download(
         )
     if folder is not None and (steps is None or len(steps) != 1):
         raise CommandError("--from installs one checkpoint", "add -c STEP")
-    certifier = options.certifier(certify)
+    certifier = options.certifier(certify, notices)
     if folder is not None:
         from pythia_cli.checkpoints.install import install
 
