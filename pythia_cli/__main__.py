@@ -12,7 +12,9 @@ def _leave(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Run the command line and exit with its status."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+        # nohup, and & in scripts, start commands with a signal ignored: it stays ignored.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _leave)
     from pythia_cli.cli import app
 
     app.main()

@@ -86,12 +86,12 @@ class InputError(UsageError):
 
 
 class NotUtf8(InputError):
-    """A text is not UTF-8. Carries the first invalid byte and its offset."""
+    """A text is not UTF-8: its first invalid byte and offset. guess: what it looks like."""
 
-    def __init__(self, source: str | Path, byte: int, offset: int) -> None:
-        super().__init__(source, f"is not UTF-8 text: byte {byte:#04x} at offset {offset}")
-        self.byte = byte
-        self.offset = offset
+    def __init__(self, source: str | Path, byte: int, offset: int, guess: str | None) -> None:
+        but = f"; it looks like {guess}" if guess else ""
+        super().__init__(source, f"is not UTF-8 text: byte {byte:#04x} at offset {offset}{but}")
+        self.byte, self.offset, self.guess = byte, offset, guess
 
 
 class TextTooShort(InputError):
@@ -217,10 +217,11 @@ class RateLimited(NetworkError):
 
 
 class NotAHub(NetworkError):
-    """The server at the Hub's address is not a Hugging Face Hub."""
+    """The server at the Hub's address is not a Hugging Face Hub. reason: how that shows."""
 
-    def __init__(self, endpoint: str) -> None:
-        super().__init__(f"the server at {endpoint} is not a Hugging Face Hub")
+    def __init__(self, endpoint: str, reason: str = "") -> None:
+        why = f": {reason}" if reason else ""
+        super().__init__(f"the server at {endpoint} is not a Hugging Face Hub{why}")
         self.endpoint = endpoint
 
 
@@ -254,7 +255,7 @@ class DamagedActive(IntegrityError):
 
 
 class DamagedDownload(IntegrityError):
-    """A downloaded or cached file differs from what the Hub describes."""
+    """A downloaded or cached file differs from what the Hub describes, or cannot be verified."""
 
 
 class NewerFormat(IntegrityError):

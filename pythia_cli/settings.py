@@ -13,21 +13,23 @@ WAIT_SECONDS = 3600
 
 
 def store_folder() -> Path:
-    """The folder of checkpoints: PYTHIA_HOME, or the platform's data folder."""
+    """The folder of checkpoints: PYTHIA_HOME, or the platform's data folder.
+
+    Raises UsageError if this user has no home folder.
+    """
     if home := os.environ.get("PYTHIA_HOME"):
         return expanded(home)
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("pythia", appauthor=False))
+    return _platform_folder("user_data_dir")
 
 
 def cache_folder() -> Path:
-    """The folder of compiled kernels: PYTHIA_CACHE, or the platform's cache folder."""
+    """The folder of compiled kernels: PYTHIA_CACHE, or the platform's cache folder.
+
+    Raises UsageError if this user has no home folder.
+    """
     if cache := os.environ.get("PYTHIA_CACHE"):
         return expanded(cache)
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("pythia", appauthor=False))
+    return _platform_folder("user_cache_dir")
 
 
 def expanded(folder: str | Path) -> Path:
@@ -38,6 +40,21 @@ def expanded(folder: str | Path) -> Path:
         return Path(folder).expanduser()
     except RuntimeError as error:
         raise UsageError(f"{folder}: {error}") from error
+
+
+def _platform_folder(function: str) -> Path:
+    import platformdirs
+
+    try:
+        folder: str = getattr(platformdirs, function)("pythia", appauthor=False)
+    except RuntimeError:
+        folder = "~"
+    if folder.startswith("~"):  # older versions of platformdirs leave it in
+        raise UsageError(
+            "this user has no home folder; set PYTHIA_HOME (checkpoints) and PYTHIA_CACHE (compiled"
+            " kernels) to folders"
+        )
+    return Path(folder)
 
 
 def n_threads() -> int | None:
@@ -75,8 +92,14 @@ def check_hub_endpoint() -> None:
         _ = parts.port
     except ValueError:
         sound = False
+    sound = sound and re.search(r"\s", endpoint) is None
     if not sound:
         raise BadEnvironment("HF_ENDPOINT", "is not an http or https address")
+
+
+def of_network(*names: str) -> dict[str, str]:
+    """Those of these variables (proxies, certificates, tokens) that are set and not empty."""
+    return {name: value for name in names if (value := os.environ.get(name))}
 
 
 def debug() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,6 +35,14 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.delenv("PYTHIA_THREADS", raising=False)
         patch.delenv("PYTHIA_DEBUG", raising=False)
         yield
+
+
+@pytest.fixture(scope="module")
+def interruptible() -> Iterator[None]:
+    """SIGINT interrupts the tests and what they start, even if it was ignored (nohup, `&`)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

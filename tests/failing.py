@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from pythia_cli.kernels import compiled
+
 
 class Countdown:
     """Lets `k` calls through and fails the next one."""
@@ -76,6 +78,7 @@ def failures(
     work: Callable[[], object],
 ) -> Iterator[BaseException]:
     """Do the work with its k-th such call failing, for k = 0, 1, ... until it succeeds."""
+    compiled.load()  # where this could not be cached, it would go on without a cache
     for k in range(10_000):
         countdown = Countdown(k, failure)
         with pytest.MonkeyPatch.context() as patch:
@@ -89,6 +92,16 @@ def failures(
                 assert not countdown.failed, f"failure {k} was swallowed"
                 assert k > 0
                 return
+
+
+def without_locks(patch: pytest.MonkeyPatch, number: int | None) -> None:
+    """File systems without locks: flock fails with this error number, or does nothing (None)."""
+
+    def flock(descriptor: int, operation: int) -> None:
+        if number is not None:
+            raise OSError(number, os.strerror(number))
+
+    patch.setattr(pytest.importorskip("fcntl"), "flock", flock)
 
 
 CALLS = (fail_fsync, fail_rename, fail_write)

@@ -13,16 +13,26 @@ from pythia_cli.checkpoints.store import Store
 from tests.cli.running import Pythia
 from tests.fakes.hub import Hub
 from tests.fakes.suite import MODEL
+from tests.publishing import leftovers
+
+_WITHOUT_LOCKS = {
+    "ignored": "import fcntl\nfcntl.flock = lambda *arguments: None\n",
+    "ENOSYS": "import fcntl\ndef flock(*arguments): raise OSError(38, '')\nfcntl.flock = flock\n",
+}
 
 
 @dataclass
 class Killing:
-    """`kill()` once, then `restore()`: a store whose writers are killed many times."""
+    """`kill()` once, then `restore()`: a store whose writers are killed many times.
+
+    locks: as in faults.py.
+    """
 
     pythia: Pythia
     hub: Hub
     home: Path
     seed: int = 0
+    locks: str = "work"
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
@@ -30,7 +40,11 @@ class Killing:
             "HF_ENDPOINT": self.hub.url,
             "HF_HOME": str(self.home / "hf"),
             "HOME": str(self.home),
+            "PYTHONPATH": str(self.home / "start"),
         }
+        (self.home / "start").mkdir()
+        # Python runs it as it starts.
+        (self.home / "start/sitecustomize.py").write_text(_WITHOUT_LOCKS.get(self.locks, ""))
         self.store = Store(self.pythia.store)
         self._run("64,512")
         started = time.perf_counter()
@@ -42,7 +56,8 @@ class Killing:
         return ["download", "-m", MODEL, "-c", steps, *more]
 
     def _run(self, steps: str, *more: str) -> None:
-        self.pythia(*self._arguments(steps, *more), env=self._environment)
+        done = self.pythia(*self._arguments(steps, *more), env=self._environment)
+        assert ("files cannot be locked" in done.err) == (self.locks != "work")
 
     def kill(self) -> bool:
         """Kill a run at a random moment of its life; whether it was still alive then."""
@@ -74,11 +89,13 @@ class Killing:
         """The next run succeeds, and leaves nothing of what died."""
         self._run("512", "--replace")
         self.check()
+        if self.locks == "work":
+            assert list(self.store.incoming.iterdir()) == []
+        found = leftovers(self.store)
         expected = 1  # the tokenizer
         for installed in self.store.installed():
             names = sorted(path.name for path in installed.folder.iterdir())
             assert names == ["manifest.json", installed.weights.name]
             expected += 2
-        found = [path for path in self.store.folder.rglob("*") if path.is_file()]
-        assert len([path for path in found if path.parent.name != "locks"]) == expected
-        assert list((self.store.folder / "incoming").iterdir()) == []
+        assert len(found) == expected
+        assert list(self.store.incoming.iterdir()) == []

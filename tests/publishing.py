@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
+from pythia_cli.checkpoints.clean_up import clean_up
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.int8_file import Int8File, Source
 from pythia_cli.checkpoints.publish import publish as publish_made
@@ -35,6 +38,15 @@ def files(store: Store) -> list[str]:
         for path in store.folder.rglob("*")
         if path.is_file() and path.parent.name != "locks"
     )
+
+
+def leftovers(store: Store) -> list[str]:
+    """All files of a store but its locks, a day later and after the next one has cleaned up."""
+    two_days_ago = time.time() - 2 * 86_400
+    for path in store.folder.rglob("*"):
+        os.utime(path, (two_days_ago, two_days_ago), follow_symlinks=False)
+    clean_up(store)
+    return files(store)
 
 
 def as_version_1(installed: Installed) -> None:

@@ -34,7 +34,6 @@ MOST_LINES = 300
 
 # Who imports each library. numpy is everyone's.
 KEEPERS = {
-    "filelock": "files/locks",
     "huggingface_hub": "checkpoints/hub",
     "llvmlite": "jit/ kernels/",
     "numba": "jit/ kernels/",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,18 @@ def test_folders_come_from_the_environment_or_the_platform(
         monkeypatch.delenv(variable) if unset is None else monkeypatch.setenv(variable, unset)
         assert folder().is_absolute()
         assert "pythia" in folder().parts
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has other home folders")
+@pytest.mark.parametrize("folder", [settings.store_folder, settings.cache_folder])
+def test_a_user_without_a_home_folder(
+    monkeypatch: pytest.MonkeyPatch, folder: Callable[[], Path]
+) -> None:
+    for variable in ("HOME", "PYTHIA_HOME", "PYTHIA_CACHE", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    with pytest.raises(UsageError, match=r"set PYTHIA_HOME .* and PYTHIA_CACHE"):
+        folder()
 
 
 def test_threads_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Write completions/pythia.bash, pythia.zsh and pythia.fish: Typer's own completion scripts.
+"""Write completions/pythia.bash, pythia.zsh and pythia.fish: Typer's scripts, but our own for zsh.
 
     python tools/make_completions.py [--check]
 
@@ -11,6 +11,27 @@ import sys
 from generated import write_or_check
 from typer.completion import get_completion_script
 
+# Typer's script evaluates what is offered.
+_ZSH = r"""#compdef pythia
+
+_pythia_completion() {
+  local line word
+  local -a offers
+  for line in "${(@f)$(env _TYPER_COMPLETE_ARGS="${words[1,$CURRENT]}" \
+      _TYPER_COMPLETE_FISH_ACTION=get-args _PYTHIA_COMPLETE=complete_fish pythia)}"; do
+    word=${line%%$'\t'*}
+    [[ -n $word ]] && offers+=("${word//:/\\:}:${${line#$word}#$'\t'}")
+  done
+  if (( $#offers )); then
+    _describe pythia offers
+  else
+    _files
+  fi
+}
+
+compdef _pythia_completion pythia
+"""
+
 
 def completions() -> dict[str, str]:
     """The scripts by path."""
@@ -19,8 +40,8 @@ def completions() -> dict[str, str]:
             prog_name="pythia", complete_var="_PYTHIA_COMPLETE", shell=shell
         )
         + "\n"
-        for shell in ("bash", "zsh", "fish")
-    } | {"completions/pythia.bash": _bash()}
+        for shell in ("bash", "fish")
+    } | {"completions/pythia.bash": _bash(), "completions/pythia.zsh": _ZSH}
 
 
 def _bash() -> str:

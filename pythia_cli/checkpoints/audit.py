@@ -8,6 +8,7 @@ from typing import Any
 
 from pythia_cli import settings
 from pythia_cli.checkpoints import hub
+from pythia_cli.checkpoints.hub_revision import Revision
 from pythia_cli.checkpoints.plan import weights_of
 from pythia_cli.errors import NotOnHub
 from pythia_cli.reporting import SILENT, Reporter
@@ -56,14 +57,14 @@ def audit(model: str, *, reporter: Reporter = SILENT) -> Audit:
     with reporter.task(f"asking for {model}", len(steps), "steps") as task:
         there = set(hub.branches(repo, reporter=reporter))
 
-        def ask(name: str) -> hub.Revision | None:
+        def ask(name: str) -> Revision | None:
             """A branch; None if there is none."""
             try:
                 return hub.resolve(repo, name, reporter=reporter) if name in there else None
             except NotOnHub:  # removed since the branches were listed
                 return None
 
-        def ask_step(step: int) -> hub.Revision | None:
+        def ask_step(step: int) -> Revision | None:
             try:
                 return ask(Checkpoint(model, step).revision)
             finally:
@@ -114,7 +115,7 @@ def _reported(model: str, steps: Sequence[int]) -> tuple[list[str], dict[int, st
     return of_model, {step: "; ".join(of_steps[step]) for step in sorted(of_steps)}
 
 
-def _differ(one: hub.Revision | None, other: hub.Revision | None) -> bool:
+def _differ(one: Revision | None, other: Revision | None) -> bool:
     """Whether two branches have a file of weights of the same name and another sha256."""
     if one is None or other is None:
         return False
@@ -123,7 +124,7 @@ def _differ(one: hub.Revision | None, other: hub.Revision | None) -> bool:
     return any(a is not None and b is not None and a != b for a, b in pairs)
 
 
-def _weights(revision: hub.Revision) -> tuple[str, ...]:
+def _weights(revision: Revision) -> tuple[str, ...]:
     """The hashes of the weights that would be downloaded: one file or several shards."""
     for form in weights_of(revision):
         return tuple(sha256 for name in form if (sha256 := revision.files[name].sha256))

@@ -1,81 +1,125 @@
-"""Removes leftovers of killed processes, and unused tokenizers."""
+"""Removes leftovers of killed processes, and unused tokenizers.
+
+A file that no manifest names may be one that another process is about to name. So only what has
+not changed for a day is removed, whether locks work or not (docs/checkpoints.md).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
-import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from pythia_cli.checkpoints.manifest import MANIFEST, read_manifest
+from pythia_cli.checkpoints.incoming import drop_dead
+from pythia_cli.checkpoints.manifest import (
+    FIRST_CERTIFICATE,
+    FIRST_WEIGHTS,
+    MANIFEST,
+    read_manifest,
+)
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.errors import PythiaError
-from pythia_cli.files.locks import lock_if_free
+from pythia_cli.errors import IntegrityError, PythiaError
+from pythia_cli.files.removing import is_old, remove_tree
 
+_WEIGHTS = re.compile(r"model-[0-9a-f]{12}\.int8\.safetensors")
 _OURS = re.compile(
-    r"model-[0-9a-f]{12}\.int8\.safetensors|original-[0-9a-f]{12}"
+    rf"{_WEIGHTS.pattern}|original-[0-9a-f]{{12}}"
     r"|\.(manifest\.json|active\.json|[0-9a-f]{64}\.json)-[0-9a-f]{12}"
 )
 """The names of the files that we write. All other files belong to the user, and are kept."""
+_OURS_ONCE = (FIRST_WEIGHTS, FIRST_CERTIFICATE)
 
 
 def clean_up(store: Store) -> None:
     """Remove leftovers of killed processes, and tokenizers that no checkpoint needs."""
-    for folder in store.folder.glob("incoming/*@*"):
-        with lock_if_free(store.lock_path(folder.name)) as free:
-            if free:
-                remove_tree(folder)
+    drop_dead(store)
     with store.changing():
         for folder in (store.folder, store.tokenizers):
             for path in folder.glob(".*"):
-                if _OURS.fullmatch(path.name):
-                    path.unlink(missing_ok=True)
-        for place in store.folder.glob("checkpoints/*/step*"):
-            tidy(place)
-        drop_tokenizers(store)
+                if _OURS.fullmatch(path.name) and is_old(path):
+                    remove_tree(path)
+        for place in store.places():
+            _tidy(place)
+        _drop_tokenizers(store)
 
 
-def tidy(place: Path) -> None:
-    """Remove our files in a checkpoint's folder that its manifest does not name."""
+def named_files(place: Path) -> set[str]:
+    """The files that the manifest in a checkpoint's folder names; none without a manifest.
+
+    Raises what read_manifest raises.
+    """
+    manifest = _manifest(place)
+    if manifest is None:
+        return set()
+    named = {manifest["weights"], Path(manifest["source_folder"] or "").name}
+    return named if "version" in manifest else {*named, FIRST_CERTIFICATE}
+
+
+def discard(place: Path, names: Iterable[str]) -> None:
+    """Remove those of our files that the manifest does not name; then the folder, if empty."""
+    try:
+        named = named_files(place)
+    except IntegrityError:  # then it is an older one than that of the caller
+        named = set()
+    for name in set(names) - named:
+        if _OURS.fullmatch(name) or name in _OURS_ONCE:
+            remove_tree(place / name)
+    _drop_empty(place)
+
+
+def _tidy(place: Path) -> None:
+    """Remove our old files that the manifest does not name; then the folder, if empty."""
     if not os.access(place, os.R_OK | os.X_OK):  # removed, or another user's
         return
-    named: set[str] = set()
-    if (place / MANIFEST).exists():
-        try:
-            manifest = read_manifest(place, place.name)
-        except PythiaError:
-            return
-        named = {manifest["weights"], Path(str(manifest["source_folder"])).name}
-    for path in place.iterdir():
-        if _OURS.fullmatch(path.name) and path.name not in named:
-            remove_tree(path)
+    found = {path.name for path in place.iterdir()}
+    if len(found) == 2 and MANIFEST in found and any(map(_WEIGHTS.fullmatch, found)):
+        return  # nearly always; then its manifest need not be read
+    try:
+        manifest, named = _manifest(place), named_files(place)
+    except PythiaError:
+        return
+    if manifest is not None and not (place / manifest["weights"]).exists():
+        return  # a file that is not named may be the only one that is whole
+    is_left = is_old(place)
+    for name in found - named:
+        if _OURS.fullmatch(name) and is_old(place / name):
+            remove_tree(place / name)
+    if is_left:
+        _drop_empty(place)
+
+
+def _manifest(place: Path) -> dict[str, Any] | None:
+    try:
+        os.lstat(place / MANIFEST)
+    except FileNotFoundError:
+        return None
+    return read_manifest(place, place.name)
+
+
+def _drop_empty(place: Path) -> None:
     with contextlib.suppress(OSError):
         place.rmdir()
         place.parent.rmdir()
 
 
-def drop_tokenizers(store: Store) -> None:
-    """Remove the tokenizers that no installed checkpoint needs."""
+def _drop_tokenizers(store: Store) -> None:
+    """Remove the old tokenizers that no installed checkpoint needs."""
+    kept = {path.stem: path for path in store.tokenizers.glob("*.json")}
+    unneeded = {sha256 for sha256 in kept if re.fullmatch(r"[0-9a-f]{64}", sha256)}
     if store.unreadable():
         return  # another user's checkpoints may need them
-    needed = set()
     for installed in store.installed():
+        if not unneeded:
+            return
         try:
-            needed.add(installed.manifest["tokenizer_sha256"])
+            unneeded.discard(installed.manifest["tokenizer_sha256"])
         except PythiaError:
             return  # a damaged manifest may need any of them
-    for path in store.tokenizers.glob("*.json"):
-        if re.fullmatch(r"[0-9a-f]{64}", path.stem) and path.stem not in needed:
-            path.unlink(missing_ok=True)
+    for sha256 in unneeded:
+        if is_old(kept[sha256]):
+            remove_tree(kept[sha256])
     with contextlib.suppress(OSError):
         store.tokenizers.rmdir()
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a file or folder, as far as possible; `clean_up` removes the rest later."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)

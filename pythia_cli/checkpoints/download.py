@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pythia_cli import settings
 from pythia_cli.checkpoints.from_folder import Certifier
 from pythia_cli.checkpoints.pipeline import ITS_OWN, Outcome, Pipeline, present_outcome
-from pythia_cli.checkpoints.plan import FetchPlan, plan_fetches
+from pythia_cli.checkpoints.plan import FetchPlan, plan_fetches, redirections
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import InvalidName, PythiaError
 from pythia_cli.reporting import SILENT, Reporter
@@ -30,6 +30,8 @@ def plan_download(
     """
     present, missing = _split(store, _published(checkpoints), replace)
     failed, plans = _plan(missing, offline, reporter)
+    for line in redirections(plans):
+        reporter.note(line)
     return [*present, *failed], plans
 
 

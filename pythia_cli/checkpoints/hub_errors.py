@@ -1,4 +1,4 @@
-"""Translates huggingface_hub's exceptions into ours.
+"""Translates failed requests and exceptions of the HTTP library into ours.
 
 Messages quote no part of a request, because it may hold a token or a signed address.
 """
@@ -6,10 +6,9 @@ Messages quote no part of a request, because it may hold a token or a signed add
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
+from pythia_cli.checkpoints import hub_environment
 from pythia_cli.errors import (
     NetworkError,
     NotAHub,
@@ -21,44 +20,45 @@ from pythia_cli.errors import (
     Unreachable,
 )
 
-_HTTP_LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "hf_xet")
+_HTTP_LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2", "h11", "h2")
 
 
-def endpoint() -> str:
-    """The Hub's address: HF_ENDPOINT or the public one, without a user name and password."""
-    from huggingface_hub import constants
+class Refused(Exception):
+    """The server answered with a status that is no success."""
 
-    return re.sub(r"//[^/@]*@", "//", str(constants.ENDPOINT))
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+        self.headers = headers
 
 
-def not_a_hub() -> NotAHub:
+class CutShort(Exception):
+    """A transfer ended, without an error, before all announced bytes were there."""
+
+
+def not_a_hub(reason: str = "") -> NotAHub:
     """The error to raise if the server does not answer as a Hub."""
-    return NotAHub(endpoint())
-
-
-def status_of(error: Any) -> int:
-    """The HTTP status of an HfHubHTTPError; 0 if there is none."""
-    return int(error.response.status_code) if error.response is not None else 0
+    return NotAHub(hub_environment.endpoint(), reason)
 
 
 def is_connection_error(error: Exception) -> bool:
-    """Whether an exception comes from the HTTP libraries: the Hub did not answer."""
-    return type(error).__module__.split(".")[0] in _HTTP_LIBRARIES
+    """Whether the Hub did not answer, or the connection was lost."""
+    library = type(error).__module__.split(".")[0]
+    if library == "huggingface_hub":  # its OfflineModeIsEnabled is a ConnectionError
+        return False
+    return library in _HTTP_LIBRARIES or isinstance(
+        error, ConnectionError | TimeoutError | CutShort
+    )
 
 
 @contextlib.contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Translate huggingface_hub's exceptions; drops the originals, which quote signed addresses.
+    """Translate exceptions of requests; drops the originals, which quote signed addresses.
 
     what: names the request in messages. Raises NotOnHub, NetworkError and its subclasses,
     NotAuthorised and ResourceError.
     """
-    from huggingface_hub.errors import (
-        FileMetadataError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-    )
+    from huggingface_hub.errors import OfflineModeIsEnabled
 
     try:
         yield
@@ -66,21 +66,14 @@ def translated(what: str) -> Iterator[None]:
         raise
     except OfflineModeIsEnabled:
         raise Offline(f"{what}: HF_HUB_OFFLINE forbids the network") from None
-    except HfHubHTTPError as error:
+    except Refused as error:
         raise _by_status(what, error) from None
-    except LocalEntryNotFoundError as error:
-        cause = error.__cause__
-        if isinstance(cause, HfHubHTTPError):
-            raise _by_status(what, cause) from None
-        raise _unreachable(what, cause or error) from None
-    except FileMetadataError:
-        raise not_a_hub() from None
+    except CutShort:
+        raise NetworkError(f"{what}: the transfer was cut short") from None
     except Exception as error:
-        if is_connection_error(error) or isinstance(error, ConnectionError | TimeoutError):
-            raise _unreachable(what, error) from None
-        if isinstance(error, OSError) and error.errno is None:
-            # Raised by huggingface_hub if the number of bytes is not the announced one.
-            raise NetworkError(f"{what}: the transfer was cut short") from None
+        if is_connection_error(error):
+            reason = type(error).__name__
+            raise Unreachable(f"{what}: the Hub cannot be reached ({reason})") from None
         if isinstance(error, OSError):
             raise ResourceError(
                 error.filename or what, f"cannot be written ({error.strerror or error})"
@@ -88,22 +81,9 @@ def translated(what: str) -> Iterator[None]:
         raise
 
 
-@contextlib.contextmanager
-def only_a_hub_answers() -> Iterator[None]:
-    """Raises NotAHub if huggingface_hub cannot parse an answer. For API calls, not transfers."""
-    try:
-        yield
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, OSError):  # some of huggingface_hub's exceptions are both
-            raise
-        raise not_a_hub() from None
-
-
-def _by_status(what: str, error: Any) -> PythiaError:
-    from huggingface_hub.errors import GatedRepoError
-
-    status = status_of(error)
-    if isinstance(error, GatedRepoError) or status == 403:
+def _by_status(what: str, error: Refused) -> PythiaError:
+    status = error.status
+    if status == 403 or error.headers.get("X-Error-Code") == "GatedRepo":
         return NotAuthorised(f"{what}: the Hub refuses access ({status})", 403)
     if status == 401:
         return NotAuthorised(
@@ -113,7 +93,3 @@ def _by_status(what: str, error: Any) -> PythiaError:
         return NotOnHub(f"{what}: the Hub has no such repository, revision or file")
     too_many = " (too many requests)" if status == 429 else ""
     return NetworkError(f"{what}: the Hub answered with status {status}{too_many}")
-
-
-def _unreachable(what: str, error: BaseException) -> Unreachable:
-    return Unreachable(f"{what}: the Hub cannot be reached ({type(error).__name__})")

@@ -5,154 +5,73 @@ Why not huggingface_hub's own `http_backoff`: docs/log.md, "Hub retries".
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from time import sleep
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from pythia_cli.checkpoints.hub_errors import is_connection_error, status_of
+from pythia_cli.checkpoints.hub_errors import Refused, is_connection_error
 from pythia_cli.errors import RateLimited
 from pythia_cli.reporting import SILENT, Reporter
 
 _T = TypeVar("_T")
 
-ANSWER_SECONDS = 30.0
-"""Seconds to wait for an answer to begin, if huggingface_hub sets no timeout."""
 PAUSES = (1.0, 3.0)
 """Seconds before the second and the third attempt, unless the Hub asks for more."""
 LONGEST_PAUSE = 60.0
 """If the Hub asks for a pause of more seconds, we give up."""
+WORTH_MORE = 1_000_000
+"""After so much more progress (bytes), the attempts are counted from one again."""
 _WORTH_A_NOTE = 2.0  # seconds
+_NONE_LEFT = re.compile(r";\s*r\s*=\s*0\s*;\s*t\s*=\s*([0-9]+)")  # "api";r=0;t=55
 
 
 def ask_again(
-    what: str, ask: Callable[[], _T], *, reporter: Reporter = SILENT, is_transfer: bool = False
+    what: str,
+    ask: Callable[[], _T],
+    *,
+    reporter: Reporter = SILENT,
+    progress: Callable[[], int] = lambda: 0,
+    pause: Callable[[float], None] | None = None,
 ) -> _T:
     """Call ask() up to three times; reports pauses longer than two seconds.
 
-    what: names the request in messages. is_transfer: retry only after a 5xx, because
-    huggingface_hub itself retries transfers after a lost connection or a 429. Raises RateLimited
-    if the Hub asks for a pause longer than LONGEST_PAUSE, and the last attempt's error.
+    what: names the request in messages. progress: bytes that have arrived, of a transfer that goes
+    on where it stopped. pause: waits for so many seconds. Raises RateLimited if the Hub asks for a
+    pause longer than LONGEST_PAUSE, and the last attempt's error.
     """
-    for pause in PAUSES:
+    pauses, reached = iter(PAUSES), progress()
+    while True:
         try:
-            with asking(what, reporter, is_transfer=is_transfer):
-                return ask()
+            return ask()
         except Exception as error:
-            if not _may_pass(error, is_transfer):
+            wanted = _seconds_wanted(error)
+            if wanted > LONGEST_PAUSE:
+                raise RateLimited(what, wanted) from None
+            if progress() >= reached + WORTH_MORE:
+                pauses, reached = iter(PAUSES), progress()
+            least = next(pauses, None)
+            if least is None or not _may_pass(error):
                 raise
-            wanted = _seconds_wanted(getattr(error, "response", None))
-            seconds = max(pause, _with_margin(wanted))
-            _note_pause(seconds, reporter)
-        sleep(seconds)
-    with asking(what, reporter, is_transfer=is_transfer):
-        return ask()
-
-
-@contextlib.contextmanager
-def asking(what: str, reporter: Reporter = SILENT, *, is_transfer: bool = False) -> Iterator[None]:
-    """Within the block, huggingface_hub's requests have timeouts and make no long pauses.
-
-    Raises RateLimited.
-    """
-    _prepare()
-    token = _ASKING.set(_Asking(reporter, is_transfer))
-    try:
-        yield
-    except _LongPause as error:
-        raise RateLimited(what, error.seconds) from None
-    finally:
-        _ASKING.reset(token)
-
-
-@dataclass(frozen=True)
-class _Asking:
-    reporter: Reporter
-    is_transfer: bool
-
-
-# None while other code in this process, such as transformers, uses huggingface_hub.
-_ASKING: ContextVar[_Asking | None] = ContextVar("pythia_asking", default=None)
-
-
-class _LongPause(Exception):
-    """The Hub asks for a longer pause than LONGEST_PAUSE."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        seconds = max(least, _with_margin(wanted))
+        _note_pause(seconds, reporter)
+        (pause or sleep)(seconds)
 
 
 _LOCK = threading.Lock()
-_factory: Callable[[], Any] | None = None
 _noted_until = 0.0
 
 
-def _prepare() -> None:
-    """Hook huggingface_hub's requests, and silence its warnings: they quote signed addresses."""
-    from huggingface_hub import constants, logging, set_client_factory
-    from huggingface_hub.utils import _http
-
-    global _factory
-    for handler in logging.get_logger().handlers:
-        if _is_for_others not in handler.filters:
-            handler.addFilter(_is_for_others)
-    constants.HF_HUB_DISABLE_TELEMETRY = True
-    with _LOCK:  # set_client_factory closes the client that other threads use
-        if _http._GLOBAL_CLIENT_FACTORY is not _client:
-            _factory = _http._GLOBAL_CLIENT_FACTORY
-            set_client_factory(_client)
-
-
-def _is_for_others(record: Any) -> bool:
-    """Whether a warning is shown: not in `asking`; the logger's level stays the user's."""
-    return bool(record.levelname in ("ERROR", "CRITICAL")) or _ASKING.get() is None
-
-
-def _client() -> Any:
-    """The HTTP client that would be used without us, with two hooks that act only in `asking`."""
-    assert _factory is not None
-    client = _factory()
-    client.event_hooks["request"].append(_limit_waiting)
-    client.event_hooks["response"].append(_refuse_long_pauses)
-    return client
-
-
-def _limit_waiting(request: Any) -> None:
-    if _ASKING.get() is not None:
-        limits = request.extensions.get("timeout") or {}
-        request.extensions["timeout"] = {
-            kind: ANSWER_SECONDS if limits.get(kind) is None else limits[kind]
-            for kind in ("connect", "read", "write", "pool")
-        }
-
-
-def _refuse_long_pauses(response: Any) -> None:
-    request = _ASKING.get()
-    if request is None:
-        return
-    seconds = _seconds_wanted(response)
-    if seconds > LONGEST_PAUSE:
-        raise _LongPause(seconds)
-    if request.is_transfer and response.status_code == 429:  # huggingface_hub will sleep
-        _note_pause(_with_margin(seconds), request.reporter)
-
-
-def _seconds_wanted(response: Any) -> float:
+def _seconds_wanted(error: Exception) -> float:
     """The pause requested by the Retry-After or RateLimit header of a 429 or 503; else 0."""
-    from huggingface_hub.utils import parse_ratelimit_headers
-
-    if response is None or response.status_code not in (429, 503):
+    if not isinstance(error, Refused) or error.status not in (429, 503):
         return 0.0
-    seconds = _retry_after(response.headers.get("Retry-After", "").strip())
-    limit = parse_ratelimit_headers(response.headers)
-    if limit is not None and limit.remaining == 0:
-        seconds = max(seconds, limit.reset_in_seconds)
+    seconds = _retry_after(error.headers.get("Retry-After", "").strip())
+    if limit := _NONE_LEFT.search(error.headers.get("RateLimit", "")):
+        seconds = max(seconds, float(limit.group(1)))
     return seconds
 
 
@@ -171,14 +90,11 @@ def _with_margin(seconds: float) -> float:
     return min(seconds + 1, LONGEST_PAUSE) if seconds else 0.0
 
 
-def _may_pass(error: Exception, is_transfer: bool) -> bool:
+def _may_pass(error: Exception) -> bool:
     """Whether the failure may be temporary, so that a retry may help."""
-    from huggingface_hub.errors import HfHubHTTPError
-
-    if isinstance(error, HfHubHTTPError):
-        status = status_of(error)
-        return status >= 500 or (status in (408, 429) and not is_transfer)
-    return is_connection_error(error) and not is_transfer
+    if isinstance(error, Refused):
+        return error.status >= 500 or error.status in (408, 429)
+    return is_connection_error(error)
 
 
 def _note_pause(seconds: float, reporter: Reporter) -> None:

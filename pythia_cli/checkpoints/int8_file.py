@@ -236,6 +236,12 @@ class Int8File:
             if name.endswith(".scales") and least < 0:
                 raise IntegrityError(self.path, f"{name} holds a negative scale")
 
+    def close(self) -> None:
+        """Unmap the file; `tensors` is then empty. Arrays taken from it must not be used again."""
+        self.tensors = {}
+        with contextlib.suppress(BufferError):  # such an array still exists, and keeps it mapped
+            self._map.close()
+
     def _view(self, place: TensorPlace) -> np.ndarray[Any, Any]:
         flat = np.frombuffer(self._map, _DTYPES[place.dtype], prod(place.shape), place.offset)
         return flat.reshape(place.shape)

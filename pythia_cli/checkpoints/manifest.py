@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli.checkpoints.source import SHA256, Source
-from pythia_cli.errors import DamagedCheckpoint, IntegrityError, NewerFormat, PythiaError
+from pythia_cli.errors import DamagedCheckpoint, IntegrityError, NewerFormat
 from pythia_cli.files.reading import read_json_object
 
 MANIFEST = "manifest.json"
@@ -88,16 +88,6 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, str):
         return "\0" not in value
     return value is None or (abs(value) < 1 << 63 and math.isfinite(value))
-
-
-def version_1_files(folder: Path) -> list[Path]:
-    """The files of a version 1 checkpoint besides its manifest; none for later versions."""
-    try:
-        if "version" in read_json_object(folder / MANIFEST):
-            return []
-    except PythiaError:
-        return []
-    return [folder / FIRST_WEIGHTS, folder / FIRST_CERTIFICATE]
 
 
 def _first_certificate(folder: Path) -> dict[str, Any] | None:

@@ -85,10 +85,17 @@ class OpenCheckpoint:
             return {"model": self.installed.manifest["source_folder"], "checkpoint": None}
         return {"model": checkpoint.model, "checkpoint": checkpoint.revision}
 
+    def identity(self) -> dict[str, Any]:
+        """`name`, and `step` and `tokens_seen`, which are None for a local folder."""
+        fields = self.checkpoint.to_dict()
+        if self.checkpoint.model.startswith(LOCAL_PREFIX):
+            fields = dict.fromkeys(fields)
+        return {**fields, **self.name()}
+
     def provenance(self) -> dict[str, Any]:
         """The fields that every record of results has."""
         return {
-            **self.name(),
+            **self.identity(),
             "source": {
                 key: value for key, value in self.file.source.to_dict().items() if key != "files"
             },

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pythia_cli.checkpoints import partial
 from pythia_cli.checkpoints.from_folder import Certifier, open_source, publish_source
 from pythia_cli.checkpoints.plan import FetchPlan, check_disk, doubts
 from pythia_cli.checkpoints.publish import Workspace, workspace
@@ -52,9 +53,7 @@ class Outcome:
             return {"status": self.status, **self.installed.to_dict()}
         return {
             "status": self.status,
-            "model": self.checkpoint.model,
-            "checkpoint": self.checkpoint.revision,
-            "step": self.checkpoint.step,
+            **self.checkpoint.to_dict(),
             "error": str(self.error),
         }
 
@@ -105,14 +104,16 @@ class Pipeline:
         """The outcome of each plan. While iterating, raises what `download` raises."""
         from pythia_cli.kernels import compiled
 
-        check_disk(self.store, plans, keep_original=self.keep_original)
+        partial.remove_old(self.store)
+        kept = [partial.kept_bytes(self.store, plan) for plan in plans]
+        check_disk(self.store, plans, kept, keep_original=self.keep_original)
         compiled.load(self.reporter)  # so that errors come before the transfers
         for line in doubts(self.store, plans):
             self.reporter.note(line)
         with ExitStack() as stack:
             overall = NO_TASK
             if len(plans) > 1:
-                n_bytes = sum(plan.n_bytes for plan in plans)
+                n_bytes = sum(plan.n_bytes for plan in plans) - sum(kept)
                 label = f"{len(plans)} checkpoints"
                 overall = stack.enter_context(self.reporter.task(label, n_bytes, "B"))
             yield from self._run(plans, overall)
@@ -136,10 +137,22 @@ class Pipeline:
                             outcome = self._publish(now.work, now.transfer)
                         except ITS_OWN as error:
                             outcome = Outcome(plan.checkpoint, None, is_new=False, error=error)
+                        except BaseException:
+                            self._note_kept(plan)
+                            raise
+                    partial.remove(self.store, plan.checkpoint)
                 yield outcome
         finally:
             if ahead is not None:
                 ahead.stack.close()
+
+    def _note_kept(self, plan: FetchPlan) -> None:
+        """Say, when the download breaks off, that the next one need not begin at byte 0."""
+        if kept := partial.kept_bytes(self.store, plan):
+            self.reporter.note(
+                f"{kept / 1e6:,.1f} MB of {plan.checkpoint} are kept;"
+                " the same download goes on from there"
+            )
 
     def _start(
         self, plan: FetchPlan, overall: Task, wait_seconds: float, waiting: Reporter
@@ -156,11 +169,15 @@ class Pipeline:
             installed = self.store.find(checkpoint)
             if installed is not None and not self.replace:
                 return _Started(stack.pop_all(), work, installed)
-            reporter.note(f"fetching {plan.revision}: {plan.n_bytes / 1e6:,.1f} MB")
-            task = stack.enter_context(reporter.task(f"fetching {checkpoint}", plan.n_bytes, "B"))
+            kept = partial.kept_bytes(self.store, plan)
+            so_far = f", of which {kept / 1e6:,.1f} MB are here" if kept else ""
+            reporter.note(f"fetching {plan.revision}: {plan.n_bytes / 1e6:,.1f} MB{so_far}")
+            label = f"fetching {checkpoint}"
+            task = stack.enter_context(reporter.task(label, plan.n_bytes - kept, "B"))
             transfer = Transfer(
                 plan,
                 work.folder / "original",
+                partial.folder_for(self.store, checkpoint),
                 keep=self.keep_original,
                 task=_Both(task, overall),
                 reporter=reporter,

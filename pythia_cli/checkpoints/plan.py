@@ -13,7 +13,8 @@ from typing import Any
 from pythia_cli import settings
 from pythia_cli.checkpoints import hub
 from pythia_cli.checkpoints.float_checkpoint import INDEX_FILES, PREFERENCE
-from pythia_cli.checkpoints.hub import Revision
+from pythia_cli.checkpoints.hub_fetch import described
+from pythia_cli.checkpoints.hub_revision import Revision
 from pythia_cli.checkpoints.int8_file import data_bytes
 from pythia_cli.checkpoints.room import check_room
 from pythia_cli.checkpoints.store import Store
@@ -51,13 +52,22 @@ class FetchPlan:
         return (_CONFIG, _TOKENIZER, *self.weights)
 
     @property
+    def not_cached(self) -> list[str]:
+        """The names of the files to fetch."""
+        return [name for name in self.names if name not in self.cached]
+
+    @property
     def n_bytes(self) -> int:
         """The number of bytes to fetch."""
-        return sum(self.size(name) for name in self.names if name not in self.cached)
+        return sum(self.size(name) for name in self.not_cached)
 
     def size(self, name: str) -> int:
         """The size of a file in bytes."""
         return self.origin(name).files[name].size
+
+    def digest(self, name: str) -> str:
+        """The hash of a file that the Hub states. Raises DamagedDownload if it states none."""
+        return str(described(self.origin(name), name).digest)
 
     def origin(self, name: str) -> Revision:
         """The revision that a file comes from."""
@@ -71,9 +81,7 @@ class FetchPlan:
     def to_dict(self) -> dict[str, Any]:
         """For JSON: the files and their sizes in bytes, and which are already cached."""
         return {
-            "model": self.checkpoint.model,
-            "checkpoint": self.checkpoint.revision,
-            "step": self.checkpoint.step,
+            **self.checkpoint.to_dict(),
             "repo": self.revision.repo,
             "answered_by": self.revision.answered_by,
             "commit": self.revision.commit,
@@ -105,7 +113,8 @@ def plan_fetches(
 
     offline: as in plan_fetch; HF_HUB_OFFLINE has the same effect. After a NetworkError or
     NotAuthorised no further requests are made, and that error is the value of the remaining
-    checkpoints. Raises BadEnvironment if HF_ENDPOINT is not an address.
+    checkpoints. Raises BadEnvironment if HF_ENDPOINT is
+    not an address, or what the network needs of the environment cannot be used.
     """
     settings.check_hub_endpoint()
     offline = offline or hub.is_offline()
@@ -133,15 +142,18 @@ def weights_of(revision: Revision) -> Iterator[tuple[str, ...]]:
             yield (name, *shards)
 
 
-def check_disk(store: Store, plans: Sequence[FetchPlan], *, keep_original: bool) -> None:
+def check_disk(
+    store: Store, plans: Sequence[FetchPlan], kept: Sequence[int], *, keep_original: bool
+) -> None:
     """Raises NoRoom if the store's disk has too little space to carry out these plans.
 
-    At most two float checkpoints are on the disk at a time, unless they are kept.
+    At most two float checkpoints are on the disk at a time, unless they are kept. kept: the bytes
+    of each plan that are in the store already.
     """
-    fetched = [plan.n_bytes for plan in plans]
+    fetched = [plan.n_bytes - n_bytes for plan, n_bytes in zip(plans, kept, strict=True)]
     floats = max((a + b for a, b in zip(fetched, [*fetched[1:], 0], strict=True)), default=0)
     if keep_original:
-        floats = sum(plan.size(name) for plan in plans for name in plan.names)
+        floats = sum(plan.size(name) for plan in plans for name in plan.names) - sum(kept)
     made = sum(data_bytes(MODELS[plan.checkpoint.model]) for plan in plans)
     what = str(plans[0].checkpoint) if len(plans) == 1 else f"{len(plans)} checkpoints"
     check_room(store.folder, floats + made, f"installing {what}")
@@ -154,11 +166,16 @@ def doubts(store: Store, plans: Sequence[FetchPlan]) -> Iterator[str]:
     weights equal to those of another checkpoint.
     """
     yield from report_lines(plan.checkpoint for plan in plans)
+    yield from redirections(plans)
+    for plan, equal in same_weights(store, plans):
+        yield f"{plan.revision}: {plan.weights[0]} is the same file as in {equal}"
+
+
+def redirections(plans: Sequence[FetchPlan]) -> Iterator[str]:
+    """Answers of the Hub for another repository than was asked for, one line each."""
     for repo, other in dict.fromkeys((p.revision.repo, p.revision.answered_by) for p in plans):
         if other is not None:
             yield f"{repo}: the Hub answered for {other}; that is what is fetched and recorded"
-    for plan, equal in same_weights(store, plans):
-        yield f"{plan.revision}: {plan.weights[0]} is the same file as in {equal}"
 
 
 def same_weights(
@@ -199,5 +216,7 @@ def _plan(checkpoint: Checkpoint, offline: bool, reporter: Reporter) -> FetchPla
     if _CONFIG not in revision.files or _TOKENIZER not in tokenizer_from.files:
         raise NotOnHub(f"{revision} lacks {_CONFIG} or {_TOKENIZER}")
     plan = FetchPlan(checkpoint, revision, weights, tokenizer_from, {}, offline)
+    for name in plan.names:
+        plan.digest(name)  # what cannot be verified is refused before anything is fetched
     cached = {n: path for n in plan.names if (path := hub.cached(plan.origin(n), n))}
     return dataclasses.replace(plan, cached=cached)

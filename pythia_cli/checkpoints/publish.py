@@ -1,9 +1,10 @@
 """Store writes: install or remove a checkpoint.
 
-A checkpoint is made in STORE/incoming/MODEL@STEP, which may take long, under its own lock. It is
-installed when its manifest is renamed into place; this and other quick steps are done under the
-store's lock. A process may be killed at any point: a manifest names only whole files, and
-`clean_up` removes files that no manifest names.
+A checkpoint is made in a folder of its own in STORE/incoming, which may take long, under its lock.
+It is installed when its manifest is renamed into place; this and other quick steps are done under
+the store's lock. A process may be killed at any point: a manifest names only whole files, and
+`clean_up` removes files that no manifest names. No checkpoint is lost where locks do not work;
+docs/checkpoints.md has the argument.
 """
 
 from __future__ import annotations
@@ -17,20 +18,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pythia_cli.checkpoints.clean_up import clean_up, drop_tokenizers, remove_tree, tidy
+from pythia_cli.checkpoints.clean_up import clean_up, discard, named_files
 from pythia_cli.checkpoints.fingerprint import fingerprint
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+from pythia_cli.checkpoints.incoming import new_folder
 from pythia_cli.checkpoints.int8_file import Int8File, Source, data_bytes
-from pythia_cli.checkpoints.manifest import MANIFEST, VERSION, version_1_files
+from pythia_cli.checkpoints.manifest import MANIFEST, VERSION
 from pythia_cli.checkpoints.quantize import n_parameters, write_int8
 from pythia_cli.checkpoints.room import check_room
 from pythia_cli.checkpoints.store import Installed, Store
-from pythia_cli.errors import IntegrityError
+from pythia_cli.errors import IntegrityError, StoreNotWritable
 from pythia_cli.files.locks import lock
-from pythia_cli.files.publishing import fsync_folder, write_aside, write_json
+from pythia_cli.files.publishing import fsync, fsync_folder, write_aside, write_json
 from pythia_cli.files.reading import file_sha256
+from pythia_cli.files.removing import remove_tree
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
+
+_noted: set[Path] = set()
+"""Stores without locks, of which a notice was given."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +58,20 @@ def workspace(
 ) -> Iterator[Workspace]:
     """Yields a workspace, with the checkpoint's lock held. Reports if it waits for another process.
 
-    Removes the folder at the end. Raises LockTimeout, StoreNotWritable.
+    Removes the folder at the end. Raises LockTimeout, InvalidName, StoreNotWritable.
     """
     with (
         store.writing(),
-        lock(store.lock_path(str(checkpoint)), str(checkpoint), wait_seconds, reporter),
+        lock(
+            store.lock_path(str(checkpoint)), str(checkpoint), wait_seconds, reporter
+        ) as keeps_out,
     ):
+        if not keeps_out:
+            _note_no_locks(store.folder, reporter)
+        store.check_new(checkpoint.model)
+        store.check_place(checkpoint)
         clean_up(store)
-        folder = store.folder / "incoming" / str(checkpoint)
-        remove_tree(folder)
-        folder.mkdir(parents=True)
+        folder = new_folder(store, checkpoint, keeps_out=keeps_out)
         try:
             yield Workspace(store, checkpoint, folder)
         finally:
@@ -95,15 +105,16 @@ def publish(
         with reporter.task(label, n_parameters(source_checkpoint), "weights") as task:
             write_int8(source_checkpoint, weights, source, task, n_threads)
             _fsync(weights)
-            file = Int8File(weights)
-            if damaged := file.damaged_tensors(n_threads=n_threads):
-                raise IntegrityError(weights, f"{damaged[0]} was not read back as written")
+            # Closed before it is renamed, as Windows refuses to rename a mapped file.
+            with contextlib.closing(Int8File(weights)) as file:
+                if damaged := file.damaged_tensors(n_threads=n_threads):
+                    raise IntegrityError(weights, f"{damaged[0]} was not read back as written")
         if fingerprint(source_checkpoint.all_files) != files:
             raise IntegrityError(source_checkpoint.folder, "changed while it was read")
         certificate = certify(weights) if certify is not None else None
         name = uuid.uuid4().hex[:12]
         place = work.store.place(work.checkpoint)
-        manifest = {
+        manifest: dict[str, Any] = {
             "version": VERSION,
             "model": work.checkpoint.model,
             "step": work.checkpoint.step,
@@ -121,25 +132,63 @@ def publish(
             for path in keep.iterdir():
                 _fsync(path)
         with work.store.changing():
-            try:
-                _put_tokenizer(work.store, source_checkpoint.tokenizer_path, file.tokenizer_sha256)
-                _make_folders(place)
-                weights.rename(place / str(manifest["weights"]))
-                if keep is not None:
-                    keep.rename(place / f"original-{name}")
-                fsync_folder(place)
-                before = version_1_files(place)
-                write_json(place / MANIFEST, manifest)
-                for path in before:
-                    remove_tree(path)
-            finally:
-                tidy(place)
-                drop_tokenizers(work.store)
+            _install(work, manifest, weights, keep, source_checkpoint.tokenizer_path)
     return work.store.get(work.checkpoint)
 
 
+def _install(
+    work: Workspace, manifest: dict[str, Any], weights: Path, keep: Path | None, tokenizer: Path
+) -> None:
+    """Move the files to where the manifest says, write it, and remove what it replaces."""
+    store, place = work.store, work.store.place(work.checkpoint)
+    # Again, as making it may have taken hours.
+    store.check_new(work.checkpoint.model)
+    store.check_place(work.checkpoint)
+    made = {str(manifest["weights"]): weights}
+    if keep is not None:
+        made[Path(manifest["source_folder"]).name] = keep
+    try:
+        replaced = named_files(place)
+    except IntegrityError:  # it is damaged
+        replaced = set()
+    try:
+        _put_tokenizer(store, tokenizer, manifest["tokenizer_sha256"])
+        _make_folders(place)
+        for name, path in made.items():
+            os.utime(path)  # it must not look like a leftover until the manifest names it
+            path.rename(place / name)
+        fsync_folder(place)
+        _write_manifest(place, manifest)
+        # It may have been removed by one that saw neither our lock nor our manifest.
+        _put_tokenizer(store, tokenizer, manifest["tokenizer_sha256"])
+    finally:
+        discard(place, {*replaced, *made})
+
+
+def _write_manifest(place: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest. If its weights are gone, puts the previous one back and raises.
+
+    That happens where locks do not work and this process was paused for a day before it came here.
+    Raises StoreNotWritable.
+    """
+    path, weights = place / MANIFEST, place / str(manifest["weights"])
+    previous = path.read_bytes() if path.exists() else None
+    write_json(path, manifest)
+    # Weights may also be gone because another process has replaced the checkpoint since.
+    if weights.exists() or weights.name not in named_files(place):
+        return
+    if previous is None:
+        path.unlink()
+    else:
+        write_aside(path, previous)
+    raise StoreNotWritable(weights, "was removed by another process before it was installed")
+
+
 def remove(store: Store, checkpoint: Checkpoint, *, wait_seconds: float = 60) -> None:
-    """Remove an installed checkpoint; processes that have it open keep it. Raises NotInstalled."""
+    """Remove an installed checkpoint; processes that have it open keep it.
+
+    Raises NotInstalled, LockTimeout, StoreNotWritable.
+    """
     store.get(checkpoint)
     with (
         store.writing(),
@@ -147,12 +196,26 @@ def remove(store: Store, checkpoint: Checkpoint, *, wait_seconds: float = 60) ->
         store.changing(),
     ):
         place = store.get(checkpoint).folder  # another process may have removed it
-        before = version_1_files(place)
-        (place / MANIFEST).unlink(missing_ok=True)
-        fsync_folder(place)
-        for path in before:
-            remove_tree(path)
-        tidy(place)
+        store.check_place(checkpoint)
+        try:
+            named = named_files(place)
+        except IntegrityError:  # it is damaged; what it named is removed when it is old
+            named = set()
+        try:
+            (place / MANIFEST).unlink(missing_ok=True)
+            fsync_folder(place)
+        finally:
+            discard(place, named)
+
+
+def _note_no_locks(folder: Path, reporter: Reporter) -> None:
+    """Once for each store."""
+    if folder not in _noted:
+        _noted.add(folder)
+        reporter.note(
+            f"files cannot be locked in {folder}: processes do not wait for each other, and may do"
+            " the same work twice; nothing is lost"
+        )
 
 
 def _source_folder(
@@ -169,6 +232,8 @@ def _source_folder(
 def _put_tokenizer(store: Store, path: Path, sha256: str) -> None:
     kept = store.tokenizers / f"{sha256}.json"
     if kept.is_file() and file_sha256(kept) == sha256:
+        with contextlib.suppress(OSError):  # another user's
+            os.utime(kept)  # it must not look unneeded until the manifest names it
         return
     _make_folders(kept.parent)
     write_aside(kept, path.read_bytes())
@@ -185,4 +250,4 @@ def _make_folders(folder: Path) -> None:
 
 def _fsync(path: Path) -> None:
     with path.open("rb+") as file:
-        os.fsync(file.fileno())
+        fsync(file.fileno())

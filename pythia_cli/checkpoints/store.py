@@ -5,6 +5,7 @@ STORE/checkpoints/MODEL/stepN/manifest.json     names the other files; without i
                               original-ID/      the float checkpoint, if it was kept
 STORE/tokenizers/SHA256.json    one copy of each distinct tokenizer
 STORE/incoming/                 checkpoints that are being made
+STORE/partial/                  files that have arrived, in part or whole (partial.py)
 STORE/locks/                    empty files, for locks
 STORE/active.json               the checkpoint that is used if none is named
 """
@@ -12,7 +13,6 @@ STORE/active.json               the checkpoint that is used if none is named
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import re
 import stat
@@ -28,6 +28,7 @@ from pythia_cli.errors import (
     DamagedActive,
     DamagedCheckpoint,
     IntegrityError,
+    InvalidName,
     NotInstalled,
     ResourceError,
     StoreNotWritable,
@@ -97,12 +98,11 @@ class Installed:
             return 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: model, checkpoint (stepN), the manifest's fields, folder and certificate."""
+        """For JSON: the checkpoint's fields, those of the manifest, folder and certificate."""
         manifest = {key: value for key, value in self.manifest.items() if key != "version"}
         certificate = manifest.pop("certificate")
         return {
-            "model": manifest.pop("model"),
-            "checkpoint": self.checkpoint.revision,
+            **self.checkpoint.to_dict(),
             **manifest,
             "folder": str(self.folder),
             "certificate": certificate,
@@ -121,12 +121,15 @@ class Store:
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = settings.store_folder() if folder is None else settings.expanded(folder)
         self.tokenizers = self.folder / "tokenizers"
+        self.incoming = self.folder / "incoming"
 
     def __repr__(self) -> str:
         return f"Store({str(self.folder)!r})"
 
     def find(self, checkpoint: Checkpoint) -> Installed | None:
         """The installed checkpoint, or None."""
+        if not NAME.fullmatch(checkpoint.model):
+            return None
         folder = self.place(checkpoint)
         try:
             if not (folder / MANIFEST).is_file():
@@ -145,8 +148,8 @@ class Store:
 
     def has_model(self, model: str) -> bool:
         """Whether any checkpoint of this model is installed."""
-        return Path(model).name == model and any(
-            self.folder.glob(f"checkpoints/{glob.escape(model)}/step*/{MANIFEST}")
+        return bool(NAME.fullmatch(model)) and any(
+            self.folder.glob(f"checkpoints/{model}/step*/{MANIFEST}")
         )
 
     def unreadable(self) -> list[Path]:
@@ -162,10 +165,16 @@ class Store:
             if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
                 raise ResourceError(folder, "cannot be read (Permission denied)")
         for path in self.folder.glob(f"checkpoints/*/step*/{MANIFEST}"):
-            step = re.fullmatch(r"step(0|[1-9][0-9]*)", path.parent.name)
-            if step is not None:
-                found.append(Checkpoint(path.parent.parent.name, int(step.group(1))))
+            if (checkpoint := _checkpoint_of(path.parent)) is not None:
+                found.append(checkpoint)
         return [Installed(c, self.place(c), self.tokenizers) for c in sorted(found)]
+
+    def places(self) -> Iterator[Path]:
+        """The folders of checkpoints, with or without a manifest, that links do not lead to."""
+        for path in self.folder.glob("checkpoints/*/step*"):
+            is_linked = any(p.is_symlink() for p in (path, *path.parents[:2]))
+            if not is_linked and _checkpoint_of(path) is not None:
+                yield path
 
     def active(self) -> Checkpoint | None:
         """The checkpoint chosen by `use`, even if it was removed since; None if none was chosen.
@@ -180,7 +189,9 @@ class Store:
         except IntegrityError as error:
             raise DamagedActive(path, error.reason) from error
         model, step = content.get("model"), content.get("step")
-        if not isinstance(model, str) or not NAME.fullmatch(model) or type(step) is not int:
+        if not isinstance(model, str) or not NAME.fullmatch(model):
+            raise DamagedActive(path, "damaged")
+        if type(step) is not int or step < 0:
             raise DamagedActive(path, "damaged")
         if not 0 <= step < 1 << 63:
             raise DamagedActive(path, "damaged: no model has such a step")
@@ -204,6 +215,21 @@ class Store:
         """The file of a lock. Its name is that of a checkpoint, or `store`."""
         return self.folder / "locks" / f"{name}.lock"
 
+    def check_new(self, model: str) -> None:
+        """Raises InvalidName if the name differs from that of an installed model only by case.
+
+        On some systems the two would be one folder.
+        """
+        models = {installed.checkpoint.model for installed in self.installed()}
+        for other in models if model not in models else ():
+            if other.casefold() == model.casefold():
+                raise InvalidName(model, f"differs only by case from {other}, which is installed")
+
+    def check_place(self, checkpoint: Checkpoint) -> None:
+        """Raises StoreNotWritable if a link leads to the checkpoint's folder."""
+        place = self.place(checkpoint)
+        _refuse_links(place.parent, place)
+
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
         """Hold the store's lock, to change what is installed. Only for short steps."""
@@ -212,12 +238,35 @@ class Store:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Create the store's folder; within the block, an OSError becomes StoreNotWritable."""
+        """Create the store's folder. Within the block, an OSError becomes a ResourceError.
+
+        This is StoreNotWritable, unless it names a file elsewhere; raised too if one of the store's
+        folders is a link.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            locks = self.folder / "locks"
+            _refuse_links(self.folder / "checkpoints", self.incoming, self.tokenizers, locks)
             yield
         except OSError as error:
-            raise StoreNotWritable(
-                error.filename or self.folder,
-                f"the store cannot be written ({error.strerror or error})",
-            ) from error
+            reason = error.strerror or str(error)
+            where = Path(error.filename) if isinstance(error.filename, str) else self.folder
+            path, folder = where.absolute(), self.folder.absolute()
+            if not path.is_relative_to(folder) and not folder.is_relative_to(path):
+                raise ResourceError(where, reason) from error
+            raise StoreNotWritable(where, f"the store cannot be written ({reason})") from error
+
+
+def _checkpoint_of(place: Path) -> Checkpoint | None:
+    """The checkpoint whose folder this is; None if it has no valid name."""
+    model, step = place.parent.name, re.fullmatch(r"step(0|[1-9][0-9]*)", place.name)
+    if step is None or not NAME.fullmatch(model):
+        return None
+    return Checkpoint(model, int(step.group(1)))
+
+
+def _refuse_links(*folders: Path) -> None:
+    for folder in folders:
+        if folder.is_symlink():
+            reason = "is a link, and pythia writes only into folders of the store itself"
+            raise StoreNotWritable(folder, reason)

@@ -6,24 +6,26 @@ import contextlib
 import shutil
 import threading
 import time
+from concurrent import futures
 from concurrent.futures import Future
 from pathlib import Path
 
-from pythia_cli.checkpoints import hub
+from pythia_cli.checkpoints import hub_fetch
 from pythia_cli.checkpoints.float_checkpoint import INDEX_FILES
 from pythia_cli.checkpoints.plan import FetchPlan
 from pythia_cli.errors import (
     DamagedDownload,
-    NetworkError,
     NotCached,
     ResourceError,
     StoreNotWritable,
+    Unreachable,
 )
 from pythia_cli.reporting import NO_TASK, SILENT, Reporter, Task
 
-_STALL_SECONDS = 600.0  # in which at least one piece of 10 MB must arrive
-_LOOK_SECONDS = 0.5  # between checks for progress
-_STOP_SECONDS = 1.0  # for a request to be answered, so that the thread sees that it must stop
+_STALL_SECONDS = 60.0  # in which at least so many bytes must arrive, or be checked:
+_STALL_BYTES = 250_000
+_LOOK_SECONDS = 0.2  # between checks for progress
+_STOP_SECONDS = 0.5  # for the thread to see that it must stop
 
 
 class _Stopped(Exception):
@@ -33,8 +35,9 @@ class _Stopped(Exception):
 class Transfer:
     """Fetches the files of a plan in a background thread: call `start`, `wait`, then `stop`.
 
-    Files in the Hugging Face cache are linked into the folder, or copied with `keep`. If a cached
-    file is damaged, it is fetched again, and the cache is not changed. Results after `wait`:
+    Files arrive in the folder `partial`, where they stay, and are linked into `folder`; with `keep`
+    they are moved there. Files in the Hugging Face cache are linked, or copied with `keep`. If a
+    cached file is damaged, it is fetched again, and the cache is not changed. Results after `wait`:
 
     folder: the float checkpoint's folder. If the cache has all files, this is its folder.
     is_ours: whether this is the given folder, not the cache's.
@@ -45,6 +48,7 @@ class Transfer:
         self,
         plan: FetchPlan,
         folder: Path,
+        partial: Path,
         *,
         keep: bool = False,
         task: Task | None = None,
@@ -54,46 +58,48 @@ class Transfer:
         self.folder = folder
         self.is_ours = True
         self.sha256: dict[str, str] = {}
+        self._partial = partial
         self._keep = keep
         self._task = task or NO_TASK
         self._reporter = reporter
         self._done: Future[None] = Future()
-        self._is_stopped = False
-        self._last_sign = time.monotonic()
+        self._stopped = threading.Event()
+        self._n_arrived = 0
+        self._minute = (time.monotonic(), 0)
 
     def start(self) -> None:
         """Start the thread. It does not keep the process from exiting."""
-        self._last_sign = time.monotonic()
+        self._minute = (time.monotonic(), 0)
         name = f"pythia-transfer-{self.plan.checkpoint}"
         threading.Thread(target=self._run, daemon=True, name=name).start()
 
     def wait(self) -> None:
         """Wait until all files are there.
 
-        Raises what hub.fetch raises, but StoreNotWritable if a file cannot be written; NotCached;
-        and NetworkError if almost nothing arrives for ten minutes (the thread is then abandoned).
+        Raises what hub_fetch.fetch raises, but StoreNotWritable if a file cannot be written;
+        NotCached; and Unreachable if almost nothing arrives for a minute, besides the pauses that
+        the Hub asks for (the thread is then abandoned).
         """
-        while True:
-            try:
-                return self._done.result(timeout=_LOOK_SECONDS)
-            except TimeoutError:
-                if self._done.done():
-                    return self._done.result()
-                if time.monotonic() - self._last_sign > _STALL_SECONDS:
-                    raise NetworkError(
-                        f"{self.plan.revision}: almost nothing arrived for"
-                        f" {_STALL_SECONDS / 60:.0f} minutes"
-                    ) from None
+        while not self._done.done():
+            futures.wait([self._done], _LOOK_SECONDS)
+            since, n_before = self._minute
+            if time.monotonic() - since <= _STALL_SECONDS or self._done.done():
+                continue
+            if self._n_arrived - n_before < _STALL_BYTES:
+                raise Unreachable(
+                    f"{self.plan.revision}: almost nothing arrived for {_STALL_SECONDS:.0f} s"
+                )
+            self._minute = (time.monotonic(), self._n_arrived)
+        self._done.result()
 
     def stop(self) -> None:
         """End the thread if it still runs, so that the folder can be removed.
 
-        A thread that waits for the Hub for longer than a second is abandoned. It ends at its next
-        sign of life.
+        A thread that waits for the Hub for longer is abandoned: it ends, and writes nothing more,
+        when something arrives or its request fails.
         """
-        self._is_stopped = True
-        with contextlib.suppress(TimeoutError):
-            self._done.exception(_STOP_SECONDS)
+        self._stopped.set()
+        futures.wait([self._done], _STOP_SECONDS)
 
     def _run(self) -> None:
         try:
@@ -114,12 +120,12 @@ class Transfer:
 
     def _bring(self, name: str) -> bool:
         """Bring one file into the folder; returns whether it was in the cache."""
-        self.sign_of_life()
+        self.advance(0)
         plan, cached = self.plan, self.plan.cached.get(name)
         digest = None
         if cached is not None:
             try:
-                digest = hub.check(plan.origin(name), name, cached, _Watched(self, NO_TASK))
+                digest = hub_fetch.check(plan.origin(name), name, cached, _Watched(self, NO_TASK))
             except DamagedDownload:
                 if plan.offline:
                     raise
@@ -135,14 +141,22 @@ class Transfer:
         return is_cached
 
     def _fetch(self, name: str) -> str:
+        path = self._partial / self.plan.digest(name)
         try:
-            return hub.fetch(
-                self.plan.origin(name), name, self.folder,
+            sha256 = hub_fetch.fetch(
+                self.plan.origin(name), name, path,
                 arrived=_Watched(self, self._task), checked=_Watched(self, NO_TASK),
-                reporter=self._reporter,
+                reporter=self._reporter, pause=self._pause,
             )  # fmt: skip
         except ResourceError as error:
             raise StoreNotWritable(error.path, error.reason) from None
+        self.advance(0)
+        if not self._keep:
+            with contextlib.suppress(OSError):  # where links are not possible, it is moved
+                (self.folder / name).symlink_to(path.resolve())
+                return sha256
+        path.rename(self.folder / name)
+        return sha256
 
     def _link(self, path: Path, link: Path) -> None:
         if not self._keep:
@@ -151,15 +165,21 @@ class Transfer:
                 return
         shutil.copyfile(path, link)
 
-    def sign_of_life(self) -> None:
-        """Something has arrived, or was checked. Ends the thread after `stop`."""
-        if self._is_stopped:
+    def advance(self, amount: int) -> None:
+        """So many bytes have arrived, or were checked. Ends the thread after `stop`."""
+        if self._stopped.is_set():
             raise _Stopped
-        self._last_sign = time.monotonic()
+        self._n_arrived += amount
+
+    def _pause(self, seconds: float) -> None:
+        since, n_before = self._minute
+        self._minute = (since + seconds, n_before)
+        if self._stopped.wait(seconds):
+            raise _Stopped
 
 
 class _Watched(Task):
-    """Advances a task, and is a sign of life of the transfer."""
+    """Advances a task, and tells the transfer."""
 
     def __init__(self, transfer: Transfer, task: Task) -> None:
         self._transfer = transfer
@@ -167,5 +187,5 @@ class _Watched(Task):
 
     def advance(self, amount: int) -> None:
         """As Task.advance."""
-        self._transfer.sign_of_life()
+        self._transfer.advance(amount)
         self._task.advance(amount)

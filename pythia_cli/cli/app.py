@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from typing import Annotated
 
 import typer
 
-from pythia_cli.cli import errors, interrupts
+from pythia_cli.cli import errors, interrupts, streams
 from pythia_cli.cli.commands import checkpoint
 from pythia_cli.cli.commands.bench import bench
 from pythia_cli.cli.commands.doctor import doctor
@@ -17,13 +16,15 @@ from pythia_cli.cli.commands.download import download
 from pythia_cli.cli.commands.generate import generate
 from pythia_cli.cli.commands.perplexity import perplexity
 from pythia_cli.cli.commands.quantize import quantize
-from pythia_cli.cli.grouped import Grouped
+from pythia_cli.cli.grouped import Commands, Grouped
+
+_NARROWEST = 20  # columns; help needs some to be laid out at all
 
 
 def _narrow() -> dict[str, int]:
     """A width for help on a very narrow terminal; by default, click would use more columns."""
     columns = shutil.get_terminal_size().columns
-    return {"terminal_width": columns - 2} if columns < 52 else {}
+    return {"terminal_width": max(columns - 2, _NARROWEST)} if columns < 52 else {}
 
 
 _HELP = """Run EleutherAI Pythia checkpoints in int8 on a CPU.
@@ -40,6 +41,7 @@ Start here:
 """
 app = typer.Typer(
     name="pythia",
+    cls=Commands,
     help=_HELP,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -93,10 +95,7 @@ def main() -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status. Prints failures as one line on stderr."""
-    _stand_in_for_closed_streams()
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    streams.prepare()
     try:
         status = app(args=arguments, standalone_mode=False)
         sys.stdout.flush()
@@ -119,17 +118,6 @@ def _fail(error: BaseException) -> int:
     if isinstance(error, OSError | KeyboardInterrupt | errors.Terminated):
         errors.silence_stdout()
     return status
-
-
-def _stand_in_for_closed_streams() -> None:
-    """Replace closed standard streams: stdin is empty, stdout fails, stderr drops its text."""
-    for name, flags, mode in (
-        ("stdin", os.O_RDONLY, "r"),
-        ("stdout", os.O_RDONLY, "w"),
-        ("stderr", os.O_WRONLY, "w"),
-    ):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Runs at each Tab, so it imports nothing slow and raises no errors.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 Offer = tuple[str, str]
 """A word, and the description shown beside it."""
+
+# The script that typer installs for zsh evaluates what is offered. Names have none of what a shell
+# would act on, and what was typed must not have it either.
+_TYPED = re.compile(r"[A-Za-z0-9:,]*")
 
 
 def models(context: typer.Context, incomplete: str) -> list[Offer]:
@@ -58,6 +63,8 @@ def published_steps(context: typer.Context, incomplete: str) -> list[Offer]:
     model = _model(context)
     published = (steps_of(model) if model in MODELS else None) or STEPS
     before, comma, last = incomplete.rpartition(",")
+    if not _TYPED.fullmatch(before):
+        return []
     offers = [("main", "the last step"), ("all", f"all {len(published)}")]
     if published[0] == 0:
         offers.insert(1, ("log", "0, 1, 2, 4 .. 512"))

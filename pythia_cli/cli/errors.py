@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -11,7 +12,7 @@ from enum import IntEnum
 import typer
 
 from pythia_cli import settings
-from pythia_cli.cli.hints import advice, hint_for
+from pythia_cli.cli.hints import FEWER_THREADS, advice, hint_for
 from pythia_cli.errors import (
     IntegrityError,
     InvalidValue,
@@ -91,17 +92,11 @@ def report(error: BaseException) -> ExitStatus:
     if isinstance(error, _ClickException):
         context = getattr(error, "ctx", None)
         hint = f"{context.command_path} --help" if context is not None else "pythia --help"
+        hint = getattr(error, "hint", hint)
         _line(error.format_message().rstrip("."), hint)  # type: ignore[attr-defined]
         return ExitStatus.USAGE
-    if isinstance(error, MemoryError):
-        _line("not enough memory", "use a smaller model, or a smaller --context or --max-tokens")
-        return ExitStatus.RESOURCE
-    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-        where = error.filename or "standard output"
-        hint = "free disk space, or write to another place"
-        if isinstance(error, PermissionError):
-            hint = "ask its owner for access (chmod or chown)"
-        _line(f"{where}: {error.strerror or error}", hint)
+    if (resource := _resource_line(error)) is not None:
+        _line(*resource)
         return ExitStatus.RESOURCE
     bug = f"a bug in pythia: {type(error).__name__}: {error}"
     _line(
@@ -109,6 +104,22 @@ def report(error: BaseException) -> ExitStatus:
         None if settings.debug() else "run it again with PYTHIA_DEBUG=1, and report the traceback",
     )
     return ExitStatus.BUG
+
+
+def _resource_line(error: BaseException) -> tuple[str, str] | None:
+    """What the system lacks, and the hint, for an exception of Python; None for other errors."""
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return "no more threads can be started", FEWER_THREADS
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return "not enough memory", "use a smaller model, or a smaller --context or --max-tokens"
+    if not isinstance(error, OSError) or isinstance(error, FileNotFoundError):
+        return None
+    if error.errno is None:  # a library that cannot be loaded
+        return str(error), "free memory (ulimit -v), or install pythia again"
+    hint = "free disk space, or write to another place"
+    if isinstance(error, PermissionError):
+        hint = "ask its owner for access (chmod or chown)"
+    return f"{error.filename or 'standard output'}: {error.strerror or error}", hint
 
 
 def message_of(error: BaseException) -> str:

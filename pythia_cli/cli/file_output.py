@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,11 +30,14 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
         return
     # /dev/stdout leads to a file that is already open, which must not be replaced.
     in_place = str(path).startswith(("/dev/", "/proc/"))
+    with _naming(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        path.stat()  # fails for a link to itself, or too long a name
     target = path if in_place else path.resolve()
     in_place = in_place or (target.exists() and not target.is_file())
     if target.is_dir():
         raise InputError(path, "is a folder; name a file to write")
-    if any(name != "-" and target.exists() and target.samefile(name) for name in inputs):
+    sources = [name for name in inputs if name != "-" and os.path.exists(name)]
+    if any(target.exists() and target.samefile(name) for name in sources):
         raise InputError(path, "is one of the texts; name another file to write")
     with contextlib.ExitStack() as stack:
         with _naming(path):
@@ -41,7 +45,8 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
 
         def write(text: str) -> None:
             with _naming(path):
-                file.write(text.encode())
+                # The name of a text may hold bytes that are not UTF-8.
+                file.write(text.encode(errors="backslashreplace"))
 
         yield write
         with _naming(path):

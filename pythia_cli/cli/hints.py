@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pythia_cli import errors
 
+FEWER_THREADS = "use fewer, with --threads or PYTHIA_THREADS, or allow more (ulimit -u, ulimit -v)"
 _MAKE_ROOM = "free disk space, or choose another folder with --store or PYTHIA_HOME"
 
 
@@ -41,8 +43,32 @@ def _not_authorised(error: Any) -> str:
     return "hf auth login, or a valid HF_TOKEN"
 
 
+def _damaged_download(error: Any) -> str:
+    if error.reason.startswith(("cannot be verified", "is a Git LFS pointer")):
+        return "another mirror, or unset HF_ENDPOINT"
+    return "try again later"
+
+
 def _resource(error: Any) -> str | None:
+    if error.path == "threads":
+        return FEWER_THREADS
+    if isinstance(error.__cause__, PermissionError):
+        return "ask its owner for access (chmod or chown)"
     return _MAKE_ROOM if "cannot be written" in error.reason else None
+
+
+def _store(error: Any) -> str:
+    if Path(error.path).is_symlink():
+        return "replace the link with a folder; only the store itself may be a link"
+    if isinstance(error.__cause__, PermissionError):
+        return "ask its owner for access, or choose another folder with --store or PYTHIA_HOME"
+    return _MAKE_ROOM
+
+
+def _not_utf8(error: Any) -> str:
+    from pythia_cli.cli.text_commands import conversion
+
+    return conversion(error)
 
 
 def _invalid_value(error: Any) -> str | None:
@@ -55,7 +81,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (errors.InvalidValue, _invalid_value),
     (errors.BadEnvironment, lambda error: f"unset {error.variable}"),
     (errors.InvalidName, "pythia checkpoint list, which shows names as MODEL@STEP"),
-    (errors.NotUtf8, "convert it first, with iconv -f latin1 -t utf-8"),
+    (errors.NotUtf8, _not_utf8),
     (errors.TextTooShort, "use a longer text, a smaller --context, or --bos"),
     (errors.PromptTooLong, "shorten the prompt, or add --truncate-prompt to keep its end"),
     (errors.AlreadyInstalled, "add --replace to install it again"),
@@ -69,7 +95,8 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (errors.NotCached, "try again with a network connection, without --offline and HF_HUB_OFFLINE"),
     (
         errors.Unreachable,
-        "try again after checking the network and HF_ENDPOINT, or use pythia download --from",
+        "try again after checking the network, its proxies and HF_ENDPOINT, or use"
+        " pythia download --from",
     ),
     (errors.Offline, "unset HF_HUB_OFFLINE"),
     (errors.RateLimited, "try again after that, or log in with hf auth login for a higher limit"),
@@ -81,13 +108,13 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (errors.NotAuthorised, _not_authorised),
     (errors.DamagedCheckpoint, _damaged),
     (errors.DamagedActive, "pythia checkpoint use demo@3000"),
-    (errors.DamagedDownload, "try again later"),
+    (errors.DamagedDownload, _damaged_download),
     (errors.NewerFormat, "upgrade pythia, or choose another store with --store"),
     (
         errors.NoRoom,
         "free disk space (pythia checkpoint remove), or choose another disk with --store",
     ),
-    (errors.StoreNotWritable, _MAKE_ROOM),
+    (errors.StoreNotWritable, _store),
     (errors.ResourceError, _resource),
     (
         errors.LockTimeout,

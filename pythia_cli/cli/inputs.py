@@ -5,25 +5,97 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
-from pythia_cli.errors import ResourceError
+from pythia_cli.cli.errors import CommandError
+from pythia_cli.cli.output import Notices
+from pythia_cli.cli.waiting import Waiting
+from pythia_cli.errors import InputError, ResourceError
 from pythia_cli.text.decode import decode_text
 
+STANDARD_INPUT = "standard input"
+"""What standard input is called in messages."""
 
-def read_text(path: str | Path) -> str:
-    """Read a text file, or standard input for `-`. Raises NotFound, InputError, ResourceError."""
-    from pythia_cli.files.reading import read_bytes
+_PIECE = 1 << 20  # bytes
 
-    if str(path) != "-":
-        return decode_text(read_bytes(Path(path)), str(path))
-    name = "standard input"
-    try:
-        data = sys.stdin.buffer.read()
-    except OSError as error:
-        raise ResourceError(name, f"cannot be read ({error.strerror or error})") from error
-    return decode_text(data, name)
+
+def read_text(
+    path: str | Path,
+    notices: Notices | None = None,
+    *,
+    used: str = "scored",
+    line_ends_matter: bool = True,
+) -> str:
+    """Read a text file, or standard input for `-`, and print notices of what is odd about it.
+
+    used: what is done with the text, for the notices. line_ends_matter: have a notice of CR too.
+    Raises NotFound, InputError, ResourceError.
+    """
+    notices = notices or Notices(quiet=False, verbose=False)
+    if str(path) == "-":
+        return _text(_standard_input(notices), STANDARD_INPUT, notices, used, line_ends_matter)
+    return _text(_file(str(path), notices), str(path), notices, used, line_ends_matter)
+
+
+def read_prompt(notices: Notices) -> str | None:
+    """Standard input, without the line end that `echo` and editors add; None if it is empty."""
+    data = _standard_input(notices)
+    end = next((end for end in (b"\r\n", b"\n", b"\r") if data.endswith(end)), b"")
+    prompt = _text(data.removesuffix(end), STANDARD_INPUT, notices, "part of the prompt")
+    return prompt if data else None
 
 
 def argument_text(argument: str, name: str) -> str:
-    """A command-line argument as text. name: its name in errors. Raises NotUtf8."""
-    return decode_text(os.fsencode(argument), name)
+    """A command-line argument as text. name: its name in errors. Raises CommandError."""
+    try:
+        return os.fsencode(argument).decode()
+    except UnicodeDecodeError as error:
+        byte = os.fsencode(argument)[error.start]
+        raise CommandError(
+            f"{name} is not UTF-8 text: byte {byte:#04x} at offset {error.start}",
+            hint="write it in UTF-8",
+        ) from None
+
+
+def _file(path: str, notices: Notices) -> bytes:
+    from pythia_cli.files.reading import read_bytes
+
+    if not path:
+        raise InputError("the name of a text", "is empty")
+    if os.path.isfile(path):
+        return read_bytes(Path(path))
+    with Waiting(notices, f"waiting for {path}"):  # a pipe or a device
+        return read_bytes(Path(path))
+
+
+def _standard_input(notices: Notices) -> bytes:
+    end = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
+    how = f"{end} ends it" if sys.stdin.isatty() else "if there is none to come: < /dev/null"
+    stream: Any = sys.stdin.buffer
+    pieces = []
+    try:
+        with Waiting(notices, f"waiting for standard input ({how})") as waiting:
+            while piece := stream.read1(_PIECE):
+                pieces.append(piece)
+                waiting.arrived()
+    except OSError as error:
+        raise ResourceError(
+            STANDARD_INPUT, f"cannot be read ({error.strerror or error})"
+        ) from error
+    return b"".join(pieces)
+
+
+def _text(
+    data: bytes, name: str, notices: Notices, used: str, line_ends_matter: bool = True
+) -> str:
+    text = decode_text(data, name)
+    if not data:
+        return text
+    # Imported here, because a command with a prompt starts sooner without them.
+    from pythia_cli.cli.text_commands import remark
+    from pythia_cli.text.oddities import LINE_ENDS, oddities
+
+    for oddity in oddities(data):
+        if line_ends_matter or oddity not in LINE_ENDS:
+            notices.say(remark(oddity, name, used))
+    return text

@@ -23,11 +23,13 @@ _AGAIN_SECONDS = 0.5
 def take() -> None:
     """Install handlers: SIGINT raises KeyboardInterrupt, and SIGTERM raises Terminated.
 
+    A signal that is ignored, as SIGINT is under nohup, stays ignored.
     C code may drop the exception or wrap it, so a signal is sent again until `acknowledge` is
     called.
     """
-    signal.signal(signal.SIGTERM, _raise)
-    signal.signal(signal.SIGINT, _raise)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _raise)
     sys.unraisablehook = _unless_a_signal
     reader, writer = socket.socketpair()
     writer.setblocking(False)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pythia_cli.cli import completing
+from pythia_cli.cli import completing, inputs
 from pythia_cli.cli.grouped import CHECKPOINT, OUTPUT
+from pythia_cli.cli.output import Notices
 
 if TYPE_CHECKING:
     from pythia_cli.checkpoints.store import Store
@@ -108,13 +109,13 @@ PlainText = Annotated[
 ]
 
 
-def certifier(path: Path | None) -> TextCertifier | None:
-    """What certifies on the text of --certify; None without one. Raises what `read` raises."""
+def certifier(path: Path | None, notices: Notices) -> TextCertifier | None:
+    """What certifies on the text of --certify; None without one. Raises what `read_text` raises."""
     if path is None:
         return None
     from pythia_cli.measures.certificate import TextCertifier
 
-    return TextCertifier.read(path)
+    return TextCertifier(inputs.read_text(path, notices), path.name)
 
 
 def open_store(folder: Path | None) -> Store:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pythia_cli.cli.output import animated
+from pythia_cli.cli.output import animated, columns
 from pythia_cli.text.printable import visible
 
 if TYPE_CHECKING:
@@ -25,38 +25,42 @@ def show_texts(texts: Iterable[ScoredText]) -> None:
 
 
 def paint(pieces: Iterable[tuple[str, int, float | None]], bounds: Sequence[float]) -> None:
-    """Print pieces (text, level, bits) on stdout, coloured by level.
+    """Print pieces (text, level, bits) on stdout, coloured by level; a terminal gets whole words.
 
     Without colours, as in a pipe, pieces of high levels are followed by their bits in braces. For
     white space the braces also show which, because its bits do not belong to the word before it.
     """
-    if sys.stdout.isatty():
-        pieces = ((visible(piece), level, bits) for piece, level, bits in pieces)
-    if animated(sys.stdout):
-        _colour(pieces, bounds)
+    if not sys.stdout.isatty():
+        last = "\n"
+        for last in _marked(pieces):
+            sys.stdout.write(last)
+        sys.stdout.write("" if last.endswith("\n") else "\n")
         return
-    piece = ""
-    for piece, level, bits in pieces:
-        body, mark = piece.rstrip(), ""
-        if level >= _MARKED_FROM and bits is not None:
-            mark = f"{{{bits:.1f}}}" if body else f"{{{piece!r} {bits:.1f}}}"
-        sys.stdout.write(f"{body}{mark}{piece[len(body) :]}")
-    if not piece.endswith("\n"):
-        sys.stdout.write("\n")
-
-
-def _colour(pieces: Iterable[tuple[str, int, float | None]], bounds: Sequence[float]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-    text = Text(end="")
-    for piece, level, _ in pieces:
+    console = Console(file=sys.stdout, width=columns(), highlight=False, markup=False)
+    shown = ((visible(piece), level, bits) for piece, level, bits in pieces)
+    if not animated(sys.stdout):
+        console.print(Text("".join(_marked(shown)).removesuffix("\n"), overflow="fold"))
+        return
+    text = Text(overflow="fold")
+    for piece, level, _ in shown:
         text.append(piece, style=_PAINTS[level])
-    console.print(text, end="" if text.plain.endswith("\n") else "\n")
+    text.remove_suffix("\n")
+    console.print(text)
     legend = Text("bits a token: ")
     for level, style in enumerate(_PAINTS):
         label = f"from {bounds[level - 1]:g}" if level else f"less than {bounds[0]:g}"
         legend.append(label, style=style)
         legend.append("  ")
     console.print(legend)
+
+
+def _marked(pieces: Iterable[tuple[str, int, float | None]]) -> Iterator[str]:
+    """Each piece, with its bits in braces if its level is high."""
+    for piece, level, bits in pieces:
+        body, mark = piece.rstrip(), ""
+        if level >= _MARKED_FROM and bits is not None:
+            mark = f"{{{bits:.1f}}}" if body else f"{{{piece!r} {bits:.1f}}}"
+        yield f"{body}{mark}{piece[len(body) :]}"

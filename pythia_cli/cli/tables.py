@@ -32,11 +32,11 @@ def print_table(
     console = Console(file=sys.stdout, width=columns(), highlight=False, markup=False)
     names = [one_line(row[0]) for row in rows]
     shown = [i for i in range(1, len(heads)) if any(row[i] != "" for row in rows)]
-    longest = max(map(cell_len, names))
+    longest = max(map(cell_len, [heads[0], *names]))
 
     def table(name_width: int) -> Table:
         made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-        made.add_column(heads[0], no_wrap=True)
+        made.add_column(heads[0] if name_width else "", no_wrap=True)
         for i in shown:
             # A column without a head shows bars.
             side: Literal["left", "right"] = "right" if heads[i].strip() else "left"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli import release, settings
-from pythia_cli.checkpoints import hub, hub_errors
+from pythia_cli.checkpoints import hub, hub_environment
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.diagnostics.bench import read_bandwidth
@@ -186,8 +186,8 @@ def _kernels(store: Store, n_threads: int) -> Iterator[Finding]:
     cache = compiled.cache()
     kept = cache.read() is not None
     state = "compiled" if kept else "to be compiled by the first run, in about 15 s"
-    if cache.found_damaged:
-        state = "damaged; the next run compiles them again"
+    if cache.fault:
+        state = f"the file {cache.fault}; the next run compiles them again"
     remedy = "fix this, or set PYTHIA_CACHE to another folder" if cache.problem else None
     value = f"{folder}: {state}"
     if not cache.problem and folder.exists():
@@ -198,7 +198,7 @@ def _kernels(store: Store, n_threads: int) -> Iterator[Finding]:
 
 def _hub(store: Store, n_threads: int) -> Iterator[Finding]:
     settings.check_hub_endpoint()
-    endpoint = hub_errors.endpoint()
+    endpoint = hub_environment.endpoint()
     if hub.is_offline():
         yield Finding("Hub", f"{endpoint}: offline, because HF_HUB_OFFLINE is set")
         return

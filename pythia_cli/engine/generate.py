@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,21 +82,44 @@ class Generated:
 
 
 def prompt_tokens(
-    tokenizer: PythiaTokenizer, text: str, n_ctx: int, *, truncate: bool = False
+    tokenizer: PythiaTokenizer, text: str, n_ctx: int, *, make_room: int | None = None
 ) -> np.ndarray[Any, Any]:
     """The token ids of the prompt; an empty prompt becomes <|endoftext|>.
 
-    At most n_ctx - 1, to leave room for one new token. Raises PromptTooLong if there are more,
-    unless `truncate` is set: then only the last ones are kept.
+    Raises PromptTooLong if they leave no room for one new token. With make_room, keeps only the
+    last ones that leave room for so many new tokens, or for half the context if they do not fit.
     """
     token_ids = tokenizer.encode(text)
     if len(token_ids) == 0:
         token_ids = np.array([tokenizer.end_of_text], np.int64)
+    if make_room is not None:
+        return token_ids[-(n_ctx - make_room if make_room < n_ctx else n_ctx // 2) :]
     if len(token_ids) >= n_ctx:
-        if not truncate:
-            raise PromptTooLong(len(token_ids), n_ctx)
-        token_ids = token_ids[-(n_ctx - 1) :]
+        raise PromptTooLong(len(token_ids), n_ctx)
     return token_ids
+
+
+def encode_prompts(
+    tokenizer: PythiaTokenizer,
+    prompts: Sequence[str],
+    n_ctx: int,
+    make_room: int | None,
+    skipped: Callable[[PromptTooLong], object] | None,
+) -> dict[int, np.ndarray[Any, Any]]:
+    """The prompt_tokens of each prompt, by its index.
+
+    skipped: called with the error of each that is too long; without it, the first is raised.
+    """
+    encoded = {}
+    for index, prompt in enumerate(prompts):
+        try:
+            encoded[index] = prompt_tokens(tokenizer, prompt, n_ctx, make_room=make_room)
+        except PromptTooLong as error:
+            error.index = index
+            if skipped is None:
+                raise
+            skipped(error)
+    return encoded
 
 
 def generate(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from pythia_cli.checkpoints.open_checkpoint import OpenCheckpoint
-from pythia_cli.engine.generate import Generated, GenerateOptions, generate, prompt_tokens
+from pythia_cli.engine.generate import Generated, GenerateOptions, encode_prompts, generate
 from pythia_cli.engine.sampling import SamplingOptions, check_whole
 from pythia_cli.engine.targets import checked_ids
 from pythia_cli.engine.transformer import Transformer
@@ -134,8 +134,8 @@ class Model:
         """Continue a prompt. By default, samples from the unmodified distribution of the model.
 
         The options are those of GenerateOptions and SamplingOptions. seed: None is a random one.
-        truncate_prompt: of a prompt that is too long, use the end. Raises InvalidValue, and
-        PromptTooLong.
+        truncate_prompt: of a prompt that leaves no room for max_tokens, use the end. Raises
+        InvalidValue, and PromptTooLong.
 
         >>> model.generate("It was", max_tokens=6, temperature=0).text
         ' a very good thing to be'
@@ -177,23 +177,21 @@ class Model:
         *,
         num_samples: int = 1,
         truncate_prompt: bool = False,
+        skipped: Callable[[PromptTooLong], object] | None = None,
     ) -> Iterator[tuple[int, str | Generated]]:
         """As generate_batch, but yields (index of the prompt, event) while generating.
 
         An event is a piece of text, or the finished sample. The call itself checks all prompts,
-        before the first event is requested.
+        before the first event is requested. skipped: called with the error of each prompt that is
+        too long; without it, the first is raised.
         """
         check_whole("num_samples", num_samples, 1)
-        encoded, n_ctx = [], self.config.n_ctx
-        for index, prompt in enumerate(prompts):
-            try:
-                ids = prompt_tokens(self.tokenizer, prompt, n_ctx, truncate=truncate_prompt)
-                encoded.append(ids)
-            except PromptTooLong as error:
-                error.index = index
-                raise
         chosen = GenerateOptions(seed=secrets.randbits(32)) if options is None else options
-        return generate(self.transformer, self.tokenizer, encoded, chosen, num_samples)
+        n_ctx, n_new = self.config.n_ctx, chosen.max_tokens if truncate_prompt else None
+        encoded = encode_prompts(self.tokenizer, prompts, n_ctx, n_new, skipped)
+        indices, found = list(encoded), list(encoded.values())
+        events = generate(self.transformer, self.tokenizer, found, chosen, num_samples)
+        return ((indices[i], event) for i, event in events)
 
     def score(
         self,

@@ -68,6 +68,7 @@ class Totals:
         """The figures of a record. Undefined ones are None."""
         return {
             "nll": self.nll,
+            "mean_nll": self.nll / self.n_tokens if self.n_tokens else None,
             "n_tokens": self.n_tokens,
             "n_bytes": self.n_bytes,
             "n_words": self.n_words,

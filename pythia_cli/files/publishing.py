@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ def published(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
                 aside.chmod(0o600)
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            fsync(file.fileno())
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
@@ -54,6 +55,18 @@ def fsync_folder(folder: Path) -> None:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def fsync(descriptor: int) -> None:
+    """Write what was written to the disk itself, on macOS too, where fsync leaves it in a cache."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        # Not every file system has it.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)

@@ -84,8 +84,8 @@ class Library:
     def _load(self, reporter: Reporter) -> _LinkedKernels:
         cache, kernels = _uninterrupted(self._read)
         if kernels is None:
-            if cache.found_damaged:
-                reporter.note("the compiled kernels were damaged, and are compiled again")
+            if cache.fault:
+                reporter.note(f"{cache.path} {cache.fault}, and is compiled again")
             from pythia_cli.jit.compile_process import compile_kernels  # rarely needed
 
             reporter.note("compiling kernels for this processor, once: about 15 seconds")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import stat
 import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -91,51 +92,81 @@ def _private_folder() -> tuple[Path | None, str]:
     except OSError:
         return None, f"{folder.parent} cannot be read"
     # The code in it will be executed, so only this user and root may be able to write it.
+    if problem := _distrust(status):
+        return None, f"{folder} {problem}"
+    for above in folder.resolve().parents:
+        mode = above.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            return None, f"{above} may be written by others, who could replace {folder} (chmod o-w)"
+    return folder, ""
+
+
+def _distrust(status: os.stat_result) -> str:
+    """Why others than this user and root may have written it; empty if they have not."""
     if hasattr(os, "getuid"):
         if status.st_uid not in (0, os.getuid()):
-            return None, f"{folder} belongs to another user"
+            return "belongs to another user"
         if status.st_mode & 0o022:
-            return None, f"{folder} may be written by others (chmod go-w helps)"
-    return folder, ""
+            return "may be written by others (chmod go-w)"
+    return ""
 
 
 class ObjectCache:
     """The cache file of the kernels that are compiled from a folder, for this processor.
 
-    found_damaged: the file did not match its sha256, and was ignored. problem: the reason why
-    nothing can be cached; empty if there is none.
+    path: the file; None if there is a problem. problem: why nothing can be cached. fault: why the
+    file that is there was not used. Both are empty if there is no reason.
     """
 
     def __init__(self, sources: Path) -> None:
         folder, self.problem = _private_folder()
-        self._path = folder / f"{_key(_sources(sources))}.bin" if folder is not None else None
-        self.found_damaged = False
+        self.path = folder / f"{_key(_sources(sources))}.bin" if folder is not None else None
+        self.fault = ""
 
     def read(self) -> dict[str, CompiledKernel] | None:
-        """Kernels by name; None if they are not cached, or the file is damaged."""
-        if self._path is None:
+        """Kernels by name; None if they are not cached, or the file has a `fault`."""
+        if self.path is None:
             return None
         try:
-            data = self._path.read_bytes()
+            data, self.fault = _read_own(self.path)
         except OSError:
-            return None
+            return None  # there is none
         head = len(_MAGIC)
         body = data[head + 32 :]
-        if data[:head] != _MAGIC or data[head : head + 32] != hashlib.sha256(body).digest():
-            self.found_damaged = True
+        if self.fault:
             return None
-        # An empty file comes from a child process that compiled nothing.
-        self.found_damaged = not body
-        return unpacked(body) or None
+        # One without kernels comes from a child process that compiled nothing.
+        is_whole = data[:head] == _MAGIC and data[head : head + 32] == _sha256(body)
+        if not is_whole or not body:
+            self.fault = "is damaged"
+            return None
+        return unpacked(body)
 
     def write(self, kernels: Mapping[str, CompiledKernel]) -> None:
         """Write the kernels for later processes. Sets `problem` if that fails."""
-        if self._path is None:
+        if self.path is None:
             return
         body = packed(kernels)
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with published(self._path, private=True) as file:
-                file.write(_MAGIC + hashlib.sha256(body).digest() + body)
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with published(self.path, private=True) as file:
+                file.write(_MAGIC + _sha256(body) + body)
         except OSError:
-            self.problem = f"{self._path.parent} cannot be written"
+            self.problem = f"{self.path.parent} cannot be written"
+
+
+def _read_own(path: Path) -> tuple[bytes, str]:
+    """The content of a file that only this user or root can have written; or why it is another."""
+    # Opened once, so that what is checked is what is read. A pipe would wait for a writer.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    with open(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            return b"", "is no file"
+        if problem := _distrust(status):
+            return b"", problem
+        return file.read(), ""
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.errors import UsageError
+from pythia_cli.errors import ResourceError, UsageError
 from pythia_cli.jit.pace import Pace
 
 _LINE = 16
@@ -35,7 +35,8 @@ class Team:
     """Up to `n_ranks` threads that run one compiled function together.
 
     While the machine is busy, fewer run (pace.py); the results are the same. Not thread-safe: one
-    call at a time. A forked child starts its own threads.
+    call at a time. A forked child starts its own threads. Raises ResourceError if the system allows
+    fewer threads.
     """
 
     def __init__(self, n_ranks: int) -> None:
@@ -52,9 +53,15 @@ class Team:
         ]
         weakref.finalize(self, _end, self._queues).atexit = False
         for rank, jobs in enumerate(self._queues):
-            threading.Thread(
-                target=_work, args=(rank, jobs), daemon=True, name=f"pythia-{rank}"
-            ).start()
+            try:
+                threading.Thread(
+                    target=_work, args=(rank, jobs), daemon=True, name=f"pythia-{rank}"
+                ).start()
+            except RuntimeError as error:  # a limit on threads or on memory
+                self.close()
+                raise ResourceError(
+                    "threads", f"only {rank} of {self.n_ranks} could be started"
+                ) from error
 
     def run(self, function: Callable[..., Any], *args: Any) -> None:
         """Call function(rank, n, shared, *args) for each rank < n, and wait for all; n <= n_ranks.

@@ -75,7 +75,8 @@ class TextCertifier:
         from pythia_cli.engine.reference import Reference
 
         tokenizer = PythiaTokenizer(source.tokenizer_path)
-        model = Transformer(Int8File(weights), n_threads)
+        file = Int8File(weights)
+        model = Transformer(file, n_threads)
         reference = Reference.from_checkpoint(source, n_threads)
         n_tokens = len(tokenizer.encode(self.text)) - 1
         try:
@@ -83,6 +84,8 @@ class TextCertifier:
                 return certify(model, reference, tokenizer, self.text, self.name, task).to_dict()
         finally:
             model.close()
+            del model  # it holds arrays of the file, which is to be renamed
+            file.close()
 
 
 def certify(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from pythia_cli.errors import InvalidName
 from pythia_cli.suite.models import DEMO, LOCAL_PREFIX, MODELS, OWNER
 from pythia_cli.suite.steps import STEP_NAME, TOKENS_PER_STEP, parse_step, steps_of
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+"""What a model in the store may be called. New names have more rules: see parse_name."""
+_DEVICE = re.compile(r"(con|nul|aux|prn|com[0-9]|lpt[0-9])(\..*)?")
 _ADDRESS = re.compile(r"https?://[^/]+/([^/]+/[^/@?#]+)(?:(?:/tree/|@)([^/?#]+))?/?(?:[?#].*)?")
 
 
@@ -33,6 +36,15 @@ class Checkpoint:
     def tokens_seen(self) -> int | None:
         """The number of training tokens up to this step; None if unknown."""
         return self.step * TOKENS_PER_STEP if self.model in MODELS else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: the fields that name a checkpoint in every record."""
+        return {
+            "model": self.model,
+            "checkpoint": self.revision,
+            "step": self.step,
+            "tokens_seen": self.tokens_seen,
+        }
 
     def __str__(self) -> str:
         return f"{self.model}@{self.step}"
@@ -61,15 +73,22 @@ def _without_owner(model: str) -> str:
 
 
 def parse_name(text: str) -> Checkpoint:
-    """Parse `MODEL@STEP`; the model may be a name that the user chose.
+    """Parse `MODEL@STEP`; the model may be a new name that the user chose.
 
-    Raises InvalidName for any other form, and UnknownName if a Pythia has no such step.
+    It has to be usable as a folder on any system: Windows has reserved names, drops a dot at the
+    end, and does not distinguish case. Raises InvalidName for any other form, and UnknownName if a
+    Pythia has no such step.
     """
     model, step = split_name(text)
     if step is None or not NAME.fullmatch(model):
         raise InvalidName(text, "is not a name for a checkpoint; expected MODEL@STEP")
-    if model == DEMO or model.startswith(LOCAL_PREFIX):
+    lower = model.lower()
+    if lower == DEMO or lower.startswith(LOCAL_PREFIX) or _DEVICE.fullmatch(lower):
         raise InvalidName(model, "is a reserved name")
+    if lower != model and lower in MODELS:
+        raise InvalidName(model, f"differs only by case from {lower}")
+    if model.endswith("."):
+        raise InvalidName(model, "ends with a dot, which not all systems keep")
     if steps_of(model) is None and not STEP_NAME.fullmatch(step):
         raise InvalidName(step, "is not a step; expected a whole number")
     return Checkpoint(model, parse_step(model, step))

@@ -33,6 +33,23 @@ def words_of(steps: str | int | Iterable[int]) -> list[str]:
     return [str(step) for step in steps]  # type: ignore[union-attr]
 
 
+def as_ranges(steps: Iterable[int]) -> str:
+    """Steps in ascending order as one text for parse_steps: 0,1,2,4,1000:143000:1000.
+
+    Three or more at equal distances become a range.
+    """
+    rest, parts = sorted(set(steps)), []
+    while rest:
+        every = rest[1] - rest[0] if len(rest) > 1 else 1
+        n = next((i for i, step in enumerate(rest) if step != rest[0] + i * every), len(rest))
+        if n < 3:
+            parts.append(str(rest.pop(0)))
+        else:
+            parts.append(f"{rest[0]}:{rest[n - 1]}" + (f":{every}" if every != 1 else ""))
+            del rest[:n]
+    return ",".join(parts)
+
+
 def _part(model: str, part: str) -> Iterable[int]:
     steps = steps_of(model)
     match = _RANGE.fullmatch(part)

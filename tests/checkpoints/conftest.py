@@ -9,6 +9,7 @@ import huggingface_hub.constants as constants
 import pytest
 
 from pythia_cli.checkpoints import hub_retries
+from pythia_cli.checkpoints.transfer import Transfer
 from tests.fakes.hub import Branch, Hub, commit_of
 from tests.fakes.suite import make_repository
 from tests.reporting import Recording
@@ -24,6 +25,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses made between questions, in seconds: none is waited for."""
     made: list[float] = []
     monkeypatch.setattr(hub_retries, "sleep", made.append)
+    monkeypatch.setattr(Transfer, "_pause", lambda transfer, seconds: made.append(seconds))
     monkeypatch.setattr(hub_retries, "_noted_until", 0.0)
     return made
 

@@ -41,6 +41,12 @@ def test_an_audit(suite_hub: Hub, reporter: Recording) -> None:
     assert suite_hub.transfers == []
 
 
+def test_an_answer_for_another_repository(suite_hub: Hub) -> None:
+    assert audit(MODEL).answered_by is None
+    suite_hub.faults = Faults(answers_for="EleutherAI/pythia-x")
+    assert audit(MODEL).answered_by == "EleutherAI/pythia-x"
+
+
 def test_shards_that_are_shared(suite_hub: Hub, tmp_path: Path) -> None:
     source = suite_hub.repos[REPO]["step64"].folder
     assert source is not None

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from pythia_cli.checkpoints import hub, pipeline
+from pythia_cli.checkpoints import hub_fetch, pipeline
 from pythia_cli.checkpoints.download import Outcome, download, plan_download
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.int8_file import Int8File
@@ -309,7 +309,7 @@ def test_a_download_that_is_broken_off_leaves_nothing(suite_hub: Hub, store: Sto
 def test_a_transfer_ends_before_its_folder_is_removed(
     suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = hub.fetch
+    original = hub_fetch.fetch
     begun, may_go_on = threading.Event(), threading.Event()
     fetched: list[str] = []
 
@@ -320,7 +320,7 @@ def test_a_transfer_ends_before_its_folder_is_removed(
             may_go_on.wait(10)
         return original(origin, name, *arguments, **more)
 
-    monkeypatch.setattr(hub, "fetch", slow)
+    monkeypatch.setattr(hub_fetch, "fetch", slow)
     outcomes = download(store, steps(0, 64))
     assert next(outcomes).status == "installed"
     assert begun.wait(10)

@@ -1,9 +1,8 @@
-"""What the Hub says and sends: resolved, fetched and verified."""
+"""What the Hub says, and what the cache has."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 import time
 from pathlib import Path
@@ -11,11 +10,10 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from pythia_cli.checkpoints import hub
-from pythia_cli.errors import DamagedDownload, NotAHub, NotCached, NotOnHub, ResourceError
+from pythia_cli.checkpoints import hub, hub_fetch
+from pythia_cli.errors import DamagedDownload, NotAHub, NotCached, NotOnHub
 from tests.checkpoints.conftest import DATA, REPO
 from tests.fakes.hub import Hub, _HubHandler, blob_id, commit_of
-from tests.reporting import Counted
 
 
 def test_a_revision_is_resolved_to_its_commit_and_files(served: Hub) -> None:
@@ -38,36 +36,6 @@ def test_what_is_not_there(served: Hub, repo: str, name: str) -> None:
         hub.resolve(repo, name)
 
 
-def test_files_are_fetched_and_counted(served: Hub, tmp_path: Path) -> None:
-    revision = hub.resolve(REPO, "main")
-    arrived, checked = Counted(), Counted()
-    sha256 = hub.fetch(revision, "large.bin", tmp_path / "here", arrived=arrived, checked=checked)
-    assert sha256 == hashlib.sha256(DATA).hexdigest()
-    assert arrived.done == checked.done == len(DATA)
-    hub.fetch(revision, "small.json", tmp_path / "here")
-    assert json.loads((tmp_path / "here/small.json").read_text()) == {"a": 1}
-    assert sorted(p.name for p in (tmp_path / "here").iterdir()) == ["large.bin", "small.json"]
-    assert not (tmp_path / "cache").exists()
-    with pytest.raises(NotOnHub, match=r"has no other\.bin"):
-        hub.fetch(revision, "other.bin", tmp_path / "here")
-
-
-@pytest.mark.parametrize("name", ["large.bin", "small.json"])
-def test_every_byte_is_checked(served: Hub, tmp_path: Path, name: str) -> None:
-    revision = hub.resolve(REPO, "main")
-    hub.fetch(revision, name, tmp_path)
-    path = tmp_path / name
-    data = path.read_bytes()
-    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    with pytest.raises(DamagedDownload, match="the Hub says"):
-        hub.check(revision, name, path)
-    path.write_bytes(data[:-1])
-    with pytest.raises(
-        DamagedDownload, match=f"has {len(data) - 1} bytes, but the Hub says {len(data)}"
-    ):
-        hub.check(revision, name, path)
-
-
 @pytest.mark.parametrize(
     "content",
     [
@@ -82,17 +50,6 @@ def test_nonsense_is_no_hub(served: Hub, monkeypatch: pytest.MonkeyPatch, conten
     monkeypatch.setattr(_HubHandler, "_api", lambda self, path: self.answer(200, content))
     with pytest.raises(NotAHub, match="is not a Hugging Face Hub"):
         hub.resolve(REPO, "main")
-
-
-def test_malformed_entries_are_left_out(served: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    siblings = [
-        {"rfilename": "a.json", "size": 1, "blobId": "../../x"},
-        {"rfilename": "b.bin", "size": None, "blobId": "0" * 40},
-        {"rfilename": "c.json", "size": 1, "blobId": "0" * 40},
-    ]
-    body = json.dumps({"id": "x", "sha": "a" * 40, "siblings": siblings}).encode()
-    monkeypatch.setattr(_HubHandler, "_api", lambda self, path: self.answer(200, body))
-    assert set(hub.resolve(REPO, "main").files) == {"c.json"}
 
 
 def test_offline_there_is_what_the_cache_has(served: Hub, tmp_path: Path) -> None:
@@ -110,20 +67,13 @@ def test_offline_there_is_what_the_cache_has(served: Hub, tmp_path: Path) -> Non
     assert revision.files["large.bin"].sha256 == hashlib.sha256(DATA).hexdigest()
     path = hub.cached(revision, "large.bin")
     assert path is not None
-    assert hub.check(revision, "large.bin", path) == revision.files["large.bin"].sha256
+    assert hub_fetch.check(revision, "large.bin", path) == revision.files["large.bin"].sha256
     assert hub.cached(revision, "small.json") is None
     # A copy without links has lost what it could be verified by.
     path.unlink()
     path.write_bytes(DATA)
     with pytest.raises(DamagedDownload, match="cannot be verified"):
         hub.resolve_offline(REPO, "main")
-
-
-def test_a_folder_that_cannot_be_written(served: Hub, tmp_path: Path) -> None:
-    revision = hub.resolve(REPO, "main")
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ResourceError, match="cannot be written"):
-        hub.fetch(revision, "large.bin", tmp_path / "file/below")
 
 
 def test_several_questions_are_answered_in_order() -> None:

@@ -7,7 +7,7 @@ import errno
 import huggingface_hub.constants as constants
 import pytest
 
-from pythia_cli.checkpoints import hub, hub_errors
+from pythia_cli.checkpoints import hub, hub_environment, hub_errors
 from pythia_cli.errors import (
     NetworkError,
     NotAHub,
@@ -72,7 +72,7 @@ def test_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     ("error", "kind", "text"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "/x/y"), ResourceError, "/x/y: cannot"),
-        (OSError("Consistency check failed"), NetworkError, "thing: the transfer was cut short"),
+        (hub_errors.CutShort(), NetworkError, "thing: the transfer was cut short"),
         (TimeoutError("https://host/?signature=secret"), Unreachable, r"reached \(TimeoutError\)"),
         (ConnectionResetError(104, "reset"), Unreachable, "cannot be reached"),
         (NotOnHub("ours"), NotOnHub, "ours"),
@@ -87,5 +87,5 @@ def test_exceptions(error: Exception, kind: type[Exception], text: str) -> None:
 
 def test_a_password_in_the_endpoint_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", "http://user:secret@127.0.0.1:1/x")
-    assert hub_errors.endpoint() == "http://127.0.0.1:1/x"
+    assert hub_environment.endpoint() == "http://127.0.0.1:1/x"
     assert "secret" not in str(hub_errors.not_a_hub())

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import logging
 import time
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 
-from pythia_cli.checkpoints import hub, hub_retries
+from pythia_cli.checkpoints import hub, hub_fetch, hub_requests, hub_retries
 from pythia_cli.errors import NetworkError, RateLimited, Unreachable
 from tests.checkpoints.conftest import REPO
 from tests.fakes.hub import Faults, Hub
@@ -101,8 +99,7 @@ def test_threads_that_pause_together_note_it_once(
 def test_a_hub_that_never_answers_is_given_up(
     served: Hub, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "ANSWER_SECONDS", 0.2)
-    monkeypatch.setattr(hub_retries, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(hub_requests, "ANSWER_SECONDS", 0.2)
     served.faults = Faults(silent=True)
     with pytest.raises(Unreachable, match="cannot be reached"):
         hub.resolve(REPO, "main")
@@ -116,35 +113,41 @@ def test_a_failing_cdn_is_asked_three_times(
 ) -> None:
     revision = hub.resolve(REPO, "main")
     served.faults = Faults(cdn_status=[500, 502])
-    hub.fetch(revision, "large.bin", tmp_path / "here")
+    hub_fetch.fetch(revision, "large.bin", tmp_path / "here")
     assert pauses == [1.0, 3.0]
     served.faults = Faults(cdn_status_for_ever=500)
     n_before = sum(port == "cdn" for port, _, _ in served.requests)
     with pytest.raises(NetworkError, match="status 500"):
-        hub.fetch(revision, "large.bin", tmp_path / "here")
+        hub_fetch.fetch(revision, "large.bin", tmp_path / "there")
     assert sum(port == "cdn" for port, _, _ in served.requests) == n_before + 3
 
 
 def test_a_cdn_that_asks_for_a_pause(
-    served: Hub, reporter: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    served: Hub, reporter: Recording, tmp_path: Path, pauses: list[float]
 ) -> None:
-    from huggingface_hub.utils import _http
-
-    class Time:
-        slept: list[float] = []  # noqa: RUF012
-        sleep = slept.append
-
-    monkeypatch.setattr(_http, "time", Time)
     revision = hub.resolve(REPO, "main")
     served.faults = Faults(cdn_status=[429], retry_after=8)
-    hub.fetch(revision, "large.bin", tmp_path / "here", reporter=reporter)
-    assert Time.slept == [9.0]  # by huggingface_hub
+    hub_fetch.fetch(revision, "large.bin", tmp_path / "here", reporter=reporter)
+    assert pauses == [9.0]
     assert reporter.notes == ["the Hub cannot answer now; trying again in 9 s"]
     served.faults = Faults(cdn_status=[429], retry_after=3600)
     with pytest.raises(
         RateLimited, match=r"large\.bin: too many requests; the Hub asks for a pause of 3600 s"
     ):
-        hub.fetch(revision, "large.bin", tmp_path / "here")
+        hub_fetch.fetch(revision, "large.bin", tmp_path / "there")
+
+
+def test_progress_earns_more_attempts(pauses: list[float]) -> None:
+    arrived, steps = 0, iter([10**6, 1, 10**6, 1, 1])
+
+    def ask() -> None:
+        nonlocal arrived
+        arrived += next(steps)
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        hub_retries.ask_again("thing", ask, progress=lambda: arrived)
+    assert pauses == [1.0, 3.0, 1.0, 3.0]
 
 
 def test_others_use_of_huggingface_hub_in_this_process_is_left_alone(
@@ -155,11 +158,12 @@ def test_others_use_of_huggingface_hub_in_this_process_is_left_alone(
     from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.utils import get_session
 
+    timeout = get_session().timeout
     hub.resolve(REPO, "main")
-    served.faults = Faults(api_status=[429], retry_after=3600)
+    served.faults = Faults(api_status_for_ever=429, retry_after=3600)
     with pytest.raises(HfHubHTTPError):
         HfApi().model_info(REPO)
-    assert get_session().timeout.read is None
+    assert get_session().timeout == timeout
 
 
 def test_a_client_factory_of_the_users_is_kept(served: Hub) -> None:
@@ -179,25 +183,3 @@ def test_a_client_factory_of_the_users_is_kept(served: Hub) -> None:
         set_client_factory(before)
     (_, _, headers) = served.requests[-1]
     assert {name.lower(): value for name, value in headers.items()}["x-own"] == "yes"
-
-
-def test_warnings_are_dropped_for_our_questions_only() -> None:
-    """huggingface_hub's warnings quote signed addresses; its logger's level is the user's."""
-    from huggingface_hub import logging as its
-
-    logger, written = its.get_logger("huggingface_hub.something"), io.StringIO()
-    level = its.get_verbosity()
-    (handler,) = its.get_logger().handlers
-    assert isinstance(handler, logging.StreamHandler)
-    before = handler.setStream(written)
-    try:
-        with hub_retries.asking("something"):
-            logger.warning("https://signed")
-            logger.error("an error")
-        logger.warning("somebody else's")
-    finally:
-        handler.setStream(before)
-    assert "signed" not in written.getvalue()
-    assert "an error" in written.getvalue()
-    assert "somebody else's" in written.getvalue()
-    assert its.get_verbosity() == level

@@ -162,7 +162,7 @@ def test_an_answer_for_another_repository_is_said_and_recorded(
 
 def test_room_on_the_disk(suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     plans = [plan_fetch(step(n)) for n in (0, 64, 512)]
-    check_disk(store, plans, keep_original=True)
+    check_disk(store, plans, [0] * 3, keep_original=True)
     n_float = plans[0].n_bytes
     usage = shutil.disk_usage
     n_int8 = planning.data_bytes(planning.MODELS[MODEL])
@@ -171,9 +171,10 @@ def test_room_on_the_disk(suite_hub: Hub, store: Store, monkeypatch: pytest.Monk
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(path)._replace(free=n_bytes))
 
     leave(2 * n_float + 3 * n_int8 + 100_000)
-    check_disk(store, plans, keep_original=False)
+    check_disk(store, plans, [0] * 3, keep_original=False)
     with pytest.raises(NoRoom, match="installing 3 checkpoints needs"):
-        check_disk(store, plans, keep_original=True)
+        check_disk(store, plans, [0] * 3, keep_original=True)
     leave(n_float)
     with pytest.raises(NoRoom, match=f"installing {MODEL}@0 needs"):
-        check_disk(store, plans[:1], keep_original=False)
+        check_disk(store, plans[:1], [0], keep_original=False)
+    check_disk(store, plans[:1], [n_int8 + 100_000], keep_original=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from errno import ENOSYS
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,27 @@ import pytest
 from pythia_cli.checkpoints.clean_up import clean_up
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.int8_file import Int8File, Source, data_bytes
+from pythia_cli.checkpoints.manifest import read_manifest
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.publish import publish as publish_made
 from pythia_cli.checkpoints.publish import remove, workspace
+from pythia_cli.checkpoints.resolve import resolve
 from pythia_cli.checkpoints.room import check_room
 from pythia_cli.checkpoints.store import Installed, Store
-from pythia_cli.errors import IntegrityError, LockTimeout, NoRoom, NotInstalled, ResourceError
+from pythia_cli.errors import (
+    IntegrityError,
+    InvalidName,
+    LockTimeout,
+    NoRoom,
+    NotInstalled,
+    ResourceError,
+    StoreNotWritable,
+)
+from pythia_cli.files.publishing import write_json
 from pythia_cli.reporting import Reporter, Task
-from tests.failing import CALLS, fail_fsync, failures
-from tests.publishing import FIRST, SECOND, certificate, files, publish
+from pythia_cli.suite.checkpoint import Checkpoint
+from tests.failing import CALLS, fail_fsync, failures, without_locks
+from tests.publishing import FIRST, SECOND, certificate, files, leftovers, publish
 from tests.reporting import Recording
 
 EACH_CALL = pytest.mark.parametrize("patch_with", CALLS)
@@ -45,7 +58,8 @@ def test_a_failure_leaves_an_empty_store_empty(
         n_failures += 1
         assert isinstance(error, raised or KeyboardInterrupt)
         if store.installed() == []:
-            assert files(store) == []
+            assert {Path(name).parent.name for name in files(store)} <= {"tokenizers"}
+            assert leftovers(store) == []
         else:  # the very last sync is of the folder: it is there already
             assert Int8File(store.get(FIRST).weights).damaged_tensors() == []
             remove(store, FIRST, wait_seconds=1)
@@ -134,8 +148,7 @@ def test_remove(store: Store, small: FloatCheckpoint, other: FloatCheckpoint) ->
     with pytest.raises(NotInstalled):
         remove(store, FIRST, wait_seconds=1)
     remove(store, SECOND, wait_seconds=1)
-    clean_up(store)
-    assert files(store) == []
+    assert leftovers(store) == []
     assert not (store.folder / "checkpoints/mine").exists()
 
 
@@ -154,35 +167,223 @@ def test_a_failed_removal_can_be_repeated(store: Store, small: FloatCheckpoint) 
     def work() -> None:
         if store.find(FIRST) is not None:
             remove(store, FIRST, wait_seconds=1)
-        clean_up(store)
 
     for _ in failures(fail_fsync, OSError(5, "Input/output error"), work):
         assert store.find(FIRST) is None
-    assert files(store) == []
+    assert leftovers(store) == []
 
 
-def test_what_dead_ones_left_is_swept_away(store: Store, small: FloatCheckpoint) -> None:
-    installed = publish(store, small, FIRST)
-    before = files(store)
-    left = [
-        "incoming/pythia-410m@0/original/model.safetensors",
-        "incoming/mine@2-0123456789ab/weights",
-        "checkpoints/mine/step1/model-0123456789ab.int8.safetensors",
-        "checkpoints/mine/step1/original-0123456789ab/config.json",
-        "checkpoints/mine/step2/model-0123456789ab.int8.safetensors",
-        f"checkpoints/mine/step1/.manifest.json-{'a' * 12}",
-        f".active.json-{'a' * 12}",
-        f"tokenizers/.{'b' * 64}.json-{'a' * 12}",
-        f"tokenizers/{'b' * 64}.json",
-    ]
-    for name in left:
+LEFT = [
+    "incoming/pythia-410m@0/original/model.safetensors",
+    "incoming/mine@2-0123456789ab/weights",
+    "checkpoints/mine/step1/model-0123456789ab.int8.safetensors",
+    "checkpoints/mine/step1/original-0123456789ab/config.json",
+    "checkpoints/mine/step2/model-0123456789ab.int8.safetensors",
+    f"checkpoints/mine/step1/.manifest.json-{'a' * 12}",
+    f".active.json-{'a' * 12}",
+    f"tokenizers/.{'b' * 64}.json-{'a' * 12}",
+    f"tokenizers/{'b' * 64}.json",
+]
+
+
+def leave(store: Store) -> None:
+    for name in LEFT:
         path = store.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("left behind")
+
+
+def test_what_dead_ones_left_is_removed_when_it_is_old(
+    store: Store, small: FloatCheckpoint
+) -> None:
+    installed = publish(store, small, FIRST)
+    before = files(store)
+    leave(store)
     clean_up(store)
-    assert files(store) == before
+    # Not on this host, or for all we know about to be named by a manifest.
+    assert files(store) == sorted([*before, *LEFT[1:]])
+    assert leftovers(store) == before
     assert Int8File(installed.weights).damaged_tensors() == []
     assert not (store.folder / "checkpoints/mine/step2").exists()
+    assert list((store.folder / "incoming").iterdir()) == []
+
+
+@pytest.mark.parametrize("following", [FIRST, SECOND])
+def test_a_dead_ones_workspace_is_removed_at_once(store: Store, following: Checkpoint) -> None:
+    with workspace(store, FIRST, wait_seconds=1) as work:
+        left = work.folder
+    left.mkdir()
+    with workspace(store, following, wait_seconds=1):
+        assert not left.exists()
+
+
+@pytest.mark.parametrize("number", [None, ENOSYS])
+def test_without_locks_a_workspace_may_be_in_use(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch, number: int | None
+) -> None:
+    """Of another checkpoint, or even of the same."""
+    without_locks(monkeypatch, number)
+    reporter = Recording()
+    with workspace(store, FIRST, wait_seconds=1, reporter=reporter) as work:
+        (work.folder / "weights").write_text("half")
+        publish(store, small, FIRST)
+        publish(store, small, SECOND)
+        assert (work.folder / "weights").read_text() == "half"
+        leftovers(store)
+        assert not work.folder.exists()
+    (note,) = reporter.notes
+    assert note.startswith(f"files cannot be locked in {store.folder}")
+
+
+def test_a_name_that_differs_only_by_case_is_refused(store: Store, small: FloatCheckpoint) -> None:
+    """On a file system that ignores case, they would be one folder."""
+    publish(store, small, FIRST)
+    before = files(store)
+    with (
+        pytest.raises(InvalidName, match="differs only by case from mine, which is installed"),
+        workspace(store, Checkpoint("Mine", 2), wait_seconds=1),
+    ):
+        pass
+    assert files(store) == before
+    # In a store of an earlier version there may be both.
+    shutil.copytree(store.place(FIRST), store.place(Checkpoint("Mine", 1)))
+    publish(store, small, FIRST)
+    remove(store, FIRST, wait_seconds=1)
+    shutil.rmtree(store.place(Checkpoint("Mine", 1)))
+    publish(store, small, Checkpoint("Mine", 2))
+
+
+@pytest.mark.parametrize("name", ["con", "mine."])
+def test_a_name_that_earlier_versions_allowed_stays_usable(
+    store: Store, small: FloatCheckpoint, name: str
+) -> None:
+    checkpoint = Checkpoint(name, 1)
+    publish(store, small, checkpoint)
+    assert resolve(f"{name}@1", None, store) == checkpoint
+    store.use(checkpoint)
+    assert open_checkpoint(store, checkpoint).file.damaged_tensors() == []
+    publish(store, small, checkpoint)
+    remove(store, checkpoint, wait_seconds=1)
+
+
+@pytest.mark.parametrize(
+    "linked",
+    [
+        "incoming", "locks", "checkpoints", "tokenizers", "checkpoints/mine",
+        "checkpoints/mine/step1",
+    ],
+)  # fmt: skip
+def test_nothing_is_written_or_removed_where_a_link_leads(
+    store: Store, small: FloatCheckpoint, tmp_path: Path, linked: str
+) -> None:
+    """It can be read there."""
+    publish(store, small, FIRST)
+    (store.folder / linked).rename(tmp_path / "elsewhere")
+    (store.folder / linked).symlink_to(tmp_path / "elsewhere")
+    leave(Store(tmp_path / "elsewhere"))
+    (tmp_path / "elsewhere/mine@1").mkdir()
+    (tmp_path / "elsewhere/me@example.org").mkdir()
+    before = sorted((tmp_path / "elsewhere").rglob("*"))
+    assert open_checkpoint(store, FIRST).file.damaged_tensors() == []
+    for write in (
+        lambda: publish(store, small, FIRST),
+        lambda: remove(store, FIRST, wait_seconds=1),
+    ):
+        with pytest.raises(StoreNotWritable, match="is a link") as raised:
+            write()
+        assert raised.value.path == store.folder / linked
+    if linked.startswith("checkpoints/"):
+        publish(store, small, Checkpoint("other", 1))
+        remove(store, Checkpoint("other", 1), wait_seconds=1)
+        leftovers(store)
+    assert sorted((tmp_path / "elsewhere").rglob("*")) == before
+
+
+def test_the_store_itself_may_be_a_link(
+    store: Store, small: FloatCheckpoint, tmp_path: Path
+) -> None:
+    (tmp_path / "disk/store").mkdir(parents=True)
+    store.folder.symlink_to(tmp_path / "disk/store")
+    publish(store, small, FIRST)
+    publish(store, small, FIRST)
+    assert len(leftovers(store)) == 3
+    remove(store, FIRST, wait_seconds=1)
+    assert leftovers(store) == []
+
+
+def test_a_failure_to_read_the_source_is_not_called_one_of_the_store(
+    store: Store, small: FloatCheckpoint, tmp_path: Path
+) -> None:
+    folder = tmp_path / "source"
+    shutil.copytree(small.folder, folder)
+    checkpoint = FloatCheckpoint(folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(ResourceError) as raised:
+        publish(store, checkpoint, FIRST)
+    assert type(raised.value) is ResourceError
+    assert raised.value.path == folder / "config.json"
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_weights_that_another_process_took_away_are_not_published(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch, replaces: bool
+) -> None:
+    """As if we had been paused for a day, where locks do not work. What was there stays."""
+    if replaces:
+        publish(store, small, FIRST)
+    before = files(store)
+
+    def paused(path: Path, content: dict[str, Any]) -> None:
+        (path.parent / content["weights"]).unlink()
+        write_json(path, content)
+
+    monkeypatch.setattr("pythia_cli.checkpoints.publish.write_json", paused)
+    with pytest.raises(ResourceError, match="was removed by another process"):
+        publish(store, small, FIRST)
+    assert leftovers(store) == before
+
+
+def test_nothing_maps_the_weights_when_they_are_renamed(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows refuses to rename a mapped file."""
+    opened: list[Int8File] = []
+
+    class Kept(Int8File):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            opened.append(self)
+
+    monkeypatch.setattr("pythia_cli.checkpoints.publish.Int8File", Kept)
+    publish(store, small, FIRST)
+    (file,) = opened
+    assert file.tensors == {}
+    assert file._map.closed
+
+
+def test_cleaning_up_reads_no_manifest_of_a_tidy_checkpoint(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or `download -c all` would read each of them once for each of the others."""
+    for step in range(5):
+        publish(store, small, Checkpoint("mine", step))
+    read = []
+    monkeypatch.setattr(
+        "pythia_cli.checkpoints.store.read_manifest",
+        lambda *arguments: read.append(arguments) or read_manifest(*arguments),
+    )
+    monkeypatch.setattr("pythia_cli.checkpoints.clean_up.read_manifest", None)
+    clean_up(store)
+    assert len(read) == 1  # until each tokenizer is found to be needed
+
+
+def test_a_damaged_checkpoint_keeps_what_may_be_its_weights(
+    store: Store, small: FloatCheckpoint
+) -> None:
+    publish(store, small, FIRST).weights.unlink()
+    leave(store)
+    (kept,) = [name for name in leftovers(store) if "model-" in name]
+    assert kept == LEFT[2]
 
 
 def test_what_is_being_made_is_not_swept_away(store: Store, small: FloatCheckpoint) -> None:

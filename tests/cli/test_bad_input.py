@@ -18,7 +18,7 @@ USAGE, NOT_FOUND, NETWORK, INTEGRITY, RESOURCE = 2, 3, 4, 6, 7
 REQUESTS = [
     ("perplexity empty.txt", USAGE, "empty.txt: is empty"),
     ("perplexity binary.dat", USAGE, "binary.dat ... not UTF-8 ... 0x80 at offset 128"),
-    ("perplexity text.txt missing.txt", NOT_FOUND, "missing.txt does not exist"),
+    ("perplexity missing.txt", NOT_FOUND, "missing.txt does not exist"),
     ("perplexity texts", USAGE, "texts: is a folder"),
     ("perplexity letter.txt", USAGE, "letter.txt: has 1 tokens ... at least 2 ... --bos"),
     ("perplexity short.txt --protocol llama.cpp", USAGE, "short.txt ... at least 512"),

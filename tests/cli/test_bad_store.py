@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.cli.hints import hint_for
+from pythia_cli.errors import StoreNotWritable
 from tests.cli.running import Pythia, Result, error_line, listing, together
 from tests.conftest import DEMO
 
@@ -227,3 +230,28 @@ def test_a_strange_certificate_hides_no_checkpoint(
     assert in_own_store("checkpoint", "list", "--json").record["certificate"] == certificate
     listed = in_own_store("checkpoint", "list")
     assert (listed.err, listed.out[:11]) == ("", "* demo@3000")
+
+
+@pytest.mark.parametrize("name", ["incoming", "checkpoints/demo"])
+def test_a_link_in_the_store_is_not_written_through(
+    in_own_store: Pythia, tmp_path: Path, name: str
+) -> None:
+    linked = in_own_store.store / name
+    linked.rename(tmp_path / "elsewhere")
+    linked.symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/me@example.org").mkdir()
+    (tmp_path / "elsewhere/me@example.org/mail").write_text("precious")
+    in_own_store("generate", "hi", "-n", "1")
+    line = error_line(in_own_store("checkpoint", "remove", "3000", "--yes", status=None), RESOURCE)
+    assert line == (
+        f"error: {linked}: is a link, and pythia writes only into folders of the store itself;"
+        " try: replace the link with a folder; only the store itself may be a link"
+    )
+    assert (tmp_path / "elsewhere/me@example.org/mail").read_text() == "precious"
+
+
+def test_a_lack_of_permission_is_not_called_a_lack_of_space(tmp_path: Path) -> None:
+    for number, hint in ((13, "ask its owner for access"), (28, "free disk space")):
+        with pytest.raises(StoreNotWritable) as raised, Store(tmp_path).writing():
+            raise OSError(number, "no", str(tmp_path / "locks"))
+        assert (hint_for(raised.value) or "").startswith(hint)

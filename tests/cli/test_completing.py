@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import select
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +87,78 @@ def test_a_store_that_is_missing_or_damaged_offers_nothing(pythia: Pythia, tmp_p
     assert other == []
 
 
+HOSTILE = (
+    "$(touch pwned)",
+    "`touch pwned`",
+    "\\`touch pwned\\`",
+    "a;touch pwned",
+    "a\x1b]0;b",
+    "*",
+)
+"""What a shell, or a terminal, would act on."""
+
+
+def test_a_folder_with_no_valid_name_is_no_checkpoint(pythia: Pythia, tmp_path: Path) -> None:
+    hostile = replace(pythia, store=tmp_path / "store", folder=tmp_path)
+    for name in HOSTILE:
+        folder = hostile.store / "checkpoints" / name / "step1"
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text("{}")
+    (hostile.store / "active.json").write_text('{"model": "$(touch pwned)", "step": 1}')
+    for typed in ("pythia generate -m ", "pythia checkpoint remove ", "pythia generate -c "):
+        offered = offers(hostile, typed)
+        assert [word for word in offered if not re.fullmatch(r"[A-Za-z0-9._@-]+", word)] == []
+    (hostile.store / "active.json").unlink()
+    assert hostile("checkpoint", "list").out == ""
+    assert hostile("checkpoint", "verify").out == ""
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("typed", ["$(touch pwned),5", "`touch pwned`,5", "0,';a,5"])
+def test_what_was_typed_is_not_offered_if_a_shell_would_act_on_it(
+    pythia: Pythia, typed: str
+) -> None:
+    assert offers(pythia, f'pythia download -c "{typed}') == []
+
+
+def as_pythia(tmp_path: Path) -> Path:
+    """A folder with a `pythia` that offers what a shell would act on."""
+    (tmp_path / "words").write_text("".join(f"{word}\ttext {word}\n" for word in HOSTILE))
+    command = tmp_path / "bin/pythia"
+    command.parent.mkdir()
+    command.write_text(f"#!/bin/sh\nexec cat {tmp_path}/words\n")
+    command.chmod(0o755)
+    return command.parent
+
+
+def test_bash_and_fish_do_not_evaluate_what_is_offered(pythia: Pythia, tmp_path: Path) -> None:
+    path = f"{as_pythia(tmp_path)}{os.pathsep}{os.environ['PATH']}"
+    scripts = {
+        "bash": "COMP_WORDS=(pythia '') COMP_CWORD=1; _pythia_completion pythia",
+        "fish": "complete -C 'pythia '",
+    }
+    for shell in filter(shutil.which, scripts):
+        done = subprocess.run(
+            [shell, "-c", f"source {ROOT}/completions/pythia.{shell}; {scripts[shell]}"],
+            env={**shell_environment(pythia), "PATH": path},
+            cwd=tmp_path, capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
+def test_zsh_does_not_evaluate_what_is_offered(pythia: Pythia, tmp_path: Path) -> None:
+    environment = shell_environment(pythia)
+    path = f"{as_pythia(tmp_path)}{os.pathsep}{environment['PATH']}"
+    with zsh({**environment, "PATH": path}, tmp_path) as terminal:
+        os.write(terminal, b"pythia \t")
+        assert "touch" in until(terminal, "touch")
+        os.write(terminal, b"\t\x15echo do'ne'\r")
+        assert "done" in until(terminal, "done")
+    assert not (tmp_path / "pwned").exists()
+
+
 def shell_environment(pythia: Pythia) -> dict[str, str]:
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     return pythia.environment(PATH=path, HOME=str(pythia.folder), TERM="xterm")
@@ -124,11 +199,20 @@ def test_bash(pythia: Pythia) -> None:
     [("pythia perpl\t", "pythia perplexity"), ("pythia checkpoint use de\t", "use demo@3000")],
 )
 def test_zsh_in_a_terminal(pythia: Pythia, typed: str, shown: str) -> None:
+    with zsh(shell_environment(pythia), pythia.folder) as terminal:
+        os.write(terminal, typed.encode())
+        assert shown in until(terminal, shown)
+
+
+@contextlib.contextmanager
+def zsh(environment: dict[str, str], folder: Path) -> Iterator[int]:
+    """A zsh that completes, in a terminal of its own; yields the other end."""
     import pty
 
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execvpe("zsh", ["zsh", "-f", "-i"], shell_environment(pythia))
+        os.chdir(folder)
+        os.execvpe("zsh", ["zsh", "-f", "-i"], environment)
     try:
         setup = (
             "unsetopt zle_bracketed_paste; autoload -Uz compinit && compinit -u -D;"
@@ -136,8 +220,7 @@ def test_zsh_in_a_terminal(pythia: Pythia, typed: str, shown: str) -> None:
         )
         os.write(terminal, setup.encode())
         assert "ready> " in until(terminal, "\nready> ")
-        os.write(terminal, typed.encode())
-        assert shown in until(terminal, shown)
+        yield terminal
     finally:
         os.kill(pid, 9)
         os.waitpid(pid, 0)

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import Pythia, without_model_lines
+from tests.cli.running import MODULE, Pythia, without_model_lines
+
+pytestmark = pytest.mark.usefixtures("interruptible")
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -114,3 +116,49 @@ def test_leaving_after_an_interrupt_waits_for_no_thread(pythia: Pythia, status: 
     """
     done = pythia(command=(sys.executable, "-c", script), status=status)
     assert done.err == ""
+
+
+IGNORING = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("milliseconds", [0, 50, 150, 300])
+def test_what_was_ignored_from_the_start_stays_ignored(
+    pythia: Pythia, tmp_path: Path, milliseconds: int
+) -> None:
+    """As under nohup, and for `pythia ... &` in a script."""
+    command = [sys.executable, "-c", IGNORING, *MODULE, "generate", "It was", "-n", "400"]
+    with (tmp_path / "out").open("wb") as out:
+        process = subprocess.Popen(
+            [*command, "--seed", "1", "--ignore-eos"],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.PIPE,
+            env=pythia.environment(),
+        )
+        while process.poll() is None and not heeds_sigterm(process.pid):
+            time.sleep(0.001)
+        time.sleep(milliseconds / 1000)
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert without_model_lines(err.decode()) == []
+    assert (tmp_path / "out").read_bytes().endswith(b"\n")
+
+
+def test_terminating_works_while_interrupts_are_ignored(pythia: Pythia) -> None:
+    command = [sys.executable, "-c", IGNORING, *MODULE, "generate", "It was", "-n", "400"]
+    process = subprocess.Popen(
+        [*command, "--num-samples", "100"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env=pythia.environment(),
+    )
+    while not heeds_sigterm(process.pid):
+        time.sleep(0.001)
+    process.terminate()
+    assert process.wait(60) == 143

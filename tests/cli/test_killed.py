@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.cli.running import Pythia
 from tests.fakes.hub import Hub
 from tests.fakes.suite import make_repository
 from tests.killing import Killing
 
-N_KILLS = 8
 
-
-def test_killed_at_random_moments(pythia: Pythia, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("locks", "n_kills"), [("work", 8), ("ignored", 4), ("ENOSYS", 4)])
+def test_killed_at_random_moments(pythia: Pythia, tmp_path: Path, locks: str, n_kills: int) -> None:
     with Hub(make_repository(tmp_path / "hub")) as hub:
-        killing = Killing(replace(pythia, store=tmp_path / "store"), hub, tmp_path)
+        own = replace(pythia, store=tmp_path / "store")
+        killing = Killing(own, hub, tmp_path, locks=locks)
         n_killed = 0
-        for _ in range(N_KILLS):
+        for _ in range(n_kills):
             n_killed += killing.kill()
             killing.check()
             killing.restore()
-        assert n_killed >= N_KILLS // 2
+        assert n_killed >= n_kills // 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -80,7 +81,8 @@ def test_a_page(pythia: Pythia, text: Path, tmp_path: Path) -> None:
     assert result.stdout == plain.stdout
     assert f"wrote {page}" in result.err
     made = page.read_text()
-    assert "<h1>demo step3000</h1>" in made
+    assert f"<h1>Surprisal of {text}: demo step3000</h1>" in made
+    assert f"<title>Surprisal of {text}: demo step3000</title>" in made
     assert "<th>sha256 of the weights</th>" in made
     assert re.sub(r"<[^>]*>", "", made[made.index("<pre>\n") + 6 : made.index("</pre>")]) == TEXT
     assert sorted(p.name for p in tmp_path.iterdir()) == ["page.html", "text.txt"]
@@ -96,12 +98,18 @@ def test_a_page(pythia: Pythia, text: Path, tmp_path: Path) -> None:
         (("--html", "."), USAGE),
         (("--html", "text.txt"), USAGE),
         (("--html", "none/page.html"), 7),
+        (("--html", "itself"), 7),
+        (("--per-token", "itself"), 7),
+        (("--html", "x" * 5000), 7),
+        (("--html", ""), USAGE),
     ],
 )
 def test_refused(pythia: Pythia, text: Path, options: tuple[str, ...], status: int) -> None:
+    (text.parent / "itself").symlink_to("itself")
     result = pythia("perplexity", "text.txt", *options, cwd=text.parent, status=status)
     assert result.err.splitlines()[-1].startswith("error: ")
     assert text.read_text() == TEXT
+    assert (text.parent / "itself").is_symlink()
 
 
 def test_a_page_goes_to_stdout_and_into_pipes(pythia: Pythia, text: Path, tmp_path: Path) -> None:
@@ -129,6 +137,17 @@ def test_a_files_name_is_one_line(pythia: Pythia, tmp_path: Path) -> None:
     assert "/a\u241b[31m\u240a.txt: perplexity " in pythia("perplexity", path).out
     missing = pythia("perplexity", f"{path}.gone", status=NOT_FOUND)
     assert "\x1b" not in missing.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux")
+def test_a_files_name_that_is_not_utf8(pythia: Pythia, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.txt")
+    path.write_text(TEXT)
+    pages = [tmp_path / "page.html", tmp_path / "tokens.jsonl"]
+    done = pythia("perplexity", path, "--html", pages[0], "--per-token", pages[1], "--json")
+    assert done.record["file"] == str(path)
+    assert "caf\\udce9.txt</h2>" in pages[0].read_text(encoding="utf-8")
+    assert json.loads(pages[1].read_text().splitlines()[0])["file"] == str(path)
 
 
 def test_control_characters_do_not_reach_a_terminal(pythia: Pythia, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ import pytest
 from tests.cli.running import Pythia, listing, without_model_lines
 from tests.conftest import DEMO
 
+pytestmark = pytest.mark.usefixtures("interruptible")
+
 Start = Callable[..., "subprocess.Popen[bytes]"]
 LONG = ("generate", "It was", "-n", "500", "--ignore-eos", "--seed", "1")
 SIGNALS = pytest.mark.parametrize(
@@ -105,7 +107,8 @@ def test_the_reader_leaves(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("--help",), ("checkpoint", "list"), ("perplexity", DEMO / "step0/config.json")]
+    "command",
+    [("--help",), ("checkpoint", "list"), ("perplexity", DEMO / "step0/config.json", "-q")],
 )
 def test_the_reader_is_gone_from_the_start(start: Start, command: tuple[str | Path, ...]) -> None:
     process = start(*command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import subprocess
@@ -12,12 +13,27 @@ from pathlib import Path
 
 import pytest
 
+from pythia_cli.cli import streams
 from tests.cli.running import MODULE, Pythia, Result, error_line, together
 from tests.conftest import DEMO
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 DRAW = ("generate", "Caf\u00e9", "-n", "6", "--seed", "3", "--echo", "--stop", "\u2014")
 ESCAPE = b"\x1b"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp932", "utf-8"])
+def test_pipes_on_windows_are_utf8_with_lf(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    """As far as it can be seen elsewhere: the streams that Python makes of pipes there."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="\r\n") for _ in range(2))
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setattr("sys.stderr", err)
+    monkeypatch.setattr(streams, "_IS_WINDOWS", True)
+    streams.prepare()
+    for stream in (out, err):
+        stream.write("caf\u00e9 \u2014 \u732b\n\udcff")
+        stream.flush()
+        assert stream.buffer.getvalue() == "caf\u00e9 \u2014 \u732b\n\\udcff".encode()  # type: ignore[attr-defined]
 
 
 def shell(redirection: str) -> tuple[str, ...]:
@@ -37,7 +53,7 @@ FULL, CLOSED = "No space left on device", "Bad file descriptor"
     ("redirection", "command", "reason"),
     [
         (">/dev/full", DRAW, FULL),
-        (">/dev/full", ("perplexity", DEMO / "step0/config.json", "--json"), FULL),
+        (">/dev/full", ("perplexity", DEMO / "step0/config.json", "--json", "-q"), FULL),
         (">/dev/full", ("checkpoint", "list"), FULL),
         (">&-", DRAW, CLOSED),
         (">&-", ("--version",), CLOSED),
@@ -131,6 +147,18 @@ def test_progress_is_for_the_terminal(start: Start, pythia: Pythia, short_text: 
     assert b"\rscoring" in seen
     assert seen.rpartition(b"scoring")[2].rstrip(b"\r").endswith(b"\r" + 76 * b" ")
     assert b"bits per byte" not in seen
+
+
+def test_progress_of_many_prompts_into_a_file(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_text("It was\n" * 40)
+    command = ("generate", "--prompt-file", path, "-n", "30", "--seed", "1")
+    out, seen = on_a_terminal(start, *command, term="xterm")
+    assert b"\rgenerating" in seen
+    assert b"/40" in seen
+    assert out.count(b"\n") >= 40
+    _, seen = on_a_terminal(start, *command, term="xterm", piped=False)
+    assert b"generating" not in seen
 
 
 def test_results_stand_above_the_progress(start: Start, short_text: Path) -> None:

@@ -179,10 +179,20 @@ def test_a_prompt_leaves_room_for_one_token(demo_tokenizer: PythiaTokenizer) -> 
     with pytest.raises(PromptTooLong) as too_long:
         prompt_tokens(demo_tokenizer, text, n)
     assert (too_long.value.n_prompt_tokens, too_long.value.n_ctx) == (n, n)
-    kept = prompt_tokens(demo_tokenizer, text, n, truncate=True)
-    assert kept.tolist() == token_ids[1:].tolist()
-    kept = prompt_tokens(demo_tokenizer, text, 4, truncate=True)
-    assert kept.tolist() == token_ids[-3:].tolist()
+
+
+@pytest.mark.parametrize(
+    ("n_ctx", "n_new", "n_kept"),
+    [(8, 1, 7), (8, 5, 3), (8, 7, 1), (8, 8, 4), (8, 99, 4), (99, 9, None), (99, 98, 1)],
+)
+def test_the_end_of_a_prompt_leaves_room(
+    demo_tokenizer: PythiaTokenizer, n_ctx: int, n_new: int, n_kept: int | None
+) -> None:
+    """For all new tokens; if they would fill the context alone, for half of it."""
+    text = "It is a truth universally acknowledged, that a single man"
+    token_ids = demo_tokenizer.encode(text).tolist()
+    kept = prompt_tokens(demo_tokenizer, text, n_ctx, make_room=n_new)
+    assert kept.tolist() == token_ids[-(n_kept or len(token_ids)) :]
 
 
 # The demo -----------------------------------------------------------------------------------------
@@ -237,7 +247,7 @@ def test_greedy_text_is_the_models_first_choices(
 def test_a_prompt_of_almost_the_whole_context_gets_one_token(
     model: Transformer, demo_tokenizer: PythiaTokenizer, eval_text: str
 ) -> None:
-    prompt = prompt_tokens(demo_tokenizer, eval_text[:20_000], 512, truncate=True).tolist()
+    prompt = prompt_tokens(demo_tokenizer, eval_text[:20_000], 512, make_room=1).tolist()
     ((_, end),) = run(model, demo_tokenizer, prompt, ignore_eos=True)
     assert (len(end.token_ids), end.finish_reason, end.context_full) == (1, "length", True)
 

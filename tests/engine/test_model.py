@@ -92,7 +92,9 @@ def test_a_prompt_that_is_too_long_is_named_by_its_place(model: Model) -> None:
     with pytest.raises(PromptTooLong) as caught:
         model.stream(["It was", "a " * 600])
     assert caught.value.index == 1
-    assert model.generate("a " * 600, max_tokens=1, truncate_prompt=True).n_prompt_tokens == 511
+    for n in (1, 40, 511):
+        kept = model.generate("a " * 600, max_tokens=n, truncate_prompt=True)
+        assert kept.n_prompt_tokens == 512 - n
 
 
 def test_tokens_and_text(model: Model) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pythia_cli.engine.scored_text import ScoredText
 from pythia_cli.text.tokenizer import PythiaTokenizer
@@ -22,11 +25,11 @@ def scored_text(text: str, n_bytes: list[int], scored: list[int]) -> ScoredText:
     ("scored", "n_bytes", "n_words"),
     [
         ([], 0, 0),
-        ([0, 1, 2, 3, 4], 17, 4),
-        ([1, 2, 3, 4], 15, 4),  # "e cat sat on": partial words count, as in lm-eval
+        ([0, 1, 2, 3, 4], 17, 5),  # lm-eval counts an empty word after the last white space
+        ([1, 2, 3, 4], 15, 5),  # "e cat sat on   ": partial words count
         ([2], 4, 1),
         ([1, 3], 8, 3),
-        ([4], 3, 0),
+        ([4], 3, 1),
     ],
 )
 def test_bytes_and_words_are_those_that_scored_tokens_cover(
@@ -35,6 +38,17 @@ def test_bytes_and_words_are_those_that_scored_tokens_cover(
     totals = scored_text("the cat sat on   ", [2, 5, 4, 3, 3], scored).totals
     assert (totals.n_tokens, totals.n_bytes, totals.n_words) == (len(scored), n_bytes, n_words)
     assert totals.nll == len(scored)
+
+
+WHITE = " \t\n\r\x0b\x0c\x1c\x85\xa0\u2003\u2028"
+
+
+@given(text=st.text(alphabet=f"ab.{WHITE}", min_size=1, max_size=20))
+def test_words_of_a_whole_text_are_counted_as_in_lm_eval(text: str) -> None:
+    n_bytes = len(text.encode())
+    totals = scored_text(text, [n_bytes], [0]).totals
+    assert totals.n_words == len(re.split(r"\s+", text))
+    assert totals.n_bytes == n_bytes
 
 
 def test_token_records_have_scores_or_none(demo_tokenizer: PythiaTokenizer) -> None:

@@ -39,5 +39,5 @@ def test_totals_add_up() -> None:
 def test_empty_totals_have_no_figures() -> None:
     figures = Totals().figures()
     assert {name for name, value in figures.items() if value is None} == {
-        "perplexity", "bits_per_byte", "byte_perplexity", "word_perplexity", "stderr",
+        "mean_nll", "perplexity", "bits_per_byte", "byte_perplexity", "word_perplexity", "stderr",
     }  # fmt: skip

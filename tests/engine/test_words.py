@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,5 +22,10 @@ def test_words_are_those_of_the_whole(piece: int, text: str, cut: tuple[int, int
     begin, end = sorted(min(place, len(data)) for place in cut)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(words, "_PIECE", piece)
-        expected = len(data[begin:end].decode(errors="replace").split())
+        covered = data[begin:end].decode(errors="replace")
+        expected = len(covered.split())
+        expected += begin == 0 and covered[:1].isspace()
+        expected += end == len(data) and covered[-1:].isspace()
         assert count_words(data, begin, end) == expected
+        if text:
+            assert count_words(data, 0, len(data)) == len(re.split(r"\s+", text))

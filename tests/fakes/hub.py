@@ -63,6 +63,24 @@ class Faults:
     """Name this repository in answers, as after a redirection."""
     extra_files: tuple[str, ...] = ()
     """Names that revisions list besides their own."""
+    siblings: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of each listed file to state otherwise; None to leave one out."""
+    api_extra: int = 0
+    """So many bytes of spaces before each answer with metadata."""
+    api_drip_seconds: float | None = None
+    """Pause between single bytes of answers with metadata, ..."""
+    drip_headers: bool = False
+    """... from their status line on."""
+    no_commit: bool = False
+    """Do not state the commit of files."""
+    no_range: bool = False
+    """Ignore that only a part of a file is asked for."""
+    no_length: bool = False
+    """Do not state the size of a large file: its end is that of the connection."""
+    file_extra: int = 0
+    """Send so many bytes more than a large file has."""
+    instead: bytes | None = None
+    """Send this in place of a large file."""
 
 
 @dataclass
@@ -191,6 +209,8 @@ class _HubHandler(_Handler):
         elif faults.api_status_for_ever is not None:
             code = "GatedRepo" if faults.gated else ""
             self.refuse(faults.api_status_for_ever, code)
+        elif faults.drip_headers:
+            self._drip(b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 100_000)
         elif path.startswith("/api/models/"):
             self._api(path.removeprefix("/api/models/"))
         else:
@@ -208,8 +228,7 @@ class _HubHandler(_Handler):
                 {"name": n, "ref": f"refs/heads/{n}", "targetCommit": b.commit}
                 for n, b in self.hub.repos[repo].items()
             ]
-            body = {"branches": branches, "converts": [], "tags": []}
-            self.answer(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
+            self._answer_json({"branches": branches, "converts": [], "tags": []})
         else:
             branch = self.hub.find(repo, rest[0])
             if branch is None:
@@ -222,7 +241,23 @@ class _HubHandler(_Handler):
             ]
             name = self.hub.faults.answers_for or repo
             body = {"id": name, "modelId": name, "sha": branch.commit, "siblings": siblings}
-            self.answer(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
+            self._answer_json(body)
+
+    def _answer_json(self, content: Any) -> None:
+        faults = self.hub.faults
+        body = b" " * faults.api_extra + json.dumps(content).encode()
+        if faults.api_drip_seconds is None:
+            self.answer(200, body, {"Content-Type": "application/json"})
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self._drip(body)
+
+    def _drip(self, data: bytes) -> None:
+        for byte in data:
+            self.wfile.write(bytes([byte]))
+            time.sleep(self.hub.faults.api_drip_seconds or 0)
 
     def _sibling(self, branch: Branch, path: Path) -> dict[str, Any]:
         size = path.stat().st_size
@@ -233,7 +268,8 @@ class _HubHandler(_Handler):
             sibling["blobId"] = "d" * 40  # git's id of a pointer file, of no use to anybody
             sha256 = branch.stated.get(path.name, self.hub.sha256(path))
             sibling["lfs"] = {"sha256": sha256, "size": size, "pointerSize": 135}
-        return sibling
+        sibling |= self.hub.faults.siblings
+        return {name: value for name, value in sibling.items() if value is not None}
 
     def _file(self, path: str) -> None:
         parts = path.split("/", 4)
@@ -248,7 +284,7 @@ class _HubHandler(_Handler):
         if faults.redirect_to is not None:
             self.answer(302, b"", {"Location": faults.redirect_to + self.path})
             return
-        headers = {"X-Repo-Commit": branch.commit}
+        headers = {} if faults.no_commit else {"X-Repo-Commit": branch.commit}
         if found.suffix not in LARGE:
             headers["ETag"] = f'"{blob_id(found)}"'
             self.answer(200, found.read_bytes(), headers)
@@ -277,17 +313,25 @@ class _CdnHandler(_Handler):
         path = branch.folder / filename
         size = path.stat().st_size
         first = 0
-        if (asked := self.headers.get("Range")) is not None:
+        if faults.instead is not None:
+            self.answer(200, faults.instead)
+            return
+        asked = None if faults.no_range else self.headers.get("Range")
+        if asked is not None:
             first = int(asked.removeprefix("bytes=").split("-")[0])
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {first}-{size - 1}/{size}")
         else:
             self.send_response(200)
         self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(size - first))
+        if faults.no_length:
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Content-Length", str(size - first))
         self.end_headers()
         if self.command != "HEAD":
             self._body(path, first)
+            self.wfile.write(b" " * faults.file_extra)
 
     def _body(self, path: Path, first: int) -> None:
         faults = self.hub.faults

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from errno import ENOTSUP
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,21 @@ def test_what_is_private_is_its_owners(tmp_path: Path) -> None:
         (aside,) = tmp_path.iterdir()
         assert aside.stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "own").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_macos_writes_to_the_disk_itself(monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    done: list[object] = []
+
+    def fcntl_(descriptor: int, command: int) -> None:
+        done.append(command)
+        if not works:
+            raise OSError(ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", fcntl_)
+    monkeypatch.setattr(publishing.os, "fsync", done.append)
+    publishing.fsync(7)
+    assert done == ([51] if works else [51, 7])

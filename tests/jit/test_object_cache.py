@@ -58,7 +58,7 @@ def test_a_damaged_file_is_not_used_and_is_replaced(folder: Path, at: int) -> No
     kept(folder).write_bytes(data)
     cache = opened()
     assert cache.read() is None
-    assert cache.found_damaged
+    assert cache.fault == "is damaged"
     cache.write(KERNELS)
     assert cache.problem == ""
     assert opened().read() == KERNELS
@@ -70,7 +70,7 @@ def test_a_file_cut_short_is_not_used(folder: Path, size: int) -> None:
     kept(folder).write_bytes(kept(folder).read_bytes()[:size])
     cache = opened()
     assert cache.read() is None
-    assert cache.found_damaged
+    assert cache.fault == "is damaged"
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o722])
@@ -87,7 +87,7 @@ def test_a_folder_of_another_user_is_not_trusted(
     opened().write(KERNELS)
     status = os.stat(folder)
     theirs = os.stat_result((*status[:4], 12_345, *status[5:]))
-    monkeypatch.setattr(Path, "stat", lambda path: theirs)
+    monkeypatch.setattr(Path, "stat", lambda path, **more: theirs)
     assert opened().read() is None
     assert "belongs to another user" in opened().problem
 
@@ -97,8 +97,68 @@ def test_a_folder_of_root_is_trusted(folder: Path, monkeypatch: pytest.MonkeyPat
     opened().write(KERNELS)
     status = os.stat(folder)
     roots = os.stat_result((*status[:4], 0, *status[5:]))
-    monkeypatch.setattr(Path, "stat", lambda path: roots)
-    monkeypatch.setattr(object_cache.os, "getuid", lambda: 12_345)
+    of_file = os.stat(kept(folder))
+    roots_file = os.stat_result((*of_file[:4], 0, *of_file[5:]))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", lambda path, **more: roots)
+        patch.setattr(object_cache.os, "fstat", lambda descriptor: roots_file)
+        patch.setattr(object_cache.os, "getuid", lambda: 12_345)
+        assert opened().read() == KERNELS
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "fault"),
+    [
+        (12_345, 0o600, "belongs to another user"),
+        (None, 0o620, "may be written by others (chmod go-w)"),
+        (None, 0o602, "may be written by others (chmod go-w)"),
+        (0, 0o644, ""),
+    ],
+)
+def test_a_file_that_others_can_have_written_is_not_used_and_is_replaced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, owner: int | None, mode: int, fault: str
+) -> None:
+    """As one that was put there while the folder could be written by everybody."""
+    opened().write(KERNELS)
+    kept(folder).chmod(mode)
+    fstat = os.fstat
+
+    def theirs(descriptor: int) -> os.stat_result:
+        status = fstat(descriptor)
+        uid = owner if owner is not None else status.st_uid
+        return os.stat_result((*status[:4], uid, *status[5:]))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(object_cache.os, "fstat", theirs)
+        cache = opened()
+        assert (cache.read() is None) == (fault != "")
+        assert cache.fault == fault
+    if fault:
+        cache.write(KERNELS)
+    assert opened().read() == KERNELS
+
+
+def test_a_link_or_a_pipe_is_not_read(folder: Path, tmp_path: Path) -> None:
+    opened().write(KERNELS)
+    path = kept(folder)
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    assert opened().read() is None
+    path.unlink()
+    os.mkfifo(path)
+    cache = opened()
+    assert (cache.read(), cache.fault) == (None, "is no file")
+    assert written() == ""
+    assert opened().read() == KERNELS
+
+
+def test_a_folder_that_others_could_replace_is_not_trusted(folder: Path) -> None:
+    opened().write(KERNELS)
+    above = folder.parent.parent
+    above.chmod(0o777)
+    assert opened().read() is None
+    assert f"{above} may be written by others" in written()
+    above.chmod(0o1777)  # as /tmp: only the owner of the folder can replace it
     assert opened().read() == KERNELS
 
 
@@ -172,4 +232,4 @@ def test_a_cache_file_without_kernels_is_not_used(folder: Path) -> None:
     opened().write({})
     cache = opened()
     assert cache.read() is None
-    assert cache.found_damaged
+    assert cache.fault == "is damaged"

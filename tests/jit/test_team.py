@@ -19,11 +19,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pythia_cli.errors import UsageError
+from pythia_cli.errors import ResourceError, UsageError
 from pythia_cli.jit import team as team_module
 from pythia_cli.jit.barrier import barrier, share
 from pythia_cli.jit.pace import Pace
 from pythia_cli.jit.team import ARRIVED, Team
+
+pytestmark = pytest.mark.usefixtures("interruptible")
 
 every_size = pytest.mark.parametrize("n_ranks", [1, 2, 3, 5])
 
@@ -367,6 +369,27 @@ def test_the_pace_is_updated_after_each_run(teams: Any, monkeypatch: pytest.Monk
     team.run(sleep)
     ((wall, (awake, asleep)),) = runs
     assert awake < 0.04 < asleep <= wall, "a thread that sleeps has no processor"
+
+
+@pytest.mark.parametrize("n_allowed", [0, 3])
+def test_a_limit_on_threads(monkeypatch: pytest.MonkeyPatch, n_allowed: int) -> None:
+    """The threads that did start end again."""
+    before = threading.active_count()
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def start_some(thread: threading.Thread) -> None:
+        if len(started) == n_allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_some)
+    with pytest.raises(ResourceError, match=f"only {n_allowed} of 200"):
+        Team(200)
+    for thread in started:
+        thread.join(20)
+    assert threading.active_count() == before
 
 
 def test_a_closed_team_refuses_to_run() -> None:

@@ -14,7 +14,8 @@ from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.reference import Reference
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import InputError
-from pythia_cli.measures.certificate import certify
+from pythia_cli.measures.certificate import TextCertifier, certify
+from pythia_cli.reporting import Reporter
 from pythia_cli.text.tokenizer import PythiaTokenizer
 from tests.reporting import Counted
 
@@ -113,3 +114,23 @@ def test_the_dequantized_model_is_nearer_than_the_float_one(
     certificate = certify(model, twin, demo_tokenizer, eval_text[:4000], "x")
     assert 0 <= certificate.kl_mean <= 2e-6
     assert abs(certificate.delta_nll) <= 1e-4
+
+
+def test_the_file_is_not_mapped_afterwards(
+    demo_int8: Int8File,
+    demo_folder: Callable[[int], Path],
+    eval_text: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is renamed then, which Windows refuses for a mapped file."""
+    opened: list[Int8File] = []
+
+    def keep(path: Path) -> Int8File:
+        opened.append(Int8File(path))
+        return opened[0]
+
+    monkeypatch.setattr("pythia_cli.measures.certificate.Int8File", keep)
+    certifier = TextCertifier(eval_text[:300], "x")
+    source = FloatCheckpoint(demo_folder(3000))
+    certifier.certify(source, demo_int8.path, 1, Reporter())
+    assert opened[0]._map.closed

@@ -77,6 +77,27 @@ def test_the_page_holds_the_text_and_needs_nothing_else(demo_tokenizer: PythiaTo
     assert len(reader.titles) > 5
     assert all(re.fullmatch(r"[\d.]+ bits, rank 3, entropy 1.00 bits", t) for t in reader.titles)
     assert "<h1>a &lt;title&gt;</h1>" in made
-    assert f"<h2>{html.escape('one & two.txt')}</h2>" in made
+    assert f'<h2 id="text0">{html.escape("one & two.txt")}</h2>' in made
     assert "&lt;m&gt;" in made
-    assert not re.search(r"(src|href)=|url\(|@import", made)
+    assert not re.search(r"""src=|href="[^#]|url\(|@import""", made)
+
+
+def test_the_page_has_the_figures_of_each_text(demo_tokenizer: PythiaTokenizer) -> None:
+    texts = [(name, [scored(demo_tokenizer, "It is a truth")]) for name in ("one.txt", "<two>")]
+    made = page("title", [("sha256", "0" * 64)], texts)
+    totals = texts[0][1][0].totals
+    for name, anchor in (("one.txt", "text0"), ("&lt;two&gt;", "text1")):
+        assert f'<a href="#{anchor}">{name}</a></th><td>{totals.perplexity:.4f}</td>' in made
+    assert f"<th>total</th><td>{totals.perplexity:.4f}</td>" in made
+    assert f"<td>{2 * totals.n_tokens}</td>" in made
+    assert "total" not in page("title", [], texts[:1])
+
+
+def test_the_values_of_the_page_need_no_mouse(demo_tokenizer: PythiaTokenizer) -> None:
+    """On a touch screen or with a keyboard, tokens get the focus, and one box shows all bits."""
+    made = page("title", [], [("one.txt", [scored(demo_tokenizer, "It is a truth", nll=2.0)])])
+    assert made.count('data-bits="2.9" tabindex="0"') == made.count("rank 3, ") > 2
+    assert "span:focus::after{content:' [' attr(title) ']'" in made
+    assert "#bits:checked~pre span:not(:focus)::after{content:attr(data-bits)" in made
+    assert made.index('id="bits"') < made.index("<pre>")
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in made

@@ -15,12 +15,16 @@ def test_a_name_is_model_and_step() -> None:
     assert parse_name("pythia-160m-weight-seed3@0") == Checkpoint("pythia-160m-weight-seed3", 0)
     assert parse_name("pythia-1.4b-v0@step1000") == Checkpoint("pythia-1.4b-v0", 1000)
     assert parse_name("my.model_2@step7") == Checkpoint("my.model_2", 7)
+    for name in ("Mine", "console", "com", "com10", "null.con", "x.y"):
+        assert parse_name(f"{name}@1") == Checkpoint(name, 1)
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "pythia-70m", "@3", "demo@3000", "local-x@3", "../x@3", "a/b@3", "a b@3", ".x@3", "-x@3",
+        "con@3", "NUL@3", "aux.x@3", "Com1@3", "lpt9.tar.gz@3", "mine.@3", "mine..@3",
+        "Pythia-70M@512", "Demo@3", "LOCAL-x@3",
         "x" * 97 + "@3", "a\n@3", "mine@main", "mine@-1", "mine@1e3", "mine@\u0663", "mine@", "",
     ],
 )  # fmt: skip
@@ -49,3 +53,13 @@ def test_a_checkpoint_is_a_revision_of_the_hub() -> None:
         Checkpoint("a", 20),
         Checkpoint("b", 1),
     ]
+
+
+def test_the_fields_that_every_record_has() -> None:
+    assert Checkpoint("pythia-70m", 64).to_dict() == {
+        "model": "pythia-70m",
+        "checkpoint": "step64",
+        "step": 64,
+        "tokens_seen": 64 * 2_097_152,
+    }
+    assert Checkpoint("mine", 64).to_dict()["tokens_seen"] is None

@@ -6,7 +6,7 @@ import pytest
 
 from pythia_cli.errors import UnknownName, UsageError
 from pythia_cli.suite.models import DEMO
-from pythia_cli.suite.step_sets import parse_steps
+from pythia_cli.suite.step_sets import as_ranges, parse_steps
 from pythia_cli.suite.steps import DEMO_STEPS, LATE_STEPS, STEPS
 
 LOG = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
@@ -62,3 +62,20 @@ def test_names_of_ones_own_have_no_sets(text: str) -> None:
     assert parse_steps("mine", ["1,7"]) == [1, 7]
     with pytest.raises(UsageError, match="are not known"):
         parse_steps("mine", [text])
+
+
+@pytest.mark.parametrize(
+    ("steps", "text"),
+    [
+        ([], ""),
+        ([3000], "3000"),
+        ([64, 512], "64,512"),
+        (STEPS, "0:2,4,8,16,32,64,128,256,512,1000:143000:1000"),
+        ([143000, 2000, 1000, 3000], "1000:3000:1000,143000"),
+        ([1000, 3000, 5000, 6000, 6000], "1000:5000:2000,6000"),
+    ],
+)
+def test_steps_as_ranges(steps: list[int], text: str) -> None:
+    assert as_ranges(steps) == text
+    if steps:
+        assert parse_steps("pythia-14m", [text]) == sorted(set(steps))

@@ -10,9 +10,11 @@ from pythia_cli.cli.commands.checkpoint_list import list_checkpoints
 from pythia_cli.cli.commands.checkpoint_remove import remove
 from pythia_cli.cli.commands.checkpoint_use import use
 from pythia_cli.cli.commands.checkpoint_verify import verify
-from pythia_cli.cli.grouped import Grouped
+from pythia_cli.cli.grouped import Commands, Grouped
 
-commands = typer.Typer(help="List, choose, verify and remove checkpoints; audit those on the Hub.")
+commands = typer.Typer(
+    cls=Commands, help="List, choose, verify and remove checkpoints; audit those on the Hub."
+)
 
 
 @commands.callback(invoke_without_command=True)

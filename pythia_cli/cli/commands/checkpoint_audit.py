@@ -59,4 +59,6 @@ def audit(
 
 
 def _steps(steps: list[int]) -> str:
-    return ", ".join(map(str, steps))
+    from pythia_cli.suite.step_sets import as_ranges
+
+    return as_ranges(steps).replace(",", ", ")

@@ -19,5 +19,4 @@ def current(store: options.StoreFolder = None, as_json: options.Json = False) ->
     from pythia_cli.checkpoints.demo import DEFAULT
 
     checkpoint = options.open_store(store).active() or DEFAULT
-    record = {"model": checkpoint.model, "step": checkpoint.step, "checkpoint": checkpoint.revision}
-    typer.echo(json.dumps(record) if as_json else str(checkpoint))
+    typer.echo(json.dumps(checkpoint.to_dict()) if as_json else str(checkpoint))

@@ -97,10 +97,7 @@ def _record(
     from pythia_cli.suite.known_problems import reports_about
 
     return {
-        "model": checkpoint.model,
-        "checkpoint": checkpoint.revision,
-        "step": checkpoint.step,
-        "tokens_seen": checkpoint.tokens_seen,
+        **checkpoint.to_dict(),
         "installed": installed is not None,
         "n_bytes": installed.n_bytes() if installed is not None else None,
         "active": checkpoint == active,
@@ -156,7 +153,7 @@ def _print_table(rows: list[_Row]) -> None:
     """For a terminal: with a bar for each size, relative to the largest."""
     largest = max(row.n_bytes for row in rows)
     encoding = sys.stdout.encoding
-    heads = ["", "size", " " * _BAR, "seen", "KL", "delta nll", "top-1"]
+    heads = ["checkpoint", "size", " " * _BAR, "seen", "KL", "delta nll", "top-1"]
     cells = [
         [
             row.name,

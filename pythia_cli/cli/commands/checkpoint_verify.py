@@ -139,12 +139,5 @@ def _print(checkpoint: Checkpoint, found: _Finding, as_json: bool) -> None:
         figure = f"{found.nll:.2f} nats a token  " if found.nll is not None else ""
         typer.echo(f"{checkpoint}  {figure}{'; '.join(found.problems) or 'ok'}")
         return
-    record = {
-        "model": checkpoint.model,
-        "checkpoint": checkpoint.revision,
-        "step": checkpoint.step,
-        "ok": not found.problems,
-        "problems": found.problems,
-        **found.more,
-    }
-    typer.echo(json.dumps(record))
+    verdict = {"ok": not found.problems, "problems": found.problems}
+    typer.echo(json.dumps({**checkpoint.to_dict(), **verdict, **found.more}))

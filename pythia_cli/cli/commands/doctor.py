@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import typer
 
 from pythia_cli.cli import options
 from pythia_cli.cli.hints import advice, hint_for
-from pythia_cli.cli.output import Notices, columns
+from pythia_cli.cli.output import Notices, animated, columns
 
 if TYPE_CHECKING:
     from pythia_cli.diagnostics.doctor import Finding
@@ -45,9 +46,23 @@ def doctor(
         typer.echo(json.dumps({"ok": n_problems == 0, "findings": findings}))
         return
     for finding in found:
-        typer.echo(_in_lines(finding, columns()))
+        _print(_in_lines(finding, columns()), "yellow" if finding.problem else "")
     many = f"{n_problems} problems" if n_problems > 1 else "1 problem"
-    typer.echo("nothing to fix" if n_problems == 0 else many)
+    if n_problems == 0:
+        _print("nothing to fix", "green")
+    else:
+        _print(many, "bold yellow")
+
+
+def _print(lines: str, style: str) -> None:
+    """Print on stdout, coloured in a terminal."""
+    if not animated(sys.stdout):
+        typer.echo(lines)
+        return
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
+    console.print(lines, style=style)
 
 
 def _in_lines(finding: Finding, width: int) -> str:

@@ -77,8 +77,8 @@ def download(
 ) -> None:
     """Download checkpoints, check every byte, quantize them to int8 and install them.
 
-    Uses the login, mirror (HF_ENDPOINT), offline mode and cache of huggingface_hub. Once
-    installed, checkpoints need no network.
+    Uses the login, mirror (HF_ENDPOINT), offline mode and cache of huggingface_hub. An interrupted
+    download goes on where it stopped. Once installed, checkpoints need no network.
 
     Examples:
 
@@ -99,7 +99,7 @@ def download(
         )
     if folder is not None and (steps is None or len(steps) != 1):
         raise CommandError("--from installs one checkpoint", "add -c STEP")
-    certifier = options.certifier(certify)
+    certifier = options.certifier(certify, notices)
     if folder is not None:
         from pythia_cli.checkpoints.install import install
 
@@ -125,23 +125,29 @@ def download(
         )
         for outcome in outcomes:
             results.show(outcome)
+        results.say_failed()
         _print_plans(plans, as_json)
     else:
         explains = certify is not None or keep_original
-        for outcome in fetch(
-            where, checkpoints, replace=replace, keep_original=keep_original, offline=offline,
-            certifier=certifier, n_threads=threads, wait_seconds=wait, reporter=notices,
-        ):  # fmt: skip
-            results.show(outcome)
-            if explains and outcome.status == "present":
-                notices.say("installed checkpoints are not changed; --replace installs them again")
-                explains = False
+        try:
+            for outcome in fetch(
+                where, checkpoints, replace=replace, keep_original=keep_original, offline=offline,
+                certifier=certifier, n_threads=threads, wait_seconds=wait, reporter=notices,
+            ):  # fmt: skip
+                results.show(outcome)
+                if explains and outcome.status == "present":
+                    notices.say(
+                        "installed checkpoints are not changed; --replace installs them again"
+                    )
+                    explains = False
+        finally:
+            results.say_failed()
     if results.failure is not None:
         raise results.failure
 
 
 class _Results:
-    """Prints outcomes as they come, and keeps the first failure."""
+    """Prints outcomes as they come, failures of one kind together, and keeps the first failure."""
 
     def __init__(
         self,
@@ -158,6 +164,7 @@ class _Results:
         self._notices = notices
         self._as_json = as_json
         self._is_one = is_one
+        self._failed: dict[str, list[Outcome]] = {}
 
     def show(self, outcome: Outcome) -> None:
         """Print an outcome, and check the content of a new checkpoint.
@@ -165,10 +172,14 @@ class _Results:
         That is a notice, and a line on stdout with --json.
         """
         record = outcome.to_dict()
+        if outcome.installed is not None:
+            self.say_failed()
         if outcome.installed is None:
             self.failure = self.failure or outcome.error
             if not self._is_one:  # if there is only one, its error is printed at the end
-                self._notices.say(f"failed: {outcome.error}")
+                step = f" {outcome.checkpoint.revision}"
+                reason = str(outcome.error).replace(step, "", 1)
+                self._failed.setdefault(reason, []).append(outcome)
         elif outcome.is_new:
             say_installed(outcome.installed, self._notices)
             record["content"] = content_record(
@@ -179,6 +190,18 @@ class _Results:
         if self._as_json:
             with self._notices.aside():
                 typer.echo(json.dumps(record))
+
+    def say_failed(self) -> None:
+        """Print a line for each reason why checkpoints failed since the last call."""
+        from pythia_cli.suite.step_sets import as_ranges
+
+        for reason, outcomes in self._failed.items():
+            if len(outcomes) == 1:
+                self._notices.say(f"failed: {outcomes[0].error}")
+            else:
+                steps = as_ranges(outcome.checkpoint.step for outcome in outcomes)
+                self._notices.say(f"failed: {len(outcomes)} steps ({steps}): {reason}")
+        self._failed.clear()
 
 
 def _names(

@@ -14,8 +14,11 @@ import typer
 
 from pythia_cli.cli import inputs, opening, options
 from pythia_cli.cli.errors import CommandError
+from pythia_cli.cli.failures import Failures
 from pythia_cli.cli.grouped import OUTPUT
 from pythia_cli.cli.output import Notices
+from pythia_cli.errors import PythiaError
+from pythia_cli.reporting import NO_TASK, Task
 
 if TYPE_CHECKING:
     from pythia_cli.engine.generate import Generated, GenerateOptions
@@ -27,7 +30,8 @@ _SAMPLING = "Sampling, applied in this order"
 def generate(
     prompt: Annotated[
         str | None,
-        typer.Argument(help="The text to continue. Standard input, if any, comes before it."),
+        typer.Argument(help="The text to continue. Standard input, if any, comes before it. If it"
+                       " begins with -, put -- before it."),
     ] = None,
     model: options.Model = None,
     checkpoint: options.Step = None,
@@ -80,7 +84,9 @@ def generate(
         typer.Option(metavar="FILE", help="One prompt a line; - is standard input."),
     ] = None,
     truncate_prompt: Annotated[
-        bool, typer.Option("--truncate-prompt", help="If a prompt is too long, keep only its end.")
+        bool,
+        typer.Option("--truncate-prompt",
+                     help="Of a prompt that leaves no room for --max-tokens, keep only the end."),
     ] = False,
     plain_text: options.PlainText = False,
     echo: Annotated[
@@ -110,7 +116,7 @@ def generate(
     """
     where = options.open_store(store)
     opening.read_ahead(model, checkpoint, where)
-    from pythia_cli.engine.generate import GenerateOptions
+    from pythia_cli.engine.generate import Generated, GenerateOptions
     from pythia_cli.engine.sampling import SamplingOptions
     from pythia_cli.errors import PromptTooLong
 
@@ -118,7 +124,7 @@ def generate(
     sampling = SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty)
     if prompt_file is not None and prompt is not None:
         raise CommandError("give a PROMPT or --prompt-file, not both")
-    prompts = _prompts(prompt, prompt_file)
+    prompts = _prompts(prompt, prompt_file, notices)
     chosen_seed = secrets.randbits(32) if seed is None else seed
     stops = tuple(inputs.argument_text(text, "--stop") for text in stop or ())
     chosen = GenerateOptions(max_tokens, sampling, stops, ignore_eos, chosen_seed)
@@ -127,43 +133,62 @@ def generate(
     with opening.open_model(
         model, checkpoint, where, notices, threads=threads, plain_text=plain_text
     ) as opened:
-        try:
-            events = opened.stream(
-                prompts, chosen, num_samples=num_samples, truncate_prompt=truncate_prompt
-            )
-        except PromptTooLong as error:
+        failures, failed = Failures(notices), dict[int, PythiaError]()
+
+        def skip(error: PromptTooLong) -> None:
             line = f"{prompt_file}, line {error.index + 1}" if prompt_file is not None else ""
-            raise PromptTooLong(error.n_prompt_tokens, error.n_ctx, line) from None
+            failed[error.index] = PromptTooLong(error.n_prompt_tokens, error.n_ctx, line)
+            failures.add(failed[error.index])
+
+        events = opened.stream(
+            prompts,
+            chosen,
+            num_samples=num_samples,
+            truncate_prompt=truncate_prompt,
+            skipped=skip,
+        )
         load_seconds = time.perf_counter() - started
         if seed is None and temperature > 0:
             notices.detail(f"seed {chosen_seed}")
         printer = _Printer(
             opened, chosen, load_seconds, notices, echo=echo, stream=not no_stream, as_json=as_json
         )
-        for prompt_index, event in events:
-            printer.take(prompts[prompt_index], event)
+        with _progress((len(prompts) - len(failed)) * num_samples, notices) as task:
+            for prompt_index, event in events:
+                printer.fail(prompts, failed, prompt_index)
+                printer.take(prompts[prompt_index], event)
+                task.advance(isinstance(event, Generated))
+        printer.fail(prompts, failed, len(prompts))
+    failures.exit()
 
 
-def _prompts(prompt: str | None, prompt_file: Path | None) -> list[str]:
+def _progress(n_samples: int, notices: Notices) -> Task:
+    """A bar for several samples that do not show on the screen themselves."""
+    if n_samples < 2 or sys.stdout.isatty():
+        return NO_TASK
+    return notices.task("generating", n_samples, "samples")
+
+
+def _prompts(prompt: str | None, prompt_file: Path | None, notices: Notices) -> list[str]:
     """The prompt with standard input before it, or the lines of the prompt file."""
     from pythia_cli.errors import InputError
 
     if prompt_file is not None:
         # Split at line ends only; splitlines would also split at form feeds and the like.
-        lines = list(io.StringIO(inputs.read_text(prompt_file), newline=None))
+        text = inputs.read_text(
+            prompt_file, notices, used="part of a prompt", line_ends_matter=False
+        )
+        lines = list(io.StringIO(text, newline=None))
         if not lines:
             raise InputError(prompt_file, "has no prompts; expected one on each line")
         return [line.removesuffix("\n") for line in lines]
-    piped = ""
-    if not sys.stdin.isatty():
-        piped = inputs.read_text("-")
-    if prompt is None and not piped:
-        raise CommandError("there is no prompt", hint='pythia generate "Call me"')
-    # The line end from `echo` or a file is not part of the prompt.
+    piped = None if sys.stdin.isatty() else inputs.read_prompt(notices)
     if prompt is None:
-        return [piped.removesuffix("\n")]
+        if piped is None:
+            raise CommandError("there is no prompt", hint='pythia generate "Call me"')
+        return [piped]
     prompt = inputs.argument_text(prompt, "PROMPT")
-    return [f"{piped.removesuffix(chr(10))}\n{prompt}" if piped else prompt]
+    return [prompt if piped is None else f"{piped}\n{prompt}"]
 
 
 class _Printer:
@@ -184,8 +209,9 @@ class _Printer:
         self._notices = notices
         self._echo, self._stream, self._as_json = echo, stream, as_json
         self._is_fresh = True  # no text of this sample is printed yet
+        self._identity = model.opened.identity()
         self._shared = {
-            **model.opened.name(),
+            **self._identity,
             "load_seconds": load_seconds,
             **vars(options.sampling),
             "max_tokens": options.max_tokens,
@@ -193,6 +219,13 @@ class _Printer:
             "ignore_eos": options.ignore_eos,
             "seed": options.seed,
         }
+
+    def fail(self, prompts: list[str], failed: dict[int, PythiaError], before: int) -> None:
+        """With --json, print a record for each failed one of several prompts before this one."""
+        for index in [index for index in failed if index < before]:
+            record = {"prompt": prompts[index], "error": str(failed.pop(index))}
+            if self._as_json and len(prompts) > 1:
+                _write(json.dumps({**self._identity, **record}) + "\n")
 
     def take(self, prompt: str, event: str | Generated) -> None:
         """Print a piece of a sample's text, or finish the sample."""

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,11 +14,13 @@ import typer
 
 from pythia_cli.cli import inputs, opening, options
 from pythia_cli.cli.errors import CommandError
+from pythia_cli.cli.failures import Failures
 from pythia_cli.cli.file_output import Write, opened_output
 from pythia_cli.cli.grouped import OUTPUT
 from pythia_cli.cli.output import Notices
 from pythia_cli.cli.paint import show_texts
 from pythia_cli.cli.tables import print_table
+from pythia_cli.errors import PythiaError
 from pythia_cli.text.printable import one_line
 
 if TYPE_CHECKING:
@@ -102,13 +105,30 @@ def perplexity(
         raise CommandError(
             "only one of --json, --show, --per-token - and --html - can write to stdout"
         )
-    texts = [(name, inputs.read_text(name)) for name in files]
+    failures = Failures(notices)
+    read = partial(inputs.read_text, notices=notices, line_ends_matter=protocol != "document")
+    texts = [(name, failures.attempt(read, name)) for name in files]
+    if len(files) == 1:
+        failures.exit()
     with opening.open_model(
         model, checkpoint, where, notices, dtype=dtype, threads=threads, plain_text=plain_text
     ) as opened:
         chosen = Protocol.make(protocol, opened.config.n_ctx, context, stride, bos)
-        planned = [(name, chosen.plan(text, opened.tokenizer, name)) for name, text in texts]
+        tokenizer = opened.tokenizer
+        planned = [
+            (
+                name,
+                text
+                if isinstance(text, PythiaError)
+                else failures.attempt(chosen.plan, text, tokenizer, name),
+            )
+            for name, text in texts
+        ]
+        if len(files) == 1:
+            failures.exit()
         notices.detail(f"protocol {chosen.name}, context {chosen.context}, stride {chosen.stride}")
+        if not any(isinstance(plans, list) for _, plans in planned):
+            per_token = html = None
         with (
             opened_output(per_token, files) as write_token,
             opened_output(html, files) as write_page,
@@ -121,6 +141,7 @@ def perplexity(
     if html is not None and str(html) != "-":
         notices.say(f"wrote {html}")
     notices.detail(f"{run.totals.n_tokens / run.seconds:.1f} tokens/s, {run.seconds:.2f} s")
+    failures.exit()
 
 
 class _Run:
@@ -143,6 +164,7 @@ class _Run:
         # Only in a terminal; a pipe gets each line as soon as it is known.
         self._may_be_table = sys.stdout.isatty() and not (as_json or show or to_stdout)
         self._found: list[Perplexity] = []
+        self._failed: list[str] = []
         self.seconds = 0.0
 
     @property
@@ -152,16 +174,23 @@ class _Run:
 
         return sum((found.totals for found in self._found), Totals())
 
-    def score(self, planned: list[tuple[str, list[TextPlan]]], write_token: Write | None) -> None:
-        """Score the planned texts and print the results."""
+    def score(
+        self, planned: list[tuple[str, list[TextPlan] | PythiaError]], write_token: Write | None
+    ) -> None:
+        """Score the planned texts and print the results. Texts with an error are left out."""
         from pythia_cli.measures.perplexity import score_perplexity
 
         in_table = self._may_be_table and len(planned) > 1
-        n_tokens = sum(plan.n_scored for _, plans in planned for plan in plans)
+        n_tokens = sum(
+            plan.n_scored for _, plans in planned if isinstance(plans, list) for plan in plans
+        )
         self._model.prepare()
         started = time.perf_counter()
         with self._notices.task("scoring", n_tokens, "tokens") as task:
             for name, plans in planned:
+                if isinstance(plans, PythiaError):
+                    self._fail(name, plans)
+                    continue
                 begun = time.perf_counter()
                 found = score_perplexity(
                     self._model, plans, self._protocol, name, task, keep_tokens=self._keep_tokens
@@ -176,27 +205,40 @@ class _Run:
                     if not in_table:
                         self._say(self._line(name, found.totals, seconds))
         self.seconds = time.perf_counter() - started
+        if not self._found:
+            return
         if in_table:
             self._print_table()
         elif len(planned) > 1:
             self._say(self._line(None, self.totals, self.seconds))
 
+    def _fail(self, name: str, error: PythiaError) -> None:
+        self._failed.append(name)
+        if self._as_json:
+            with self._notices.aside():
+                self._say(json.dumps({"file": name, "error": str(error)}))
+
+    @property
+    def _total(self) -> str:
+        n = len(self._failed)
+        return f"total without {n} failed file{'s' * (n > 1)}" if n else "total"
+
     def page(self) -> str:
         """The texts as a web page."""
         from pythia_cli.measures.surprisal_page import page_of
 
-        return page_of(self._found, self.totals)
+        return page_of(self._found)
 
     def _line(self, name: str | None, totals: Totals, seconds: float) -> str:
         if self._as_json:
             return json.dumps(self._record(name, totals, seconds))
         bits, value, error = totals.bits_per_byte, totals.perplexity, totals.stderr
         return (
-            f"{'total' if name is None else one_line(name)}: "
+            f"{self._total if name is None else one_line(name)}: "
             f"perplexity {'over 1e308' if value is None else f'{value:.4f}'}"
             f"{'' if error is None else f' +/- {error:.4f}'},"
             f" bits per byte {'-' if bits is None else f'{bits:.4f}'},"
-            f" nll {totals.nll / totals.n_tokens:.4f} nats a token,"
+            f" mean nll {totals.nll / totals.n_tokens:.4f} nats a token,"
             f" {totals.n_tokens} tokens ({self._protocol_in_words()})"
         )
 
@@ -206,6 +248,7 @@ class _Run:
         return {
             "file": name,
             **record(self._protocol, self._model.provenance(), totals),
+            **({"failed": self._failed} if name is None and self._failed else {}),
             "seconds": seconds,
             "tokens_per_second": totals.n_tokens / seconds,
         }
@@ -214,11 +257,11 @@ class _Run:
         """Print a row for each file, and one for all."""
         rows = []
         everything = [*((found.source, found.totals) for found in self._found)]
-        for name, totals in [*everything, ("total", self.totals)]:
+        for name, totals in [*everything, (self._total, self.totals)]:
             figures = (totals.perplexity, totals.stderr, totals.bits_per_byte)
             shown = ["-" if figure is None else f"{figure:.4f}" for figure in figures]
             rows.append([name, *shown, str(totals.n_tokens)])
-        heads = ["", "perplexity", "+/-", "bits/byte", "tokens"]
+        heads = ["file", "perplexity", "+/-", "bits/byte", "tokens"]
         print_table(heads, rows, ["+/-", "tokens", "bits/byte"], keep=8)
         typer.echo(self._protocol_in_words())
 

@@ -66,7 +66,7 @@ def quantize(
         store=where,
         replace=replace,
         commit=commit,
-        certifier=options.certifier(certify),
+        certifier=options.certifier(certify, notices),
         n_threads=threads,
         wait_seconds=wait,
         reporter=notices,

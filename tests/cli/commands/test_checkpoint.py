@@ -47,6 +47,32 @@ def test_published_steps_with_what_is_reported_of_them(pythia: Pythia) -> None:
     assert "twice that of its optimizer steps" in first.err
 
 
+def test_every_record_has_the_step_and_the_tokens_seen(
+    in_own_store: Pythia, tmp_path: Path
+) -> None:
+    """The tokens are null for what is no Pythia, and so is the step of a local folder."""
+    in_own_store("quantize", DEMO / "step64", "--as", "mine@64")
+    named = ("-m", "mine@64", "--json")
+    runs = together(
+        lambda command=command: in_own_store(*command, stdin=b"It was")
+        for command in (
+            ("generate", "-n", "1", *named),
+            ("perplexity", "-", *named),
+            ("checkpoint", "verify", *named),
+            ("checkpoint", "list", "-m", "mine", "--json"),
+            ("bench", *named, "--rounds", "1"),
+            ("quantize", DEMO / "step64", "--as", "mine@64", "--replace", "--json"),
+        )
+    )
+    in_own_store("checkpoint", "use", "mine@64")
+    runs.append(in_own_store("checkpoint", "current", "--json"))
+    for run in runs:
+        place = [run.record[field] for field in ("model", "checkpoint", "step", "tokens_seen")]
+        assert place == ["mine", "step64", 64, None]
+    local = in_own_store("generate", "It", "-n", "1", "-m", DEMO / "step64", "--json").record
+    assert [local[field] for field in ("checkpoint", "step", "tokens_seen")] == [None] * 3
+
+
 def test_nothing_is_written_by_looking(pythia: Pythia, tmp_path: Path) -> None:
     fresh = replace(pythia, store=tmp_path / "store")
     assert fresh("checkpoint", "list", "--json").stdout == b""
@@ -83,7 +109,12 @@ def test_commands_follow_the_active_checkpoint(in_own_store: Pythia) -> None:
     # A step alone stays with the active model.
     assert in_own_store("checkpoint", "use", "step2", "-q").err == ""
     current = in_own_store("checkpoint", "current", "--json").record
-    assert current == {"model": "mine", "step": 2, "checkpoint": "step2"}
+    assert current == {
+        "model": "mine",
+        "step": 2,
+        "checkpoint": "step2",
+        "tokens_seen": None,
+    }
     listed = in_own_store("checkpoint", "list", "--json").records
     assert [(r["model"], r["step"], r["active"]) for r in listed] == [
         ("demo", 3000, False),

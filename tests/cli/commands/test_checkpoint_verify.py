@@ -30,6 +30,7 @@ def test_nothing_is_damaged(pythia: Pythia) -> None:
         "model": "demo",
         "checkpoint": "step3000",
         "step": 3000,
+        "tokens_seen": None,
         "ok": True,
         "problems": [],
     }

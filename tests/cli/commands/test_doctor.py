@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pythia_cli.cli.app import run
+from pythia_cli.diagnostics.doctor import Finding
 from tests.cli.running import Pythia, Result, listing
 from tests.fakes.hub import Hub
 
@@ -48,6 +51,28 @@ def test_it_changes_nothing_and_fits_the_terminal(pythia: Pythia, tmp_path: Path
         for line in shown.splitlines():  # a path is never cut
             assert len(line) <= int(columns) or len(line.split()) <= 3, line
     assert listing(tmp_path) == {}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pty is POSIX")
+def test_colours_in_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    findings = [Finding("memory", "1 GB"), Finding("store", "here", "is full", "pythia --help")]
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr("pythia_cli.diagnostics.doctor.examine", lambda *_: findings)
+    assert run(["doctor"]) == 0
+    piped = capsys.readouterr().out
+    assert "\x1b" not in piped
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert run(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b[33m! store" in shown
+    assert "\x1b[1;33m1 problem\x1b[0m" in shown
+    assert re.sub(r"\x1b\[[\d;]*m", "", shown) == piped
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert run(["doctor"]) == 0
+    assert "\x1b[33m" not in capsys.readouterr().out
 
 
 def test_a_hub_that_answers(pythia: Pythia, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +33,7 @@ from tests.fakes.suite import (
 USAGE, NOT_FOUND, NETWORK, NOT_AUTHORISED, INTEGRITY, RESOURCE = 2, 3, 4, 5, 6, 7
 TOKEN = "hf_canaryCANARYcanaryCANARYcanary0"
 WEIGHTS = "model.safetensors"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +94,10 @@ def installed(store: Path) -> list[str]:
     )
 
 
-def clean(store: Path) -> bool:
-    """Whether nothing lies about beside what is installed."""
-    names = [
-        path for path in listing(store) if not path.startswith(("checkpoints/", "tokenizers/"))
-    ]
+def clean(store: Path, *, partial: bool = False) -> bool:
+    """Whether nothing lies about beside what is installed, and (partial) what has arrived."""
+    expected = ("checkpoints/", "tokenizers/", *(("partial/",) if partial else ()))
+    names = [path for path in listing(store) if not path.startswith(expected)]
     return names in ([], ["active.json"]) and not list(store.glob("incoming/*"))
 
 
@@ -308,7 +310,11 @@ FAULTS: list[tuple[str, Faults, int, str]] = [
     ("5xx for ever", Faults(api_status_for_ever=503), NETWORK, "answered with status 503"),
     ("CDN 5xx for ever", Faults(cdn_status_for_ever=500), NETWORK, "answered with status 500"),
     ("captive portal", Faults(captive_portal=True), NETWORK, "is not a Hugging Face Hub"),
-    ("hostile etag", Faults(etag="../../../../outside"), INTEGRITY, "malformed hash"),
+    ("no hashes", Faults(siblings={"lfs": None, "blobId": None}), INTEGRITY, "cannot be verified"),
+    ("no names", Faults(siblings={"rfilename": 5}), NETWORK, "its answer has no valid rfilename"),
+    ("a long answer", Faults(api_extra=10_000_000), NETWORK, "its answer has more than 8 MB"),
+    ("a pointer", Faults(instead=POINTER), INTEGRITY, "is a Git LFS pointer in place of"),
+    ("more bytes", Faults(no_length=True, file_extra=10**6), INTEGRITY, "has more than the"),
 ]
 
 
@@ -319,7 +325,6 @@ def test_a_fault_is_reported_and_leaves_nothing(
     user: Callable[..., Result],
     hub: Hub,
     store: Path,
-    tmp_path: Path,
     faults: Faults,
     status: int,
     message: str,
@@ -329,8 +334,7 @@ def test_a_fault_is_reported_and_leaves_nothing(
     assert message in failed(result, status)
     assert len([x for x in result.err.splitlines() if x.startswith("error")]) == 1
     assert installed(store) == []
-    assert clean(store)
-    assert not (tmp_path / "outside").exists()
+    assert clean(store, partial=status == NETWORK)
     hub.faults = Faults()
     download(user, "-c", "64")
     assert installed(store) == [f"{MODEL}@64"]
@@ -344,12 +348,14 @@ def test_a_fault_is_reported_and_leaves_nothing(
         Faults(api_status=[429], retry_after=1),
         Faults(truncate=15_000_000, truncate_times=1),
         Faults(truncate=100_000, truncate_times=2),
-        Faults(etag="c" * 64),
+        Faults(etag="../../../../outside"),
+        Faults(no_commit=True),
+        Faults(no_range=True, truncate=15_000_000, truncate_times=1),
         Faults(extra_files=("../outside.bin", "/etc/passwd", "a\nb.json", "evil.py")),
     ],
     ids=[
         *("5xx twice", "429 for a second", "cut once late", "cut twice"),
-        *("another etag", "hostile names"),
+        *("hostile etag", "no commit", "cut, and all again", "hostile names"),
     ],
 )
 def test_what_passes_is_outlasted(
@@ -366,7 +372,91 @@ def test_a_reset_connection(user: Callable[..., Result], hub: Hub, store: Path) 
     hub.faults = Faults(reset=True)
     failed(download(user, "-c", "64", status=None), NETWORK)
     assert installed(store) == []
+    assert clean(store, partial=True)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
+def test_an_interrupted_download_goes_on(
+    user: Callable[..., Result],
+    pythia: Pythia,
+    hub: Hub,
+    store: Path,
+    tmp_path: Path,
+    start: Callable[..., subprocess.Popen[bytes]],
+    sent: signal.Signals,
+    status: int,
+) -> None:
+    hub.faults = Faults(pause_seconds=0.01)
+    env = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")}
+    process = start("download", "-m", MODEL, "-c", "64", of=replace(pythia, store=store), env=env)
+    until = time.monotonic() + 60
+    while not any(n > 2_000_000 for _, n in hub.transfers) and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(sent)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert clean(store, partial=True) or sent == signal.SIGKILL
+    if sent != signal.SIGKILL:
+        assert err.decode().endswith("are kept; the same download goes on from there\n")
+    hub.faults = Faults()
+    download(user, "-c", "64")
+    size = (hub.repos[REPO]["step64"].folder / WEIGHTS).stat().st_size  # type: ignore[operator]
+    assert hub.transfers[-1][1] < size - 2_000_000
+    user("checkpoint", "verify")
     assert clean(store)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("download", "-m", MODEL, "--dry-run"), ("checkpoint", "audit", "-m", MODEL), ("doctor",)],
+)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALL_PROXY", "socks://127.0.0.1:1"),
+        ("https_proxy", "http://[::1"),
+        ("HF_TOKEN", "\u201chf_a\u201d"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named(
+    user: Callable[..., Result], hub: Hub, command: tuple[str, ...], name: str, value: str
+) -> None:
+    result = user(*command, status=None, env={name: value})
+    if command == ("doctor",):
+        assert result.status != 1
+        assert f"unset {name}" in result.out
+    else:
+        assert failed(result, USAGE).startswith(f"error: {name} ")
+    assert "Hugging Face Hub" not in result.out + result.err
+    assert hub.requests == []
+
+
+def test_failures_of_one_kind_share_a_line(user: Callable[..., Result]) -> None:
+    result = download(user, "-c", "1,2,4,1000:143000:1000", "--dry-run", status=NOT_FOUND)
+    gone = "1,2,4,5000:142000:1000"
+    assert result.err.splitlines()[:2] == [
+        f"failed: 141 steps ({gone}): {REPO}: the Hub has no such repository, revision or file",
+        f"failed: {REPO} step{EMPTY_STEP} holds no weights",
+    ]
+    assert len(result.err.splitlines()) == 3
+
+
+def test_a_redirection_is_said_and_recorded(user: Callable[..., Result], hub: Hub) -> None:
+    other = "EleutherAI/pythia-x"
+    hub.faults = Faults(answers_for=other)
+    said = f"{REPO}: the Hub answered for {other}; that is what is fetched and recorded\n"
+    planned = download(user, "-c", "64,512", "--dry-run", "--json")
+    assert planned.err == said
+    assert {(r["repo"], r["answered_by"]) for r in planned.records} == {(REPO, other)}
+    done = download(user, "-c", "64", "--json")
+    assert said in done.err
+    assert (done.record["model"], done.record["source"]["repo"]) == (MODEL, other)
+    user("checkpoint", "verify")
+    audited = user("checkpoint", "audit", "-m", MODEL, "--json").record
+    assert audited["answered_by"] == other
+    assert f"the Hub answered for {other}\n" in user("checkpoint", "audit", "-m", MODEL).out
 
 
 def test_a_transfer_that_stalls_is_given_up(
@@ -387,7 +477,7 @@ def test_a_token_reaches_nobody_else(
 ) -> None:
     with Hub({}) as elsewhere:
         hub.faults = Faults(redirect_to=elsewhere.url)
-        failed(download(user, "-c", "64", status=None), NETWORK)
+        failed(download(user, "-c", "64", status=None), NOT_FOUND)
         hub.faults = Faults()
         download(user, "-c", "64")
         without = [
@@ -520,6 +610,7 @@ def test_the_disk_is_too_small(
     )
     full = download(user, "-c", "64", status=None, command=(sys.executable, "-c", limit))
     failed(full, RESOURCE)
+    shutil.rmtree(store / "partial")  # what has arrived
     assert listing(store) == before
     nothing_free = (
         "import shutil; from pythia_cli.cli.app import main;"

@@ -13,7 +13,8 @@ PROMPT = "It was"
 DRAW = (PROMPT, "-n", "24", "--seed", "3")
 
 FIELDS = {
-    "model", "checkpoint", "prompt", "text", "token_ids", "n_prompt_tokens", "n_generated",
+    "model", "checkpoint", "step", "tokens_seen", "prompt", "text", "token_ids",
+    "n_prompt_tokens", "n_generated",
     "finish_reason", "seed", "prefill_seconds", "decode_seconds", "prefill_tokens_per_second",
     "decode_tokens_per_second", "load_seconds", "temperature", "top_k", "top_p", "min_p",
     "repetition_penalty", "max_tokens", "stop", "ignore_eos",
@@ -29,6 +30,7 @@ def drawn(pythia: Pythia) -> dict[str, Any]:
 def test_record(drawn: dict[str, Any]) -> None:
     assert set(drawn) == FIELDS
     assert (drawn["model"], drawn["checkpoint"]) == ("demo", "step3000")
+    assert (drawn["step"], drawn["tokens_seen"]) == (3000, None)
     assert (drawn["prompt"], drawn["seed"]) == (PROMPT, 3)
     assert drawn["n_generated"] == len(drawn["token_ids"]) == drawn["max_tokens"] == 24
     assert (drawn["n_prompt_tokens"], drawn["finish_reason"]) == (2, "length")
@@ -107,18 +109,51 @@ def test_prompt_file(pythia: Pythia, tmp_path: Path, drawn: dict[str, Any]) -> N
     assert records[0]["token_ids"] == drawn["token_ids"]
 
 
-def test_context_full(pythia: Pythia, eval_text: str) -> None:
+def test_the_end_of_a_long_prompt(pythia: Pythia, eval_text: str) -> None:
     long = eval_text[:4000].encode()
     done, just_enough = together(
         lambda n=n: pythia("generate", "--truncate-prompt", "-n", n, "--json", stdin=long)
         for n in ("5", "1")
     )
-    assert done.record["n_prompt_tokens"] == 511
-    assert (done.record["n_generated"], done.record["finish_reason"]) == (1, "length")
-    assert done.record["decode_tokens_per_second"] is None
-    assert "stopped after 1 tokens: the context of 512 is full" in done.err
-    # What was asked for, and no less, is not worth a notice.
-    assert without_model_lines(just_enough.err) == []
+    assert done.record["n_prompt_tokens"] == 512 - 5
+    assert just_enough.record["n_prompt_tokens"] == 511
+    for record, n in ((done.record, 5), (just_enough.record, 1)):
+        assert (record["n_generated"], record["finish_reason"]) == (n, "length")
+    assert just_enough.record["decode_tokens_per_second"] is None
+    assert without_model_lines(done.err + just_enough.err) == []
+
+
+def test_context_full(pythia: Pythia) -> None:
+    done = pythia("generate", "a " * 508, "-n", "9", "--json", "--ignore-eos")
+    assert done.record["n_prompt_tokens"] + done.record["n_generated"] == 512
+    n = done.record["n_generated"]
+    assert n < 9
+    assert f"stopped after {n} tokens: the context of 512 is full" in done.err
+
+
+def test_more_tokens_than_the_context_holds(pythia: Pythia, eval_text: str) -> None:
+    """Half of the context is for the end of the prompt."""
+    long = eval_text[:4000].encode()
+    done = pythia("generate", "--truncate-prompt", "-n", "999", "--json", stdin=long)
+    assert done.record["n_prompt_tokens"] == 256
+
+
+def test_a_prompt_that_is_too_long_does_not_end_a_batch(
+    pythia: Pythia, tmp_path: Path, drawn: dict[str, Any]
+) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_text(f"{'a ' * 999}\n{PROMPT}\n{'b ' * 999}\nShe\n")
+    command = ("generate", "--prompt-file", path, *DRAW[1:])
+    as_records, as_text = together(
+        [lambda: pythia(*command, "--json", status=2), lambda: pythia(*command, status=2)]
+    )
+    records = as_records.records
+    assert [record["prompt"][:2] for record in records] == ["a ", "It", "b ", "Sh"]
+    assert ["error" in record for record in records] == [True, False, True, False]
+    assert records[1]["token_ids"] == drawn["token_ids"]
+    assert as_text.out == "".join(records[i]["text"] + "\n" for i in (1, 3))
+    for line, number in zip(without_model_lines(as_text.err), (1, 3), strict=True):
+        assert line.startswith(f"error: {path}, line {number}: the prompt has ")
 
 
 def test_prompt_too_long(pythia: Pythia, eval_text: str) -> None:

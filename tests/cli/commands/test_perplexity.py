@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pythia_cli.text.tokenizer import PythiaTokenizer
-from tests.cli.running import MODULE, Pythia, together
+from tests.cli.running import MODULE, Pythia, together, without_model_lines
 
 FIELDS = {
-    "file", "model", "checkpoint", "source", "quantization", "tokenizer_sha256", "dtype",
-    "protocol", "context", "stride", "bos", "plain_text", "nll", "n_tokens", "n_bytes", "n_words",
+    "file", "model", "checkpoint", "step", "tokens_seen", "source", "quantization",
+    "tokenizer_sha256", "dtype", "protocol", "context", "stride", "bos", "plain_text", "nll",
+    "mean_nll", "n_tokens", "n_bytes", "n_words",
     "perplexity", "bits_per_byte", "byte_perplexity", "word_perplexity", "stderr", "seconds",
     "tokens_per_second",
 }  # fmt: skip
@@ -40,7 +42,9 @@ def test_record(scored: tuple[dict[str, Any], list[Any]], short_text: Path) -> N
     assert set(record["source"]) == {"repo", "revision", "commit", "sha256"}
     assert (record["protocol"], record["context"], record["stride"]) == ("stride", 512, 256)
     assert (record["bos"], record["dtype"]) == (False, "int8")
+    assert (record["step"], record["tokens_seen"]) == (3000, None)
     n, nll = record["n_tokens"], record["nll"]
+    assert record["mean_nll"] == nll / n
     assert record["perplexity"] == pytest.approx(math.exp(nll / n))
     assert record["bits_per_byte"] == pytest.approx(nll / math.log(2) / record["n_bytes"])
     assert record["byte_perplexity"] == pytest.approx(math.exp(nll / record["n_bytes"]))
@@ -92,12 +96,59 @@ def test_many_files_and_their_total(pythia: Pythia, short_text: Path, tmp_path: 
     assert total["perplexity"] == pytest.approx(math.exp(total["nll"] / total["n_tokens"]))
 
 
+@pytest.fixture
+def some_bad(tmp_path: Path) -> Path:
+    """A folder of texts, of which b.txt, d.txt and e.txt cannot be scored."""
+    for name in ("a.txt", "c.txt"):
+        (tmp_path / name).write_text("It is a truth universally acknowledged.\n" * 3)
+    (tmp_path / "b.txt").write_bytes(b"")
+    (tmp_path / "d.txt").write_text("It was.", encoding="utf-16")
+    return tmp_path
+
+
+FILES = ("a.txt", "b.txt", "c.txt", "d.txt", "e.txt")
+
+
+def test_a_bad_file_does_not_end_a_batch(pythia: Pythia, some_bad: Path) -> None:
+    done = pythia("perplexity", *FILES, "--per-token", "t.jsonl", cwd=some_bad, status=2)
+    lines = done.out.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        "a.txt",
+        "c.txt",
+        "total without 3 failed files",
+    ]
+    assert lines[0].partition(": ")[2] == lines[1].partition(": ")[2]
+    errors = [line for line in without_model_lines(done.err) if line.startswith("error: ")]
+    assert [line.split()[1].rstrip(":") for line in errors] == ["d.txt", "e.txt", "b.txt"]
+    tokens = [json.loads(line) for line in (some_bad / "t.jsonl").read_text().splitlines()]
+    assert {token["file"] for token in tokens} == {"a.txt", "c.txt"}
+
+
+def test_bad_files_have_records_in_their_place(pythia: Pythia, some_bad: Path) -> None:
+    done = pythia("perplexity", *FILES, "--json", "-q", cwd=some_bad, status=2)
+    *parts, total = done.records
+    assert [record["file"] for record in parts] == list(FILES)
+    assert ["error" in record for record in parts] == [False, True, False, True, True]
+    assert total["failed"] == ["b.txt", "d.txt", "e.txt"]
+    assert total["nll"] == parts[0]["nll"] + parts[2]["nll"]
+    assert len(done.err.splitlines()) == 3
+
+
+def test_the_first_failure_gives_the_status(pythia: Pythia, some_bad: Path) -> None:
+    done = pythia("perplexity", "e.txt", "a.txt", "d.txt", cwd=some_bad, status=3)
+    assert len(done.out.splitlines()) == 2
+    done = pythia("perplexity", "e.txt", "b.txt", "--html", "x.html", cwd=some_bad, status=3)
+    assert done.out == ""
+    assert not (some_bad / "x.html").exists()
+
+
 def test_text_for_people(pythia: Pythia, scored: tuple[dict[str, Any], Any]) -> None:
     record, _ = scored
     done = pythia("perplexity", record["file"], "-v")
     (line,) = done.out.splitlines()
     assert f"perplexity {record['perplexity']:.4f}" in line
     assert f"bits per byte {record['bits_per_byte']:.4f}" in line
+    assert f"mean nll {record['mean_nll']:.4f} nats a token" in line
     assert "(stride, context 512, stride 256)" in line
     assert "protocol stride, context 512, stride 256" in done.err
     assert "tokens/s" in done.err
@@ -127,7 +178,7 @@ def test_protocols(pythia: Pythia, short_text: Path, demo_tokenizer: PythiaToken
     assert (llama["context"], llama["stride"]) == (128, 128)
     assert (rolling["n_tokens"], rolling["bos"]) == (n, True)
     assert rolling["n_bytes"] == len(text.encode())
-    assert rolling["n_words"] == len(text.split())
+    assert rolling["n_words"] == len(re.split(r"\s+", text))
     assert documents["n_tokens"] == sum(lines) - len(lines)
     assert (from_the_start["n_tokens"], from_the_start["bos"]) == (sum(lines), True)
     # Less context predicts worse, and the order is known.

@@ -1,0 +1,125 @@
+"""Help on narrow screens, and arguments that typer alone would read in silence."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from pythia_cli.cli import app
+
+USAGE = 2
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line of a usage error."""
+    assert app.run(list(arguments)) == USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    return err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("generate", "hi", "--store", ""),
+        ("perplexity", "text.txt", "--html", ""),
+        ("perplexity", "text.txt", "--per-token", ""),
+        ("generate", "--prompt-file", ""),
+        ("quantize", "", "--as", "mine@1"),
+        ("quantize", "folder", "--as", "mine@1", "--certify", ""),
+        ("download", "--from", "", "-c", "1"),
+        ("checkpoint", "list", "--store", ""),
+    ],
+)
+def test_an_empty_name_is_not_the_working_folder(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "the name is empty" in run(capsys, *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_empty_name_of_a_text(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "the name of a text: is empty" in run(capsys, "perplexity", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("perplexity", "text.txt", "-c", "64", "-c", "3000"),
+        ("perplexity", "text.txt", "-c64", "--checkpoint=3000"),
+        ("generate", "hi", "-c", "64", "-c", "3000"),
+        ("generate", "hi", "-m", "demo", "--model", "demo"),
+        ("bench", "-c", "64", "-c", "3000"),
+        ("checkpoint", "use", "64", "-m", "demo", "-m", "demo"),
+        ("checkpoint", "verify", "-m", "demo", "-m", "demo"),
+        ("checkpoint", "remove", "-m", "demo", "-m", "demo"),
+        ("checkpoint", "list", "-m", "demo", "-m", "demo"),
+        ("checkpoint", "audit", "-m", "pythia-14m", "-m", "pythia-70m"),
+        ("download", "-m", "pythia-14m", "-m", "pythia-70m"),
+        ("doctor", "--store", "one", "--store", "two"),
+        ("perplexity", "text.txt", "--protocol", "stride", "--protocol", "lm-eval"),
+        ("perplexity", "text.txt", "--html", "one.html", "--html", "two.html"),
+        ("generate", "hi", "--prompt-file", "one", "--prompt-file", "two"),
+        ("quantize", "folder", "--as", "mine@1", "--as", "mine@2"),
+    ],
+)
+def test_one_value_given_twice_is_refused(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert "was given twice; give it once" in run(capsys, *arguments)
+
+
+@pytest.mark.parametrize("text", ["-5 degrees", "-5", "-.5", "-n is a letter", "-very cold"])
+def test_a_text_that_begins_with_a_minus_sign(
+    capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    quoted = f"'{text}'" if " " in text else text
+    hint = f'put -- before a text that begins with "-": pythia generate -- {quoted}\n'
+    assert run(capsys, "generate", text).endswith(hint.replace("pythia ", f"{_name()} "))
+
+
+@pytest.mark.parametrize(
+    "arguments", [("generate", "hi", "-n", "-5"), ("generate", "--colour", "hi")]
+)
+def test_other_mistakes_get_another_hint(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert run(capsys, *arguments).endswith("generate --help\n")
+
+
+def _name() -> str:
+    """What the command is called here."""
+    import click.utils
+
+    return click.utils._detect_program_name()
+
+
+COMMANDS = ("generate", "perplexity", "download", "quantize", "bench", "doctor", "checkpoint")
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 20, 40, 51, 52, 60, 80])
+def test_help_of_any_width(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    importlib.reload(app)
+    for command in ((), *((name,) for name in COMMANDS)):
+        assert app.run([*command, "--help"]) == 0
+        out = capsys.readouterr().out
+        assert columns < 52 or max(map(len, out.splitlines())) <= columns
+    importlib.reload(app)
+
+
+def test_what_a_command_does_is_said_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ((), ("checkpoint",)):
+        assert app.run([*command, "--help"]) == 0
+        shown = capsys.readouterr().out.partition("Commands:")[2]
+        assert "..." not in shown
+        assert len(shown.split()) > 40

@@ -1,0 +1,222 @@
+"""Input texts: notices of what is odd, commands that convert, and what is waited for."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pythia_cli.cli.inputs import read_prompt, read_text
+from pythia_cli.cli.output import Notices
+from tests.cli.running import Pythia, error_line, without_model_lines
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+TEXT = "It was a dark and stormy night.\nHe said no.\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "command", "text"),
+    [
+        (TEXT.encode("utf-16"), "iconv -f utf-16 -t utf-8", TEXT),
+        (TEXT.encode("utf-16-be"), "iconv -f utf-16be -t utf-8", TEXT),
+        (TEXT.encode("utf-32"), "iconv -f utf-32 -t utf-8", TEXT),
+        (f"{TEXT}caf\u00e9.".encode("latin1"), "iconv -f latin1 -t utf-8", f"{TEXT}caf\u00e9."),
+        (f"{TEXT}\u201c".encode("cp1252"), "iconv -f windows-1252 -t utf-8", f"{TEXT}\u201c"),
+        (f"{TEXT}caf\u00e9".encode()[:-1], "head -c 47", f"{TEXT}caf"),
+        (gzip.compress(TEXT.encode()), "gunzip -c", TEXT),
+    ],
+)
+def test_the_hint_does_what_is_needed(
+    pythia: Pythia, tmp_path: Path, data: bytes, command: str, text: str
+) -> None:
+    path = tmp_path / "a book.txt"
+    path.write_bytes(data)
+    line = error_line(pythia("perplexity", path, status=None), 2)
+    assert line.endswith(f": {command} {shlex.quote(str(path))}")
+    made = subprocess.run([*command.split(), path], capture_output=True, check=True, timeout=60)
+    assert made.stdout.decode() == text
+
+
+def test_latin1_is_not_suggested_for_what_it_cannot_be(pythia: Pythia) -> None:
+    for data in (bytes(range(256)), "\u543e\u8f29\u306f\u732b".encode("shift-jis")):
+        line = error_line(pythia("perplexity", "-", stdin=data, status=None), 2)
+        assert "latin1" not in line
+
+
+NOTICES = [
+    (b"\xef\xbb\xbfCall me", "begins with a byte-order mark, which is left out"),
+    (b"Call\0me", "has NUL characters, each of which is scored; otherwise: tr -d '\\0' < {file}"),
+    (b"Call\r\nme", "lines end in CR LF, and each CR is scored; otherwise: tr -d '\\r' < {file}"),
+    (b'{"text": "a"}\n{"text": "b"}\n', "looks like JSON lines, all of which is scored"),
+    (b"a\tb\nc\td\ne\tf\n", "looks like a table (TSV), all of which is scored; otherwise: cut -f"),
+]
+
+
+@pytest.mark.parametrize(("data", "says"), NOTICES)
+def test_odd_texts_are_read_with_a_notice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes, says: str
+) -> None:
+    path = tmp_path / "text.txt"
+    path.write_bytes(data)
+    assert read_text(path) == data.decode().removeprefix("\ufeff")
+    err = capsys.readouterr().err
+    assert says.format(file=path) in err
+    assert err.startswith(f"{path}: ")
+    assert err.count("\n") == 1
+    read_text(path, Notices(quiet=True, verbose=False))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_byte_order_mark_changes_no_figure(pythia: Pythia, tmp_path: Path) -> None:
+    (tmp_path / "plain.txt").write_text(TEXT)
+    (tmp_path / "marked.txt").write_text(TEXT, encoding="utf-8-sig")
+    plain, marked, total = pythia(
+        "perplexity", "plain.txt", "marked.txt", "--json", cwd=tmp_path
+    ).records
+    assert (marked["nll"], marked["n_bytes"]) == (plain["nll"], plain["n_bytes"])
+    assert total["n_tokens"] == 2 * plain["n_tokens"]
+
+
+def test_line_ends_do_not_matter_between_documents(pythia: Pythia, tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_bytes(b"It was one.\r\nIt was two.\r\n")
+    done = pythia("perplexity", path, "--protocol", "document")
+    assert without_model_lines(done.err) == []
+    (line,) = without_model_lines(pythia("perplexity", path).err)
+    assert "CR LF" in line
+
+
+class _Stdin:
+    """A standard input that is a pipe."""
+
+    def __init__(self, data: bytes) -> None:
+        reader, writer = os.pipe()
+        os.write(writer, data)
+        os.close(writer)
+        self.buffer = os.fdopen(reader, "rb")
+
+    def isatty(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("piped", "prompt", "n_notices"),
+    [
+        (b"", None, 0),
+        (b"\n", "", 0),
+        (b"It was\n", "It was", 0),
+        (b"It was\r\n", "It was", 0),
+        (b"It was\r", "It was", 0),
+        (b"It was\n\n", "It was\n", 0),
+        (b"\xef\xbb\xbfIt was\r\n", "It was", 1),
+        (b"one\r\ntwo\r\n", "one\r\ntwo", 1),
+    ],
+)
+def test_a_piped_prompt(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    piped: bytes,
+    prompt: str | None,
+    n_notices: int,
+) -> None:
+    stdin = _Stdin(piped)
+    monkeypatch.setattr("sys.stdin", stdin)
+    assert read_prompt(Notices(quiet=False, verbose=False)) == prompt
+    stdin.buffer.close()
+    assert capsys.readouterr().err.count("\n") == n_notices
+
+
+def test_a_prompt_is_the_same_from_a_pipe_and_a_file(pythia: Pythia, tmp_path: Path) -> None:
+    path = tmp_path / "prompt.txt"
+    path.write_bytes(b"She looked at him and\r\n")
+    piped = pythia("generate", "-n", "1", "--json", stdin=path.read_bytes())
+    filed = pythia("generate", "-n", "1", "--json", "--prompt-file", path)
+    assert piped.record["prompt"] == filed.record["prompt"] == "She looked at him and"
+
+
+WAITS = [
+    ("generate", "She looked at him and", "-n", "2"),
+    ("generate", "--prompt-file", "-", "-n", "2"),
+    ("perplexity", "-"),
+]
+
+
+@pytest.mark.parametrize("command", WAITS)
+def test_what_is_waited_for_is_said(start: Start, command: tuple[str, ...]) -> None:
+    process = start(*command, stdin=subprocess.PIPE)
+    assert process.stderr is not None
+    assert process.stdin is not None
+    assert process.stderr.readline().startswith(b"waiting for standard input (")
+    process.stdin.write(b"It was a dark night.\n")
+    process.stdin.close()
+    process.stdin = None
+    out, err = process.communicate(timeout=60)
+    assert without_model_lines(err.decode()) == []
+    assert process.returncode == 0
+    assert out
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("command", WAITS)
+def test_waiting_is_interrupted(start: Start, command: tuple[str, ...]) -> None:
+    process = start(*command, stdin=subprocess.PIPE)
+    assert process.stderr is not None
+    process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert without_model_lines(process.stderr.read().decode()) == []
+
+
+def test_a_named_pipe_is_waited_for(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    process = start("perplexity", path)
+    assert process.stderr is not None
+    assert process.stderr.readline() == f"waiting for {path}\n".encode()
+    path.write_text(TEXT)
+    out, _ = process.communicate(timeout=60)
+    assert out.startswith(str(path).encode())
+
+
+def test_quiet_waits_in_silence(start: Start) -> None:
+    process = start("generate", "It was", "-n", "1", "-q", stdin=subprocess.PIPE)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(2)
+    _, err = process.communicate(b"", timeout=60)
+    assert (process.returncode, err) == (0, b"")
+
+
+def test_data_in_time_gives_no_notice(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reader, writer = os.pipe()
+
+    class Slow:
+        buffer = os.fdopen(reader, "rb")
+
+        def isatty(self) -> bool:
+            return False
+
+    def write() -> None:
+        for _ in range(8):
+            os.write(writer, b"word ")
+            time.sleep(0.05)
+        os.close(writer)
+
+    monkeypatch.setattr("sys.stdin", Slow())
+    monkeypatch.setattr("pythia_cli.cli.waiting._SILENT_SECONDS", 0.3)
+    writing = threading.Thread(target=write)
+    writing.start()
+    text = read_text("-")
+    writing.join()
+    Slow.buffer.close()
+    assert text == "word " * 8
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,91 @@
+"""Bytes to text; and what is said of bytes that are something else."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pythia_cli.errors import NotUtf8
+from pythia_cli.text.decode import decode_text
+from pythia_cli.text.guess_encoding import BINARY, CUT_BEGINNING, CUT_END, DAMAGED
+
+TEXT = "It was a dark and stormy night.\nHe said no.\n"
+QUOTED = f"{TEXT}\u201cna\u00efve\u201d \u2014 caf\u00e9"
+
+GUESSES = [
+    (TEXT.encode("utf-16"), "UTF-16"),
+    (b"\xfe\xff" + QUOTED.encode("utf-16-be"), "UTF-16"),
+    (TEXT.encode("utf-16-le"), "UTF-16LE"),
+    (TEXT.encode("utf-16-be"), "UTF-16BE"),
+    (QUOTED.encode("utf-16-le"), "UTF-16LE"),
+    (TEXT.encode("utf-32"), "UTF-32"),
+    (b"\x00\x00\xfe\xff" + TEXT.encode("utf-32-be"), "UTF-32"),
+    (TEXT.encode("utf-32-le"), "UTF-32LE"),
+    (TEXT.encode("utf-32-be"), "UTF-32BE"),
+    (TEXT.encode("utf-16").decode("latin1").encode(), "UTF-16LE"),  # converted as if Latin-1
+    (gzip.compress(TEXT.encode()), "gzip"),
+    (bz2.compress(TEXT.encode()), "bzip2"),
+    (lzma.compress(TEXT.encode()), "xz"),
+    (b"\x28\xb5\x2f\xfd\x04\x58", "zstd"),
+    (b"PK\x03\x04\x14\x00\x00\x00\x08\x00\x9c", "zip"),
+    (b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj", "PDF"),
+    (QUOTED.encode()[:-1], CUT_END),
+    (TEXT.encode() + "\u201c".encode()[:1], CUT_END),
+    (TEXT.encode() + "\u201c".encode()[:2], CUT_END),
+    (TEXT.encode() + "\U0001f701".encode()[:3], CUT_END),
+    (f"\u00e9{QUOTED}".encode()[1:], CUT_BEGINNING),
+    (QUOTED.encode() + b"\xff" + QUOTED.encode(), DAMAGED),
+    (f"{TEXT}caf\u00e9 au lait".encode("latin1"), "Latin-1"),
+    (f"{TEXT}caf\u00e9".encode("latin1"), "Latin-1"),
+    (QUOTED.encode("cp1252"), "Windows-1252"),
+    (b"\x93Hello\x94, she said.", "Windows-1252"),
+    ("\u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440.".encode("cp1251"), None),
+    ("\u543e\u8f29\u306f\u732b\u3067\u3042\u308b\u3002".encode("shift-jis"), None),
+    (bytes(range(256)), BINARY),
+    (random.Random(1).randbytes(5000), BINARY),
+    (np.random.default_rng(1).standard_normal(500).tobytes(), BINARY),
+    (np.arange(500, dtype=np.int32).tobytes(), BINARY),
+]
+
+
+@pytest.mark.parametrize(("data", "guess"), GUESSES, ids=str)
+def test_what_is_no_utf8_is_named(data: bytes, guess: str | None) -> None:
+    with pytest.raises(NotUtf8) as caught:
+        decode_text(data, "book.txt")
+    assert caught.value.guess == guess
+    assert data[caught.value.offset] == caught.value.byte
+    assert (f"it looks like {guess}" in str(caught.value)) == (guess is not None)
+
+
+def test_where_the_text_is_cut_off() -> None:
+    data = QUOTED.encode()
+    with pytest.raises(NotUtf8) as caught:
+        decode_text(data[:-1], "book.txt")
+    assert data[: caught.value.offset].decode() == QUOTED[:-1]
+
+
+def test_a_byte_order_mark_is_not_text() -> None:
+    assert decode_text(b"\xef\xbb\xbfCall me", "book.txt") == "Call me"
+    assert decode_text(b"\xef\xbb\xbf", "book.txt") == ""
+    assert decode_text("a\ufeffb".encode(), "book.txt") == "a\ufeffb"
+
+
+@pytest.mark.parametrize("text", ["", "a\0b", f"{TEXT}\0", "\u543e\u8f29\0\u306f", "\0" * 9])
+def test_a_few_nuls_are_text(text: str) -> None:
+    assert decode_text(text.encode(), "book.txt") == text
+
+
+@given(data=st.binary(max_size=64))
+def test_any_bytes_are_text_or_refused(data: bytes) -> None:
+    try:
+        text = decode_text(data, "book.txt")
+    except NotUtf8:
+        return
+    assert text.encode() == data.removeprefix(b"\xef\xbb\xbf")
