@@ -119,6 +119,7 @@ def test_outcomes_as_json(suite_hub: Hub, store: Store) -> None:
         "model": MODEL,
         "checkpoint": f"step{EMPTY_STEP}",
         "step": EMPTY_STEP,
+        "tokens_seen": EMPTY_STEP * 2_097_152,
         "error": f"{REPO} step{EMPTY_STEP} holds no weights",
     }
     assert (done["status"], done["step"]) == ("installed", 64)

@@ -6,11 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from tests.faults import LOCKS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -21,11 +21,12 @@ EVERY = "23"
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
 @pytest.mark.parametrize("locks", LOCKS)
 def test_no_checkpoint_is_lost(
-    tmp_path: Path, small: FloatCheckpoint, other: FloatCheckpoint, locks: str
+    tmp_path: Path, demo_folder: Callable[[int], Path], locks: str
 ) -> None:
     """In a process of its own, as it is forked."""
+    model, other = demo_folder(64), demo_folder(512)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.faults", tmp_path, small.folder, other.folder, locks, EVERY],
+        [sys.executable, "-m", "tests.faults", tmp_path, model, other, locks, EVERY],
         cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -44,6 +44,7 @@ def test_a_plan(suite_hub: Hub) -> None:
         "model": MODEL,
         "checkpoint": "step64",
         "step": 64,
+        "tokens_seen": 64 * 2_097_152,
         "repo": REPO,
         "answered_by": None,
         "commit": commit_of(REPO, "step64"),

@@ -214,12 +214,12 @@ def zsh(environment: dict[str, str], folder: Path) -> Iterator[int]:
         os.chdir(folder)
         os.execvpe("zsh", ["zsh", "-f", "-i"], environment)
     try:
-        setup = (
+        setup = (  # the prompt's name is in two parts, as this line is echoed
             "unsetopt zle_bracketed_paste; autoload -Uz compinit && compinit -u -D;"
-            f" source {ROOT}/completions/pythia.zsh; PS1='ready> '\r"
+            f" source {ROOT}/completions/pythia.zsh; PS1='rea''dy> '\r"
         )
         os.write(terminal, setup.encode())
-        assert "ready> " in until(terminal, "\nready> ")
+        assert "ready> " in until(terminal, "ready> ")
         yield terminal
     finally:
         os.kill(pid, 9)
