@@ -170,14 +170,9 @@ class HubAnswers:
             assert stated.sha256 in own or stated.blob_id in own, "a file that is not verified"
 
     def _fetch(self, revision: Any, name: str) -> None:
-        try:
-            from pythia_cli.checkpoints.hub_fetch import fetch
-        except ImportError:
-            from pythia_cli.checkpoints.hub import fetch
+        from pythia_cli.checkpoints.hub_fetch import fetch
 
-            fetch(revision, name, self._folder)
-        else:
-            fetch(revision, name, self._folder / name, pause=lambda seconds: None)
+        fetch(revision, name, self._folder / name, pause=lambda seconds: None)
 
     def _client(self) -> Any:
         transport = self._httpx.MockTransport(self._respond)
