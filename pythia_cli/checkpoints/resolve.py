@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from pythia_cli.checkpoints.demo import DEFAULT
 from pythia_cli.checkpoints.store import Installed, Store
@@ -20,7 +20,7 @@ def is_local_folder(name: str, store: Store) -> bool:
     """
     if not name or name == DEMO or name in MODELS or store.has_model(name):
         return False
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # Path.is_dir raises OSError for a name that is too long
         return True
     looks_like_a_path = "/" in name or "\\" in name or name in (".", "..")
     return looks_like_a_path and split_name(name)[0] not in MODELS

@@ -134,7 +134,7 @@ def test_local_folders(full: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         address,
         f"{address}/tree/main",
     )
-    for name in ("mine", "demo", "pythia-410m", *published, "mine@1", ""):
+    for name in ("mine", "demo", "pythia-410m", *published, "mine@1", "", "x" * 300):
         assert not is_local_folder(name, full)
 
 
