@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from pythia_cli.checkpoints.fingerprint import fingerprint
 from pythia_cli.checkpoints.strided import FLOATS, StridedPlace, contiguous, read_float32
 from pythia_cli.checkpoints.torch_file import read_places
 from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceError, UnsafeFile
-from pythia_cli.files.reading import file_sha256, read_json_object
+from pythia_cli.files.reading import file_sha256, read_at_most, read_json_object
 from pythia_cli.files.safetensors_layout import read_layout
 from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.config_json import parse_config_json
 from pythia_cli.suite.parameters import published_tensors
+from pythia_cli.text.tokenizer_json import MOST_BYTES
 
 SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -34,18 +36,22 @@ def expected_tensors(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 class FloatCheckpoint:
-    """An opened checkpoint folder: `config`, `files`, and `tensor(name)` as float32.
+    """An opened checkpoint folder: `config`, `tokenizer_json`, and `tensor(name)` as float32.
 
-    Opening reads headers only, and checks names and shapes. A tensor's values are checked when it
-    is read; several threads may read at once. Raises NotFound, InputError (not a checkpoint),
-    UnsupportedModel, IntegrityError and UnsafeFile, with the file and the tensor or field.
+    Of the weights, opening reads headers only, and checks names and shapes. A tensor's values are
+    checked when it is read; several threads may read at once. files: those of the weights.
+    fingerprint: of all_files, made before any of them was read. Raises NotFound, InputError (not a
+    checkpoint), UnsupportedModel, IntegrityError, UnsafeFile and ResourceError, with the file and
+    the tensor or field.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.config = read_config(folder)
         self.all_files = read_files(folder)
+        self.fingerprint = fingerprint(self.all_files)
         _, self.tokenizer_path, *self.files = self.all_files
+        self.config = read_config(folder)
+        self.tokenizer_json = read_at_most(self.tokenizer_path, MOST_BYTES)
         place = _find_weights(folder)
         self._places: dict[str, StridedPlace] = {}
         self._where: dict[str, Path] = {}
@@ -78,6 +84,22 @@ class FloatCheckpoint:
     def sha256(self, task: Task = NO_TASK) -> dict[str, str]:
         """sha256 of each weights file, by name; `task` advances by bytes."""
         return {path.name: file_sha256(path, task) for path in self.files}
+
+    def is_unchanged(self, hashes: dict[str, str]) -> bool:
+        """Whether the files hold what was read. hashes: what `sha256` gave since it was opened.
+
+        Raises what opening it raises.
+        """
+        now = fingerprint(self.all_files)
+        if now == self.fingerprint:
+            return True
+        if any(now[name][:2] != stat[:2] for name, stat in self.fingerprint.items()):
+            return False
+        # A hard link or another mode, or a file put in its place: only the content tells.
+        again = FloatCheckpoint(self.folder)
+        if (again.config, again.tokenizer_json) != (self.config, self.tokenizer_json):
+            return False
+        return again._places == self._places and again.sha256() == hashes
 
     def _open(self, path: Path) -> None:
         try:
