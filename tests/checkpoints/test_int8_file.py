@@ -18,8 +18,9 @@ from safetensors.numpy import load_file
 
 from pythia_cli.checkpoints import int8_file
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import ALIGNMENT, Int8File, Source, tensor_shapes
+from pythia_cli.checkpoints.int8_file import ALIGNMENT, Int8File, tensor_shapes
 from pythia_cli.checkpoints.quantize import write_int8
+from pythia_cli.checkpoints.source import Source
 from pythia_cli.engine.reference import Reference, dequantized
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import IntegrityError, NotFound, PythiaError
