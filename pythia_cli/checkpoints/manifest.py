@@ -38,7 +38,7 @@ _FILE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 def read_manifest(folder: Path, checkpoint: object) -> dict[str, Any]:
     """Read the manifest in a checkpoint's folder; an older one is converted to version 2.
 
-    Raises DamagedCheckpoint, and NewerFormat if a newer pythia wrote it.
+    Raises NotFound, DamagedCheckpoint, and NewerFormat if a newer pythia wrote it.
     """
     path = folder / MANIFEST
     try:
