@@ -312,6 +312,20 @@ def test_a_tokenizer_that_is_named_by_no_hash(tiny: Path, digest: str) -> None:
     refused(tiny, "damaged header", "tokenizer_sha256")
 
 
+@pytest.mark.parametrize("change", [lambda names: names[::-1], lambda names: names[1:]])
+def test_hashes_of_other_tensors(tiny: Path, change: Callable[[list[str]], list[str]]) -> None:
+    """In a header whose own sha256 fits."""
+    layout = read_layout(tiny)
+    hashes = json.loads(layout.metadata["tensors_sha256"])
+    metadata = {
+        k: v for k, v in layout.metadata.items() if k not in ("tensors_sha256", "header_sha256")
+    }
+    changed = {name: hashes[name] for name in change(list(hashes))}
+    header = int8_file._header_bytes(tensor_shapes(TINY), metadata, changed)
+    tiny.write_bytes(header + tiny.read_bytes()[8 + len(layout.header) :])
+    refused(tiny, "tensors_sha256 does not list the tensors in their order")
+
+
 def test_a_version_of_many_digits(tiny: Path) -> None:
     with_header(tiny, format_version="9" * 5000)
     refused(tiny, "format version 999999999;")
