@@ -127,7 +127,8 @@ class OpenCheckpoint:
         n_bytes = sum(path.stat().st_size for path in source.files)
         with reporter.task("hashing", n_bytes, "B") as task:
             hashes = source.sha256(task)
-        if hashes != self.file.source.files or source.config != self.file.config:
+        is_same = hashes == self.file.source.files and source.config == self.file.config
+        if not is_same or not source.is_unchanged(hashes):
             raise NoFloatWeights(self.checkpoint, gone, folder)
         return source
 

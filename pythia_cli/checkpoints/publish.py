@@ -108,9 +108,9 @@ def publish(
             with contextlib.closing(Int8File(weights)) as file:
                 if damaged := file.damaged_tensors(n_threads=n_threads):
                     raise IntegrityError(weights, f"{damaged[0]} was not read back as written")
+        certificate = certify(weights) if certify is not None else None
         if not source_checkpoint.is_unchanged(source.files):
             raise IntegrityError(source_checkpoint.folder, "changed while it was read")
-        certificate = certify(weights) if certify is not None else None
         name = uuid.uuid4().hex[:12]
         place = work.store.place(work.checkpoint)
         manifest: dict[str, Any] = {

@@ -31,6 +31,7 @@ from pythia_cli.errors import (
     IntegrityError,
     InvalidName,
     LockTimeout,
+    NoFloatWeights,
     NoRoom,
     NotInstalled,
     ResourceError,
@@ -517,6 +518,21 @@ def test_a_source_that_changed_before_it_was_hashed_is_refused(
     assert files(store) == []
 
 
+def test_a_source_that_changes_while_it_is_certified_is_refused(
+    store: Store, changing: Path
+) -> None:
+    """Or the certificate would be that of another."""
+    checkpoint = FloatCheckpoint(changing)
+
+    def certify(weights: Path) -> dict[str, Any]:
+        CHANGES["other weights"](changing)
+        return certificate(weights)
+
+    with pytest.raises(IntegrityError, match="changed while it was read"):
+        publish(store, checkpoint, FIRST, certify=certify)
+    assert files(store) == []
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -560,6 +576,25 @@ def test_a_source_replaced_while_its_lock_is_waited_for_is_opened_again(
     assert now.source.files == FloatCheckpoint(changing).sha256() != before.source.files
     assert now.tensors_sha256 == before.tensors_sha256
     assert replaced.manifest["source_files"] != expected.manifest["source_files"]
+
+
+def test_a_source_put_back_before_it_is_hashed_is_not_read_where_the_other_lay(
+    store: Store, tmp_path: Path, demo_folder: Callable[[int], Path]
+) -> None:
+    """When float32 values are wanted."""
+    changing = Path(shutil.copytree(demo_folder(0), tmp_path / "changing"))
+    install_folder(changing, FIRST, store)
+    put_in_place(changing / WEIGHTS, other_order)
+
+    class PuttingBack(Reporter):
+        def task(self, label: str, total: int, unit: str) -> Task:
+            put_in_place(changing / WEIGHTS, lambda _: (demo_folder(0) / WEIGHTS).read_bytes())
+            return Task()
+
+    opened = open_checkpoint(store, FIRST)
+    with pytest.raises(NoFloatWeights):
+        opened.float_checkpoint(PuttingBack())
+    assert opened.float_checkpoint().folder == changing
 
 
 def test_room_is_checked(tmp_path: Path) -> None:
