@@ -39,9 +39,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+_LONGEST = 2000  # characters of a message
+
 
 class PythiaError(Exception):
     """Base of all expected failures. `str(error)` says what failed and where."""
+
+    def __init__(self, message: str) -> None:
+        # A file may hold names and values of any length. What was expected is at the end.
+        if len(message) > _LONGEST:
+            message = f"{message[: _LONGEST // 2]} ... {message[-(_LONGEST // 2) :]}"
+        super().__init__(message)
 
 
 class UsageError(PythiaError):
@@ -53,9 +61,7 @@ class InvalidValue(UsageError):
 
     def __init__(self, name: str, value: object, expected: str) -> None:
         super().__init__(f"{name} is {value!r}; expected {expected}")
-        self.name = name
-        self.value = value
-        self.expected = expected
+        self.name, self.value, self.expected = name, value, expected
 
 
 class BadEnvironment(UsageError):
@@ -132,9 +138,7 @@ class UnsupportedModel(UsageError):
 
     def __init__(self, source: str | Path, field: str, value: object, expected: str) -> None:
         super().__init__(f"{source}: {field} is {value!r}; expected {expected}")
-        self.field = field
-        self.value = value
-        self.expected = expected
+        self.field, self.value, self.expected = field, value, expected
 
 
 class NotFound(PythiaError):
@@ -147,8 +151,7 @@ class UnknownName(NotFound):
     def __init__(self, kind: str, name: str, nearest: list[str]) -> None:
         guess = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
         super().__init__(f"unknown {kind} {name!r}{guess}")
-        self.name = name
-        self.nearest = nearest
+        self.name, self.nearest = name, nearest
 
 
 class NotInstalled(NotFound):
@@ -185,8 +188,7 @@ class NotOnHub(NotFound):
         self, what: str, *, checkpoint: object | None = None, problem: str | None = None
     ) -> None:
         super().__init__(what)
-        self.checkpoint = checkpoint
-        self.problem = problem
+        self.checkpoint, self.problem = checkpoint, problem
 
 
 class NotCached(NotFound):
@@ -295,5 +297,4 @@ class LockTimeout(PythiaError):
 
     def __init__(self, what: str, seconds: float) -> None:
         super().__init__(f"{what} is still in use by another pythia process after {seconds:.0f} s")
-        self.what = what
-        self.seconds = seconds
+        self.what, self.seconds = what, seconds

@@ -12,8 +12,9 @@ import pytest
 
 import pythia_cli
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import Int8File, Source
+from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.checkpoints.quantize import write_int8
+from pythia_cli.checkpoints.source import Source
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.text.tokenizer import PythiaTokenizer
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from pythia_cli.checkpoints.clean_up import clean_up
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import Int8File, Source
+from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.checkpoints.publish import publish as publish_made
 from pythia_cli.checkpoints.publish import workspace
+from pythia_cli.checkpoints.source import Source
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.suite.checkpoint import Checkpoint
 

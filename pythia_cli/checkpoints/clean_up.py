@@ -62,7 +62,8 @@ def discard(place: Path, names: Iterable[str]) -> None:
     """Remove those of our files that the manifest does not name; then the folder, if empty."""
     try:
         named = named_files(place)
-    except IntegrityError:  # then it is an older one than that of the caller
+    except IntegrityError:
+        # Damaged, or a newer pythia's. The caller found it so too, and gives only what it made.
         named = set()
     for name in set(names) - named:
         if _OURS.fullmatch(name) or name in _OURS_ONCE:

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from pythia_cli.checkpoints.fingerprint import fingerprint
 from pythia_cli.checkpoints.strided import FLOATS, StridedPlace, contiguous, read_float32
 from pythia_cli.checkpoints.torch_file import read_places
 from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceError, UnsafeFile
-from pythia_cli.files.reading import file_sha256, read_json_object
+from pythia_cli.files.reading import file_sha256, read_at_most, read_json_object
 from pythia_cli.files.safetensors_layout import read_layout
 from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.config_json import parse_config_json
 from pythia_cli.suite.parameters import published_tensors
+from pythia_cli.text.tokenizer_json import MOST_BYTES
 
 SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -34,18 +36,22 @@ def expected_tensors(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 class FloatCheckpoint:
-    """An opened checkpoint folder: `config`, `files`, and `tensor(name)` as float32.
+    """An opened checkpoint folder: `config`, `tokenizer_json`, and `tensor(name)` as float32.
 
-    Opening reads headers only, and checks names and shapes. A tensor's values are checked when it
-    is read; several threads may read at once. Raises NotFound, InputError (not a checkpoint),
-    UnsupportedModel, IntegrityError and UnsafeFile, with the file and the tensor or field.
+    Of the weights, opening reads headers only, and checks names and shapes. A tensor's values are
+    checked when it is read; several threads may read at once. files: those of the weights.
+    fingerprint: of all_files, made before any of them was read. Raises NotFound, InputError (not a
+    checkpoint), UnsupportedModel, IntegrityError, UnsafeFile and ResourceError, with the file and
+    the tensor or field.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.config = read_config(folder)
         self.all_files = read_files(folder)
+        self.fingerprint = fingerprint(self.all_files)
         _, self.tokenizer_path, *self.files = self.all_files
+        self.config = read_config(folder)
+        self.tokenizer_json = read_at_most(self.tokenizer_path, MOST_BYTES)
         place = _find_weights(folder)
         self._places: dict[str, StridedPlace] = {}
         self._where: dict[str, Path] = {}
@@ -60,13 +66,13 @@ class FloatCheckpoint:
     def rows(self, name: str, lo: int, hi: int | None) -> np.ndarray[Any, Any]:
         """Rows lo..hi of a tensor, or all rows from lo if hi is None. Otherwise as `tensor`."""
         place = self._places[name]
-        shape = place.shape
         try:
             values = read_float32(self._where[name], place, lo, hi)
+        except EOFError:
+            reason = f"{name} ends too soon: the file has changed"
+            raise IntegrityError(self._where[name], reason) from None
         except OSError as error:
             raise ResourceError(self._where[name], f"cannot be read ({error.strerror})") from error
-        if values.shape != (len(range(*slice(lo, hi).indices(shape[0]))), *shape[1:]):
-            raise IntegrityError(self._where[name], f"{name} ends too soon: the file has changed")
         # If a value is NaN, both are. This needs far less time and memory than isfinite.
         with np.errstate(invalid="ignore"):
             least, largest = values.min(initial=0), values.max(initial=0)
@@ -79,13 +85,29 @@ class FloatCheckpoint:
         """sha256 of each weights file, by name; `task` advances by bytes."""
         return {path.name: file_sha256(path, task) for path in self.files}
 
+    def is_unchanged(self, hashes: dict[str, str]) -> bool:
+        """Whether the files hold what was read. hashes: what `sha256` gave since it was opened.
+
+        Raises what opening it raises.
+        """
+        now = fingerprint(self.all_files)
+        if now == self.fingerprint:
+            return True
+        if any(now[name][:2] != stat[:2] for name, stat in self.fingerprint.items()):
+            return False
+        # A hard link or another mode, or a file put in its place: only the content tells.
+        again = FloatCheckpoint(self.folder)
+        if (again.config, again.tokenizer_json) != (self.config, self.tokenizer_json):
+            return False
+        return again._places == self._places and again.sha256() == hashes
+
     def _open(self, path: Path) -> None:
         try:
             if path.suffix == ".safetensors":
                 tensors = read_layout(path).tensors
                 places = {name: contiguous(place) for name, place in tensors.items()}
             else:
-                places = read_places(path)
+                places = read_places(path, skipped=_BUFFERS)
         except OSError as error:
             raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
         for published, place in places.items():

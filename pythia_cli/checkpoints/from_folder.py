@@ -21,18 +21,16 @@ from pythia_cli.checkpoints.float_checkpoint import (
     FloatCheckpoint,
     read_files,
 )
-from pythia_cli.checkpoints.int8_file import Source
 from pythia_cli.checkpoints.open_checkpoint import check_vocabulary
 from pythia_cli.checkpoints.publish import Workspace, publish, workspace
+from pythia_cli.checkpoints.source import Source
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import AlreadyInstalled
-from pythia_cli.files.reading import read_at_most
 from pythia_cli.jit import cores
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import LOCAL_PREFIX, check_shape, repository
 from pythia_cli.text.tokenizer import PythiaTokenizer
-from pythia_cli.text.tokenizer_json import MOST_BYTES
 
 
 class Certifier(Protocol):
@@ -54,8 +52,7 @@ def open_source(folder: Path, checkpoint: Checkpoint) -> FloatCheckpoint:
     """
     source = FloatCheckpoint(folder)
     check_shape(checkpoint.model, source.config, folder / "config.json")
-    content = read_at_most(source.tokenizer_path, MOST_BYTES)
-    tokenizer = PythiaTokenizer(source.tokenizer_path, content=content)
+    tokenizer = PythiaTokenizer(source.tokenizer_path, content=source.tokenizer_json)
     check_vocabulary(tokenizer, source.config, source.tokenizer_path)
     tokenizer.check()
     return source
@@ -189,6 +186,8 @@ def _install(
         found = store.find(checkpoint)
         if found is not None and will_do(found):
             return found
+        if fingerprint(source.all_files) != source.fingerprint:  # while we waited for the lock
+            source = open_source(folder, checkpoint)
         return publish_source(
             work,
             source,

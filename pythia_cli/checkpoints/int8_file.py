@@ -22,7 +22,7 @@ import numpy as np
 from pythia_cli.checkpoints.source import SHA256, Source
 from pythia_cli.errors import IntegrityError, InvalidValue, NewerFormat, NotFound, ResourceError
 from pythia_cli.files.reading import parse_json_object
-from pythia_cli.files.safetensors_layout import TensorPlace, read_layout
+from pythia_cli.files.safetensors_layout import Layout, TensorPlace, read_layout
 from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.parameters import MODULES, Module
@@ -171,7 +171,15 @@ class Int8File:
             layout = read_layout(path)
         except OSError as error:
             raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
-        metadata = layout.metadata
+        self._read_header(layout)
+        self._places = layout.tensors
+        self._map = _map_file(path, before)
+        self.tensors = {name: self._view(self._places[name]) for name in self.tensors_sha256}
+        self._check_values()
+
+    def _read_header(self, layout: Layout) -> None:
+        """Set all that the header says. It must be the one that we would write for the same."""
+        path, metadata = self.path, layout.metadata
         _check_format(path, metadata)
         try:
             self.config = ModelConfig(**parse_json_object(metadata["config"]))
@@ -191,7 +199,10 @@ class Int8File:
             raise IntegrityError(path, f"damaged header: it has no {error}") from error
         except (TypeError, ValueError, InvalidValue) as error:
             raise IntegrityError(path, f"damaged header ({error})") from error
-        if expected[8:] != layout.header or list(self.tensors_sha256) != list(shapes):
+        if list(self.tensors_sha256) != list(shapes):
+            reason = "damaged header: tensors_sha256 does not list the tensors in their order"
+            raise IntegrityError(path, reason)
+        if expected[8:] != layout.header:
             raise IntegrityError(path, "damaged header: its sha256 does not match")
         if not SHA256.fullmatch(self.tokenizer_sha256):
             raise IntegrityError(path, "damaged header: tokenizer_sha256 is no hash")
@@ -199,10 +210,6 @@ class Int8File:
             raise IntegrityError(
                 path, f"quantization {self.quantization!r} is not {QUANTIZATION!r}"
             )
-        self._places = layout.tensors
-        self._map = _map_file(path, before)
-        self.tensors = {name: self._view(self._places[name]) for name in shapes}
-        self._check_values()
 
     def damaged_tensors(self, task: Task = NO_TASK, n_threads: int = 1) -> list[str]:
         """The names of damaged tensors. Reads everything; `task` advances by bytes.
@@ -216,7 +223,7 @@ class Int8File:
             padding = self._map[end : end + -place.n_bytes % ALIGNMENT]
             digest = hashlib.sha256(self.tensors[name].data.cast("B")).hexdigest()
             task.advance(place.n_bytes)
-            # The kernels' sums have no room for -128, which is never written.
+            # Never written: the kernels' sums may wrap around with it.
             overflows = place.dtype == "I8" and self.tensors[name].min() == -128
             return overflows or digest != self.tensors_sha256[name] or any(padding)
 
@@ -225,7 +232,11 @@ class Int8File:
             return [name for name, bad in zip(self.tensors, damaged, strict=True) if bad]
 
     def _check_values(self) -> None:
-        """The kernels trust these. The int8 matrices are checked by damaged_tensors."""
+        """The kernels trust these.
+
+        Only damaged_tensors looks for -128 in the matrices, as that reads them all. With it a sum
+        may wrap around and be wrong, but no weight is ever an index: no other memory is read.
+        """
         for name, array in self.tensors.items():
             if array.dtype != np.float32:
                 continue

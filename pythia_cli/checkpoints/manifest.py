@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -31,14 +30,15 @@ _FIELDS = (
     ("certificate", dict | None),
     ("created", str),
 )
-_MISSING = object()
+_NO_HASH = "0" * 64
+_MOST = 1 << 128  # the inodes of some systems have so many bits
 _FILE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def read_manifest(folder: Path, checkpoint: object) -> dict[str, Any]:
     """Read the manifest in a checkpoint's folder; an older one is converted to version 2.
 
-    Raises DamagedCheckpoint, and NewerFormat if a newer pythia wrote it.
+    Raises NotFound, DamagedCheckpoint, and NewerFormat if a newer pythia wrote it.
     """
     path = folder / MANIFEST
     try:
@@ -66,28 +66,33 @@ def read_manifest(folder: Path, checkpoint: object) -> dict[str, Any]:
 def _check(content: dict[str, Any]) -> None:
     """Raises ValueError, with the field, for content that no pythia wrote."""
     for field, kind in _FIELDS:
-        value = content.get(field, _MISSING)
-        if not isinstance(value, kind) or isinstance(value, bool):
+        if field not in content:
             raise ValueError(f"it has no {field}")
-        if not _is_plain(value):
-            raise ValueError(f"{field} holds a number out of range, or a zero byte")
+        value = content[field]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ValueError(f"{field} is of the wrong type")
+        _check_plain(field, value)
     Source.from_dict(content["source"])
     if not _FILE_NAME.fullmatch(content["weights"]):
-        raise ValueError("it names weights in another folder")
+        raise ValueError("weights is not the name of a file beside it")
     for field in ("tokenizer_sha256", "header_sha256"):
-        if field in content and not SHA256.fullmatch(content[field]):
+        value = content.get(field, _NO_HASH)  # earlier manifests have no header_sha256
+        if not isinstance(value, str) or not SHA256.fullmatch(value):
             raise ValueError(f"{field} is no hash")
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether all numbers in it are finite, and no text holds what no path may hold."""
+def _check_plain(field: str, value: Any) -> None:
+    """Raises ValueError for numbers that do not fit a float, and for what no path may hold."""
     if isinstance(value, dict):
-        return all(_is_plain(key) and _is_plain(inner) for key, inner in value.items())
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    if isinstance(value, str):
-        return "\0" not in value
-    return value is None or (abs(value) < 1 << 63 and math.isfinite(value))
+        _check_plain(field, [*value, *value.values()])
+    elif isinstance(value, list):
+        for inner in value:
+            _check_plain(field, inner)
+    elif isinstance(value, str):
+        if "\0" in value:
+            raise ValueError(f"{field} holds a zero byte")
+    elif value is not None and not abs(value) < _MOST:
+        raise ValueError(f"{field} holds a number out of range")
 
 
 def _first_certificate(folder: Path) -> dict[str, Any] | None:

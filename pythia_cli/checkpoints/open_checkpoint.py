@@ -127,7 +127,8 @@ class OpenCheckpoint:
         n_bytes = sum(path.stat().st_size for path in source.files)
         with reporter.task("hashing", n_bytes, "B") as task:
             hashes = source.sha256(task)
-        if hashes != self.file.source.files or source.config != self.file.config:
+        is_same = hashes == self.file.source.files and source.config == self.file.config
+        if not is_same or not source.is_unchanged(hashes):
             raise NoFloatWeights(self.checkpoint, gone, folder)
         return source
 
@@ -149,14 +150,15 @@ def open_checkpoint(store: Store, checkpoint: Checkpoint, *, is_use: bool = True
     """
     installed = store.get(checkpoint)
     while True:
+        weights = installed.weights  # reads the manifest
         try:
-            file = Int8File(installed.weights)
+            file = Int8File(weights)
             tokenizer = _read(installed.tokenizer_path(file.tokenizer_sha256))
         except NotFound:
             # Replaced or removed since its manifest was read, or damaged.
             again = store.get(checkpoint)
             if again.manifest == installed.manifest:
-                raise DamagedCheckpoint(installed.weights, "is missing", checkpoint) from None
+                raise DamagedCheckpoint(weights, "is missing", checkpoint) from None
             installed = again
             continue
         except NewerFormat:
@@ -171,7 +173,7 @@ def open_checkpoint(store: Store, checkpoint: Checkpoint, *, is_use: bool = True
                 continue
         if not described:
             raise DamagedCheckpoint(
-                installed.weights, "is not the file that manifest.json describes", checkpoint
+                weights, "is not the file that manifest.json describes", checkpoint
             )
         if is_use:
             with contextlib.suppress(OSError):

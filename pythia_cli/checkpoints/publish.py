@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli.checkpoints.clean_up import clean_up, discard, named_files
-from pythia_cli.checkpoints.fingerprint import fingerprint
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.incoming import new_folder
-from pythia_cli.checkpoints.int8_file import Int8File, Source, data_bytes
+from pythia_cli.checkpoints.int8_file import Int8File, data_bytes
 from pythia_cli.checkpoints.manifest import MANIFEST, VERSION
 from pythia_cli.checkpoints.quantize import n_parameters, write_int8
 from pythia_cli.checkpoints.room import check_room
+from pythia_cli.checkpoints.source import Source
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import IntegrityError, StoreNotWritable
 from pythia_cli.files.locks import lock
@@ -97,7 +97,6 @@ def publish(
     what reading the checkpoint raises, and StoreNotWritable.
     """
     with work.store.writing():
-        files = fingerprint(source_checkpoint.all_files)
         n_bytes = data_bytes(source_checkpoint.config)
         check_room(work.folder, n_bytes, f"quantizing {work.checkpoint}")
         weights = work.folder / "weights"
@@ -109,9 +108,9 @@ def publish(
             with contextlib.closing(Int8File(weights)) as file:
                 if damaged := file.damaged_tensors(n_threads=n_threads):
                     raise IntegrityError(weights, f"{damaged[0]} was not read back as written")
-        if fingerprint(source_checkpoint.all_files) != files:
-            raise IntegrityError(source_checkpoint.folder, "changed while it was read")
         certificate = certify(weights) if certify is not None else None
+        if not source_checkpoint.is_unchanged(source.files):
+            raise IntegrityError(source_checkpoint.folder, "changed while it was read")
         name = uuid.uuid4().hex[:12]
         place = work.store.place(work.checkpoint)
         manifest: dict[str, Any] = {
@@ -122,7 +121,7 @@ def publish(
             "header_sha256": file.header_sha256,
             "source": source.to_dict(),
             "source_folder": _source_folder(work, source_checkpoint, keep, place, name),
-            "source_files": files,
+            "source_files": source_checkpoint.fingerprint,
             "quantization": file.quantization,
             "tokenizer_sha256": file.tokenizer_sha256,
             "certificate": certificate,
@@ -132,12 +131,12 @@ def publish(
             for path in keep.iterdir():
                 _fsync(path)
         with work.store.changing():
-            _install(work, manifest, weights, keep, source_checkpoint.tokenizer_path)
+            _install(work, manifest, weights, keep, source_checkpoint.tokenizer_json)
     return work.store.get(work.checkpoint)
 
 
 def _install(
-    work: Workspace, manifest: dict[str, Any], weights: Path, keep: Path | None, tokenizer: Path
+    work: Workspace, manifest: dict[str, Any], weights: Path, keep: Path | None, tokenizer: bytes
 ) -> None:
     """Move the files to where the manifest says, write it, and remove what it replaces."""
     store, place = work.store, work.store.place(work.checkpoint)
@@ -229,14 +228,14 @@ def _source_folder(
     return str(source.folder.resolve())
 
 
-def _put_tokenizer(store: Store, path: Path, sha256: str) -> None:
+def _put_tokenizer(store: Store, content: bytes, sha256: str) -> None:
     kept = store.tokenizers / f"{sha256}.json"
     if kept.is_file() and file_sha256(kept) == sha256:
         with contextlib.suppress(OSError):  # another user's
             os.utime(kept)  # it must not look unneeded until the manifest names it
         return
     _make_folders(kept.parent)
-    write_aside(kept, path.read_bytes())
+    write_aside(kept, content)
 
 
 def _make_folders(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,11 +16,10 @@ from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.int8_file import (
     Int8Tensor,
     Int8Writer,
-    Source,
     tensor_shapes,
     tensors_in_order,
 )
-from pythia_cli.files.reading import file_sha256
+from pythia_cli.checkpoints.source import Source
 from pythia_cli.kernels import compiled
 from pythia_cli.kernels.sizes import SCALE_CANDIDATES
 from pythia_cli.reporting import NO_TASK, Task
@@ -113,7 +113,8 @@ def _write_int8(
         return tensor.module.published_names(tensor.part, config)
 
     with path.open("xb") as file:
-        writer = Int8Writer(file, config, source, file_sha256(checkpoint.tokenizer_path))
+        tokenizer = hashlib.sha256(checkpoint.tokenizer_json).hexdigest()
+        writer = Int8Writer(file, config, source, tokenizer)
         for name, tensor in tensors_in_order(config).items():
             if tensor.dtype == "I8":
                 writer.write_tensor(name, matrix(tensor))

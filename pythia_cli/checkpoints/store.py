@@ -29,6 +29,7 @@ from pythia_cli.errors import (
     DamagedCheckpoint,
     IntegrityError,
     InvalidName,
+    NotFound,
     NotInstalled,
     ResourceError,
     StoreNotWritable,
@@ -60,8 +61,14 @@ class Installed:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """The content of its manifest. Raises what read_manifest raises."""
-        content = read_manifest(self.folder, self.checkpoint)
+        """The content of its manifest.
+
+        Raises NotInstalled if it was removed meanwhile, and what read_manifest raises.
+        """
+        try:
+            content = read_manifest(self.folder, self.checkpoint)
+        except NotFound:
+            raise _not_installed(self.checkpoint) from None
         found = Checkpoint(content["model"], content["step"])
         if found != self.checkpoint:
             raise DamagedCheckpoint(
@@ -142,8 +149,7 @@ class Store:
         """The installed checkpoint. Raises NotInstalled."""
         installed = self.find(checkpoint)
         if installed is None:
-            model = checkpoint.model
-            raise NotInstalled(model, checkpoint.step, downloadable=repository(model) is not None)
+            raise _not_installed(checkpoint)
         return installed
 
     def has_model(self, model: str) -> bool:
@@ -263,6 +269,11 @@ def _checkpoint_of(place: Path) -> Checkpoint | None:
     if step is None or not NAME.fullmatch(model):
         return None
     return Checkpoint(model, int(step.group(1)))
+
+
+def _not_installed(checkpoint: Checkpoint) -> NotInstalled:
+    model = checkpoint.model
+    return NotInstalled(model, checkpoint.step, downloadable=repository(model) is not None)
 
 
 def _refuse_links(*folders: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
+from math import prod
 from operator import mul
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -18,6 +19,11 @@ _STORED: dict[str, np.dtype[Any]] = {
     "BF16": np.dtype("<u2"),
     "F32": np.dtype("<f4"),
 }
+
+# A part of a tensor is read at once if it spans at most _DENSE items for each of its own, and
+# _SMALL more: so memory is bounded by the tensor, and most are read at once.
+_DENSE = 4
+_SMALL = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -45,25 +51,40 @@ def contiguous(place: TensorPlace) -> StridedPlace:
 def read_float32(path: Path, place: StridedPlace, lo: int, hi: int | None) -> np.ndarray[Any, Any]:
     """Rows lo..hi of a tensor as float32; all rows from lo if hi is None.
 
-    place: its dtype is one of FLOATS. Returns a flat array of other length if the file ends too
-    soon. Raises OSError.
+    place: its dtype is one of FLOATS. Needs memory for the rows, not for what lies between their
+    values in the file. Raises EOFError if the file ends too soon, and OSError.
     """
     n_rows = len(range(*slice(lo, hi).indices(place.shape[0])))
-    shape = (n_rows, *place.shape[1:])
-    stored = _STORED[place.dtype]
-    start = place.offset + lo * place.strides[0] * stored.itemsize
-    n_items = _span(shape, place.strides)
-    values = np.fromfile(path, stored, n_items, offset=start)
-    if len(values) < n_items:
-        return values
-    in_bytes = tuple(stride * stored.itemsize for stride in place.strides)
-    values = np.lib.stride_tricks.as_strided(values, shape, in_bytes)
+    start = place.offset + lo * place.strides[0] * _STORED[place.dtype].itemsize
+    with path.open("rb") as file:
+        rows = replace(place, shape=(n_rows, *place.shape[1:]), offset=start)
+        values = _read(file, rows)
     if place.dtype == "BF16":
         # bfloat16 is the upper half of a float32.
         bits = values.astype(np.uint32)
         bits <<= 16
         return bits.view(np.float32)
     return values.astype(np.float32, copy=False)
+
+
+def _read(file: BinaryIO, place: StridedPlace) -> np.ndarray[Any, Any]:
+    """All values as stored, with the place's shape."""
+    stored = _STORED[place.dtype]
+    if place.span <= _DENSE * prod(place.shape) + _SMALL:
+        file.seek(place.offset)
+        values = np.fromfile(file, stored, place.span)
+        if len(values) < place.span:
+            raise EOFError
+        in_bytes = tuple(stride * stored.itemsize for stride in place.strides)
+        return np.lib.stride_tricks.as_strided(values, place.shape, in_bytes)
+    values = np.empty(place.shape, stored)
+    axis = max(range(len(place.shape)), key=lambda i: (place.shape[i] - 1) * place.strides[i])
+    n, stride = place.shape[axis], place.strides[axis]
+    for lo, hi in ((0, n // 2), (n // 2, n)):
+        shape = (*place.shape[:axis], hi - lo, *place.shape[axis + 1 :])
+        part = replace(place, shape=shape, offset=place.offset + lo * stride * stored.itemsize)
+        values[(slice(None),) * axis + (slice(lo, hi),)] = _read(file, part)
+    return values
 
 
 def _span(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:

@@ -6,6 +6,7 @@ version 1.6 it wrote five pickles, followed by the storages.
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import os
@@ -62,8 +63,8 @@ class _ShortReads(io.BufferedReader):
         return super().read(_MOST if size is None or not 0 <= size <= _MOST else size)
 
 
-def read_places(path: Path) -> dict[str, StridedPlace]:
-    """The tensors of a pytorch_model.bin by name.
+def read_places(path: Path, skipped: re.Pattern[str]) -> dict[str, StridedPlace]:
+    """The tensors of a pytorch_model.bin by name, but those whose name matches `skipped`.
 
     Raises IntegrityError for a damaged file and for tensors that are not plain arrays, UnsafeFile
     for one that holds more than tensors, and OSError.
@@ -73,13 +74,18 @@ def read_places(path: Path) -> dict[str, StridedPlace]:
         try:
             is_zip = bounded.peek(4)[:4] == b"PK\x03\x04"
             content, regions = (_read_zip if is_zip else _read_before_zip)(bounded, path)
-        except _DAMAGED as error:
+        except (*_DAMAGED, OSError) as error:
+            # A damaged archive may lead to a place before the file's first byte.
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:
+                raise
             raise IntegrityError(path, "not a whole PyTorch checkpoint, or damaged") from error
         n_file = os.fstat(bounded.fileno()).st_size
     if not isinstance(content, dict):
         raise IntegrityError(path, "not a PyTorch checkpoint: expected tensors by name")
     places = {}
     for name, value in content.items():
+        if isinstance(name, str) and skipped.fullmatch(name):
+            continue
         if isinstance(value, Unsupported):
             raise IntegrityError(path, f"{name} is not a plain tensor ({value.function})")
         if not isinstance(name, str) or not isinstance(value, PickledTensor):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import stat
+from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -20,16 +22,24 @@ _DEEPEST = 32  # levels; ours have 5
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
-def read_bytes(path: Path) -> bytes:
-    """A file's content. Raises NotFound, InputError for a folder, ResourceError."""
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Within the block, an OSError becomes NotFound or ResourceError."""
     try:
-        return path.read_bytes()
+        yield
     except FileNotFoundError:
         raise NotFound(f"{path} does not exist") from None
-    except IsADirectoryError:
-        raise InputError(path, "is a folder; name its files") from None
     except OSError as error:
         raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content. Raises NotFound, InputError for a folder, ResourceError."""
+    with _reading(path):
+        try:
+            return path.read_bytes()
+        except IsADirectoryError:
+            raise InputError(path, "is a folder; name its files") from None
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -57,25 +67,25 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 def read_at_most(path: Path, n_bytes: int) -> bytes:
     """A file's content. Raises NotFound, IntegrityError for a larger file, ResourceError."""
-    try:
-        return _read(path, n_bytes)
-    except FileNotFoundError:
-        raise NotFound(f"{path} does not exist") from None
-    except OSError as error:
-        raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
+    data = bytearray()
+    with _reading(path), open_regular(path) as file:
+        while piece := file.read(_PIECE):
+            data += piece
+            if len(data) > n_bytes:
+                raise IntegrityError(path, f"has more than {n_bytes >> 20} MiB")
+    return bytes(data)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
     """Read a JSON object of at most 4 MiB.
 
-    Raises IntegrityError if the file holds none, and ResourceError.
+    Raises NotFound, IntegrityError if the file holds none, and ResourceError.
     """
+    data = read_at_most(path, _MAX_JSON)
     try:
-        return parse_json_object(_read(path, _MAX_JSON))
+        return parse_json_object(data)
     except ValueError as error:
         raise IntegrityError(path, str(error)) from error
-    except OSError as error:
-        raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
 
 
 def parse_json_object(data: bytes | str) -> dict[str, Any]:
@@ -110,16 +120,6 @@ def _different(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(content) < len(pairs):
         raise ValueError("a key appears twice in an object")
     return content
-
-
-def _read(path: Path, n_bytes: int) -> bytes:
-    data = bytearray()
-    with open_regular(path) as file:
-        while piece := file.read(_PIECE):
-            data += piece
-            if len(data) > n_bytes:
-                raise IntegrityError(path, f"has more than {n_bytes >> 20} MiB")
-    return bytes(data)
 
 
 def file_sha256(path: Path, task: Task = NO_TASK) -> str:

@@ -18,8 +18,9 @@ from safetensors.numpy import load_file
 
 from pythia_cli.checkpoints import int8_file
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import ALIGNMENT, Int8File, Source, tensor_shapes
+from pythia_cli.checkpoints.int8_file import ALIGNMENT, Int8File, tensor_shapes
 from pythia_cli.checkpoints.quantize import write_int8
+from pythia_cli.checkpoints.source import Source
 from pythia_cli.engine.reference import Reference, dequantized
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import IntegrityError, NotFound, PythiaError
@@ -309,6 +310,20 @@ def test_a_source_of_other_types(tiny: Path, field: str) -> None:
 def test_a_tokenizer_that_is_named_by_no_hash(tiny: Path, digest: str) -> None:
     with_header(tiny, tokenizer_sha256=digest)
     refused(tiny, "damaged header", "tokenizer_sha256")
+
+
+@pytest.mark.parametrize("change", [lambda names: names[::-1], lambda names: names[1:]])
+def test_hashes_of_other_tensors(tiny: Path, change: Callable[[list[str]], list[str]]) -> None:
+    """In a header whose own sha256 fits."""
+    layout = read_layout(tiny)
+    hashes = json.loads(layout.metadata["tensors_sha256"])
+    metadata = {
+        k: v for k, v in layout.metadata.items() if k not in ("tensors_sha256", "header_sha256")
+    }
+    changed = {name: hashes[name] for name in change(list(hashes))}
+    header = int8_file._header_bytes(tensor_shapes(TINY), metadata, changed)
+    tiny.write_bytes(header + tiny.read_bytes()[8 + len(layout.header) :])
+    refused(tiny, "tensors_sha256 does not list the tensors in their order")
 
 
 def test_a_version_of_many_digits(tiny: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from pythia_cli.checkpoints.manifest import VERSION, read_manifest
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.publish import remove
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.errors import IntegrityError, NewerFormat
+from pythia_cli.errors import DamagedCheckpoint, IntegrityError, NewerFormat
 from tests.publishing import FIRST, as_version_1, certificate, files, publish
 
 
@@ -121,9 +123,11 @@ def test_a_users_files_of_the_old_names_stay(store: Store, small: FloatCheckpoin
         ("source", {"repo": 3, "files": {"a": "b"}}),
         ("source", {"files": {"a\ud800": "b"}}),
         ("source_folder", "a\0b"),
-        ("source_files", {"a": 10**30}),
+        ("source_files", {"a": 10**40}),
         ("tokenizer_sha256", "../../other"),
         ("header_sha256", "3"),
+        ("header_sha256", 5),
+        ("header_sha256", None),
         ("version", 10**400),
     ],
 )
@@ -144,3 +148,55 @@ def test_a_manifest_of_many_megabytes_is_refused(store: Store, small: FloatCheck
     path.write_text(json.dumps({**installed.manifest, "created": "x" * (5 << 20)}))
     with pytest.raises(IntegrityError, match="has more than 4 MiB"):
         read_manifest(installed.folder, FIRST)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("step", "1", "step is of the wrong type"),
+        ("step", None, "step is of the wrong type"),
+        ("weights", "..", "weights is not the name of a file beside it"),
+        ("weights", "x" * 300, "weights is not the name of a file beside it"),
+        ("source_folder", "a\0b", "source_folder holds a zero byte"),
+        ("certificate", {"a\0b": 1}, "certificate holds a zero byte"),
+        ("certificate", {"a": float("inf")}, "certificate holds a number out of range"),
+        ("header_sha256", None, "header_sha256 is no hash"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    store: Store, small: FloatCheckpoint, field: str, value: Any, reason: str
+) -> None:
+    installed = publish(store, small, FIRST)
+    path = installed.folder / "manifest.json"
+    path.write_text(json.dumps({**installed.manifest, field: value}))
+    with pytest.raises(DamagedCheckpoint) as caught:
+        open_checkpoint(store, FIRST)
+    assert caught.value.reason == f"damaged: {reason}"
+
+
+def test_a_missing_field_is_named(store: Store, small: FloatCheckpoint) -> None:
+    installed = publish(store, small, FIRST)
+    content = {key: value for key, value in installed.manifest.items() if key != "step"}
+    (installed.folder / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(DamagedCheckpoint, match="damaged: it has no step"):
+        open_checkpoint(store, FIRST)
+
+
+@pytest.mark.parametrize("n_bits", [63, 64, 128])
+def test_inodes_may_have_many_bits(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch, n_bits: int
+) -> None:
+    """As on some network file systems, and on Windows."""
+    stat, inode = Path.stat, (1 << n_bits) - 1
+
+    def with_inode(path: Path, **options: Any) -> Any:
+        found = stat(path, **options)
+        if path.parent != small.folder:
+            return found
+        fields = {name: getattr(found, name) for name in dir(found) if name.startswith("st_")}
+        return SimpleNamespace(**{**fields, "st_ino": inode})
+
+    monkeypatch.setattr(Path, "stat", with_inode)
+    publish(store, FloatCheckpoint(small.folder), FIRST)
+    files = open_checkpoint(store, FIRST).installed.manifest["source_files"]
+    assert {stat[3] for stat in files.values()} == {inode}

@@ -15,9 +15,11 @@ import pythia_cli
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.from_folder import install_folder, install_local
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
+from pythia_cli.checkpoints.publish import remove
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.checkpoints.verify import verify
-from pythia_cli.errors import DamagedCheckpoint, IntegrityError, NoFloatWeights
+from pythia_cli.errors import DamagedCheckpoint, IntegrityError, NoFloatWeights, NotInstalled
+from pythia_cli.suite.checkpoint import Checkpoint
 from tests.int8_headers import with_header, with_tensors
 from tests.publishing import FIRST, SECOND, publish
 
@@ -119,6 +121,24 @@ def test_a_git_lfs_pointer_as_tokenizer(tmp_path: Path, store: Store, demo_folde
     (folder / "tokenizer.json").write_text("version https://git-lfs.github.com/spec/v1\n")
     with pytest.raises(IntegrityError, match="is a Git LFS pointer"):
         install_folder(folder, FIRST, store)
+
+
+@pytest.mark.parametrize("use", [open_checkpoint, verify])
+def test_a_checkpoint_removed_while_it_is_opened_is_not_installed(
+    store: Store, small: FloatCheckpoint, monkeypatch: pytest.MonkeyPatch, use: Any
+) -> None:
+    publish(store, small, FIRST)
+    get = Store.get
+
+    def get_and_remove(own: Store, checkpoint: Checkpoint) -> Installed:
+        installed = get(own, checkpoint)
+        monkeypatch.setattr(Store, "get", get)
+        remove(own, checkpoint, wait_seconds=1)
+        return installed
+
+    monkeypatch.setattr(Store, "get", get_and_remove)
+    with pytest.raises(NotInstalled):
+        use(store, FIRST)
 
 
 # The float weights --------------------------------------------------------------------------------

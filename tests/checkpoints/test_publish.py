@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from errno import ENOSYS
 from pathlib import Path
@@ -13,13 +12,14 @@ import pytest
 
 from pythia_cli.checkpoints.clean_up import clean_up
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import Int8File, Source, data_bytes
+from pythia_cli.checkpoints.int8_file import Int8File, data_bytes
 from pythia_cli.checkpoints.manifest import read_manifest
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.publish import publish as publish_made
 from pythia_cli.checkpoints.publish import remove, workspace
 from pythia_cli.checkpoints.resolve import resolve
 from pythia_cli.checkpoints.room import check_room
+from pythia_cli.checkpoints.source import Source
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import (
     IntegrityError,
@@ -31,7 +31,6 @@ from pythia_cli.errors import (
     StoreNotWritable,
 )
 from pythia_cli.files.publishing import write_json
-from pythia_cli.reporting import Reporter, Task
 from pythia_cli.suite.checkpoint import Checkpoint
 from tests.failing import CALLS, fail_fsync, failures, without_locks
 from tests.publishing import FIRST, SECOND, certificate, files, leftovers, publish
@@ -431,23 +430,6 @@ def test_an_original_that_is_not_kept_is_not_named(store: Store, small: FloatChe
         installed = publish_made(work, FloatCheckpoint(folder), source)
     assert installed.manifest["source_folder"] is None
     assert len(files(store)) == 3
-
-
-def test_a_source_that_changes_meanwhile_is_refused(
-    store: Store, small: FloatCheckpoint, tmp_path: Path
-) -> None:
-    folder = tmp_path / "changing"
-    shutil.copytree(small.folder, folder)
-    checkpoint = FloatCheckpoint(folder)
-
-    class Changing(Reporter):
-        def task(self, label: str, total: int, unit: str) -> Task:
-            os.utime(folder / "config.json", ns=(1, 1))
-            return Task()
-
-    with pytest.raises(IntegrityError, match="changed while it was read"):
-        publish(store, checkpoint, FIRST, reporter=Changing())
-    assert files(store) == []
 
 
 def test_room_is_checked(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import pickle
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -18,7 +21,8 @@ import pytest
 import torch
 
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.errors import IntegrityError
+from pythia_cli.errors import IntegrityError, ResourceError
+from pythia_cli.suite.config import ModelConfig
 from tests.float_folders import BIAS, DENSE, Folder
 
 BIN = "pytorch_model.bin"
@@ -78,6 +82,47 @@ def test_rows_of_a_transposed_matrix(folder: Folder) -> None:
     folder.save(BIN)
     rows = FloatCheckpoint(folder.path).rows(DENSE, 5, 9)
     np.testing.assert_array_equal(rows, folder.tensors[DENSE][5:9].float().numpy())
+
+
+def test_rows_of_a_large_transposed_matrix_are_read_alone(tmp_path: Path) -> None:
+    """Not all that lies between them in the file, which is the whole matrix."""
+    folder = Folder(tmp_path / "wide", ModelConfig(1, 2, 512, 8192, 33, 24))
+    name = "gpt_neox.layers.0.mlp.dense_h_to_4h.weight"
+    folder.tensors[name] = folder.tensors[name].T.contiguous().T
+    folder.save(BIN)
+    checkpoint = FloatCheckpoint(folder.path)
+    rows, peak = with_peak(lambda: checkpoint.rows(name, 96, 128))
+    np.testing.assert_array_equal(rows, folder.tensors[name][96:128].float().numpy())
+    assert peak < 1 << 20 < folder.tensors[name].nbytes / 4
+
+
+@pytest.mark.parametrize(
+    ("strides", "offset"), [((500_000, 1), 0), ((1, 500_000), 3), ((480_000, 33_000), 7)]
+)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_what_lies_between_the_values_of_a_tensor_is_not_read(
+    folder: Folder, strides: tuple[int, int], offset: int, dtype: torch.dtype
+) -> None:
+    """A file of some GB may have a small tensor that spans it, and take no room on the disk."""
+    storage = torch.zeros(8 << 20, dtype=dtype)
+    tensor = storage.as_strided((16, 16), strides, offset)
+    tensor.copy_(folder.tensors[DENSE])
+    folder.tensors[DENSE] = tensor
+    folder.save(BIN)
+    checkpoint = FloatCheckpoint(folder.path)
+    values, peak = with_peak(lambda: checkpoint.tensor(DENSE))
+    np.testing.assert_array_equal(values, tensor.float().numpy())
+    np.testing.assert_array_equal(checkpoint.rows(DENSE, 5, 9), tensor[5:9].float().numpy())
+    assert peak < 3e6 < storage.nbytes / 4
+
+
+def with_peak(work: Callable[[], np.ndarray[Any, Any]]) -> tuple[np.ndarray[Any, Any], int]:
+    """What it returns, and the most bytes that it had allocated."""
+    tracemalloc.start()
+    try:
+        return work(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
@@ -148,6 +193,15 @@ def test_other_kinds_of_tensors_are_refused(folder: Folder, kind: str) -> None:
     make, word = ODD[kind]
     torch.save({**folder.tensors, BIAS: make(folder.tensors[BIAS])}, folder.path / BIN)
     refused(folder, BIAS, word)
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.filterwarnings("ignore")
+def test_other_kinds_of_tensors_may_be_buffers(folder: Folder, kind: str) -> None:
+    """Nobody reads those."""
+    buffer = ODD[kind][0](folder.tensors[BIAS])
+    torch.save({**folder.tensors, "gpt_neox.layers.0.attention.bias": buffer}, folder.path / BIN)
+    np.testing.assert_array_equal(read(folder), folder.tensors[BIAS].float().numpy())
 
 
 def rewritten(path: Path, change: Callable[[str, bytes], bytes | None], **options: Any) -> None:
@@ -260,6 +314,32 @@ def test_a_storage_outside_a_file_before_zip(folder: Folder, n_items: int) -> No
     data[at - 8 : at] = struct.pack("<q", n_items)
     path.write_bytes(data)
     refused(folder, "not a whole PyTorch checkpoint")
+
+
+@pytest.mark.parametrize("begin", [1 << 15, 1 << 31, (1 << 32) - 2])
+def test_an_archive_that_leads_to_a_place_before_it(folder: Folder, begin: int) -> None:
+    """Going there is an error of the system, not one of zipfile."""
+    path = folder.save(BIN)
+    rewritten(path, lambda name, data: data)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\x05\x06") + 16
+    data[at : at + 4] = struct.pack("<I", begin)  # of the list of entries
+    path.write_bytes(data)
+    refused(folder, "not a whole PyTorch checkpoint")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_a_file_that_cannot_be_read_is_not_called_damaged(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    folder.save(BIN)
+
+    def fail(*arguments: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(zipfile, "ZipFile", fail)
+    with pytest.raises(ResourceError, match="cannot be read"):
+        read(folder)
 
 
 def test_an_entry_outside_the_archive(folder: Folder) -> None:

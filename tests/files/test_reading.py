@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pythia_cli.errors import IntegrityError, NotFound, ResourceError
-from pythia_cli.files.reading import file_sha256, read_at_most, read_json_object
+from pythia_cli.files.reading import file_sha256, read_at_most, read_bytes, read_json_object
 from tests.reporting import Counted
 
 
@@ -64,10 +64,15 @@ def test_an_empty_file_has_a_hash(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("read", [read_json_object, file_sha256])
 def test_an_unreadable_file_is_reported(tmp_path: Path, read: Any) -> None:
-    for path in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(ResourceError, match="cannot be read") as raised:
-            read(path)
-        assert raised.value.path == path
+    with pytest.raises(ResourceError, match="cannot be read") as raised:
+        read(tmp_path)
+    assert raised.value.path == tmp_path
+
+
+@pytest.mark.parametrize("read", [read_bytes, read_json_object, lambda path: read_at_most(path, 3)])
+def test_a_missing_file_is_not_found(tmp_path: Path, read: Any) -> None:
+    with pytest.raises(NotFound, match="missing does not exist"):
+        read(tmp_path / "missing")
 
 
 @pytest.mark.parametrize("read", [read_json_object, lambda path: read_at_most(path, 1 << 20)])
@@ -88,8 +93,6 @@ def test_a_file_of_the_largest_size_is_read(tmp_path: Path) -> None:
     path = tmp_path / "some"
     path.write_bytes(bytes(1 << 20))
     assert read_at_most(path, 1 << 20) == bytes(1 << 20)
-    with pytest.raises(NotFound):
-        read_at_most(tmp_path / "missing", 3)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")

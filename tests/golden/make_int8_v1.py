@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import FORMAT_VERSION, Int8File, Source
+from pythia_cli.checkpoints.int8_file import FORMAT_VERSION, Int8File
 from pythia_cli.checkpoints.quantize import write_int8
+from pythia_cli.checkpoints.source import Source
 from pythia_cli.engine.reference import Reference
 
 GOLDEN = Path(__file__).resolve().parent
