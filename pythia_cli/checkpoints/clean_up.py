@@ -20,6 +20,7 @@ from pythia_cli.checkpoints.manifest import (
     MANIFEST,
     read_manifest,
 )
+from pythia_cli.checkpoints.source import SHA256
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import IntegrityError, PythiaError
 from pythia_cli.files.removing import is_old, remove_tree
@@ -27,7 +28,7 @@ from pythia_cli.files.removing import is_old, remove_tree
 _WEIGHTS = re.compile(r"model-[0-9a-f]{12}\.int8\.safetensors")
 _OURS = re.compile(
     rf"{_WEIGHTS.pattern}|original-[0-9a-f]{{12}}"
-    r"|\.(manifest\.json|active\.json|[0-9a-f]{64}\.json)-[0-9a-f]{12}"
+    rf"|\.(manifest\.json|active\.json|{SHA256.pattern}\.json)-[0-9a-f]{{12}}"
 )
 """The names of the files that we write. All other files belong to the user, and are kept."""
 _OURS_ONCE = (FIRST_WEIGHTS, FIRST_CERTIFICATE)
@@ -109,7 +110,7 @@ def _drop_empty(place: Path) -> None:
 def _drop_tokenizers(store: Store) -> None:
     """Remove the old tokenizers that no installed checkpoint needs."""
     kept = {path.stem: path for path in store.tokenizers.glob("*.json")}
-    unneeded = {sha256 for sha256 in kept if re.fullmatch(r"[0-9a-f]{64}", sha256)}
+    unneeded = {sha256 for sha256 in kept if SHA256.fullmatch(sha256)}
     if store.unreadable():
         return  # another user's checkpoints may need them
     for installed in store.installed():

@@ -6,26 +6,33 @@ hub_requests.py, retries in hub_retries.py, and the download of a file in hub_fe
 
 from __future__ import annotations
 
-import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, wait
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
 from pythia_cli.checkpoints import hub_requests
+from pythia_cli.checkpoints.background import background
 from pythia_cli.checkpoints.hub_environment import endpoint
 from pythia_cli.checkpoints.hub_errors import not_a_hub, translated
 from pythia_cli.checkpoints.hub_retries import ask_again
-from pythia_cli.checkpoints.hub_revision import RemoteFile, Revision, branch_names, revision_of
+from pythia_cli.checkpoints.hub_revision import (
+    BLOB_ID,
+    RemoteFile,
+    Revision,
+    branch_names,
+    revision_of,
+)
+from pythia_cli.checkpoints.source import SHA256
 from pythia_cli.errors import DamagedDownload, NotCached
 from pythia_cli.reporting import SILENT, Reporter
 
 _T = TypeVar("_T")
 _Answer = TypeVar("_Answer")
 
-_DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _N_ASKING = 8  # requests at a time
 
 
@@ -58,13 +65,13 @@ def resolve_offline(repo: str, name: str) -> Revision:
         if path.is_file():
             # The snapshot links to blobs, which are named by their sha256 or git blob id.
             digest = path.resolve().name
-            if not _DIGEST.fullmatch(digest):
+            large = SHA256.fullmatch(digest) is not None
+            if not large and not BLOB_ID.fullmatch(digest):
                 raise DamagedDownload(
                     path,
                     "cannot be verified: it is not a link to a file named by its hash. The cache"
                     " may have been copied without its links",
                 )
-            large = len(digest) == 64
             files[path.name] = RemoteFile(
                 path.name,
                 path.stat().st_size,
@@ -85,13 +92,27 @@ def branches(repo: str, *, reporter: Reporter = SILENT) -> list[str]:
 def ask_several(ask: Callable[[_T], _Answer], items: Iterable[_T]) -> list[_Answer]:
     """ask(item) for each item, several at a time; returns the answers in order.
 
-    Raises what `ask` raises. An error or interrupt does not wait for requests in progress.
+    Raises what `ask` raises. An error or interrupt does not wait for requests in progress, and
+    neither does the end of the process.
     """
-    pool = ThreadPoolExecutor(_N_ASKING, "pythia-ask")
+    left = deque(enumerate(items))
+    answers: dict[int, _Answer] = {}
+
+    def work() -> None:
+        while left:
+            try:
+                index, item = left.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            answers[index] = ask(item)
+
     try:
-        return list(pool.map(ask, items))
+        workers = [background(work, "pythia-ask") for _ in range(min(_N_ASKING, len(left)))]
+        for worker in wait(workers, return_when=FIRST_EXCEPTION).done:
+            worker.result()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        left.clear()
+    return [answers[index] for index in sorted(answers)]
 
 
 def has_token() -> bool:

@@ -20,11 +20,9 @@ from pythia_cli.checkpoints.hub_errors import CutShort, Refused, not_a_hub, tran
 from pythia_cli.checkpoints.hub_retries import ask_again
 from pythia_cli.checkpoints.hub_revision import RemoteFile, Revision
 from pythia_cli.errors import DamagedDownload, NotOnHub
-from pythia_cli.files.reading import file_sha256
+from pythia_cli.files.reading import LFS_POINTER, file_sha256, hash_file
 from pythia_cli.reporting import NO_TASK, SILENT, Reporter, Task
 
-_POINTER = b"version https://git-lfs.github.com/spec/"
-_HASH_PIECE = 1 << 22
 _UNSATISFIABLE = 416  # the server has no such part of the file
 
 
@@ -43,8 +41,9 @@ def fetch(
     If `path` has bytes already, only the others are asked for; if the whole then differs from what
     the Hub describes, all of it is fetched again, once. After a failure `path` has what arrived;
     never more bytes than the Hub announces.
-    arrived, checked: advance by bytes as they are downloaded, and as they are checked. pause:
-    waits for so many seconds before a new attempt.
+    arrived, checked: advance by bytes as they are downloaded, and as they are checked; `arrived`
+    goes back if the server sends the file from its beginning again. pause: waits for so many
+    seconds before a new attempt.
     Raises DamagedDownload if the file differs from what the Hub describes, ResourceError if it
     cannot be written, and what `resolve` raises.
     """
@@ -63,8 +62,9 @@ def fetch(
                 ask_again(
                     what, attempt, reporter=reporter, progress=lambda: size_of(path), pause=pause
                 )
-            return check(revision, name, path, checked)
+                return check(revision, name, path, checked)
         except DamagedDownload:
+            arrived.advance(0)  # ends a transfer that was stopped: others may use the file by now
             path.unlink(missing_ok=True)
             if not resumes:
                 raise
@@ -79,7 +79,7 @@ def check(revision: Revision, name: str, path: Path, checked: Task = NO_TASK) ->
     where = f"{revision} {name}"
     if path.stat().st_size != file.size:
         with path.open("rb") as content:
-            raise _wrong_size(where, content.read(len(_POINTER)), path.stat().st_size, file.size)
+            raise _wrong_size(where, content.read(len(LFS_POINTER)), path.stat().st_size, file.size)
     sha256 = file_sha256(path, checked)
     if file.sha256 is not None:
         if sha256 != file.sha256:
@@ -106,10 +106,10 @@ def described(revision: Revision, name: str) -> RemoteFile:
 
 
 def size_of(path: Path) -> int:
-    """The bytes of a file that are there."""
+    """The bytes of a file that are there, for us to read."""
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except OSError:
         return 0
 
 
@@ -150,7 +150,10 @@ def _go_on(revision: Revision, file: RemoteFile, partial: BinaryIO, arrived: Tas
             if commit is not None and commit != revision.commit:
                 raise DamagedDownload(what, "the Hub serves a file of another commit")
             _check_whole(what, response, file.size)
-            partial.seek(_first_byte(what, response, here))
+            if _first_byte(what, response, here) == 0:
+                arrived.advance(-here)
+                partial.truncate(0)
+                partial.seek(0)
             for piece in response.iter_raw():
                 if partial.tell() + len(piece) > file.size:
                     raise DamagedDownload(
@@ -184,20 +187,17 @@ def _check_whole(what: str, response: Any, size: int) -> None:
     length = response.headers.get("Content-Length", "")
     is_whole = response.status_code == 200 and re.fullmatch("[0-9]{1,18}", length)
     if is_whole and int(length) != size:
-        start = next(response.iter_raw(len(_POINTER)), b"")
+        start = next(response.iter_raw(len(LFS_POINTER)), b"")
         raise _wrong_size(what, start, int(length), size)
 
 
 def _wrong_size(where: str, start: bytes, n_bytes: int, size: int) -> DamagedDownload:
-    if start == _POINTER:
+    if start == LFS_POINTER:
         return DamagedDownload(where, "is a Git LFS pointer in place of the file's content")
     return DamagedDownload(where, f"has {n_bytes} bytes, but the Hub says {size}")
 
 
 def _blob_id(path: Path) -> str:
     """git's id of a file's content."""
-    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    with path.open("rb") as file:
-        while piece := file.read(_HASH_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
+    header = b"blob %d\0" % path.stat().st_size
+    return hash_file(path, hashlib.sha1(header, usedforsecurity=False))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from typing import Any, TypeVar
 
 from pythia_cli.checkpoints import hub_environment
+from pythia_cli.checkpoints.background import background
 from pythia_cli.checkpoints.hub_errors import Refused, not_a_hub
 from pythia_cli.errors import Unreachable
 
@@ -53,7 +53,8 @@ def opened(
     """Yields the answer to a request, with only its headers read, and its commit, if it states one.
 
     Follows redirects; the token is only sent to the Hub. Read it with `iter_raw`. Raises Refused
-    unless the status is 200 or 206, NotAHub, and errors of the HTTP library.
+    unless the status is 200 or 206, NotAHub, also for an answer that is compressed, though we ask
+    for none that is, and errors of the HTTP library.
     """
     request = hub_environment.request(path, dict(headers or {}), seconds or ANSWER_SECONDS)
     commit = None
@@ -67,6 +68,11 @@ def opened(
             if following is None:
                 if response.status_code not in (200, 206):
                     raise Refused(response.status_code, response.headers)
+                coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+                if coding != "identity":
+                    raise not_a_hub(
+                        "it, or a proxy before it, compresses its answers, though asked not to"
+                    )
                 yield response, commit
                 return
         finally:
@@ -93,16 +99,8 @@ def _within(seconds: float, ask: Callable[[], _T]) -> _T:
 
     The timeouts of the HTTP library count from one byte to the next. Raises Unreachable.
     """
-    done: Future[_T] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(ask())
-        except BaseException as error:
-            done.set_exception(error)
-
     until = time.monotonic() + seconds
-    threading.Thread(target=run, daemon=True, name="pythia-answer").start()
+    done = background(ask, "pythia-answer")
     while not done.done():
         if (left := until - time.monotonic()) <= 0:
             raise _too_slow(seconds)

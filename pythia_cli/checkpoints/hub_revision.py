@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pythia_cli.checkpoints.hub_errors import not_a_hub
+from pythia_cli.checkpoints.source import SHA256
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
-_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_BLOB_ID = re.compile(r"[0-9a-f]{40}")
+_TOP_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
+BLOB_ID = re.compile(r"[0-9a-f]{40}")
 _LARGEST = 10**12  # bytes; no file of a Pythia is half a terabyte
 
 
@@ -68,7 +68,7 @@ def revision_of(answer: Any, repo: str, name: str) -> Revision:
     files = {}
     for entry in there:
         found = _field(entry, "rfilename", str)
-        if _FILE_NAME.fullmatch(found):
+        if _TOP_FILE.fullmatch(found):
             files[found] = _file(found, entry)
     is_another = _matches(_REPO, answered) and answered.lower() != repo.lower()
     return Revision(repo, name, commit, files, answered if is_another else None)
@@ -86,8 +86,8 @@ def _file(name: str, entry: dict[str, Any]) -> RemoteFile:
     if (
         type(size) is int
         and 0 <= size <= _LARGEST
-        and (large is None or _matches(_SHA256, sha256))
-        and (blob_id is None or _matches(_BLOB_ID, blob_id))
+        and (large is None or _matches(SHA256, sha256))
+        and (blob_id is None or _matches(BLOB_ID, blob_id))
     ):
         return RemoteFile(name, size, sha256, blob_id)
     return RemoteFile(name, 0, None, None)

@@ -41,8 +41,9 @@ def install(
     and store the result (TextCertifier.read("book.txt")). commit: the Hub's commit of the folder.
 
     If a checkpoint fails, the others are still installed, and the first failure is raised at the
-    end. Raises UnknownName, NotOnHub, NetworkError, NotAuthorised, IntegrityError,
-    UnsupportedModel, NoRoom, LockTimeout; AlreadyInstalled for a folder without `replace`.
+    end. The check of content, which `pythia download` makes, is left to you: see check_content.
+    Raises UnknownName, NotOnHub, NetworkError, NotAuthorised, IntegrityError, UnsupportedModel,
+    NoRoom, LockTimeout; AlreadyInstalled for a folder without `replace`.
     """
     chosen = store if isinstance(store, Store) else Store(store)
     name, step = split_name(str(model))

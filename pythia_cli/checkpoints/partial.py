@@ -3,25 +3,26 @@
 STORE/partial/MODEL@STEP/HASH    named by the hash that the Hub states of the whole file
 
 They stay when a download is interrupted, and the next one of the same checkpoint goes on from
-there. The checkpoint's lock guards them. They are removed when it is installed, and in any case
-after two weeks.
+there. The checkpoint's lock guards them; where locks do not work, files arrive elsewhere. They are
+removed when it is installed, and in any case after two weeks.
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
+import re
 from pathlib import Path
 
 from pythia_cli.checkpoints.hub_fetch import size_of
 from pythia_cli.checkpoints.plan import FetchPlan
-from pythia_cli.checkpoints.store import Store
+from pythia_cli.checkpoints.store import Store, refuse_links
 from pythia_cli.errors import LockTimeout, StoreNotWritable
 from pythia_cli.files.locks import lock
-from pythia_cli.files.removing import remove_tree
-from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.files.removing import is_old, remove_tree
+from pythia_cli.suite.checkpoint import NAME, Checkpoint
 
 _KEPT_SECONDS = 14 * 86400
+_FOLDER = re.compile(rf"{NAME.pattern}@[0-9]+")
 
 
 def folder_for(store: Store, checkpoint: Checkpoint) -> Path:
@@ -30,16 +31,14 @@ def folder_for(store: Store, checkpoint: Checkpoint) -> Path:
     Raises StoreNotWritable if it is a link, which could lead to a folder outside the store.
     """
     folder = place_of(store, checkpoint)
-    for part in (folder.parent, folder):
-        if part.is_symlink():
-            raise StoreNotWritable(part, "is a link, and is not written through")
+    refuse_links(folder)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def place_of(store: Store, checkpoint: Checkpoint) -> Path:
     """The path of folder_for, which need not exist."""
-    return store.folder / "partial" / str(checkpoint)
+    return store.partial / str(checkpoint)
 
 
 def kept_bytes(store: Store, plan: FetchPlan) -> int:
@@ -60,20 +59,14 @@ def remove(store: Store, checkpoint: Checkpoint) -> None:
 
 def remove_old(store: Store) -> None:
     """Remove the partial files of downloads that nobody has gone on with for two weeks."""
-    for folder in store.folder.glob("partial/*"):
-        if not folder.parent.is_symlink() and _is_old(folder):
+    if store.partial.is_symlink():
+        return
+    for folder in store.partial.glob("*"):
+        if _FOLDER.fullmatch(folder.name) and is_old(folder, _KEPT_SECONDS):
             with (
-                contextlib.suppress(OSError, LockTimeout),  # not writable, or in use
+                contextlib.suppress(StoreNotWritable, LockTimeout),  # not ours, or in use
+                store.writing(),
                 lock(store.lock_path(folder.name), folder.name, 0),
             ):
-                if _is_old(folder):
+                if is_old(folder, _KEPT_SECONDS):
                     remove_tree(folder)
-
-
-def _is_old(folder: Path) -> bool:
-    """Whether nothing has arrived in the folder lately; false if it is gone."""
-    try:
-        newest = max(path.lstat().st_mtime for path in (folder, *folder.glob("*")))
-    except FileNotFoundError:
-        return False
-    return newest < time.time() - _KEPT_SECONDS

@@ -18,7 +18,6 @@ from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.checkpoints.transfer import Transfer
 from pythia_cli.errors import (
     IntegrityError,
-    LockTimeout,
     NotFound,
     NotOnHub,
     PythiaError,
@@ -131,24 +130,25 @@ class Pipeline:
                         try:
                             now.transfer.wait()
                             if following is not None:
-                                # If another process works on it, we wait when its turn comes.
-                                with contextlib.suppress(LockTimeout):
+                                # What hinders it now is waited for, or raised, in its turn.
+                                with contextlib.suppress(PythiaError):
                                     ahead = self._start(following, overall, 0, SILENT)
                             outcome = self._publish(now.work, now.transfer)
                         except ITS_OWN as error:
                             outcome = Outcome(plan.checkpoint, None, is_new=False, error=error)
                         except BaseException:
-                            self._note_kept(plan)
+                            self._note_kept(now.work, plan)
                             raise
-                    partial.remove(self.store, plan.checkpoint)
+                    if now.work.keeps_out:
+                        partial.remove(self.store, plan.checkpoint)
                 yield outcome
         finally:
             if ahead is not None:
                 ahead.stack.close()
 
-    def _note_kept(self, plan: FetchPlan) -> None:
+    def _note_kept(self, work: Workspace, plan: FetchPlan) -> None:
         """Say, when the download breaks off, that the next one need not begin at byte 0."""
-        if kept := partial.kept_bytes(self.store, plan):
+        if kept := self._kept_bytes(work, plan):
             self.reporter.note(
                 f"{kept / 1e6:,.1f} MB of {plan.checkpoint} are kept;"
                 " the same download goes on from there"
@@ -169,7 +169,7 @@ class Pipeline:
             installed = self.store.find(checkpoint)
             if installed is not None and not self.replace:
                 return _Started(stack.pop_all(), work, installed)
-            kept = partial.kept_bytes(self.store, plan)
+            kept = self._kept_bytes(work, plan)
             so_far = f", of which {kept / 1e6:,.1f} MB are here" if kept else ""
             reporter.note(f"fetching {plan.revision}: {plan.n_bytes / 1e6:,.1f} MB{so_far}")
             label = f"fetching {checkpoint}"
@@ -177,7 +177,7 @@ class Pipeline:
             transfer = Transfer(
                 plan,
                 work.folder / "original",
-                partial.folder_for(self.store, checkpoint),
+                self._arriving(work),
                 keep=self.keep_original,
                 task=_Both(task, overall),
                 reporter=reporter,
@@ -185,7 +185,18 @@ class Pipeline:
             stack.callback(transfer.stop)  # before the workspace is removed
             transfer.start()
             return _Started(stack.pop_all(), work, transfer)
-        raise AssertionError
+        raise AssertionError("the exit stack suppressed an exception")
+
+    def _kept_bytes(self, work: Workspace, plan: FetchPlan) -> int:
+        return partial.kept_bytes(self.store, plan) if work.keeps_out else 0
+
+    def _arriving(self, work: Workspace) -> Path:
+        """The folder where files arrive: one that is kept, unless another process may use it."""
+        if work.keeps_out:
+            return partial.folder_for(self.store, work.checkpoint)
+        folder = work.folder / "arriving"
+        folder.mkdir()
+        return folder
 
     def _publish(self, work: Workspace, transfer: Transfer) -> Outcome:
         plan, folder = transfer.plan, transfer.folder

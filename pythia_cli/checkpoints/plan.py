@@ -111,10 +111,9 @@ def plan_fetches(
 ) -> dict[Checkpoint, FetchPlan | PythiaError]:
     """plan_fetch for many checkpoints, several at a time. A checkpoint's error is its value.
 
-    offline: as in plan_fetch; HF_HUB_OFFLINE has the same effect. After a NetworkError or
-    NotAuthorised no further requests are made, and that error is the value of the remaining
-    checkpoints. Raises BadEnvironment if HF_ENDPOINT is
-    not an address, or what the network needs of the environment cannot be used.
+    offline: as in plan_fetch; HF_HUB_OFFLINE has the same effect. A NetworkError or NotAuthorised
+    ends the requests, and is the value of the remaining checkpoints too. Raises BadEnvironment if
+    the Hub's address or another setting of the network cannot be used.
     """
     settings.check_hub_endpoint()
     offline = offline or hub.is_offline()

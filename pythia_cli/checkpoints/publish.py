@@ -41,11 +41,15 @@ _noted: set[Path] = set()
 
 @dataclass(frozen=True)
 class Workspace:
-    """An empty folder in which one checkpoint is made, and the store where it will be installed."""
+    """An empty folder in which one checkpoint is made, and the store where it will be installed.
+
+    keeps_out: whether the checkpoint's lock, which is held, keeps other processes out.
+    """
 
     store: Store
     checkpoint: Checkpoint
     folder: Path
+    keeps_out: bool
 
 
 @contextlib.contextmanager
@@ -73,7 +77,7 @@ def workspace(
         clean_up(store)
         folder = new_folder(store, checkpoint, keeps_out=keeps_out)
         try:
-            yield Workspace(store, checkpoint, folder)
+            yield Workspace(store, checkpoint, folder, keeps_out)
         finally:
             remove_tree(folder)
 

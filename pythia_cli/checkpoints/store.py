@@ -129,6 +129,7 @@ class Store:
         self.folder = settings.store_folder() if folder is None else settings.expanded(folder)
         self.tokenizers = self.folder / "tokenizers"
         self.incoming = self.folder / "incoming"
+        self.partial = self.folder / "partial"
 
     def __repr__(self) -> str:
         return f"Store({str(self.folder)!r})"
@@ -155,14 +156,19 @@ class Store:
     def has_model(self, model: str) -> bool:
         """Whether any checkpoint of this model is installed."""
         return bool(NAME.fullmatch(model)) and any(
-            self.folder.glob(f"checkpoints/{model}/step*/{MANIFEST}")
+            _checkpoint_of(path.parent)
+            for path in self.folder.glob(f"checkpoints/{model}/step*/{MANIFEST}")
         )
 
     def unreadable(self) -> list[Path]:
         """Folders of models and steps that we have no permission to read."""
-        models = [path for path in self.folder.glob("checkpoints/*") if path.is_dir()]
-        steps = [path for path in self.folder.glob("checkpoints/*/step*") if path.is_dir()]
-        return [path for path in (*models, *steps) if not os.access(path, os.R_OK | os.X_OK)]
+        models = [p for p in self.folder.glob("checkpoints/*") if NAME.fullmatch(p.name)]
+        steps = [p for p in self.folder.glob("checkpoints/*/step*") if _checkpoint_of(p)]
+        return [
+            path
+            for path in (*models, *steps)
+            if path.is_dir() and not os.access(path, os.R_OK | os.X_OK)
+        ]
 
     def installed(self) -> list[Installed]:
         """All readable checkpoints, sorted by model and step. Raises ResourceError."""
@@ -232,9 +238,10 @@ class Store:
                 raise InvalidName(model, f"differs only by case from {other}, which is installed")
 
     def check_place(self, checkpoint: Checkpoint) -> None:
-        """Raises StoreNotWritable if a link leads to the checkpoint's folder."""
+        """Raises StoreNotWritable if a link leads to a folder that is written with a checkpoint."""
         place = self.place(checkpoint)
-        _refuse_links(place.parent, place)
+        parts = (self.incoming, self.partial, self.tokenizers)
+        refuse_links(place.parent.parent, place.parent, place, *parts)
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
@@ -246,13 +253,12 @@ class Store:
     def writing(self) -> Iterator[None]:
         """Create the store's folder. Within the block, an OSError becomes a ResourceError.
 
-        This is StoreNotWritable, unless it names a file elsewhere; raised too if one of the store's
-        folders is a link.
+        This is StoreNotWritable, unless it names a file elsewhere; raised too if the folder of
+        locks is a link. `check_place` looks at the others.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            locks = self.folder / "locks"
-            _refuse_links(self.folder / "checkpoints", self.incoming, self.tokenizers, locks)
+            refuse_links(self.folder / "locks")
             yield
         except OSError as error:
             reason = error.strerror or str(error)
@@ -276,7 +282,8 @@ def _not_installed(checkpoint: Checkpoint) -> NotInstalled:
     return NotInstalled(model, checkpoint.step, downloadable=repository(model) is not None)
 
 
-def _refuse_links(*folders: Path) -> None:
+def refuse_links(*folders: Path) -> None:
+    """Raises StoreNotWritable for a folder of the store that is a link: it may lead out of it."""
     for folder in folders:
         if folder.is_symlink():
             reason = "is a link, and pythia writes only into folders of the store itself"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
 import time
@@ -11,6 +12,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from pythia_cli.checkpoints import hub_fetch
+from pythia_cli.checkpoints.background import background
 from pythia_cli.checkpoints.float_checkpoint import INDEX_FILES
 from pythia_cli.checkpoints.plan import FetchPlan
 from pythia_cli.errors import (
@@ -36,8 +38,9 @@ class Transfer:
     """Fetches the files of a plan in a background thread: call `start`, `wait`, then `stop`.
 
     Files arrive in the folder `partial`, where they stay, and are linked into `folder`; with `keep`
-    they are moved there. Files in the Hugging Face cache are linked, or copied with `keep`. If a
-    cached file is damaged, it is fetched again, and the cache is not changed. Results after `wait`:
+    by hard links, so that they are files there when `partial` is removed. Files in the Hugging Face
+    cache are linked, or copied with `keep`. If a cached file is damaged, it is fetched again, and
+    the cache is not changed. Results after `wait`:
 
     folder: the float checkpoint's folder. If the cache has all files, this is its folder.
     is_ours: whether this is the given folder, not the cache's.
@@ -70,8 +73,7 @@ class Transfer:
     def start(self) -> None:
         """Start the thread. It does not keep the process from exiting."""
         self._minute = (time.monotonic(), 0)
-        name = f"pythia-transfer-{self.plan.checkpoint}"
-        threading.Thread(target=self._run, daemon=True, name=name).start()
+        self._done = background(self._bring_all, f"pythia-transfer-{self.plan.checkpoint}")
 
     def wait(self) -> None:
         """Wait until all files are there.
@@ -101,13 +103,14 @@ class Transfer:
         self._stopped.set()
         futures.wait([self._done], _STOP_SECONDS)
 
-    def _run(self) -> None:
-        try:
-            self._bring_all()
-        except BaseException as error:
-            self._done.set_exception(error)
-        else:
-            self._done.set_result(None)
+    def advance(self, amount: int) -> None:
+        """So many bytes have arrived, or were checked. Ends the thread after `stop`.
+
+        Negative if they are fetched again: a task takes them back, but they did arrive.
+        """
+        if self._stopped.is_set():
+            raise _Stopped
+        self._n_arrived += max(amount, 0)
 
     def _bring_all(self) -> None:
         self.folder.mkdir()
@@ -151,11 +154,12 @@ class Transfer:
         except ResourceError as error:
             raise StoreNotWritable(error.path, error.reason) from None
         self.advance(0)
-        if not self._keep:
-            with contextlib.suppress(OSError):  # where links are not possible, it is moved
-                (self.folder / name).symlink_to(path.resolve())
+        links = (os.link,) if self._keep else (os.symlink, os.link)
+        for link in links:
+            with contextlib.suppress(OSError):
+                link(path.resolve(), self.folder / name)
                 return sha256
-        path.rename(self.folder / name)
+        path.rename(self.folder / name)  # where links are not possible
         return sha256
 
     def _link(self, path: Path, link: Path) -> None:
@@ -164,12 +168,6 @@ class Transfer:
                 link.symlink_to(path.resolve())
                 return
         shutil.copyfile(path, link)
-
-    def advance(self, amount: int) -> None:
-        """So many bytes have arrived, or were checked. Ends the thread after `stop`."""
-        if self._stopped.is_set():
-            raise _Stopped
-        self._n_arrived += amount
 
     def _pause(self, seconds: float) -> None:
         since, n_before = self._minute

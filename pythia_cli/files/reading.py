@@ -19,7 +19,8 @@ _HASH_PIECE = 1 << 22
 _PIECE = 1 << 18
 _MAX_JSON = 4 << 20  # the index of a model with 10,000 tensors has 1 MB
 _DEEPEST = 32  # levels; ours have 5
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+"""How the text begins that Git has in place of a large file."""
 
 
 @contextlib.contextmanager
@@ -53,7 +54,7 @@ def open_regular(path: Path) -> BufferedReader:
     try:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise IntegrityError(path, "not a regular file")
-        if file.peek(len(_LFS_POINTER)).startswith(_LFS_POINTER):
+        if file.peek(len(LFS_POINTER)).startswith(LFS_POINTER):
             reason = "is a Git LFS pointer, not the file itself (git lfs pull fetches that)"
             raise IntegrityError(path, reason)
     except BaseException:
@@ -124,7 +125,11 @@ def _different(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def file_sha256(path: Path, task: Task = NO_TASK) -> str:
     """The sha256 of a file in hexadecimal; `task` advances by bytes. Raises ResourceError."""
-    digest = hashlib.sha256()
+    return hash_file(path, hashlib.sha256(), task)
+
+
+def hash_file(path: Path, digest: hashlib._Hash, task: Task = NO_TASK) -> str:
+    """As file_sha256, with any hash of hashlib, which may have been given bytes before."""
     buffer = bytearray(_HASH_PIECE)
     view = memoryview(buffer)
     try:

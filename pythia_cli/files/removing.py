@@ -12,9 +12,9 @@ GRACE_SECONDS = 86_400.0
 """What changed within this time may belong to a running process of whose locks we know nothing."""
 
 
-def is_old(path: Path) -> bool:
-    """Whether it, and all that is in it, last changed before the time of grace."""
-    latest = time.time() - GRACE_SECONDS
+def is_old(path: Path, seconds: float = GRACE_SECONDS) -> bool:
+    """Whether it, and all that is in it, last changed more than so many seconds ago."""
+    latest = time.time() - seconds
     left = [path]
     try:
         while left:

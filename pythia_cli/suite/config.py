@@ -62,7 +62,6 @@ class ModelConfig:
                 self.rotary_pct,
                 f"no more than the head's {self.d_head} dimensions, in pairs",
             )
-
         if self.n_ctx * self.n_rotary > _MOST_ANGLES:
             room = f"at most {_MOST_ANGLES // self.n_rotary}, as {self.n_rotary} dimensions rotate"
             raise InvalidValue("n_ctx", self.n_ctx, room)

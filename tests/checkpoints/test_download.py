@@ -29,7 +29,9 @@ from pythia_cli.errors import (
     LockTimeout,
     NoRoom,
     NotOnHub,
+    PythiaError,
     RateLimited,
+    StoreNotWritable,
     UnknownName,
     UnsupportedModel,
 )
@@ -269,6 +271,24 @@ def test_what_concerns_all_is_raised(
         list(download(store, steps(64)))
     assert suite_hub.transfers == []
     assert not store.folder.exists()
+
+
+@pytest.mark.parametrize("kind", [StoreNotWritable, InvalidName])
+def test_what_hinders_the_next_one_is_raised_in_its_turn(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, kind: type[PythiaError]
+) -> None:
+    original = pipeline.workspace
+
+    def hindered(store: Store, checkpoint: Checkpoint, **more: Any) -> Any:
+        if checkpoint.step == 512:
+            raise kind("STORE", "is in the way")  # type: ignore[call-arg]
+        return original(store, checkpoint, **more)
+
+    monkeypatch.setattr(pipeline, "workspace", hindered)
+    outcomes = download(store, steps(64, 512))
+    assert next(outcomes).status == "installed"
+    with pytest.raises(kind, match="is in the way"):
+        next(outcomes)
 
 
 def test_a_lock_that_another_holds(suite_hub: Hub, store: Store, reporter: Recording) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -95,3 +97,24 @@ def test_a_failed_question_does_not_wait_for_the_others() -> None:
         assert time.monotonic() - started < 30
     finally:
         release.set()
+
+
+def test_the_end_of_the_process_does_not_wait_for_answers() -> None:
+    script = """
+import _thread, threading, time
+from pythia_cli.checkpoints import hub
+
+def ask(n):
+    if n == 3:
+        _thread.interrupt_main()
+    time.sleep(3600)
+
+try:
+    hub.ask_several(ask, range(20))
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("interrupted\n", "", 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -21,7 +22,7 @@ from pythia_cli.errors import (
     Unreachable,
 )
 from tests.checkpoints.conftest import DATA, REPO
-from tests.fakes.hub import Faults, Hub
+from tests.fakes.hub import Faults, Hub, _CdnHandler
 from tests.reporting import Counted
 
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -122,11 +123,55 @@ def test_a_damaged_part_is_dropped_and_all_is_fetched_once(
 
 
 def test_a_server_that_sends_all_of_it(served: Hub, revision: Revision, tmp_path: Path) -> None:
-    path = tmp_path / "partial"
+    path, arrived = tmp_path / "partial", Counted()
     path.write_bytes(DATA[:900_000])
-    served.faults = Faults(no_range=True)
-    assert hub_fetch.fetch(revision, "large.bin", path) == SHA256
-    assert [n for _, n in served.transfers] == [len(DATA)]
+    served.faults = Faults(no_range=True, truncate=500_000, truncate_times=1)
+    assert hub_fetch.fetch(revision, "large.bin", path, arrived=arrived) == SHA256
+    assert [n for _, n in served.transfers] == [458_752, len(DATA)]  # whole pieces
+    assert arrived.done == len(DATA) - 900_000
+    assert asked_ranges(served) == ["bytes=900000-", "bytes=500000-"]
+
+
+def test_a_file_is_left_alone_when_the_transfer_was_stopped(
+    served: Hub, revision: Revision, tmp_path: Path
+) -> None:
+    """The answer came late, and somebody else goes on with the file."""
+
+    class Stopped(Exception):
+        pass
+
+    class Stops(Counted):
+        def advance(self, amount: int) -> None:
+            raise Stopped
+
+    path = tmp_path / "partial"
+    for faults in (Faults(instead=b"damaged"), Faults(no_range=True), Faults()):
+        path.write_bytes(DATA[:900_000])
+        served.faults = faults
+        with pytest.raises(Stopped):
+            hub_fetch.fetch(revision, "large.bin", path, arrived=Stops())
+        assert path.read_bytes() == DATA[:900_000]
+
+
+def test_a_file_that_another_process_has_removed(revision: Revision, tmp_path: Path) -> None:
+    class Removes(Counted):
+        def advance(self, amount: int) -> None:
+            path.unlink(missing_ok=True)
+
+    path = tmp_path / "partial"
+    with pytest.raises(ResourceError, match="No such file"):
+        hub_fetch.fetch(revision, "large.bin", path, arrived=Removes())
+
+
+def test_a_file_that_is_compressed_unasked(
+    served: Hub, revision: Revision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(self: _CdnHandler) -> None:
+        self.answer(200, gzip.compress(DATA), {"Content-Encoding": "gzip"})
+
+    monkeypatch.setattr(_CdnHandler, "serve", answer)
+    with pytest.raises(NotAHub, match="compresses its answers"):
+        hub_fetch.fetch(revision, "large.bin", tmp_path / "partial")
 
 
 def test_a_server_with_fewer_bytes(served: Hub, revision: Revision, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_an_answer_that_is_compressed_unasked(served: Hub, monkeypatch: pytest.M
 
     monkeypatch.setattr(_HubHandler, "_api", answer)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(NotAHub):
+    with pytest.raises(NotAHub, match="compresses its answers, though asked not to"):
         hub.resolve(REPO, "main")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from errno import EACCES, ENOSYS, EPERM
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import DamagedDownload, StoreNotWritable, Unreachable
 from pythia_cli.files.locks import lock
 from pythia_cli.suite.checkpoint import Checkpoint
+from tests.failing import without_locks
 from tests.fakes.hub import Faults, Hub
 from tests.fakes.suite import MODEL
 from tests.reporting import Recording
@@ -55,21 +57,64 @@ def test_it_goes_on_and_leaves_nothing(suite_hub: Hub, store: Store, reporter: R
     assert not (store.folder / "partial").exists()
 
 
+@pytest.mark.parametrize("keep_original", [False, True])
+@pytest.mark.parametrize("has_symlinks", [True, False])
 def test_nothing_is_fetched_again_after_an_interrupt_while_quantizing(
-    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+    suite_hub: Hub,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    keep_original: bool,
+    has_symlinks: bool,
 ) -> None:
     def interrupted(*arguments: object, **more: object) -> None:
         raise KeyboardInterrupt
 
+    def impossible(*arguments: object) -> None:
+        raise OSError(EPERM, "Operation not permitted")
+
+    if not has_symlinks:
+        monkeypatch.setattr(os, "symlink", impossible)
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, "publish_source", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            list(download(store, [STEP]))
+            list(download(store, [STEP], keep_original=keep_original))
     assert sum(kept(store)) == plan_fetch(STEP).n_bytes
     n_transfers = len(suite_hub.transfers)
-    assert [outcome.status for outcome in download(store, [STEP])] == ["installed"]
+    outcomes = download(store, [STEP], keep_original=keep_original)
+    assert [outcome.status for outcome in outcomes] == ["installed"]
     assert len(suite_hub.transfers) == n_transfers
     assert kept(store) == []
+
+
+@pytest.mark.parametrize("keep_original", [False, True])
+def test_without_locks_two_downloads_share_no_file(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, keep_original: bool
+) -> None:
+    without_locks(monkeypatch, ENOSYS)
+    publish = pipeline.publish_source
+
+    def meanwhile(*arguments: Any, **more: Any) -> Any:
+        monkeypatch.setattr(pipeline, "publish_source", publish)
+        assert [outcome.status for outcome in download(store, [STEP])] == ["installed"]
+        return publish(*arguments, **more)
+
+    monkeypatch.setattr(pipeline, "publish_source", meanwhile)
+    (outcome,) = download(store, [STEP], keep_original=keep_original)
+    assert outcome.status == "installed"
+    assert [name for name, _ in suite_hub.transfers] == ["model.safetensors"] * 2
+    assert kept(store) == []
+
+
+def test_without_locks_nothing_is_said_to_be_kept(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, reporter: Recording
+) -> None:
+    break_off(suite_hub, store)
+    without_locks(monkeypatch, ENOSYS)
+    before = kept(store)
+    reporter.notes.clear()
+    break_off(suite_hub, store, reporter)
+    assert kept(store) == before  # not touched: where locks work, it may be in use
+    assert not any("are kept" in note or "are here" in note for note in reporter.notes)
 
 
 def test_a_kept_original_is_no_link(suite_hub: Hub, store: Store) -> None:
@@ -131,14 +176,31 @@ def test_old_ones_are_removed_unless_in_use(suite_hub: Hub, store: Store) -> Non
     partial.remove_old(store)
     assert len(kept(store)) == 3
     old = time.time() - 15 * 86400
-    folder = partial.place_of(store, STEP)
-    for path in (*folder.iterdir(), folder):
+    folder, theirs = partial.place_of(store, STEP), store.partial / "me@example.org"
+    theirs.mkdir()
+    for path in (*folder.iterdir(), folder, theirs):
         os.utime(path, (old, old))
     with lock(store.lock_path(str(STEP)), str(STEP), 0):
         partial.remove_old(store)
     assert len(kept(store)) == 3
     partial.remove_old(store)
     assert kept(store) == []
+    assert list(store.partial.iterdir()) == [theirs]
+    assert not store.lock_path(theirs.name).exists()
+
+
+def test_old_ones_stay_where_the_locks_are_linked(
+    suite_hub: Hub, store: Store, tmp_path: Path
+) -> None:
+    break_off(suite_hub, store)
+    for path in (*store.partial.glob("*/*"), *store.partial.iterdir()):
+        os.utime(path, (0, 0))
+    (store.folder / "locks").rename(tmp_path / "locks")
+    (store.folder / "locks").symlink_to(tmp_path / "locks")
+    store.lock_path(str(STEP)).unlink()
+    partial.remove_old(store)
+    assert len(kept(store)) == 3
+    assert not store.lock_path(str(STEP)).exists()
 
 
 @pytest.mark.parametrize("linked", ["partial", f"partial/{STEP}"])
@@ -153,6 +215,53 @@ def test_a_link_is_not_written_through(
     link.symlink_to(elsewhere)
     old = time.time() - 15 * 86400
     os.utime(elsewhere / "theirs", (old, old))
-    with pytest.raises(StoreNotWritable, match="is a link, and is not written through"):
+    with pytest.raises(StoreNotWritable, match="is a link, and pythia writes only into"):
         list(download(store, [STEP]))
     assert sorted(path.name for path in elsewhere.iterdir()) == [str(STEP), "theirs"]
+
+
+def test_nothing_is_removed_through_a_link_when_it_was_installed_meanwhile(
+    suite_hub: Hub, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = pipeline.workspace
+
+    def late(*arguments: Any, **more: Any) -> Any:
+        monkeypatch.setattr(pipeline, "workspace", original)
+        list(download(store, [STEP]))
+        (tmp_path / str(STEP)).mkdir()
+        store.partial.symlink_to(tmp_path)
+        return original(*arguments, **more)
+
+    monkeypatch.setattr(pipeline, "workspace", late)
+    with pytest.raises(StoreNotWritable, match="is a link"):
+        list(download(store, [STEP]))
+    assert (tmp_path / str(STEP)).is_dir()
+
+
+def test_a_file_in_place_of_the_folder(suite_hub: Hub, store: Store) -> None:
+    store.folder.mkdir()
+    store.partial.write_text("theirs")
+    with pytest.raises(StoreNotWritable, match=f"{store.partial}.*cannot be written"):
+        list(download(store, [STEP]))
+    assert store.partial.read_text() == "theirs"
+
+
+def test_a_folder_that_is_not_ours(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.partial.mkdir(parents=True)
+    for name in ("stat", "lstat", "mkdir"):
+        monkeypatch.setattr(Path, name, refusing(getattr(Path, name), store.partial))
+    with pytest.raises(StoreNotWritable, match=f"{STEP}.*cannot be written"):
+        list(download(store, [STEP]))
+
+
+def refusing(call: Any, folder: Path) -> Any:
+    """A method of Path that has no permission for what is in this folder."""
+
+    def refuse(path: Path, *arguments: Any, **more: Any) -> Any:
+        if folder in path.parents:
+            raise PermissionError(EACCES, "Permission denied", str(path))
+        return call(path, *arguments, **more)
+
+    return refuse

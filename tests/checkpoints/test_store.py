@@ -113,6 +113,47 @@ def test_use(store: Store, small: FloatCheckpoint) -> None:
     ]
 
 
+def test_use_in_a_store_whose_checkpoints_are_linked(
+    store: Store, small: FloatCheckpoint, tmp_path: Path
+) -> None:
+    """It writes nothing there."""
+    publish(store, small, FIRST)
+    (store.folder / "checkpoints").rename(tmp_path / "elsewhere")
+    (store.folder / "checkpoints").symlink_to(tmp_path / "elsewhere")
+    before = sorted((tmp_path / "elsewhere").rglob("*"))
+    store.use(FIRST)
+    assert store.active() == FIRST
+    assert sorted((tmp_path / "elsewhere").rglob("*")) == before
+
+
+@pytest.mark.parametrize("step", ["stepabc", "step01", "step"])
+def test_what_is_not_called_like_a_checkpoint_is_none(store: Store, step: str) -> None:
+    place = store.folder / "checkpoints/mine" / step
+    place.mkdir(parents=True)
+    (place / "manifest.json").write_text("{}")
+    assert not store.has_model("mine")
+    assert store.installed() == []
+
+
+@pytest.mark.parametrize("stray", ["lost+found", ".trash", "mine/stepabc", "a b/step1"])
+def test_a_stray_folder_that_is_unreadable_keeps_no_tokenizer(
+    store: Store, monkeypatch: pytest.MonkeyPatch, stray: str
+) -> None:
+    folder = store.folder / "checkpoints" / stray
+    folder.mkdir(parents=True)
+    (folder / "theirs").write_text("theirs")
+    tokenizer = store.tokenizers / f"{'a' * 64}.json"
+    tokenizer.parent.mkdir()
+    tokenizer.write_text("{}")
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: Path(path) != folder and access(path, mode)
+    )
+    assert store.unreadable() == []
+    leftovers(store)
+    assert not tokenizer.exists()
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"model": "a/b", "step": 1}', '{"step": 1}'])
 def test_a_damaged_active_file_is_reported(store: Store, content: str) -> None:
     store.folder.mkdir()
