@@ -16,8 +16,6 @@ from pythia_cli.text.decode import decode_text
 STANDARD_INPUT = "standard input"
 """What standard input is called in messages."""
 
-_PIECE = 1 << 20  # bytes
-
 
 def read_text(
     path: str | Path,
@@ -64,25 +62,23 @@ def _file(path: str, notices: Notices) -> bytes:
         raise InputError("the name of a text", "is empty")
     if os.path.isfile(path):
         return read_bytes(Path(path))
-    with Waiting(notices, f"waiting for {path}"):  # a pipe or a device
-        return read_bytes(Path(path))
+    with Waiting(notices, f"waiting for {path}") as waiting:  # a pipe or a device
+        return read_bytes(Path(path), waiting.arrived)
 
 
 def _standard_input(notices: Notices) -> bytes:
+    from pythia_cli.files.reading import read_stream
+
     end = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
     how = f"{end} ends it" if sys.stdin.isatty() else "if there is none to come: < /dev/null"
     stream: Any = sys.stdin.buffer
-    pieces = []
     try:
         with Waiting(notices, f"waiting for standard input ({how})") as waiting:
-            while piece := stream.read1(_PIECE):
-                pieces.append(piece)
-                waiting.arrived()
+            return read_stream(stream, STANDARD_INPUT, waiting.arrived)
     except OSError as error:
         raise ResourceError(
             STANDARD_INPUT, f"cannot be read ({error.strerror or error})"
         ) from error
-    return b"".join(pieces)
 
 
 def _text(
