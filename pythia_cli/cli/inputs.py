@@ -31,15 +31,19 @@ def read_text(
     """
     notices = notices or Notices(quiet=False, verbose=False)
     if str(path) == "-":
-        return _text(_standard_input(notices), STANDARD_INPUT, notices, used, line_ends_matter)
-    return _text(_file(str(path), notices), str(path), notices, used, line_ends_matter)
+        name, data = STANDARD_INPUT, _standard_input(notices)
+    else:
+        name, data = str(path), _file(str(path), notices)
+    return _text(data, name, notices, used, line_ends_matter=line_ends_matter)
 
 
 def read_prompt(notices: Notices) -> str | None:
     """Standard input, without the line end that `echo` and editors add; None if it is empty."""
     data = _standard_input(notices)
     end = next((end for end in (b"\r\n", b"\n", b"\r") if data.endswith(end)), b"")
-    prompt = _text(data.removesuffix(end), STANDARD_INPUT, notices, "part of the prompt")
+    used = "part of the prompt"
+    # A prompt may well look like JSON or a table.
+    prompt = _text(data.removesuffix(end), STANDARD_INPUT, notices, used, formats=False)
     return prompt if data else None
 
 
@@ -82,7 +86,13 @@ def _standard_input(notices: Notices) -> bytes:
 
 
 def _text(
-    data: bytes, name: str, notices: Notices, used: str, line_ends_matter: bool = True
+    data: bytes,
+    name: str,
+    notices: Notices,
+    used: str,
+    *,
+    line_ends_matter: bool = True,
+    formats: bool = True,
 ) -> str:
     text = decode_text(data, name)
     if not data:
@@ -91,7 +101,7 @@ def _text(
     from pythia_cli.cli.text_commands import remark
     from pythia_cli.text.oddities import LINE_ENDS, oddities
 
-    for oddity in oddities(data):
+    for oddity in oddities(data, formats=formats):
         if line_ends_matter or oddity not in LINE_ENDS:
             notices.say(remark(oddity, name, used))
     return text

@@ -61,7 +61,7 @@ _REMARKS = {
         "has U+FFFD characters: a program before this one could not decode its bytes",
         None,
     ),
-    Oddity.CR_LF: ("its lines end in CR LF, and each CR is {used}", "tr -d '\\r'{from_file}"),
+    Oddity.CR_LF: ("has lines that end in CR LF, and each CR is {used}", "tr -d '\\r'{from_file}"),
     Oddity.CR: ("has CR characters, each of which is {used}", "tr '\\r' '\\n'{from_file}"),
     Oddity.JSON: ("looks like JSON, all of which is {used}", "jq -r .FIELD{file}"),
     Oddity.JSON_LINES: ("looks like JSON lines, all of which is {used}", "jq -r .FIELD{file}"),

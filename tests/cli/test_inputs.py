@@ -55,9 +55,12 @@ def test_latin1_is_not_suggested_for_what_it_cannot_be(pythia: Pythia) -> None:
 NOTICES = [
     (b"\xef\xbb\xbfCall me", "begins with a byte-order mark, which is left out"),
     (b"Call\0me", "has NUL characters, each of which is scored; otherwise: tr -d '\\0' < {file}"),
-    (b"Call\r\nme", "lines end in CR LF, and each CR is scored; otherwise: tr -d '\\r' < {file}"),
+    (
+        b"Call\r\nme\n",
+        "has lines that end in CR LF, and each CR is scored; otherwise: tr -d '\\r' < {file}",
+    ),
     (b'{"text": "a"}\n{"text": "b"}\n', "looks like JSON lines, all of which is scored"),
-    (b"a\tb\nc\td\ne\tf\n", "looks like a table (TSV), all of which is scored; otherwise: cut -f"),
+    (b"1\tb\n2\td\n3\tf\n", "looks like a table (TSV), all of which is scored; otherwise: cut -f"),
 ]
 
 
@@ -119,6 +122,7 @@ class _Stdin:
         (b"It was\n\n", "It was\n", 0),
         (b"\xef\xbb\xbfIt was\r\n", "It was", 1),
         (b"one\r\ntwo\r\n", "one\r\ntwo", 1),
+        (b'{"a": 1}\n{"b": 2}\n', '{"a": 1}\n{"b": 2}', 0),
     ],
 )
 def test_a_piped_prompt(
