@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, TextIO
@@ -88,6 +89,10 @@ class Bars(Reporter):
 
 _MARGIN = 4  # columns: the terminal's echo of Ctrl-C must not start a new line
 _NARROW = 60  # columns; on a narrower terminal bars show neither rate nor time left
+_EARLY = 1.0  # seconds; the first pieces say nothing of rate and time left
+_SCALED = 10_000  # units; fewer are counted one by one
+_NARROW_FORMAT = "{desc} {percentage:3.0f}%|{bar}|"
+_EARLY_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}"
 
 
 class _Bar(Task):
@@ -99,17 +104,20 @@ class _Bar(Task):
             desc=label,
             total=total,
             unit=unit if unit == "B" else f" {unit}",
-            unit_scale=True,
+            unit_scale=unit == "B" or total >= _SCALED,
             leave=False,
             file=bars._stream,
             ncols=size.columns - _MARGIN if bars._stream else None,
             nrows=size.lines if bars._stream else None,
-            bar_format="{desc} {percentage:3.0f}%|{bar}|" if size.columns < _NARROW else None,
+            bar_format=_NARROW_FORMAT if size.columns < _NARROW else _EARLY_FORMAT,
         )
+        self._ends_early = time.monotonic() + _EARLY
         bars._n_bars += 1
 
     def advance(self, amount: int) -> None:
         """As Task.advance."""
+        if self._bar.bar_format == _EARLY_FORMAT and time.monotonic() >= self._ends_early:
+            self._bar.bar_format = None
         self._bar.update(amount)
 
     def __exit__(self, *details: object) -> None:

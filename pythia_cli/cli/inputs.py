@@ -16,8 +16,6 @@ from pythia_cli.text.decode import decode_text
 STANDARD_INPUT = "standard input"
 """What standard input is called in messages."""
 
-_PIECE = 1 << 20  # bytes
-
 
 def read_text(
     path: str | Path,
@@ -33,15 +31,19 @@ def read_text(
     """
     notices = notices or Notices(quiet=False, verbose=False)
     if str(path) == "-":
-        return _text(_standard_input(notices), STANDARD_INPUT, notices, used, line_ends_matter)
-    return _text(_file(str(path), notices), str(path), notices, used, line_ends_matter)
+        name, data = STANDARD_INPUT, _standard_input(notices)
+    else:
+        name, data = str(path), _file(str(path), notices)
+    return _text(data, name, notices, used, line_ends_matter=line_ends_matter)
 
 
 def read_prompt(notices: Notices) -> str | None:
     """Standard input, without the line end that `echo` and editors add; None if it is empty."""
     data = _standard_input(notices)
     end = next((end for end in (b"\r\n", b"\n", b"\r") if data.endswith(end)), b"")
-    prompt = _text(data.removesuffix(end), STANDARD_INPUT, notices, "part of the prompt")
+    used = "part of the prompt"
+    # A prompt may well look like JSON or a table.
+    prompt = _text(data.removesuffix(end), STANDARD_INPUT, notices, used, formats=False)
     return prompt if data else None
 
 
@@ -64,29 +66,33 @@ def _file(path: str, notices: Notices) -> bytes:
         raise InputError("the name of a text", "is empty")
     if os.path.isfile(path):
         return read_bytes(Path(path))
-    with Waiting(notices, f"waiting for {path}"):  # a pipe or a device
-        return read_bytes(Path(path))
+    with Waiting(notices, f"waiting for {path}") as waiting:  # a pipe or a device
+        return read_bytes(Path(path), waiting.arrived)
 
 
 def _standard_input(notices: Notices) -> bytes:
+    from pythia_cli.files.reading import read_stream
+
     end = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
     how = f"{end} ends it" if sys.stdin.isatty() else "if there is none to come: < /dev/null"
     stream: Any = sys.stdin.buffer
-    pieces = []
     try:
         with Waiting(notices, f"waiting for standard input ({how})") as waiting:
-            while piece := stream.read1(_PIECE):
-                pieces.append(piece)
-                waiting.arrived()
+            return read_stream(stream, STANDARD_INPUT, waiting.arrived)
     except OSError as error:
         raise ResourceError(
             STANDARD_INPUT, f"cannot be read ({error.strerror or error})"
         ) from error
-    return b"".join(pieces)
 
 
 def _text(
-    data: bytes, name: str, notices: Notices, used: str, line_ends_matter: bool = True
+    data: bytes,
+    name: str,
+    notices: Notices,
+    used: str,
+    *,
+    line_ends_matter: bool = True,
+    formats: bool = True,
 ) -> str:
     text = decode_text(data, name)
     if not data:
@@ -95,7 +101,7 @@ def _text(
     from pythia_cli.cli.text_commands import remark
     from pythia_cli.text.oddities import LINE_ENDS, oddities
 
-    for oddity in oddities(data):
+    for oddity in oddities(data, formats=formats):
         if line_ends_matter or oddity not in LINE_ENDS:
             notices.say(remark(oddity, name, used))
     return text

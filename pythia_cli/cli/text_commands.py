@@ -6,7 +6,13 @@ import shlex
 
 from pythia_cli.cli.inputs import STANDARD_INPUT
 from pythia_cli.errors import NotUtf8
-from pythia_cli.text.guess_encoding import BINARY, CUT_BEGINNING, CUT_END, DAMAGED
+from pythia_cli.text.guess_encoding import (
+    BINARY,
+    CUT_BEGINNING,
+    CUT_END,
+    CUT_END_OR_LATIN1,
+    DAMAGED,
+)
 from pythia_cli.text.oddities import Oddity
 
 _UNPACK = {
@@ -37,6 +43,9 @@ def conversion(error: NotUtf8) -> str:
         return _OTHERS[guess]
     if guess == CUT_END:
         return f"leave out its last character: head -c {error.offset}{file}"
+    if guess == CUT_END_OR_LATIN1:
+        cut = f"head -c {error.offset}{file}"
+        return f"convert it: iconv -f latin1 -t utf-8{file}; or leave out its last character: {cut}"
     if guess == CUT_BEGINNING:
         return f"leave out its first character: iconv -c -f utf-8 -t utf-8{file}"
     if guess == DAMAGED:
@@ -52,7 +61,7 @@ _REMARKS = {
         "has U+FFFD characters: a program before this one could not decode its bytes",
         None,
     ),
-    Oddity.CR_LF: ("its lines end in CR LF, and each CR is {used}", "tr -d '\\r'{from_file}"),
+    Oddity.CR_LF: ("has lines that end in CR LF, and each CR is {used}", "tr -d '\\r'{from_file}"),
     Oddity.CR: ("has CR characters, each of which is {used}", "tr '\\r' '\\n'{from_file}"),
     Oddity.JSON: ("looks like JSON, all of which is {used}", "jq -r .FIELD{file}"),
     Oddity.JSON_LINES: ("looks like JSON lines, all of which is {used}", "jq -r .FIELD{file}"),

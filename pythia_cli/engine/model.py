@@ -20,7 +20,8 @@ from pythia_cli.kernels import compiled
 from pythia_cli.reporting import SILENT, Reporter, Task
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.config import ModelConfig
-from pythia_cli.text.tokenizer import Encoded, PythiaTokenizer
+from pythia_cli.text.encoded import Encoded
+from pythia_cli.text.tokenizer import PythiaTokenizer
 
 if TYPE_CHECKING:  # generating needs none of these, and its first token waits for no import
     from pythia_cli.engine.loglikelihood import Loglikelihood

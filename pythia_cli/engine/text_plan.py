@@ -15,7 +15,8 @@ from pythia_cli.engine.totals import ExactSum, Totals
 from pythia_cli.engine.windows import Window, stride_windows
 from pythia_cli.engine.words import count_words
 from pythia_cli.errors import IntegrityError
-from pythia_cli.text.tokenizer import Encoded, PythiaTokenizer
+from pythia_cli.text.encoded import Encoded
+from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pythia_cli.reporting import NO_TASK, Task
 
 _HASH_PIECE = 1 << 22
 _PIECE = 1 << 18
+_TEXT_PIECE = 1 << 20
 _MAX_JSON = 4 << 20  # the index of a model with 10,000 tensors has 1 MB
 _DEEPEST = 32  # levels; ours have 5
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -34,13 +35,33 @@ def _reading(path: Path) -> Iterator[None]:
         raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
 
 
-def read_bytes(path: Path) -> bytes:
-    """A file's content. Raises NotFound, InputError for a folder, ResourceError."""
+MOST_TEXT = 1 << 30
+"""The most bytes of a text that are read. Scoring one may take 4 to 7 times as much memory."""
+
+
+def read_bytes(path: Path, arrived: Callable[[], None] = lambda: None) -> bytes:
+    """The content of the user's file, also of a pipe or a device. Calls `arrived` for each piece.
+
+    Raises NotFound, InputError for a folder and for more than 1 GiB, and ResourceError.
+    """
     with _reading(path):
         try:
-            return path.read_bytes()
+            with path.open("rb") as file:
+                return read_stream(file, path, arrived)
         except IsADirectoryError:
             raise InputError(path, "is a folder; name its files") from None
+
+
+def read_stream(stream: BufferedReader, source: str | Path, arrived: Callable[[], None]) -> bytes:
+    """As `read_bytes`, from a stream. In pieces, as Ctrl-C waits for each. Raises OSError too."""
+    pieces, n_bytes = [], 0
+    while piece := stream.read1(_TEXT_PIECE):
+        arrived()
+        pieces.append(piece)
+        n_bytes += len(piece)
+        if n_bytes > MOST_TEXT:
+            raise InputError(source, f"has more than {MOST_TEXT >> 20} MiB; split it")
+    return b"".join(pieces)
 
 
 def open_regular(path: Path) -> BufferedReader:

@@ -59,10 +59,14 @@ class Protocol:
     def plan(self, text: str, tokenizer: PythiaTokenizer, source: str = "text") -> list[TextPlan]:
         """One plan for the text; in the `document` protocol, one for each line that is not blank.
 
-        Raises InputError and TextTooShort, with `source`, if no token would be scored.
+        Raises InputError with `source`: for what cannot be tokenized, and if no token would be
+        scored; that is TextTooShort if there are some.
         """
         parts = _lines(text) if self.name == "document" else [text]
-        plans = [self._plan_one(part, tokenizer) for part in parts]
+        try:
+            plans = [self._plan_one(part, tokenizer) for part in parts]
+        except InputError as error:
+            raise InputError(source, error.reason) from error
         if not any(plan.n_scored for plan in plans):
             n_tokens = sum(plan.n_tokens for plan in plans)
             if n_tokens == 0:

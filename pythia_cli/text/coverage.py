@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 
+from pythia_cli.text.nfc_kinds import JOINS, KEPT, REPLACED, nfc_kinds
+
 _LONGEST = 64
 """A longer run of characters that NFC may join is taken as one: finding its parts is quadratic."""
-
-_REPLACED, _JOINS = 1, 2
 
 
 def covered_bytes(
@@ -44,15 +42,17 @@ def _sizes(
     code = np.frombuffer(text.encode("utf-32-le"), np.uint32)
     in_text = 1 + (code > 0x7F).astype(np.int64) + (code > 0x7FF) + (code > 0xFFFF)
     in_nfc = in_text.copy()
-    kind = _kinds()[code]
-    may_join = np.ones(len(text) + 1, bool)  # with the next; [-1] is before the first character
-    may_join[-1] = False
+    kind = nfc_kinds()[code]
+    # may_join[i]: may the character at i be joined with the one before it?
+    may_join = np.ones(len(text) + 1, bool)
+    may_join[0] = False
     for begin, end in _places(text, taken_first):
-        may_join[begin:end] = kind[begin:end] = 0
-    joins = kind == _JOINS
-    replaced = np.flatnonzero(kind == _REPLACED).tolist()
+        may_join[begin + 1 : end + 1] = False
+        kind[begin:end] = KEPT
+    joins = kind == JOINS
+    replaced = np.flatnonzero(kind == REPLACED).tolist()
     edges = np.flatnonzero(np.diff(joins, prepend=False, append=False)).reshape(-1, 2).tolist()
-    runs = [(begin - bool(may_join[begin - 1]), end) for begin, end in edges]
+    runs = [(begin - bool(may_join[begin]), end) for begin, end in edges]
     known: dict[str, list[tuple[int, int, int]]] = {}
     for begin, end in [*((at, at + 1) for at in replaced), *runs]:
         run = text[begin:end]
@@ -85,20 +85,3 @@ def _parts(run: str, nfc: Callable[[str], str]) -> Iterator[str]:
                 yield run[begin:end]
                 begin, done = end, done + part
     yield run[begin:]
-
-
-@cache
-def _kinds() -> np.ndarray[Any, Any]:
-    """[0x110000] uint8: what NFC may do with each character."""
-    kinds = np.zeros(0x110000, np.uint8)
-    for place in (*range(0x80, 0x20000), *range(0x2F800, 0x2FA20)):  # there are none elsewhere
-        character = chr(place)
-        if unicodedata.normalize("NFC", character) != character:
-            kinds[place] = _REPLACED
-    for place in range(0x80, 0x20000):
-        decomposed = unicodedata.normalize("NFD", chr(place))
-        if unicodedata.combining(decomposed[0]):
-            kinds[place] = _JOINS
-        for joined in decomposed[1:]:
-            kinds[ord(joined)] = _JOINS
-    return kinds

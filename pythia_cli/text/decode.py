@@ -6,12 +6,20 @@ from pythia_cli.errors import NotUtf8
 
 BYTE_ORDER_MARK = "\ufeff"
 
+SAMPLE = 1 << 16
+"""Bytes that are looked at to tell what a text is."""
+
+CONTROLS = bytes(byte for byte in (*range(32), 127) if byte not in b"\t\n\v\f\r\x1b")
+"""Bytes that are rare in text."""
+
+_MANY_CONTROLS = 0.05
+
 
 def decode_text(data: bytes, source: str) -> str:
     """Decode UTF-8; a byte-order mark at its beginning is dropped.
 
     Raises NotUtf8, with the source, the first invalid byte and what the bytes look like. UTF-16 and
-    UTF-32 are refused even where their bytes are valid UTF-8 too, with many NULs.
+    UTF-32 are refused even where their bytes are valid UTF-8 too, with NULs or other controls.
     """
     try:
         text = data.decode("utf-8")
@@ -20,9 +28,16 @@ def decode_text(data: bytes, source: str) -> str:
 
         guess = guess_encoding(data, error)
         raise NotUtf8(source, data[error.start], error.start, guess) from None
-    if "\0" in text:
+    if "\0" in text or _has_many_controls(data):
         from pythia_cli.text.guess_encoding import without_mark
 
         if (guess := without_mark(data)) is not None:
-            raise NotUtf8(source, 0, data.index(0), guess)
+            offset = next(at for at, byte in enumerate(data) if byte in CONTROLS)
+            raise NotUtf8(source, data[offset], offset, guess)
     return text.removeprefix(BYTE_ORDER_MARK)
+
+
+def _has_many_controls(data: bytes) -> bool:
+    """As has UTF-16 in Cyrillic, Greek and the like: half of its bytes may be 0x04."""
+    sample = data[:SAMPLE]
+    return len(sample.translate(None, CONTROLS)) < (1 - _MANY_CONTROLS) * len(sample)

@@ -17,7 +17,7 @@ class Encoded:
     __slots__ = ("_ids", "_n_bytes")
 
     def __init__(self, token_ids: np.ndarray[Any, Any], n_bytes: np.ndarray[Any, Any]) -> None:
-        self._ids, self._n_bytes = _compact(token_ids), _compact(n_bytes)
+        self._ids, self._n_bytes = compact(token_ids), compact(n_bytes)
 
     @classmethod
     def joined(cls, parts: list[Encoded]) -> Encoded:
@@ -54,7 +54,7 @@ class Encoded:
         return self._n_bytes.astype(np.int64)
 
 
-def _compact(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def compact(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The values [n], which are 0 or more, as the smallest unsigned integers that hold them."""
     values = np.asarray(values)
     most = int(values.max()) if values.size else 0

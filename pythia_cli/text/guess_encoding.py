@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import codecs
 
+from pythia_cli.text.decode import CONTROLS, SAMPLE
+
 CUT_END, CUT_BEGINNING = "UTF-8 cut off at its end", "UTF-8 cut off at its beginning"
+CUT_END_OR_LATIN1 = "Latin-1, or UTF-8 cut off at its end"
 DAMAGED, BINARY = "UTF-8 with damaged bytes", "binary data"
 
 _MAGIC = (
@@ -24,11 +27,8 @@ _MAGIC = (
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
 _WIDE = ("UTF-32LE", "UTF-32BE", "UTF-16LE", "UTF-16BE")
-_SAMPLE = 1 << 16  # bytes that are looked at
-_MANY_NULS = 0.15  # of the bytes of UTF-16; in English it is half of them
+_FEWEST_WIDE = 0.9  # of the characters of UTF-16 that are in an alphabet
 _MOST_HIGH = 0.3  # of the bytes of a text in Latin letters, in a one-byte encoding
-_TEXT_CONTROLS = b"\t\n\x0b\x0c\r\x1b"
-_CONTROLS = bytes(byte for byte in (*range(32), 127) if byte not in _TEXT_CONTROLS)
 _C1 = bytes(range(0x80, 0xA0))
 _NOT_IN_1252 = b"\x81\x8d\x8f\x90\x9d"
 
@@ -39,24 +39,31 @@ def guess_encoding(data: bytes, error: UnicodeDecodeError) -> str | None:
     error: why they are not UTF-8. None if they may be text in an unknown encoding.
     """
     magic = next((name for magic, name in _MAGIC if data.startswith(magic)), None)
-    sample = data[max(0, error.start - _SAMPLE // 2) :][:_SAMPLE]
+    sample = data[max(0, error.start - SAMPLE // 2) :][:SAMPLE]
     return magic or without_mark(data) or _as_utf8(data, error, sample) or _as_one_byte(sample)
 
 
 def without_mark(data: bytes) -> str | None:
     """UTF-16 or UTF-32 without a byte-order mark; None if the bytes do not look like it."""
-    sample = data[:_SAMPLE]
-    if sample.count(0) < max(2, _MANY_NULS * len(sample)):
-        return None
     for name in _WIDE:
         try:
-            text = codecs.getincrementaldecoder(name)().decode(sample)
+            text = codecs.getincrementaldecoder(name)().decode(data[:SAMPLE])
         except UnicodeDecodeError:
             continue
-        n_ascii = sum(" " <= character <= "~" or character in "\t\r\n" for character in text)
-        if n_ascii > _MANY_NULS * len(text) and "\0" not in text:
+        n_letters = sum(map(_is_of_an_alphabet, text))
+        if len(text) > 1 and "\0" not in text and n_letters >= _FEWEST_WIDE * len(text):
             return name
     return None
+
+
+def _is_of_an_alphabet(character: str) -> bool:
+    """Also white space, punctuation and kana, but no ideographs.
+
+    Two ASCII letters, taken as UTF-16, are an ideograph.
+    """
+    if character in "\t\r\n":
+        return True
+    return character.isprintable() and (character < "\u2100" or "\u3000" <= character < "\u3100")
 
 
 def _as_utf8(data: bytes, error: UnicodeDecodeError, sample: bytes) -> str | None:
@@ -64,10 +71,9 @@ def _as_utf8(data: bytes, error: UnicodeDecodeError, sample: bytes) -> str | Non
     n_damaged = text.count("\ufffd")
     n_good = sum(character > "\x7f" for character in text) - n_damaged
     is_at_end = error.reason == "unexpected end of data" and error.end == len(data)
-    # A last single byte may also be a Latin-1 letter; 0xe2 begins typographic quotes and dashes.
-    is_letter = len(data) - error.start == 1 and data[-1] >= 0xE0 and data[-1] != 0xE2
-    if is_at_end and (n_good > 0 or not is_letter):
-        return CUT_END
+    if is_at_end:
+        is_one_byte = len(data) - error.start == 1
+        return CUT_END_OR_LATIN1 if is_one_byte and n_good == 0 else CUT_END
     rest = data.lstrip(bytes(range(0x80, 0xC0)))
     if error.start == 0 and 0 < len(data) - len(rest) < 4 and n_damaged < 4 and n_good > 0:
         return CUT_BEGINNING
@@ -76,7 +82,7 @@ def _as_utf8(data: bytes, error: UnicodeDecodeError, sample: bytes) -> str | Non
 
 def _as_one_byte(sample: bytes) -> str | None:
     n_high = len(sample) - len(sample.translate(None, bytes(range(0x80, 0x100))))
-    if len(sample.translate(None, _CONTROLS)) < 0.99 * len(sample):
+    if len(sample.translate(None, CONTROLS)) < 0.99 * len(sample):
         return BINARY
     if n_high > _MOST_HIGH * len(sample) or any(byte in sample for byte in _NOT_IN_1252):
         return None

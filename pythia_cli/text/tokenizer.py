@@ -12,11 +12,9 @@ import numpy as np
 
 from pythia_cli.errors import InputError, IntegrityError, NotFound
 from pythia_cli.reporting import NO_TASK, SILENT, Reporter
-from pythia_cli.text.encoded import Encoded
+from pythia_cli.text.encoded import Encoded, compact
 from pythia_cli.text.tokenizer_file import TokenizerFailed, is_of_library, read_tokenizer
 from pythia_cli.text.tokenizer_json import MOST_BYTES
-
-__all__ = ["Encoded", "PythiaTokenizer"]
 
 END_OF_TEXT = "<|endoftext|>"
 _FOREIGN = "not a byte-level BPE; not a GPT-NeoX tokenizer"
@@ -98,10 +96,12 @@ class PythiaTokenizer:
             self.token_bytes(token_id)
 
     def encode(self, text: str) -> np.ndarray[Any, Any]:
-        """text -> token_ids [n] int64. Raises InputError for lone surrogates, or no str."""
-        return np.concatenate(
-            [np.empty(0, np.int64), *(token_ids for _, token_ids in self._encoded(text))]
-        )
+        """text -> token_ids [n] int64.
+
+        Raises InputError for lone surrogates, a word of more than 8 MiB, or no str.
+        """
+        parts = [compact(token_ids) for _, token_ids in self._encoded(text)]
+        return np.concatenate([np.empty(0, np.int64), *parts])
 
     def encode_covering(self, text: str) -> Encoded:
         """text -> token ids, and how many bytes of the text each covers; these sum to its length.
@@ -114,7 +114,8 @@ class PythiaTokenizer:
         is_nfc: bool | None = None
         for piece, token_ids in self._encoded(text):
             if is_nfc is None:
-                is_nfc = unicodedata.is_normalized("NFC", text)
+                # In pieces, because Ctrl-C waits for each.
+                is_nfc = all(unicodedata.is_normalized("NFC", part) for part in self._pieces(text))
             parts.append(Encoded(token_ids, self._covered(piece, token_ids, is_nfc)))
         return Encoded.joined(parts)
 
@@ -142,14 +143,18 @@ class PythiaTokenizer:
         if not isinstance(text, str) or len(text) <= _PIECE:
             return [(text, self._tokenizer.encode(text, add_special_tokens=False))]
         from pythia_cli.text.batches import encoded_batches
-        from pythia_cli.text.pieces import inner_characters, pieces
 
+        return encoded_batches(self._encode_batch, self._pieces(text))
+
+    def _pieces(self, text: str) -> Iterable[str]:
+        """The text cut where neither its tokens nor NFC change."""
         added = self._added.values()
         # White space after such a token, or what is beside it, is part of the match.
-        if any(token.rstrip or token.single_word for token in added):
-            return encoded_batches(self._encode_batch, [text])
-        parts = pieces(text, _PIECE, inner_characters(token.content for token in added))
-        return encoded_batches(self._encode_batch, parts)
+        if len(text) <= _PIECE or any(token.rstrip or token.single_word for token in added):
+            return [text]
+        from pythia_cli.text.pieces import inner_characters, pieces
+
+        return pieces(text, _PIECE, inner_characters(token.content for token in added))
 
     def _encode_batch(self, texts: list[str]) -> list[Any]:
         # Unlike `encode`, it releases the GIL, uses all processors, and counts no offsets.

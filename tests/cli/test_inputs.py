@@ -9,13 +9,14 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pythia_cli.cli.inputs import read_prompt, read_text
 from pythia_cli.cli.output import Notices
+from pythia_cli.errors import InputError
 from tests.cli.running import Pythia, error_line, without_model_lines
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -54,9 +55,12 @@ def test_latin1_is_not_suggested_for_what_it_cannot_be(pythia: Pythia) -> None:
 NOTICES = [
     (b"\xef\xbb\xbfCall me", "begins with a byte-order mark, which is left out"),
     (b"Call\0me", "has NUL characters, each of which is scored; otherwise: tr -d '\\0' < {file}"),
-    (b"Call\r\nme", "lines end in CR LF, and each CR is scored; otherwise: tr -d '\\r' < {file}"),
+    (
+        b"Call\r\nme\n",
+        "has lines that end in CR LF, and each CR is scored; otherwise: tr -d '\\r' < {file}",
+    ),
     (b'{"text": "a"}\n{"text": "b"}\n', "looks like JSON lines, all of which is scored"),
-    (b"a\tb\nc\td\ne\tf\n", "looks like a table (TSV), all of which is scored; otherwise: cut -f"),
+    (b"1\tb\n2\td\n3\tf\n", "looks like a table (TSV), all of which is scored; otherwise: cut -f"),
 ]
 
 
@@ -118,6 +122,7 @@ class _Stdin:
         (b"It was\n\n", "It was\n", 0),
         (b"\xef\xbb\xbfIt was\r\n", "It was", 1),
         (b"one\r\ntwo\r\n", "one\r\ntwo", 1),
+        (b'{"a": 1}\n{"b": 2}\n', '{"a": 1}\n{"b": 2}', 0),
     ],
 )
 def test_a_piped_prompt(
@@ -194,8 +199,33 @@ def test_quiet_waits_in_silence(start: Start) -> None:
     assert (process.returncode, err) == (0, b"")
 
 
+@pytest.fixture
+def slowly() -> Iterator[Callable[[int | str], None]]:
+    """slowly(file): write the text to a pipe, for longer than is waited before a notice."""
+    threads = []
+
+    def write(file: int | str) -> None:
+        with open(file, "wb", buffering=0) as pipe:
+            for _ in range(8):
+                pipe.write(b"word ")
+                time.sleep(0.05)
+
+    def begin(file: int | str) -> None:
+        threads.append(threading.Thread(target=write, args=[file]))
+        threads[-1].start()
+
+    yield begin
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.parametrize("is_named", [False, True])
 def test_data_in_time_gives_no_notice(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    slowly: Callable[[int | str], None],
+    is_named: bool,
 ) -> None:
     reader, writer = os.pipe()
 
@@ -205,18 +235,35 @@ def test_data_in_time_gives_no_notice(
         def isatty(self) -> bool:
             return False
 
-    def write() -> None:
-        for _ in range(8):
-            os.write(writer, b"word ")
-            time.sleep(0.05)
-        os.close(writer)
-
     monkeypatch.setattr("sys.stdin", Slow())
     monkeypatch.setattr("pythia_cli.cli.waiting._SILENT_SECONDS", 0.3)
-    writing = threading.Thread(target=write)
-    writing.start()
-    text = read_text("-")
-    writing.join()
+    path = str(tmp_path / "pipe")
+    os.mkfifo(path)
+    slowly(path if is_named else writer)
+    text = read_text(path if is_named else "-")
+    if is_named:
+        os.close(writer)
     Slow.buffer.close()
     assert text == "word " * 8
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="the device that never ends")
+def test_what_never_ends_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pythia_cli.files.reading.MOST_TEXT", 5 << 20)
+    with pytest.raises(InputError, match=r"^/dev/zero: has more than 5 MiB; split it$"):
+        read_text("/dev/zero")
+    with open("/dev/zero", "rb") as stdin:
+
+        class Zeros:
+            buffer = stdin
+
+            def isatty(self) -> bool:
+                return False
+
+        monkeypatch.setattr("sys.stdin", Zeros())
+        with pytest.raises(InputError, match=r"^standard input: has more than 5 MiB"):
+            read_text("-")
     assert capsys.readouterr().err == ""

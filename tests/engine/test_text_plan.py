@@ -18,7 +18,8 @@ from pythia_cli.engine.totals import ExactSum
 from pythia_cli.errors import IntegrityError
 from pythia_cli.measures.protocols import Protocol
 from pythia_cli.reporting import NO_TASK, Task
-from pythia_cli.text.tokenizer import Encoded, PythiaTokenizer
+from pythia_cli.text.encoded import Encoded
+from pythia_cli.text.tokenizer import PythiaTokenizer
 
 PROTOCOLS = [
     Protocol("stride", 16, 8, False),

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pythia_cli.errors import IntegrityError, NotFound, ResourceError
+from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceError
+from pythia_cli.files import reading
 from pythia_cli.files.reading import file_sha256, read_at_most, read_bytes, read_json_object
 from tests.reporting import Counted
 
@@ -114,3 +115,22 @@ def test_a_git_lfs_pointer_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 3\n")
     with pytest.raises(IntegrityError, match=r"is a Git LFS pointer.*git lfs pull"):
         read_json_object(path)
+
+
+def test_a_text_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C waits for each."""
+    path = tmp_path / "text.txt"
+    path.write_bytes(b"0123456789" * 300_000)
+    n_pieces = 0
+
+    def arrived() -> None:
+        nonlocal n_pieces
+        n_pieces += 1
+
+    assert read_bytes(path, arrived) == b"0123456789" * 300_000
+    assert n_pieces >= 3
+    monkeypatch.setattr(reading, "MOST_TEXT", 3_000_000)
+    assert len(read_bytes(path)) == 3_000_000
+    monkeypatch.setattr(reading, "MOST_TEXT", 2_999_999)
+    with pytest.raises(InputError, match=r"text\.txt: has more than 2 MiB; split it"):
+        read_bytes(path)

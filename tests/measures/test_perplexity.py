@@ -20,7 +20,8 @@ from pythia_cli.engine.text_plan import TextPlan
 from pythia_cli.engine.windows import stride_windows
 from pythia_cli.measures.perplexity import perplexity
 from pythia_cli.reporting import Task
-from pythia_cli.text.tokenizer import Encoded, PythiaTokenizer
+from pythia_cli.text.encoded import Encoded
+from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
 @pytest.fixture(scope="module")

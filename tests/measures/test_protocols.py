@@ -16,7 +16,8 @@ from pythia_cli.engine.text_plan import TextPlan
 from pythia_cli.errors import InputError, IntegrityError, InvalidValue
 from pythia_cli.measures.protocols import PROTOCOLS, Protocol
 from pythia_cli.reporting import Task
-from pythia_cli.text.tokenizer import Encoded, PythiaTokenizer
+from pythia_cli.text.encoded import Encoded
+from pythia_cli.text.tokenizer import PythiaTokenizer
 from tests.reporting import Counted
 
 # Their numbers -----------------------------------------------------------------------------------
@@ -193,3 +194,12 @@ def test_a_text_too_short_says_what_is_needed(
 ) -> None:
     with pytest.raises(InputError, match=rf"here\.txt: .*{words}"):
         Protocol.make(protocol, 2048).plan(text, demo_tokenizer, "here.txt")
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_an_error_of_the_tokenizer_names_the_text(
+    name: str, demo_tokenizer: PythiaTokenizer
+) -> None:
+    protocol = Protocol.make(name, 256, None, None, None)
+    with pytest.raises(InputError, match=r"^book\.txt: has lone surrogates"):
+        protocol.plan("It was\ud800 not", demo_tokenizer, "book.txt")

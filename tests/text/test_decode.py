@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 
 from pythia_cli.errors import NotUtf8
 from pythia_cli.text.decode import decode_text
-from pythia_cli.text.guess_encoding import BINARY, CUT_BEGINNING, CUT_END, DAMAGED
+from pythia_cli.text.guess_encoding import (
+    BINARY,
+    CUT_BEGINNING,
+    CUT_END,
+    CUT_END_OR_LATIN1,
+    DAMAGED,
+)
 
 TEXT = "It was a dark and stormy night.\nHe said no.\n"
 QUOTED = f"{TEXT}\u201cna\u00efve\u201d \u2014 caf\u00e9"
@@ -37,13 +43,17 @@ GUESSES = [
     (b"PK\x03\x04\x14\x00\x00\x00\x08\x00\x9c", "zip"),
     (b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj", "PDF"),
     (QUOTED.encode()[:-1], CUT_END),
-    (TEXT.encode() + "\u201c".encode()[:1], CUT_END),
+    (TEXT.encode() + "\u201c".encode()[:1], CUT_END_OR_LATIN1),
     (TEXT.encode() + "\u201c".encode()[:2], CUT_END),
     (TEXT.encode() + "\U0001f701".encode()[:3], CUT_END),
     (f"\u00e9{QUOTED}".encode()[1:], CUT_BEGINNING),
     (QUOTED.encode() + b"\xff" + QUOTED.encode(), DAMAGED),
     (f"{TEXT}caf\u00e9 au lait".encode("latin1"), "Latin-1"),
-    (f"{TEXT}caf\u00e9".encode("latin1"), "Latin-1"),
+    (f"{TEXT}caf\u00e9".encode("latin1"), CUT_END_OR_LATIN1),
+    ("Stra\u00df".encode("latin1"), CUT_END_OR_LATIN1),
+    ("GR\u00c2".encode("latin1"), CUT_END_OR_LATIN1),
+    ("\u00dc".encode("latin1"), CUT_END_OR_LATIN1),
+    ("\u00dcber alles \u00dc".encode("latin1"), "Latin-1"),
     (QUOTED.encode("cp1252"), "Windows-1252"),
     (b"\x93Hello\x94, she said.", "Windows-1252"),
     ("\u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440.".encode("cp1251"), None),
@@ -77,9 +87,41 @@ def test_a_byte_order_mark_is_not_text() -> None:
     assert decode_text("a\ufeffb".encode(), "book.txt") == "a\ufeffb"
 
 
-@pytest.mark.parametrize("text", ["", "a\0b", f"{TEXT}\0", "\u543e\u8f29\0\u306f", "\0" * 9])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "a\0b", f"{TEXT}\0", "\u543e\u8f29\0\u306f", "\0" * 9),
+        "a\0b\0cc\0",
+        "./book.txt\0./a book.txt\0",
+        "".join(f"{i}\0" for i in range(1000)),
+        "".join(f"{i}\x01word\x01{i * i}\n" for i in range(1000)),  # as Hive writes tables
+        "a\tb\tc\n" * 99,
+        "\x1b[31mred\x1b[0m\n" * 99,
+    ],
+)
 def test_a_few_nuls_are_text(text: str) -> None:
     assert decode_text(text.encode(), "book.txt") == text
+
+
+ALPHABETS = [
+    "\u041f\u0440\u0438\u0432\u0435\u0442 \u043c\u0438\u0440, \u043a\u0430\u043a?\n",
+    "\u041f\u0440\u0438\u0432\u0435\u0442",  # without any NUL
+    "\u0393\u03b5\u03b9\u03ac \u03c3\u03bf\u03c5, \u03ba\u03cc\u03c3\u03bc\u03b5.\n",
+    "\u0645\u0631\u062d\u0628\u0627 \u064a\u0627 \u0639\u0627\u0644\u0645\n",
+    "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd\n",
+    "\u0928\u092e\u0938\u094d\u0924\u0947 \u0926\u0941\u0928\u093f\u092f\u093e\n",
+    "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35 \u0e0a\u0e32\u0e27\u0e42\u0e25\u0e01\n",
+    "Hello",
+]
+
+
+@pytest.mark.parametrize("name", ["UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-32BE"])
+@pytest.mark.parametrize("text", ALPHABETS)
+def test_utf_16_in_any_alphabet_is_refused(text: str, name: str) -> None:
+    for n in (1, 9999):
+        with pytest.raises(NotUtf8) as caught:
+            decode_text((text * n).encode(name), "book.txt")
+        assert caught.value.guess == name
 
 
 @given(data=st.binary(max_size=64))

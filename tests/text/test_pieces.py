@@ -6,7 +6,8 @@ import json
 import subprocess
 import sys
 import threading
-from typing import Any
+import unicodedata
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -14,9 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pythia_cli.errors import InputError
+from pythia_cli.text import batches as batches_module
+from pythia_cli.text import pieces as pieces_module
 from pythia_cli.text import tokenizer as tokenizer_module
 from pythia_cli.text.batches import encoded_batches
-from pythia_cli.text.pieces import inner_characters, pieces
+from pythia_cli.text.pieces import (
+    DIGIT,
+    LETTER,
+    OTHER,
+    SPACE,
+    character_classes,
+    inner_characters,
+    pieces,
+)
 from pythia_cli.text.tokenizer import PythiaTokenizer
 from tests.reporting import Recording
 from tests.text.test_tokenizer import FILES, PLAIN, TOKENIZERS, both
@@ -29,6 +40,42 @@ PARTS = [
     *("<|endoftext|>", "<|padding|>", "[PAD]", "<|end", "oftext|>", "<", "|", ">", "[", "]"),
     *("\u0301", "\u0323", "\u0338", "e\u0301", "\u212b", "\u037e", "\u1100\u1161", "\u11a8"),
     *("\u6211\u4eec", "\u3002", "\u0434\u0430", "\u00b2", "\u0661", "\U0001f469", "\x00", "\u200b"),
+    *(
+        "\uff0c",
+        "\u300c",
+        "\u3010",
+        "\u304b",
+        "\u3099",
+        "\u30ab",
+        "\u30fc",
+        "\uac00",
+        "\u11a7",
+        "\uff11",
+    ),
+    *(
+        "\u0e17",
+        "\u0e35",
+        "\u0e48",
+        "\u0f56",
+        "\u0f0b",
+        "\u0f72",
+        "\u0995",
+        "\u09c7",
+        "\u09be",
+        "\u0967",
+    ),
+    *(
+        "\u0643",
+        "\u0653",
+        "\u0627",
+        "\u060c",
+        "\u1039",
+        "\u102e",
+        "\u1025",
+        "\u017f",
+        "\u2019",
+        "\ufeff",
+    ),
 ]
 texts = st.lists(st.sampled_from(PARTS) | st.characters(codec="utf-8"), max_size=30).map("".join)
 
@@ -60,6 +107,7 @@ def test_a_text_in_pieces_has_the_same_tokens(
 
 
 DOLLY = ["### End", "### Instruction:", "### Response:\n", "a5", "\u00e9 x", ".9", "\n\n"]
+DOLLY += ["\u3002\u6211", "\u6211\uff0c", "\u0434e\u0301", "\u0434.\u212b"]
 
 
 @given(text=st.lists(st.sampled_from([*PARTS, *DOLLY]), max_size=30).map("".join))
@@ -86,12 +134,46 @@ def test_ordinary_text_is_cut_often(eval_text: str) -> None:
     for added in (["<|endoftext|>", "  "], DOLLY):
         parts = list(pieces(eval_text, 100, inner_characters(added)))
         assert len(eval_text) / len(parts) < 150
-    chinese = "\u6211\u4eec\u90fd\u662f\u4eba\u3002\n" * 100
-    assert len(list(pieces(chinese, 50, frozenset()))) > 10
 
 
-def test_a_long_word_is_one_piece() -> None:
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "\u6211\u4eec\u90fd\u662f\u4eba\uff0c\u4f60\u4eec\u4e5f\u662f\u3002",  # Chinese
+        "\u543e\u8f29\u306f\u732b\u3067\u3042\u308b\u3002",  # Japanese
+        "\u0f56\u0f7c\u0f51\u0f0b\u0f61\u0f72\u0f42\u0f0b",  # Tibetan
+        "\u0e1b\u0e35\u0e17\u0e35\u0e48\u0e41\u0e25\u0e49\u0e27",  # Thai
+    ],
+)
+def test_text_without_spaces_is_cut_too(sentence: str) -> None:
+    assert max(map(len, pieces(sentence * 100, 50, frozenset()))) < 50 + len(sentence)
+
+
+def test_a_long_word_is_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces_module, "LONGEST_WORD", 990)
     assert list(pieces("x" * 1000, 10, frozenset())) == ["x" * 1000]
+    for text in ("x" * 1001, "a " * 99 + "\u6211" * 400, "x" * 1500 + " a"):
+        with pytest.raises(InputError, match="text: has a word of more than"):
+            list(pieces(text, 10, frozenset()))
+
+
+PRE_TOKENIZED = {LETTER: "a", DIGIT: "1", OTHER: "."}
+
+
+def test_classes_are_those_of_the_tokenizers_library() -> None:
+    """Every character whose class is known makes one word with one of its class, in any order."""
+    library = TOKENIZERS["demo"]._tokenizer
+    split = library.pre_tokenizer.pre_tokenize_str
+    classes = character_classes()
+    for same, other in PRE_TOKENIZED.items():
+        found = list(map(chr, np.flatnonzero(classes == same)))
+        assert len(found) > 200
+        for character in found:
+            assert library.normalizer.normalize_str(character) == character
+            assert len(split(f"{other}{character}{other}")) == 1
+    for character in map(chr, np.flatnonzero(classes == SPACE)):
+        assert len(split(f"a{character}")) == 2
+        assert len(split(f"{character} ")) == 1
 
 
 @pytest.mark.usefixtures("tiny_pieces")
@@ -119,6 +201,20 @@ def test_tokens_that_look_beside_them_forbid_cuts(flag: str) -> None:
 
 
 @pytest.mark.usefixtures("tiny_pieces")
+def test_the_text_is_looked_at_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C waits for each."""
+    whole_check, lengths = unicodedata.is_normalized, []
+
+    def is_normalized(form: Literal["NFC"], text: str) -> bool:
+        lengths.append(len(text))
+        return whole_check(form, text)
+
+    monkeypatch.setattr(unicodedata, "is_normalized", is_normalized)
+    TOKENIZERS["demo"].encode_covering("\u09ac\u09be\u0982\u09b2\u09be " * 1000)
+    assert 0 < max(lengths) < 10
+
+
+@pytest.mark.usefixtures("tiny_pieces")
 def test_lone_surrogates_are_refused_in_any_piece() -> None:
     with pytest.raises(InputError, match="lone surrogates"):
         TOKENIZERS["demo"].encode_covering("some words " * 20 + "\ud800 more")
@@ -137,10 +233,28 @@ def test_a_large_text_is_a_task_in_bytes(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(reporter.tasks) == 1
 
 
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches_module, "_IN_A_BATCH", 10)
+
+
+@pytest.mark.usefixtures("small_batches")
 def test_batches_come_in_order() -> None:
     texts = [str(i) for i in range(100)]
     pairs = list(encoded_batches(lambda batch: [text * 2 for text in batch], texts))
     assert pairs == [(text, text * 2) for text in texts]
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_batch_has_few_characters_or_one_text() -> None:
+    seen: list[list[str]] = []
+
+    def encode(batch: list[str]) -> list[str]:
+        seen.append(batch)
+        return batch
+
+    list(encoded_batches(encode, ["abc", "defg", "hij", "k" * 30, "l" * 30, "", "m"]))
+    assert seen == [["abc", "defg", "hij"], ["k" * 30], ["l" * 30], ["", "m"]]
 
 
 def test_an_error_in_a_batch_is_raised() -> None:
@@ -151,6 +265,7 @@ def test_an_error_in_a_batch_is_raised() -> None:
         list(encoded_batches(fail, ["a"]))
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_leaving_does_not_wait_for_a_batch() -> None:
     """As Ctrl-C does: an exception in the caller while a batch is encoded."""
     begun, may_end = threading.Event(), threading.Event()
@@ -186,7 +301,7 @@ def interrupt():
 
 threading.Thread(target=interrupt).start()
 try:
-    tokenizer.encode("x" * 30_000_000)
+    tokenizer.encode("x" * 8_000_000)
 except KeyboardInterrupt:
     print(works(), flush=True)
     os._exit(0)
