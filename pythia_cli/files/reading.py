@@ -22,6 +22,8 @@ _MAX_JSON = 4 << 20  # the index of a model with 10,000 tensors has 1 MB
 _DEEPEST = 32  # levels; ours have 5
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 """How the text begins that Git has in place of a large file."""
+MOST_TEXT = 1 << 30
+"""The most bytes of a text that are read. Scoring one may take 4 to 7 times as much memory."""
 
 
 @contextlib.contextmanager
@@ -33,10 +35,6 @@ def _reading(path: Path) -> Iterator[None]:
         raise NotFound(f"{path} does not exist") from None
     except OSError as error:
         raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
-
-
-MOST_TEXT = 1 << 30
-"""The most bytes of a text that are read. Scoring one may take 4 to 7 times as much memory."""
 
 
 def read_bytes(path: Path, arrived: Callable[[], None] = lambda: None) -> bytes:
