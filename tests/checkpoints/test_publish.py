@@ -174,7 +174,7 @@ def test_a_failed_removal_can_be_repeated(store: Store, small: FloatCheckpoint) 
 
 LEFT = [
     "incoming/pythia-410m@0/original/model.safetensors",
-    "incoming/mine@2-0123456789ab/weights",
+    "incoming/mine@2/host",
     "checkpoints/mine/step1/model-0123456789ab.int8.safetensors",
     "checkpoints/mine/step1/original-0123456789ab/config.json",
     "checkpoints/mine/step2/model-0123456789ab.int8.safetensors",
@@ -212,8 +212,21 @@ def test_a_dead_ones_workspace_is_removed_at_once(store: Store, following: Check
     with workspace(store, FIRST, wait_seconds=1) as work:
         left = work.folder
     left.mkdir()
+    (left / "weights").write_text("half")
     with workspace(store, following, wait_seconds=1):
-        assert not left.exists()
+        assert not (left / "weights").exists()
+
+
+def test_another_computers_workspace_may_be_in_use(store: Store) -> None:
+    """It may not see our locks, nor we its."""
+    with workspace(store, FIRST, wait_seconds=1) as work:
+        usual = work.folder
+    usual.mkdir()
+    (usual / "host").write_text("another")
+    with workspace(store, FIRST, wait_seconds=1) as work:
+        assert work.folder != usual
+    assert (usual / "host").read_text() == "another"
+    assert leftovers(store) == []
 
 
 @pytest.mark.parametrize("number", [None, ENOSYS])
