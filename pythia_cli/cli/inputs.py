@@ -30,10 +30,8 @@ def read_text(
     Raises NotFound, InputError, ResourceError.
     """
     notices = notices or Notices(quiet=False, verbose=False)
-    if str(path) == "-":
-        name, data = STANDARD_INPUT, _standard_input(notices)
-    else:
-        name, data = str(path), _file(str(path), notices)
+    data = _standard_input(notices) if str(path) == "-" else _file(str(path), notices)
+    name = STANDARD_INPUT if str(path) == "-" else str(path)
     return _text(data, name, notices, used, line_ends_matter=line_ends_matter)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.engine.totals import Totals
-from pythia_cli.engine.words import count_words
+from pythia_cli.engine.words import count_covered
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
@@ -49,17 +49,17 @@ class ScoredText:
     @cached_property
     def totals(self) -> Totals:
         """Sums over the scored tokens, with the bytes and words that they cover."""
-        ends = np.cumsum(self.n_bytes)
-        n_words = 0
-        for first, last in _runs(self.is_scored):
-            begin, end = int(ends[first] - self.n_bytes[first]), int(ends[last])
-            n_words += count_words(self.data, begin, end)
+        n_bytes, n_words = count_covered(
+            self.data,
+            _runs(self.is_scored),
+            lambda begin, end: int(self.n_bytes[begin:end].sum()),
+        )
         nll = self.nll[self.is_scored]
         return Totals(
             nll=math.fsum(nll),
             nll_squared=math.fsum(nll**2),
             n_tokens=len(nll),
-            n_bytes=int(self.n_bytes[self.is_scored].sum()),
+            n_bytes=n_bytes,
             n_words=n_words,
         )
 
@@ -116,7 +116,6 @@ def _spelled(data: bytes) -> str:
 
 
 def _runs(mask: np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:
-    """Yield the first and last index of each run of True."""
+    """Yield begin and end of each run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
-    for first, end in edges.reshape(-1, 2).tolist():
-        yield first, end - 1
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)

@@ -13,13 +13,13 @@ from pythia_cli.engine.scores import Scores
 from pythia_cli.engine.targets import TargetedText, targeted
 from pythia_cli.engine.totals import ExactSum, Totals
 from pythia_cli.engine.windows import Window, stride_windows
-from pythia_cli.engine.words import count_words
+from pythia_cli.engine.words import count_covered
 from pythia_cli.errors import IntegrityError
 from pythia_cli.text.encoded import Encoded
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class TextPlan:
     """A tokenized text and the windows in which it is scored.
 
@@ -78,14 +78,9 @@ class TextPlan:
         for _, _, found in self._in_place(scores):
             nll.add(found.nll)
             squared.add(found.nll**2)
-        n_bytes = n_words = reached = at = 0
-        data = self.text.encode()
-        for begin, end in self._scored_runs():
-            at += self.encoded.bytes_between(reached, begin)
-            covered = self.encoded.bytes_between(begin, end)
-            n_words += count_words(data, at, at + covered)
-            n_bytes += covered
-            reached, at = end, at + covered
+        n_bytes, n_words = count_covered(
+            self.text.encode(), self._scored_runs(), self.encoded.bytes_between
+        )
         return Totals(nll.value(), squared.value(), self.n_scored, n_bytes, n_words)
 
     def _in_place(self, scores: Iterable[Scores]) -> Iterator[tuple[int, int, Scores]]:

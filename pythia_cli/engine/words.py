@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Callable, Iterable
 
 _PIECE = 1 << 20  # bytes
 
@@ -24,3 +25,21 @@ def count_words(data: bytes, begin: int, end: int) -> int:
             in_word, is_first = not text[-1].isspace(), False
     ends_in_space = not (in_word or is_first)
     return n_words + (end == len(data) and ends_in_space)
+
+
+def count_covered(
+    data: bytes, runs: Iterable[tuple[int, int]], bytes_between: Callable[[int, int], int]
+) -> tuple[int, int]:
+    """How many bytes and words of a text some runs of its tokens cover.
+
+    runs: begin and end of each, in order. bytes_between: how many bytes the tokens begin..end
+    cover.
+    """
+    n_bytes = n_words = reached = at = 0
+    for begin, end in runs:
+        at += bytes_between(reached, begin)
+        covered = bytes_between(begin, end)
+        n_words += count_words(data, at, at + covered)
+        n_bytes += covered
+        reached, at = end, at + covered
+    return n_bytes, n_words

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -13,11 +12,14 @@ from pythia_cli.engine.windows import (
     window_sizes,
 )
 from pythia_cli.errors import InputError, InvalidValue, TextTooShort
+from pythia_cli.reporting import NO_TASK
+from pythia_cli.text.lines import lines_of
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 ProtocolName = Literal["stride", "llama.cpp", "lm-eval", "document"]
 PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 LLAMA_CPP_CONTEXT = 512
+_MANY_LINES = 10_000  # from which on progress is shown; they may take a second
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,17 @@ class Protocol:
         Raises InputError with `source`: for what cannot be tokenized, and if no token would be
         scored; that is TextTooShort if there are some.
         """
-        parts = _lines(text) if self.name == "document" else [text]
+        is_by_line = self.name == "document"
+        parts = [line for line in lines_of(text) if line.strip()] if is_by_line else [text]
+        is_task = len(parts) >= _MANY_LINES
+        plans = []
         try:
-            plans = [self._plan_one(part, tokenizer) for part in parts]
+            with (
+                tokenizer.reporter.task("tokenizing", len(parts), "lines") if is_task else NO_TASK
+            ) as task:
+                for part in parts:
+                    plans.append(self._plan_one(part, tokenizer))
+                    task.advance(1)
         except InputError as error:
             raise InputError(source, error.reason) from error
         if not any(plan.n_scored for plan in plans):
@@ -85,9 +95,3 @@ class Protocol:
             windows = list(llama_cpp_windows(n, self.context))
             return TextPlan(text, encoded, windows, chunk_bos=bos if self.bos else None)
         return TextPlan(text, encoded, list(lm_eval_windows(n, self.context)), bos=bos)
-
-
-def _lines(text: str) -> list[str]:
-    # Split at line ends only; splitlines would also split at form feeds and the like.
-    lines = (line.removesuffix("\n") for line in io.StringIO(text, newline=None))
-    return [line for line in lines if line.strip()]

@@ -14,11 +14,13 @@ from pythia_cli.engine.scores import Scores
 from pythia_cli.engine.targets import NO_TARGET, TargetedText
 from pythia_cli.engine.text_plan import TextPlan
 from pythia_cli.errors import InputError, IntegrityError, InvalidValue
+from pythia_cli.measures import protocols
 from pythia_cli.measures.protocols import PROTOCOLS, Protocol
 from pythia_cli.reporting import Task
 from pythia_cli.text.encoded import Encoded
 from pythia_cli.text.tokenizer import PythiaTokenizer
-from tests.reporting import Counted
+from tests.conftest import DEMO
+from tests.reporting import Counted, Recording
 
 # Their numbers -----------------------------------------------------------------------------------
 
@@ -203,3 +205,15 @@ def test_an_error_of_the_tokenizer_names_the_text(
     protocol = Protocol.make(name, 256, None, None, None)
     with pytest.raises(InputError, match=r"^book\.txt: has lone surrogates"):
         protocol.plan("It was\ud800 not", demo_tokenizer, "book.txt")
+
+
+def test_many_lines_are_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocols, "_MANY_LINES", 3)
+    reporter = Recording()
+    tokenizer = PythiaTokenizer(DEMO / "step3000" / "tokenizer.json", reporter=reporter)
+    protocol = Protocol.make("document", 64)
+    protocol.plan("one line\n\nand another\n", tokenizer)
+    assert reporter.tasks == []
+    protocol.plan("one line\n\nand another\nlast\n", tokenizer)
+    task = reporter.of("tokenizing")
+    assert (task.done, task.total, task.ended) == (3, 3, True)
