@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
@@ -59,6 +61,14 @@ class Notices(Bars):
 def animated(stream: TextIO) -> bool:
     """Whether this stream is a terminal that understands escape sequences."""
     return stream.isatty() and settings.terminal() not in ("", "dumb")
+
+
+def is_file(stream: TextIO) -> bool:
+    """Whether this stream goes to a regular file."""
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except OSError:  # it has no descriptor
+        return False
 
 
 def columns() -> int:

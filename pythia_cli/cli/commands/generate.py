@@ -16,7 +16,7 @@ from pythia_cli.cli import inputs, opening, options
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.failures import Failures
 from pythia_cli.cli.grouped import OUTPUT
-from pythia_cli.cli.output import Notices
+from pythia_cli.cli.output import Notices, is_file
 from pythia_cli.errors import PythiaError
 from pythia_cli.reporting import NO_TASK, Task
 
@@ -163,8 +163,8 @@ def generate(
 
 
 def _progress(n_samples: int, notices: Notices) -> Task:
-    """A bar for several samples that do not show on the screen themselves."""
-    if n_samples < 2 or sys.stdout.isatty():
+    """A bar for several samples that go to a file. A pipe may lead to the same screen."""
+    if n_samples < 2 or not is_file(sys.stdout):
         return NO_TASK
     return notices.task("generating", n_samples, "samples")
 
