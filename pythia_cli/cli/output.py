@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from pythia_cli import settings
 from pythia_cli.reporting import NO_TASK, Bars, Task
-from pythia_cli.text.printable import visible
+from pythia_cli.text.printable import one_line
 
 if TYPE_CHECKING:
     from pythia_cli.checkpoints.store import Installed
@@ -33,7 +33,7 @@ class Notices(Bars):
         """Print a line, unless quiet."""
         if not self.is_quiet:
             with contextlib.suppress(OSError), self.aside():
-                print(visible(text), file=sys.stderr, flush=True)
+                print(one_line(text), file=sys.stderr, flush=True)
 
     def note(self, text: str) -> None:
         """As Reporter.note."""
