@@ -45,7 +45,7 @@ def conversion(error: NotUtf8) -> str:
         return _OTHERS[guess]
     if error.line is not None:
         return f"sed -n {error.line}p{file} | {_command(error)}"
-    comment = _WHAT_IT_DOES.get(guess, "").format(offset=error.offset, file=file)
+    comment = _WHAT_IT_DOES.get(guess or "", "").format(offset=error.offset, file=file)
     return f"{_command(error)}{file}{comment}"
 
 
