@@ -30,7 +30,7 @@ def read_text(
     used: what is done with the text, for the notices. line_ends_matter: have a notice of CR too.
     Raises NotFound, InputError, ResourceError.
     """
-    notices = notices or Notices(quiet=False, verbose=False)
+    notices = notices or Notices()
     data, name = _data(path, notices), name_of(path)
     return _text(data, name, notices, used, line_ends_matter=line_ends_matter)
 

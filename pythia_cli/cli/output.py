@@ -24,7 +24,7 @@ class Notices(Bars):
     Shows progress bars on a terminal only.
     """
 
-    def __init__(self, *, quiet: bool, verbose: bool) -> None:
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         super().__init__(sys.stderr)
         self.is_quiet = quiet
         self._verbose = verbose and not quiet

@@ -54,7 +54,7 @@ def verify(
     from pythia_cli.checkpoints.resolve import choose_installed
     from pythia_cli.errors import NewerFormat, NotInstalled
 
-    notices = Notices(quiet=quiet, verbose=False)
+    notices = Notices(quiet=quiet)
     where = options.open_store(store)
     chosen = choose_installed(steps or [], model, where)
     if not chosen:

@@ -41,7 +41,9 @@ def perplexity(
     checkpoint: options.Step = None,
     protocol: Annotated[
         Literal["stride", "llama.cpp", "lm-eval", "document"],
-        typer.Option(help="Which tokens are scored, in which context.", rich_help_panel=_PROTOCOL),
+        typer.Option(metavar="NAME",
+                     help="stride, llama.cpp, lm-eval or document: which tokens are scored.",
+                     rich_help_panel=_PROTOCOL),
     ] = "stride",
     context: Annotated[
         int | None,

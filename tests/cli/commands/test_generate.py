@@ -177,14 +177,14 @@ def test_a_prompt_that_is_not_utf8_does_not_end_a_batch(
     records = as_records.records
     assert [record["prompt"] for record in records] == ["caf\u00e9", PROMPT, None, "She"]
     assert records[1]["token_ids"] == drawn["token_ids"]
-    says = "line 3: is not UTF-8 text: byte 0xe9 at offset 10; it looks like Latin-1"
-    assert records[2]["error"] == f"{path}, {says}"
+    says = "line 3 is not UTF-8 text: byte 0xe9 at offset 10; it looks like Latin-1"
+    assert records[2]["error"] == f"{path}: {says}"
     assert records[2]["step"] == 3000
     assert as_text.out == "".join(records[i]["text"] + "\n" for i in (0, 1, 3)) == piped.out
     (line,) = without_model_lines(as_text.err)
-    assert line == f"error: {path}, {says}; try: sed -n 3p {path} | iconv -f latin1 -t utf-8"
+    assert line == f"error: {path}: {says}; try: sed -n 3p {path} | iconv -f latin1 -t utf-8"
     (line,) = without_model_lines(piped.err)
-    assert line == (f"error: standard input, {says}; try: sed -n 3p | iconv -f latin1 -t utf-8")
+    assert line == (f"error: standard input: {says}; try: sed -n 3p | iconv -f latin1 -t utf-8")
 
 
 @pytest.mark.parametrize(
