@@ -97,11 +97,9 @@ class NotUtf8(InputError):
     def __init__(
         self, source: str | Path, byte: int, offset: int, guess: str | None, line: int | None = None
     ) -> None:
-        part = "" if line is None else f"line {line} "
+        at = "" if line is None else f"line {line} "
         but = f"; it looks like {guess}" if guess else ""
-        super().__init__(
-            source, f"{part}is not UTF-8 text: byte {byte:#04x} at offset {offset}{but}"
-        )
+        super().__init__(source, f"{at}is not UTF-8 text: byte {byte:#04x} at offset {offset}{but}")
         self.byte, self.offset, self.guess, self.line = byte, offset, guess, line
 
 

@@ -31,7 +31,7 @@ TEXT = "It was a dark and stormy night.\nHe said no.\n"
         (TEXT.encode("utf-32"), "iconv -f utf-32 -t utf-8", TEXT),
         (f"{TEXT}caf\u00e9.".encode("latin1"), "iconv -f latin1 -t utf-8", f"{TEXT}caf\u00e9."),
         (f"{TEXT}\u201c".encode("cp1252"), "iconv -f windows-1252 -t utf-8", f"{TEXT}\u201c"),
-        (f"{TEXT}caf\u00e9".encode()[:-1], "head -c 47", f"{TEXT}caf"),
+        (f"\u00e9{TEXT}caf\u00e9".encode()[:-1], "head -c 49", f"\u00e9{TEXT}caf"),
         (gzip.compress(TEXT.encode()), "gunzip -c", TEXT),
     ],
 )

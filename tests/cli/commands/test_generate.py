@@ -165,7 +165,7 @@ def test_a_prompt_that_is_not_utf8_does_not_end_a_batch(
     pythia: Pythia, tmp_path: Path, drawn: dict[str, Any]
 ) -> None:
     path = tmp_path / "prompts.txt"
-    path.write_bytes(f"caf\u00e9\n{PROMPT}\n".encode() + b"It's a caf\xe9\r\nShe")
+    path.write_bytes(f"caf\u00e9\n{PROMPT}\n".encode() + b"It's a caf\xe9.\r\nShe")
     command = ("generate", *DRAW[1:], "--prompt-file")
     as_records, as_text, piped = together(
         [
