@@ -92,12 +92,15 @@ class InputError(UsageError):
 
 
 class NotUtf8(InputError):
-    """A text is not UTF-8: its first invalid byte and offset. guess: what it looks like."""
+    """A text, or this line of it, is not UTF-8: the first invalid byte, its offset, and a guess."""
 
-    def __init__(self, source: str | Path, byte: int, offset: int, guess: str | None) -> None:
+    def __init__(
+        self, source: str | Path, byte: int, offset: int, guess: str | None, line: int | None = None
+    ) -> None:
+        at = "" if line is None else f"line {line} "
         but = f"; it looks like {guess}" if guess else ""
-        super().__init__(source, f"is not UTF-8 text: byte {byte:#04x} at offset {offset}{but}")
-        self.byte, self.offset, self.guess = byte, offset, guess
+        super().__init__(source, f"{at}is not UTF-8 text: byte {byte:#04x} at offset {offset}{but}")
+        self.byte, self.offset, self.guess, self.line = byte, offset, guess, line
 
 
 class TextTooShort(InputError):
@@ -114,15 +117,12 @@ class TextTooShort(InputError):
 class PromptTooLong(UsageError):
     """A prompt does not fit in the context with one new token. index: in the list of prompts."""
 
-    index = 0
-
-    def __init__(self, n_prompt_tokens: int, n_ctx: int, where: str = "") -> None:
+    def __init__(self, n_prompt_tokens: int, n_ctx: int, index: int = 0) -> None:
         super().__init__(
-            f"{f'{where}: ' if where else ''}the prompt has {n_prompt_tokens} tokens, but the"
-            f" context of this model holds {n_ctx}, including at least one new token"
+            f"the prompt has {n_prompt_tokens} tokens, but the context of this model holds {n_ctx},"
+            " including at least one new token"
         )
-        self.n_prompt_tokens = n_prompt_tokens
-        self.n_ctx = n_ctx
+        self.n_prompt_tokens, self.n_ctx, self.index = n_prompt_tokens, n_ctx, index
 
 
 class AlreadyInstalled(UsageError):

@@ -16,7 +16,8 @@ def content_record(
 ) -> dict[str, Any] | None:
     """The result for the JSON record, with a notice if the weights are not those of its step.
 
-    None if nothing is expected of this name, or if the check failed: it never fails the command.
+    None if nothing is expected of this name, or if the check failed: it never fails the command,
+    whose result is already on the disk.
     """
     from pythia_cli.measures.content import check_content
     from pythia_cli.suite.expected_nll import expected_nll
@@ -26,8 +27,9 @@ def content_record(
         return None
     try:
         found = check_content(store, checkpoint, n_threads=n_threads, reporter=notices)
-    except PythiaError as error:
-        notices.say(f"{checkpoint}: its content was not checked: {error}")
+    except Exception as error:  # such as MemoryError, or no more threads
+        reason = error if isinstance(error, PythiaError) else f"{type(error).__name__} {error}"
+        notices.say(f"{checkpoint}: its content was not checked: {reason}")
         return None
     if found.problem is not None:
         notices.say(f"{checkpoint}: {found.problem}")

@@ -25,7 +25,7 @@ from pythia_cli.errors import (
     ResourceError,
     UsageError,
 )
-from pythia_cli.text.printable import visible
+from pythia_cli.text.printable import one_line
 
 # By version, typer imports click or includes a copy; this finds the right exceptions.
 _ClickUsageError = typer.BadParameter.__bases__[0]
@@ -76,8 +76,8 @@ _STATUS: tuple[tuple[type[PythiaError], ExitStatus], ...] = (
 )
 
 
-def report(error: BaseException) -> ExitStatus:
-    """Print on stderr what went wrong and what to do; returns the exit status."""
+def report(error: BaseException, place: str = "") -> ExitStatus:
+    """Print on stderr what went wrong, after its place, and what to do. Returns the exit status."""
     if settings.debug():
         traceback.print_exception(error)
     if isinstance(error, KeyboardInterrupt):
@@ -87,7 +87,7 @@ def report(error: BaseException) -> ExitStatus:
     if isinstance(error, BrokenPipeError):
         return ExitStatus.BROKEN_PIPE
     if isinstance(error, PythiaError):
-        _line(message_of(error), hint_for(error))
+        _line(place + message_of(error), hint_for(error))
         return next(status for kind, status in _STATUS if isinstance(error, kind))
     if isinstance(error, _ClickException):
         context = getattr(error, "ctx", None)
@@ -140,11 +140,9 @@ def _line(what: str, hint: str | None) -> None:
     what = " ".join(what.split())
     if len(what) > _LONGEST:  # it quotes a file
         what = f"{what[: _LONGEST // 2]} ... {what[-_LONGEST // 2 :]}"
-    text = "error: " + visible(what)
-    if hint:
-        text += f"; {advice(hint)}"
+    text = f"error: {what}" + (f"; {advice(hint)}" if hint else "")
     with contextlib.suppress(OSError, ValueError):
-        print(text, file=sys.stderr, flush=True)
+        print(one_line(text), file=sys.stderr, flush=True)
 
 
 def silence_stdout() -> None:

@@ -22,10 +22,10 @@ class Failures:
         self._notices = notices
         self._status = ExitStatus.OK
 
-    def add(self, error: PythiaError) -> None:
-        """Print an error."""
+    def add(self, error: PythiaError, place: str = "") -> None:
+        """Print an error. place: comes before it, if the error does not say where it is."""
         with self._notices.aside():
-            status = report(error)
+            status = report(error, place)
         self._status = self._status or status
 
     def attempt(self, do: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | PythiaError:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
-from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 # By version, typer imports click or includes a copy.
 _UsageError: Any = typer.BadParameter.__bases__[0]
@@ -21,32 +21,31 @@ _ANY_LENGTH = 10_000  # characters
 class Grouped(TyperCommand):
     """A command whose help lists options under their `rich_help_panel`.
 
-    Typer does so only in boxes drawn by rich. Also refuses what typer would read in silence: an
-    option of one value given twice, and the empty name of a file or folder, which Path takes for
-    the working folder.
+    Typer does so only in boxes drawn by rich. Also refuses what typer would read in silence: two
+    values for an option that names the checkpoint, and the empty name of a file or folder, which
+    Path takes for the working folder.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As in click. Raises a usage error, with a hint if a text was taken for options."""
         try:
+            rest = super().parse_args(ctx, list(args))
             if not ctx.resilient_parsing:
                 self._check(ctx, list(args))
-            return super().parse_args(ctx, list(args))
         except _UsageError as error:
-            if (text := _text_like_an_option(args, error)) is not None:
-                command = f"{ctx.command_path} -- {shlex.quote(text)}"
-                error.hint = f'put -- before a text that begins with "-": {command}'
+            error.ctx = error.ctx or ctx  # whose help the message names
+            options = args[: args.index("--")] if "--" in args else args
+            if (text := _text_like_an_option(options, error)) is not None:
+                error.hint = _with_text_last(ctx.command_path, args, text)
             raise
+        return rest
 
     def _check(self, ctx: Any, args: list[str]) -> None:
         values, _, given = self.make_parser(ctx).parse_args(args)
         for parameter in self.get_params(ctx):
             if parameter.type.name == "path" and values.get(parameter.name or "") == "":
                 raise typer.BadParameter("the name is empty", ctx=ctx, param=parameter)
-            takes_one = isinstance(parameter, TyperOption) and not (
-                parameter.is_flag or parameter.multiple
-            )
-            if takes_one and given.count(parameter) > 1:
+            if group_of(parameter) == CHECKPOINT and given.count(parameter) > 1:
                 name = "/".join(parameter.opts)
                 raise typer.BadParameter(f"{name} was given twice; give it once", ctx=ctx)
 
@@ -85,11 +84,32 @@ class Commands(TyperGroup):
             )
 
 
-def _text_like_an_option(args: Sequence[str], error: Exception) -> str | None:
-    """The first argument that may be a text which begins with a minus sign; None without one."""
-    options = args[: args.index("--")] if "--" in args else args
-    is_unknown = hasattr(error, "option_name")
+def _text_like_an_option(options: Sequence[str], error: Exception) -> str | None:
+    """The argument that the error is about, if it may be a text that begins with a minus sign."""
+    unknown = getattr(error, "option_name", None)
     for argument in options:
-        if re.match(r"-.*\s", argument) or (is_unknown and re.match(r"-[\d.]", argument)):
+        if unknown is not None:
+            is_text = re.match(r"-.*\s|-[\d.]", argument) is not None
+            is_it = is_text and _has_option(argument, unknown)
+        else:  # one whose value is the rest of the text, as in "-n is a letter"
+            opts = getattr(getattr(error, "param", None), "opts", ())
+            value = argument[2:]
+            is_it = argument[:2] in opts and " " in value and repr(value) in str(error)
+        if is_it:
             return argument
     return None
+
+
+def _has_option(argument: str, name: str) -> bool:
+    """Whether click finds an option of this name in the argument, which may be -abc."""
+    if name.startswith("--"):
+        return argument.startswith(name)
+    return argument[:1] == "-" != argument[1:2] and name[1:] in argument
+
+
+def _with_text_last(command: str, args: Sequence[str], text: str) -> str:
+    """The command with `--` and the text after its options."""
+    at = args.index(text)
+    end = args.index("--") if "--" in args else len(args)
+    rest = [*args[:at], *args[at + 1 : end], "--", text, *args[end + 1 :]]
+    return f'{command} {shlex.join(rest)}  # -- comes before a text that begins with "-"'

@@ -10,8 +10,9 @@ from typing import Any
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices
 from pythia_cli.cli.waiting import Waiting
-from pythia_cli.errors import InputError, ResourceError
+from pythia_cli.errors import InputError, NotUtf8, ResourceError
 from pythia_cli.text.decode import decode_text
+from pythia_cli.text.lines import lines_of
 
 STANDARD_INPUT = "standard input"
 """What standard input is called in messages."""
@@ -29,10 +30,29 @@ def read_text(
     used: what is done with the text, for the notices. line_ends_matter: have a notice of CR too.
     Raises NotFound, InputError, ResourceError.
     """
-    notices = notices or Notices(quiet=False, verbose=False)
-    data = _standard_input(notices) if str(path) == "-" else _file(str(path), notices)
-    name = STANDARD_INPUT if str(path) == "-" else str(path)
+    notices = notices or Notices()
+    data, name = _data(path, notices), name_of(path)
     return _text(data, name, notices, used, line_ends_matter=line_ends_matter)
+
+
+def read_lines(path: str | Path, notices: Notices, *, used: str) -> list[str | NotUtf8]:
+    """As read_text, but one by one. A line that is not UTF-8 is its error.
+
+    Raises NotUtf8 only if no line is UTF-8, or if the file is of another format.
+    """
+    data, name = _data(path, notices), name_of(path)
+    try:
+        text = _text(data, name, notices, used, line_ends_matter=False)
+    except NotUtf8 as error:
+        from pythia_cli.text.decode_lines import decode_lines
+
+        return decode_lines(data, error)
+    return list(lines_of(text))
+
+
+def name_of(path: str | Path) -> str:
+    """What a text is called in messages."""
+    return STANDARD_INPUT if str(path) == "-" else str(path)
 
 
 def read_prompt(notices: Notices) -> str | None:
@@ -55,6 +75,10 @@ def argument_text(argument: str, name: str) -> str:
             f"{name} is not UTF-8 text: byte {byte:#04x} at offset {error.start}",
             hint="write it in UTF-8",
         ) from None
+
+
+def _data(path: str | Path, notices: Notices) -> bytes:
+    return _standard_input(notices) if str(path) == "-" else _file(str(path), notices)
 
 
 def _file(path: str, notices: Notices) -> bytes:

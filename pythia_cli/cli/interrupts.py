@@ -65,14 +65,14 @@ def _raise(number: int, frame: FrameType | None) -> None:
 
 def _watch(signals: socket.socket) -> None:
     """Reads the number of each signal as a byte, which Python's C handler writes."""
-    while signals.recv(1):
+    while byte := signals.recv(1):
         while not _leaving.is_set():
             if not _leaving.wait(_AGAIN_SECONDS):
-                _send_again()
+                # Long C code keeps _raise from being called; then only the byte is known.
+                _send_again(_received or byte[0])
 
 
-def _send_again() -> None:
-    number = _received or signal.SIGINT
+def _send_again(number: int) -> None:
     main = threading.main_thread().ident
     if hasattr(signal, "pthread_kill") and main is not None:
         signal.pthread_kill(main, number)  # unlike interrupt_main, this also ends a system call

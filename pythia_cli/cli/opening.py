@@ -49,7 +49,7 @@ def open_model(
     from pythia_cli.suite.models import DEMO
 
     bus_errors.watch()
-    notices = notices or Notices(quiet=False, verbose=False)
+    notices = notices or Notices()
     opened = load(
         model,
         step,

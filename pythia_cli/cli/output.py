@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from pythia_cli import settings
 from pythia_cli.reporting import NO_TASK, Bars, Task
-from pythia_cli.text.printable import visible
+from pythia_cli.text.printable import one_line
 
 if TYPE_CHECKING:
     from pythia_cli.checkpoints.store import Installed
@@ -22,7 +24,7 @@ class Notices(Bars):
     Shows progress bars on a terminal only.
     """
 
-    def __init__(self, *, quiet: bool, verbose: bool) -> None:
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         super().__init__(sys.stderr)
         self.is_quiet = quiet
         self._verbose = verbose and not quiet
@@ -31,7 +33,7 @@ class Notices(Bars):
         """Print a line, unless quiet."""
         if not self.is_quiet:
             with contextlib.suppress(OSError), self.aside():
-                print(visible(text), file=sys.stderr, flush=True)
+                print(one_line(text), file=sys.stderr, flush=True)
 
     def note(self, text: str) -> None:
         """As Reporter.note."""
@@ -59,6 +61,14 @@ class Notices(Bars):
 def animated(stream: TextIO) -> bool:
     """Whether this stream is a terminal that understands escape sequences."""
     return stream.isatty() and settings.terminal() not in ("", "dumb")
+
+
+def is_file(stream: TextIO) -> bool:
+    """Whether this stream goes to a regular file."""
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except OSError:  # it has no descriptor
+        return False
 
 
 def columns() -> int:

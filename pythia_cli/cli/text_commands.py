@@ -29,29 +29,46 @@ _OTHERS = {
     "PDF": "extract its text, with pdftotext",
     "Parquet": "write its column of texts to a text file",
 }
+_NAMES = {"Latin-1": "latin1", CUT_END_OR_LATIN1: "latin1"}
+_WHAT_IT_DOES = {
+    CUT_END: "  # leaves out its last character",
+    CUT_END_OR_LATIN1: "  # or leave out its last character: head -c {offset}{file}",
+    CUT_BEGINNING: "  # leaves out its first character",
+    DAMAGED: "  # leaves out the damaged bytes",
+}
 
 
 def conversion(error: NotUtf8) -> str:
-    """The command that makes UTF-8 of the text that the error names."""
-    guess, source = error.guess, str(error.source)
-    file = "" if source == STANDARD_INPUT else f" {shlex.quote(source)}"
-    if guess is None:
-        return f"find out its encoding, and convert it: iconv -f ENCODING -t utf-8{file}"
-    if guess in _UNPACK:
-        return f"unpack it: {_UNPACK[guess]}{file}"
+    """The command that prints the text that the error names as UTF-8."""
+    guess, file = error.guess, _argument(str(error.source))
     if guess in _OTHERS:
         return _OTHERS[guess]
+    if error.line is not None:
+        return f"sed -n {error.line}p{file} | {_command(error)}"
+    comment = _WHAT_IT_DOES.get(guess or "", "").format(offset=error.offset, file=file)
+    return f"{_command(error)}{file}{comment}"
+
+
+def _command(error: NotUtf8) -> str:
+    guess = error.guess
+    if guess is None:
+        return "iconv -f ENCODING -t utf-8"
+    if guess in _UNPACK:
+        return _UNPACK[guess]
     if guess == CUT_END:
-        return f"leave out its last character: head -c {error.offset}{file}"
-    if guess == CUT_END_OR_LATIN1:
-        cut = f"head -c {error.offset}{file}"
-        return f"convert it: iconv -f latin1 -t utf-8{file}; or leave out its last character: {cut}"
-    if guess == CUT_BEGINNING:
-        return f"leave out its first character: iconv -c -f utf-8 -t utf-8{file}"
-    if guess == DAMAGED:
-        return f"leave out the damaged bytes: iconv -c -f utf-8 -t utf-8{file}"
-    encoding = {"Latin-1": "latin1"}.get(guess, guess.lower())
-    return f"convert it: iconv -f {encoding} -t utf-8{file}"
+        return f"head -c {error.offset}"
+    if guess in (CUT_BEGINNING, DAMAGED):
+        return "iconv -c -f utf-8 -t utf-8"
+    encoding = _NAMES.get(guess, guess.lower())
+    return f"iconv -f {encoding} -t utf-8"
+
+
+def _argument(source: str) -> str:
+    """The file as an argument, after a space; nothing for standard input."""
+    if source == STANDARD_INPUT:
+        return ""
+    # A name that begins with a minus sign would be read as options.
+    return f" {shlex.quote(f'./{source}' if source.startswith('-') else source)}"
 
 
 _REMARKS = {
@@ -73,7 +90,7 @@ _REMARKS = {
 
 def remark(oddity: Oddity, source: str, used: str) -> str:
     """A notice about an oddity of a text. used: what is done with it, such as "scored"."""
-    file = "" if source == STANDARD_INPUT else f" {shlex.quote(source)}"
+    file = _argument(source)
     what, command = _REMARKS[oddity]
     line = f"{source}: {what.format(used=used)}"
     if command is None:

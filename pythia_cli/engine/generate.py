@@ -6,14 +6,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from pythia_cli.engine.checks import check_text, check_whole, listed
 from pythia_cli.engine.kv_cache import KVCache
-from pythia_cli.engine.sampling import Sampler, SamplingOptions, check_whole
+from pythia_cli.engine.sampling import Sampler, SamplingOptions
 from pythia_cli.engine.transformer import Transformer
-from pythia_cli.errors import InvalidValue, PromptTooLong
+from pythia_cli.errors import PromptTooLong
 from pythia_cli.text.stream import TextStream
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
@@ -27,7 +28,7 @@ class GenerateOptions:
 
     max_tokens: int = 128
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
-    stop: tuple[str, ...] = ()
+    stop: Sequence[str] = ()
     ignore_eos: bool = False
     seed: int = 0
 
@@ -35,8 +36,9 @@ class GenerateOptions:
         """Raises InvalidValue for a value out of range."""
         check_whole("max_tokens", self.max_tokens, 1)
         check_whole("seed", self.seed, 0)
-        if isinstance(self.stop, str):
-            raise InvalidValue("stop", self.stop, "a list of texts")
+        object.__setattr__(self, "stop", listed("stop", self.stop))
+        for text in self.stop:
+            check_text("stop", text)
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,7 +49,8 @@ class Generated:
     ended it. seed: that of the options; it gives this text again. finish_reason is length, eos or
     stop. context_full: it ended because the model's context was full. Seconds are wall time. All
     samples of a prompt share one prefill, and decode_seconds include other samples decoded in the
-    same passes.
+    same passes. n_prompt_tokens_cut: how many truncate_prompt left out, before n_prompt_tokens
+    others.
     """
 
     text: str
@@ -58,6 +61,7 @@ class Generated:
     context_full: bool
     prefill_seconds: float
     decode_seconds: float
+    n_prompt_tokens_cut: int = 0
 
     def __repr__(self) -> str:
         return f"Generated({self.text!r}, finish_reason={self.finish_reason!r})"
@@ -72,6 +76,7 @@ class Generated:
             "token_ids": self.token_ids,
             "seed": self.seed,
             "n_prompt_tokens": self.n_prompt_tokens,
+            "n_prompt_tokens_cut": self.n_prompt_tokens_cut,
             "n_generated": n_generated,
             "finish_reason": self.finish_reason,
             "prefill_seconds": self.prefill_seconds,
@@ -81,22 +86,35 @@ class Generated:
         }
 
 
-def prompt_tokens(
-    tokenizer: PythiaTokenizer, text: str, n_ctx: int, *, make_room: int | None = None
-) -> np.ndarray[Any, Any]:
-    """The token ids of the prompt; an empty prompt becomes <|endoftext|>.
+class Prompt(NamedTuple):
+    """Token ids [n >= 1], and how many were cut off before them."""
 
-    Raises PromptTooLong if they leave no room for one new token. With make_room, keeps only the
-    last ones that leave room for so many new tokens, or for half the context if they do not fit.
+    token_ids: np.ndarray[Any, Any]
+    n_cut: int = 0
+
+
+def encode_prompt(
+    tokenizer: PythiaTokenizer,
+    text: str,
+    n_ctx: int,
+    *,
+    make_room: int | None = None,
+    index: int = 0,
+) -> Prompt:
+    """Encode the prompt with this index; an empty prompt becomes <|endoftext|>.
+
+    Raises PromptTooLong if it leaves no room for one new token. With make_room, keeps only the last
+    tokens that leave room for so many new ones, but at least a quarter of the context.
     """
     token_ids = tokenizer.encode(text)
     if len(token_ids) == 0:
         token_ids = np.array([tokenizer.end_of_text], np.int64)
     if make_room is not None:
-        return token_ids[-(n_ctx - make_room if make_room < n_ctx else n_ctx // 2) :]
+        n_cut = max(0, len(token_ids) - max(n_ctx - make_room, n_ctx // 4))
+        return Prompt(token_ids[n_cut:], n_cut)
     if len(token_ids) >= n_ctx:
-        raise PromptTooLong(len(token_ids), n_ctx)
-    return token_ids
+        raise PromptTooLong(len(token_ids), n_ctx, index)
+    return Prompt(token_ids)
 
 
 def encode_prompts(
@@ -105,17 +123,18 @@ def encode_prompts(
     n_ctx: int,
     make_room: int | None,
     skipped: Callable[[PromptTooLong], object] | None,
-) -> dict[int, np.ndarray[Any, Any]]:
-    """The prompt_tokens of each prompt, by its index.
+) -> dict[int, Prompt]:
+    """All prompts, encoded, by their index.
 
     skipped: called with the error of each that is too long; without it, the first is raised.
     """
     encoded = {}
     for index, prompt in enumerate(prompts):
         try:
-            encoded[index] = prompt_tokens(tokenizer, prompt, n_ctx, make_room=make_room)
+            encoded[index] = encode_prompt(
+                tokenizer, prompt, n_ctx, make_room=make_room, index=index
+            )
         except PromptTooLong as error:
-            error.index = index
             if skipped is None:
                 raise
             skipped(error)
@@ -125,22 +144,21 @@ def encode_prompts(
 def generate(
     model: Transformer,
     tokenizer: PythiaTokenizer,
-    prompts: Sequence[np.ndarray[Any, Any]],
+    prompts: Sequence[Prompt],
     options: GenerateOptions,
     n_samples: int = 1,
 ) -> Iterator[tuple[int, str | Generated]]:
     """Yield for each sample of each prompt: its text in pieces, then its Generated.
 
     Each event is (index of the prompt, event). Samples come one after another, although many are
-    decoded in the same pass over the weights. prompts come from prompt_tokens. Sample i of a prompt
-    uses the i-th random stream of the seed, so it does not depend on the number of samples or
-    prompts.
+    decoded in the same pass over the weights. Sample i of a prompt uses the i-th random stream of
+    the seed, so it does not depend on the number of samples or prompts.
     """
     if not prompts:
         return
-    room = [min(options.max_tokens, model.config.n_ctx - len(prompt)) for prompt in prompts]
+    room = [min(options.max_tokens, model.config.n_ctx - len(ids)) for ids, _ in prompts]
     # The last token drawn is not fed back.
-    capacity = max(len(prompt) + n_new - 1 for prompt, n_new in zip(prompts, room, strict=True))
+    capacity = max(len(ids) + n_new - 1 for (ids, _), n_new in zip(prompts, room, strict=True))
     free = model.new_caches(capacity, len(prompts) * n_samples)
     waiting = (
         _Sample(i, prompt, n_new, options, tokenizer, sample)
@@ -191,7 +209,7 @@ class _Prefilled:
 
     def first_logits(self, sample: _Sample, cache: KVCache) -> np.ndarray[Any, Any]:
         """Put the prompt of the sample into the cache. Returns the logits [d_vocab] after it."""
-        prompt = sample.prompt
+        prompt = sample.prompt.token_ids
         if sample.prompt_index != self._prompt_index:
             started = time.perf_counter()
             cache.truncate(0)
@@ -212,7 +230,7 @@ class _Sample:
     def __init__(
         self,
         prompt_index: int,
-        prompt: np.ndarray[Any, Any],
+        prompt: Prompt,
         n_new: int,
         options: GenerateOptions,
         tokenizer: PythiaTokenizer,
@@ -229,7 +247,7 @@ class _Sample:
         generator = np.random.default_rng([options.seed, sample])
         self._sampler = Sampler(options.sampling, tokenizer.size, generator, tokenizer.missing)
         self._stream = TextStream(options.stop)
-        self._seen: list[int] = prompt.tolist()
+        self._seen: list[int] = prompt.token_ids.tolist()
         self._pieces: list[str] = []
         self._prefill_seconds = self._started = 0.0
 
@@ -267,11 +285,12 @@ class _Sample:
                 text="".join(self._pieces),
                 token_ids=self.token_ids,
                 seed=self._options.seed,
-                n_prompt_tokens=len(self.prompt),
+                n_prompt_tokens=len(self.prompt.token_ids),
                 finish_reason=finish_reason,
                 context_full=full,
                 prefill_seconds=self._prefill_seconds,
                 decode_seconds=time.perf_counter() - self._started,
+                n_prompt_tokens_cut=self.prompt.n_cut,
             )
         )
         self.ended = True

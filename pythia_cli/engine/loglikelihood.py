@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pythia_cli.engine.checks import check_text
 from pythia_cli.engine.scorer import Scorer
 from pythia_cli.engine.targets import targeted
 from pythia_cli.errors import UsageError
@@ -39,8 +40,11 @@ def encode_pair(tokenizer: PythiaTokenizer, context: str, continuation: str) -> 
 
     White space at the end of the context is moved to the continuation. Then both are encoded
     together; the continuation's tokens are those after the first n, where n is the number of tokens
-    of the context alone. An empty context becomes <|endoftext|>.
+    of the context alone. An empty context becomes <|endoftext|>. Raises InvalidValue if one of them
+    is no text.
     """
+    check_text("context", context)
+    check_text("continuation", continuation)
     stripped = context.rstrip()
     continuation = context[len(stripped) :] + continuation
     if not stripped:

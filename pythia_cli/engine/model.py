@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pythia_cli.checkpoints.open_checkpoint import OpenCheckpoint
+from pythia_cli.engine.checks import check_whole, listed
 from pythia_cli.engine.generate import Generated, GenerateOptions, encode_prompts, generate
-from pythia_cli.engine.sampling import SamplingOptions, check_whole
+from pythia_cli.engine.sampling import SamplingOptions
 from pythia_cli.engine.targets import checked_ids
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import PromptTooLong, UsageError
@@ -38,8 +39,7 @@ class Model:
     """An open checkpoint. Created by `load`; a context manager.
 
     Opening only maps the weights; memory for running is allocated on first use. If the file is cut
-    short meanwhile, the process is ended by SIGBUS. Several models may be open at a time. A model
-    is not thread-safe: use it from one thread at a time.
+    short meanwhile, SIGBUS ends the process. Several models may be open. None is thread-safe.
     """
 
     def __init__(
@@ -135,8 +135,8 @@ class Model:
         """Continue a prompt. By default, samples from the unmodified distribution of the model.
 
         The options are those of GenerateOptions and SamplingOptions. seed: None is a random one.
-        truncate_prompt: of a prompt that leaves no room for max_tokens, use the end. Raises
-        InvalidValue, and PromptTooLong.
+        truncate_prompt: of a prompt that leaves no room for max_tokens, use the end, at least a
+        quarter of the context. Raises InvalidValue, and PromptTooLong.
 
         >>> model.generate("It was", max_tokens=6, temperature=0).text
         ' a very good thing to be'
@@ -144,7 +144,7 @@ class Model:
         options = GenerateOptions(
             max_tokens=max_tokens,
             sampling=SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty),
-            stop=stop if isinstance(stop, str) else tuple(stop),  # type: ignore[arg-type]
+            stop=stop,
             ignore_eos=ignore_eos,
             seed=secrets.randbits(32) if seed is None else seed,
         )
@@ -189,7 +189,7 @@ class Model:
         check_whole("num_samples", num_samples, 1)
         chosen = GenerateOptions(seed=secrets.randbits(32)) if options is None else options
         n_ctx, n_new = self.config.n_ctx, chosen.max_tokens if truncate_prompt else None
-        encoded = encode_prompts(self.tokenizer, prompts, n_ctx, n_new, skipped)
+        encoded = encode_prompts(self.tokenizer, listed("prompts", prompts), n_ctx, n_new, skipped)
         indices, found = list(encoded), list(encoded.values())
         events = generate(self.transformer, self.tokenizer, found, chosen, num_samples)
         return ((indices[i], event) for i, event in events)
@@ -230,6 +230,7 @@ class Model:
         from pythia_cli.engine.windows import window_sizes
 
         context, stride = window_sizes(self.config.n_ctx, context, stride)
+        texts = listed("texts", texts)
         plans = [stride_plan(text, self.tokenizer, context, stride, bos=bos) for text in texts]
         with self.reporter.task("scoring", sum(p.n_scored for p in plans), "tokens") as task:
             return self.score_plans(plans, task)

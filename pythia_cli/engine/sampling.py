@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numbers
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pythia_cli.errors import InvalidValue, PythiaError
+from pythia_cli.engine.checks import check_number, check_whole
+from pythia_cli.errors import PythiaError
 from pythia_cli.kernels import compiled
 
 _FEW = 1024
@@ -38,33 +38,16 @@ class SamplingOptions:
 
     def __post_init__(self) -> None:
         """Raises InvalidValue for a value out of range."""
-        _check("temperature", self.temperature, 0 <= self.temperature < np.inf, "0 or more")
+        check_number("temperature", self.temperature, lambda x: 0 <= x < np.inf, "0 or more")
         check_whole("top_k", self.top_k, 0)
-        _check("top_p", self.top_p, 0 < self.top_p <= 1, "above 0 and at most 1")
-        _check("min_p", self.min_p, 0 <= self.min_p <= 1, "from 0 to 1")
-        _check(
+        check_number("top_p", self.top_p, lambda x: 0 < x <= 1, "above 0 and at most 1")
+        check_number("min_p", self.min_p, lambda x: 0 <= x <= 1, "from 0 to 1")
+        check_number(
             "repetition_penalty",
             self.repetition_penalty,
-            0.01 <= self.repetition_penalty <= 100,
+            lambda x: 0.01 <= x <= 100,
             "from 0.01 to 100",
         )
-
-
-def is_whole(value: object) -> bool:
-    """Whether this is a whole number: an int, or numpy's."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
-def check_whole(name: str, value: object, least: int, most: int | None = None) -> None:
-    """Raises InvalidValue unless the value is a whole number from `least` to `most`."""
-    if not is_whole(value) or value < least or (most is not None and value > most):  # type: ignore[operator]
-        wanted = f"{least} or more" if most is None else f"{least} to {most}"
-        raise InvalidValue(name, value, f"a whole number, {wanted}")
-
-
-def _check(name: str, value: float, good: bool, expected: str) -> None:
-    if not good:
-        raise InvalidValue(name, value, expected)
 
 
 class Sampler:

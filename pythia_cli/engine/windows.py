@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pythia_cli.engine.sampling import is_whole
+from pythia_cli.engine.checks import is_whole
 from pythia_cli.errors import InvalidValue
 
 

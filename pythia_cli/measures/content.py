@@ -14,7 +14,7 @@ from pythia_cli.checkpoints.demo import DEMO_FOLDER
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.engine.model import Model
-from pythia_cli.errors import IntegrityError, NewerFormat, NotFound, NotInstalled
+from pythia_cli.errors import IntegrityError, InvalidValue, NewerFormat, NotFound, NotInstalled
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.expected_nll import expected_nll
@@ -70,8 +70,12 @@ def check_content(
     """Score a short text with an installed checkpoint, and compare with what its step should have.
 
     Takes about a second. Damage is the result's `error`. Raises NotInstalled, NewerFormat and
-    ResourceError.
+    ResourceError, and InvalidValue for arguments of another type.
     """
+    if not isinstance(store, Store):
+        raise InvalidValue("store", store, "a Store")
+    if not isinstance(checkpoint, Checkpoint):
+        raise InvalidValue("checkpoint", checkpoint, "a Checkpoint")
     expected = expected_nll(checkpoint)
     try:
         opened = open_checkpoint(store, checkpoint, is_use=False)

@@ -15,6 +15,7 @@ from pythia_cli.text.printable import visible
 LEVELS = (1.0, 3.0, 6.0, 10.0)
 """Surprisal in bits from which a token has level 1, 2, 3 and 4."""
 
+_TAB_LEVEL = 3
 _COLOURS = ("transparent", "#fff3c4", "#ffd98a", "#ffab73", "#f4767b")
 
 
@@ -110,8 +111,8 @@ def page(
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>{_STYLE}{_level_style()}</style>\n"
         f'<h1>{html.escape(title)}</h1>\n<table class="model">{rows}</table>\n{_figures(texts)}'
-        f"<p>Surprisal of each token: {legend}. Point at a token, tap it, or move to it with Tab to"
-        " see its figures.</p>\n"
+        f"<p>Surprisal of each token: {legend}. Point at a token or tap it to see its"
+        " figures. Tab moves to the next one of 6 bits or more.</p>\n"
         '<input type="checkbox" id="bits"><label for="bits"> show the bits of every token</label>\n'
         f"{body}</html>\n"
     )
@@ -172,7 +173,9 @@ def _span(stretch: Stretch) -> str:
     if stretch.bits is None:
         return text
     figures = f"{stretch.bits:.2f} bits, rank {stretch.rank}, entropy {stretch.entropy:.2f} bits"
+    # All can be tapped, but only surprising ones are Tab stops: there may be thousands of others.
+    tabindex = 0 if stretch.level >= _TAB_LEVEL else -1
     return (
         f'<span class="l{stretch.level}" title="{figures}" data-bits="{stretch.bits:.1f}"'
-        f' tabindex="0">{text}</span>'
+        f' tabindex="{tabindex}">{text}</span>'
     )

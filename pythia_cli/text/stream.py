@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterable
 
 
 class TextStream:
     """Bytes in, text out. Holds back partial characters, and text that may begin a stop text."""
 
-    def __init__(self, stop: tuple[str, ...]) -> None:
+    def __init__(self, stop: Iterable[str]) -> None:
         self._stop = tuple(text for text in stop if text)
         # Invalid UTF-8 becomes U+FFFD, as in the tokenizers library.
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")

@@ -31,7 +31,7 @@ TEXT = "It was a dark and stormy night.\nHe said no.\n"
         (TEXT.encode("utf-32"), "iconv -f utf-32 -t utf-8", TEXT),
         (f"{TEXT}caf\u00e9.".encode("latin1"), "iconv -f latin1 -t utf-8", f"{TEXT}caf\u00e9."),
         (f"{TEXT}\u201c".encode("cp1252"), "iconv -f windows-1252 -t utf-8", f"{TEXT}\u201c"),
-        (f"{TEXT}caf\u00e9".encode()[:-1], "head -c 47", f"{TEXT}caf"),
+        (f"\u00e9{TEXT}caf\u00e9".encode()[:-1], "head -c 49", f"\u00e9{TEXT}caf"),
         (gzip.compress(TEXT.encode()), "gunzip -c", TEXT),
     ],
 )
@@ -41,9 +41,28 @@ def test_the_hint_does_what_is_needed(
     path = tmp_path / "a book.txt"
     path.write_bytes(data)
     line = error_line(pythia("perplexity", path, status=None), 2)
-    assert line.endswith(f": {command} {shlex.quote(str(path))}")
+    hint, _, _ = line.partition("; try: ")[2].partition("  #")
+    assert hint == f"{command} {shlex.quote(str(path))}"
     made = subprocess.run([*command.split(), path], capture_output=True, check=True, timeout=60)
     assert made.stdout.decode() == text
+
+
+def test_the_hint_for_a_name_that_begins_with_a_minus_sign(pythia: Pythia, tmp_path: Path) -> None:
+    (tmp_path / "-x.txt").write_bytes(f"{TEXT}caf\u00e9.".encode("latin1"))
+    line = error_line(pythia("perplexity", "--", "-x.txt", cwd=tmp_path, status=None), 2)
+    hint = line.partition("; try: ")[2]
+    made = subprocess.run(shlex.split(hint), cwd=tmp_path, capture_output=True, check=True)
+    assert made.stdout.decode() == f"{TEXT}caf\u00e9."
+
+
+def test_control_characters_of_a_name_stay_in_it(pythia: Pythia, tmp_path: Path) -> None:
+    name = "\x1b[31m\nx.txt"
+    (tmp_path / name).write_bytes(f"{TEXT}caf\u00e9.".encode("latin1"))
+    assert "\x1b" not in error_line(pythia("perplexity", name, cwd=tmp_path, status=None), 2)
+    (tmp_path / name).write_bytes(b"Call\r\nme\r\n")
+    (notice,) = without_model_lines(pythia("perplexity", name, cwd=tmp_path).err)
+    assert "CR LF" in notice
+    assert "\x1b" not in notice
 
 
 def test_latin1_is_not_suggested_for_what_it_cannot_be(pythia: Pythia) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pythia_cli.cli import interrupts
 from tests.cli.running import MODULE, Pythia, without_model_lines
 
 pytestmark = pytest.mark.usefixtures("interruptible")
@@ -89,6 +92,29 @@ def test_a_signal_that_other_code_loses_comes_again(
     """
     done = pythia(command=(sys.executable, "-c", script), status=status)
     assert (done.out, done.err) == ("", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_python_has_not_handled_yet_is_sent_again(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """In long C code only its number is known. SIGINT may be ignored, so a guess would not do."""
+    sent: list[int] = []
+    leaving = threading.Event()
+
+    def send(number: int) -> None:
+        sent.append(number)
+        leaving.set()
+
+    monkeypatch.setattr(interrupts, "_leaving", leaving)
+    monkeypatch.setattr(interrupts, "_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(interrupts, "_send_again", send)
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        writer.send(bytes([number]))
+        writer.shutdown(socket.SHUT_WR)
+        interrupts._watch(reader)
+    assert sent == [number]
 
 
 @SIGNALS

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pythia_cli.checkpoints.int8_file import Int8File
-from pythia_cli.engine.generate import Generated, GenerateOptions, generate, prompt_tokens
+from pythia_cli.engine.generate import Generated, GenerateOptions, Prompt, encode_prompt, generate
 from pythia_cli.engine.sampling import SamplingOptions
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import PromptTooLong
@@ -66,7 +66,9 @@ def run(
     """The pieces and the final event of each sample."""
     samples, pieces = [], []
     given = GenerateOptions(**{"sampling": GREEDY, **options})
-    for prompt_index, event in generate(model, tokenizer, [np.array(prompt)], given, n_samples):
+    for prompt_index, event in generate(
+        model, tokenizer, [Prompt(np.array(prompt))], given, n_samples
+    ):
         assert prompt_index == 0
         if isinstance(event, Generated):
             samples.append((pieces, event))
@@ -169,30 +171,51 @@ def test_characters_of_several_tokens_come_whole(demo_tokenizer: PythiaTokenizer
 
 
 def test_an_empty_prompt_is_the_end_of_text(demo_tokenizer: PythiaTokenizer) -> None:
-    assert prompt_tokens(demo_tokenizer, "", 8).tolist() == [0]
+    assert encode_prompt(demo_tokenizer, "", 8).token_ids.tolist() == [0]
 
 
 def test_a_prompt_leaves_room_for_one_token(demo_tokenizer: PythiaTokenizer) -> None:
     token_ids = demo_tokenizer.encode("It is a truth universally acknowledged, that a single man")
     n, text = len(token_ids), "It is a truth universally acknowledged, that a single man"
-    assert prompt_tokens(demo_tokenizer, text, n + 1).tolist() == token_ids.tolist()
+    assert encode_prompt(demo_tokenizer, text, n + 1).token_ids.tolist() == token_ids.tolist()
     with pytest.raises(PromptTooLong) as too_long:
-        prompt_tokens(demo_tokenizer, text, n)
+        encode_prompt(demo_tokenizer, text, n)
     assert (too_long.value.n_prompt_tokens, too_long.value.n_ctx) == (n, n)
 
 
 @pytest.mark.parametrize(
     ("n_ctx", "n_new", "n_kept"),
-    [(8, 1, 7), (8, 5, 3), (8, 7, 1), (8, 8, 4), (8, 99, 4), (99, 9, None), (99, 98, 1)],
+    [
+        (8, 1, 7),
+        (8, 5, 3),
+        (8, 6, 2),
+        (8, 7, 2),
+        (8, 8, 2),
+        (8, 99, 2),
+        (99, 9, None),
+        (48, 47, 12),
+    ],
 )
 def test_the_end_of_a_prompt_leaves_room(
     demo_tokenizer: PythiaTokenizer, n_ctx: int, n_new: int, n_kept: int | None
 ) -> None:
-    """For all new tokens; if they would fill the context alone, for half of it."""
+    """For all new tokens, but at least a quarter of the context is for the prompt."""
     text = "It is a truth universally acknowledged, that a single man"
     token_ids = demo_tokenizer.encode(text).tolist()
-    kept = prompt_tokens(demo_tokenizer, text, n_ctx, make_room=n_new)
-    assert kept.tolist() == token_ids[-(n_kept or len(token_ids)) :]
+    kept = encode_prompt(demo_tokenizer, text, n_ctx, make_room=n_new)
+    assert kept.token_ids.tolist() == token_ids[-(n_kept or len(token_ids)) :]
+    assert kept.n_cut == len(token_ids) - len(kept.token_ids)
+
+
+def test_more_room_for_new_tokens_never_keeps_more_of_the_prompt(
+    demo_tokenizer: PythiaTokenizer, eval_text: str
+) -> None:
+    kept = [
+        len(encode_prompt(demo_tokenizer, eval_text[:400], 48, make_room=n).token_ids)
+        for n in range(1, 99)
+    ]
+    assert kept == sorted(kept, reverse=True)
+    assert kept[-1] == 12
 
 
 # The demo -----------------------------------------------------------------------------------------
@@ -247,8 +270,8 @@ def test_greedy_text_is_the_models_first_choices(
 def test_a_prompt_of_almost_the_whole_context_gets_one_token(
     model: Transformer, demo_tokenizer: PythiaTokenizer, eval_text: str
 ) -> None:
-    prompt = prompt_tokens(demo_tokenizer, eval_text[:20_000], 512, make_room=1).tolist()
-    ((_, end),) = run(model, demo_tokenizer, prompt, ignore_eos=True)
+    prompt = encode_prompt(demo_tokenizer, eval_text[:20_000], 512, make_room=1)
+    ((_, end),) = run(model, demo_tokenizer, prompt.token_ids.tolist(), ignore_eos=True)
     assert (len(end.token_ids), end.finish_reason, end.context_full) == (1, "length", True)
 
 
@@ -257,7 +280,7 @@ def test_prompts_are_decoded_together_and_yielded_in_order(
 ) -> None:
     """More samples than caches; prompts of several lengths; samples end at different times."""
     texts = ["It is a truth", "Elizabeth", "", "Mr. Darcy was", *(f"Chapter {i}" for i in range(9))]
-    prompts = [prompt_tokens(demo_tokenizer, text, 512) for text in texts]
+    prompts = [encode_prompt(demo_tokenizer, text, 512) for text in texts]
     options = GenerateOptions(max_tokens=12, sampling=PLAIN, stop=(",", "."), seed=3)
     events = list(generate(model, demo_tokenizer, prompts, options, 2))
     ends = [(i, event) for i, event in events if isinstance(event, Generated)]
@@ -280,6 +303,8 @@ def test_a_piece_is_yielded_before_the_next_token_is_decoded(
     demo_tokenizer: PythiaTokenizer,
 ) -> None:
     script = Script([*demo_tokenizer.encode("one two three").tolist(), 0])
-    events = generate(script, demo_tokenizer, [np.array([5])], GenerateOptions(sampling=GREEDY), 3)
+    events = generate(
+        script, demo_tokenizer, [Prompt(np.array([5]))], GenerateOptions(sampling=GREEDY), 3
+    )
     assert next(events) == (0, "one")
     assert len(script.fed) == 1

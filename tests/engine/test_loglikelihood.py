@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import pythia_cli
 from pythia_cli.engine.loglikelihood import encode_pair
 from pythia_cli.engine.model import Model
-from pythia_cli.errors import UsageError
+from pythia_cli.errors import InvalidValue, UsageError
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
@@ -78,3 +79,11 @@ def test_nothing_is_certain(model: Model) -> None:
 def test_what_does_not_fit_is_refused(model: Model) -> None:
     with pytest.raises(UsageError, match="tokens; the model takes 513"):
         model.loglikelihood("a " * 600, "b")
+
+
+@pytest.mark.parametrize("text", [5, None, b"bytes"])
+def test_what_is_no_text(model: Model, text: Any) -> None:
+    with pytest.raises(InvalidValue, match="context"):
+        model.loglikelihood(text, "a")
+    with pytest.raises(InvalidValue, match="continuation"):
+        model.loglikelihood("a", text)

@@ -92,9 +92,10 @@ def test_a_prompt_that_is_too_long_is_named_by_its_place(model: Model) -> None:
     with pytest.raises(PromptTooLong) as caught:
         model.stream(["It was", "a " * 600])
     assert caught.value.index == 1
-    for n in (1, 40, 511):
+    for n, n_kept in ((1, 511), (40, 472), (511, 128)):
         kept = model.generate("a " * 600, max_tokens=n, truncate_prompt=True)
-        assert kept.n_prompt_tokens == 512 - n
+        assert kept.n_prompt_tokens == n_kept
+        assert kept.n_prompt_tokens_cut == kept.to_dict()["n_prompt_tokens_cut"] > 0
 
 
 def test_tokens_and_text(model: Model) -> None:
@@ -187,12 +188,25 @@ def test_a_number_of_threads_that_makes_no_sense(n_threads: int) -> None:
         {"seed": -1},
         {"top_k": 1.5},
         {"stop": "the"},
+        {"stop": [5]},
+        {"stop": None},
         {"temperature": -1.0},
+        *({name: "1"} for name in ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")),
+        {"temperature": None},
+        {"top_p": [1]},
     ],
 )
 def test_options_that_make_no_sense(model: Model, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidValue, match=next(iter(options))):
         model.generate("It was", **options)
+
+
+@pytest.mark.parametrize("texts", ["It was", 5, None])
+def test_what_is_no_list_of_texts(model: Model, texts: Any) -> None:
+    with pytest.raises(InvalidValue, match="prompts"):
+        model.generate_batch(texts)
+    with pytest.raises(InvalidValue, match="texts"):
+        model.score_batch(texts)
 
 
 def test_no_prompts_and_no_samples(model: Model) -> None:

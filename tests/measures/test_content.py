@@ -12,7 +12,7 @@ import pytest
 from pythia_cli.checkpoints.from_folder import install_demo, install_folder
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.engine.load import load
-from pythia_cli.errors import NotInstalled
+from pythia_cli.errors import InvalidValue, NotInstalled
 from pythia_cli.measures.content import ContentCheck, check_content, sample_text
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.text.tokenizer import PythiaTokenizer
@@ -107,3 +107,10 @@ def test_a_bound_is_allowed_itself() -> None:
 def test_what_is_not_installed(store: Store) -> None:
     with pytest.raises(NotInstalled):
         check_content(store, Checkpoint("demo", 64))
+
+
+def test_arguments_of_another_type(store: Store) -> None:
+    demo = Checkpoint("demo", 3000)
+    for name, arguments in (("checkpoint", (store, "demo@3000")), ("store", ("folder", demo))):
+        with pytest.raises(InvalidValue, match=name):
+            check_content(*arguments)  # type: ignore[arg-type]

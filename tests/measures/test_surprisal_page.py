@@ -96,7 +96,10 @@ def test_the_page_has_the_figures_of_each_text(demo_tokenizer: PythiaTokenizer) 
 def test_the_values_of_the_page_need_no_mouse(demo_tokenizer: PythiaTokenizer) -> None:
     """On a touch screen or with a keyboard, tokens get the focus, and one box shows all bits."""
     made = page("title", [], [("one.txt", [scored(demo_tokenizer, "It is a truth", nll=2.0)])])
-    assert made.count('data-bits="2.9" tabindex="0"') == made.count("rank 3, ") > 2
+    assert made.count('data-bits="2.9" tabindex="-1"') == made.count("rank 3, ") > 2
+    # A Tab stop at every token would be too many.
+    high = page("title", [], [("one.txt", [scored(demo_tokenizer, "It is a truth", nll=5.0)])])
+    assert high.count('data-bits="7.2" tabindex="0"') == made.count("rank 3, ")
     assert "span:focus::after{content:' [' attr(title) ']'" in made
     assert "#bits:checked~pre span:not(:focus)::after{content:attr(data-bits)" in made
     assert made.index('id="bits"') < made.index("<pre>")

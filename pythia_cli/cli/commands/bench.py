@@ -44,7 +44,7 @@ def bench(
     """
     from pythia_cli.diagnostics.bench import measure
 
-    notices = Notices(quiet=quiet, verbose=False)
+    notices = Notices(quiet=quiet)
     where = options.open_store(store)
     with opening.open_model(model, checkpoint, where, notices, threads=threads) as opened:
         figures = measure(opened, rounds)

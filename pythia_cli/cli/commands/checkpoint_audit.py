@@ -32,7 +32,7 @@ def audit(
     from pythia_cli.checkpoints.audit import audit as ask
     from pythia_cli.checkpoints.resolve import resolve_model
 
-    notices = Notices(quiet=quiet, verbose=False)
+    notices = Notices(quiet=quiet)
     found = ask(resolve_model(model, options.open_store(store)), reporter=notices)
     if as_json:
         typer.echo(json.dumps(found.to_dict()))

@@ -52,7 +52,7 @@ def list_checkpoints(
     from pythia_cli.suite.steps import steps_of
 
     where = options.open_store(store)
-    notices = Notices(quiet=False, verbose=False)
+    notices = Notices()
     active = where.active() or DEFAULT
     if available:
         everything = {i.checkpoint: i for i in where.installed()}

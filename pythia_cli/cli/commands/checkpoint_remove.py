@@ -56,7 +56,7 @@ def remove(
     from pythia_cli.errors import NotInstalled
     from pythia_cli.suite.checkpoint import split_name
 
-    notices = Notices(quiet=quiet, verbose=False)
+    notices = Notices(quiet=quiet)
     where = options.open_store(store)
     named = model is not None and split_name(model)[1] is not None
     if (keep_under is None) == (not steps and not named):

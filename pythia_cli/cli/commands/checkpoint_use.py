@@ -35,7 +35,7 @@ def use(
     from pythia_cli.suite.models import DEMO
 
     where = options.open_store(store)
-    notices = Notices(quiet=quiet, verbose=False)
+    notices = Notices(quiet=quiet)
     # Both in one word, as an argument or with -m; or the step, and perhaps the model.
     whole = step if step is not None and "@" in step else model
     in_one_word = whole is not None and "@" in whole

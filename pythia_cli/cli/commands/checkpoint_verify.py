@@ -37,6 +37,7 @@ def verify(
     ] = False,
     model: options.OfModel = None,
     store: options.StoreFolder = None,
+    threads: options.Threads = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -53,7 +54,7 @@ def verify(
     from pythia_cli.checkpoints.resolve import choose_installed
     from pythia_cli.errors import NewerFormat, NotInstalled
 
-    notices = Notices(quiet=quiet, verbose=False)
+    notices = Notices(quiet=quiet)
     where = options.open_store(store)
     chosen = choose_installed(steps or [], model, where)
     if not chosen:
@@ -66,7 +67,7 @@ def verify(
             bus_errors.watch(installed.folder)
             try:
                 if content:
-                    found = _content(where, checkpoint, notices)
+                    found = _content(where, checkpoint, notices, threads)
                     task.advance(1)
                 else:
                     found = _bytes(where, checkpoint, task)
@@ -101,10 +102,12 @@ def _bytes(store: Store, checkpoint: Checkpoint, task: Task) -> _Finding:
     return _Finding(find_problems(store, checkpoint, task))
 
 
-def _content(store: Store, checkpoint: Checkpoint, notices: Notices) -> _Finding:
+def _content(
+    store: Store, checkpoint: Checkpoint, notices: Notices, n_threads: int | None
+) -> _Finding:
     from pythia_cli.measures.content import check_content
 
-    found = check_content(store, checkpoint, reporter=notices)
+    found = check_content(store, checkpoint, n_threads=n_threads, reporter=notices)
     more = {key: value for key, value in found.to_dict().items() if key != "problem"}
     return _Finding([found.problem] if found.problem else [], found.nll, more)
 

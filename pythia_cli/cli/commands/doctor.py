@@ -38,7 +38,7 @@ def doctor(
     """
     from pythia_cli.diagnostics.doctor import examine
 
-    notices = Notices(quiet=quiet, verbose=False)
+    notices = Notices(quiet=quiet)
     found = [*examine(options.open_store(store), threads, notices)]
     n_problems = sum(finding.problem is not None for finding in found)
     if as_json:

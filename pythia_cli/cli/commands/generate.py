@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import secrets
 import sys
 import time
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ from pythia_cli.cli import inputs, opening, options
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.failures import Failures
 from pythia_cli.cli.grouped import OUTPUT
-from pythia_cli.cli.output import Notices
+from pythia_cli.cli.output import Notices, is_file
 from pythia_cli.errors import PythiaError
 from pythia_cli.reporting import NO_TASK, Task
 
@@ -86,7 +87,8 @@ def generate(
     truncate_prompt: Annotated[
         bool,
         typer.Option("--truncate-prompt",
-                     help="Of a prompt that leaves no room for --max-tokens, keep only the end."),
+                     help="Of a prompt that leaves no room for --max-tokens, keep only the end,"
+                     " but at least a quarter of the context."),
     ] = False,
     plain_text: options.PlainText = False,
     echo: Annotated[
@@ -124,7 +126,12 @@ def generate(
     sampling = SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty)
     if prompt_file is not None and prompt is not None:
         raise CommandError("give a PROMPT or --prompt-file, not both")
+    failures = Failures(notices)
     prompts = _prompts(prompt, prompt_file, notices)
+    texts = {index: text for index, text in enumerate(prompts) if isinstance(text, str)}
+    errors = {index: error for index, error in enumerate(prompts) if isinstance(error, PythiaError)}
+    for error in errors.values():
+        failures.add(error)
     chosen_seed = secrets.randbits(32) if seed is None else seed
     stops = tuple(inputs.argument_text(text, "--stop") for text in stop or ())
     chosen = GenerateOptions(max_tokens, sampling, stops, ignore_eos, chosen_seed)
@@ -133,15 +140,17 @@ def generate(
     with opening.open_model(
         model, checkpoint, where, notices, threads=threads, plain_text=plain_text
     ) as opened:
-        failures, failed = Failures(notices), dict[int, PythiaError]()
+        indices, source = list(texts), inputs.name_of(prompt_file or "")
+        failed = {index: str(error) for index, error in errors.items()}
 
         def skip(error: PromptTooLong) -> None:
-            line = f"{prompt_file}, line {error.index + 1}" if prompt_file is not None else ""
-            failed[error.index] = PromptTooLong(error.n_prompt_tokens, error.n_ctx, line)
-            failures.add(failed[error.index])
+            index = indices[error.index]
+            place = "" if prompt_file is None else f"{source}, line {index + 1}: "
+            failed[index] = f"{place}{error}"
+            failures.add(error, place)
 
         events = opened.stream(
-            prompts,
+            list(texts.values()),
             chosen,
             num_samples=num_samples,
             truncate_prompt=truncate_prompt,
@@ -153,35 +162,45 @@ def generate(
         printer = _Printer(
             opened, chosen, load_seconds, notices, echo=echo, stream=not no_stream, as_json=as_json
         )
+        # Their records stand where those of the samples would.
+        unprinted = deque(sorted(failed) if len(prompts) > 1 else ())
+
+        def print_failed(before: int) -> None:
+            while unprinted and unprinted[0] < before:
+                index = unprinted.popleft()
+                printer.fail(texts.get(index), failed[index])
+
         with _progress((len(prompts) - len(failed)) * num_samples, notices) as task:
-            for prompt_index, event in events:
-                printer.fail(prompts, failed, prompt_index)
-                printer.take(prompts[prompt_index], event)
+            for i, event in events:
+                print_failed(before=indices[i])
+                printer.take(texts[indices[i]], event)
                 task.advance(isinstance(event, Generated))
-        printer.fail(prompts, failed, len(prompts))
+        print_failed(before=len(prompts))
     failures.exit()
 
 
 def _progress(n_samples: int, notices: Notices) -> Task:
-    """A bar for several samples that do not show on the screen themselves."""
-    if n_samples < 2 or sys.stdout.isatty():
+    """A bar for several samples that go to a file. A pipe may lead to the same screen."""
+    if n_samples < 2 or not is_file(sys.stdout):
         return NO_TASK
     return notices.task("generating", n_samples, "samples")
 
 
-def _prompts(prompt: str | None, prompt_file: Path | None, notices: Notices) -> list[str]:
-    """The prompt with standard input before it, or the lines of the prompt file."""
+def _prompts(
+    prompt: str | None, prompt_file: Path | None, notices: Notices
+) -> Sequence[str | PythiaError]:
+    """The prompt with standard input before it, or the lines of the prompt file.
+
+    A line that is not UTF-8 is its error.
+    """
     from pythia_cli.errors import InputError
 
     if prompt_file is not None:
-        # Split at line ends only; splitlines would also split at form feeds and the like.
-        text = inputs.read_text(
-            prompt_file, notices, used="part of a prompt", line_ends_matter=False
-        )
-        lines = list(io.StringIO(text, newline=None))
+        lines = inputs.read_lines(prompt_file, notices, used="part of a prompt")
         if not lines:
-            raise InputError(prompt_file, "has no prompts; expected one on each line")
-        return [line.removesuffix("\n") for line in lines]
+            name = inputs.name_of(prompt_file)
+            raise InputError(name, "has no prompts; expected one on each line")
+        return lines
     piped = None if sys.stdin.isatty() else inputs.read_prompt(notices)
     if prompt is None:
         if piped is None:
@@ -220,12 +239,10 @@ class _Printer:
             "seed": options.seed,
         }
 
-    def fail(self, prompts: list[str], failed: dict[int, PythiaError], before: int) -> None:
-        """With --json, print a record for each failed one of several prompts before this one."""
-        for index in [index for index in failed if index < before]:
-            record = {"prompt": prompts[index], "error": str(failed.pop(index))}
-            if self._as_json and len(prompts) > 1:
-                _write(json.dumps({**self._identity, **record}) + "\n")
+    def fail(self, prompt: str | None, error: str) -> None:
+        """With --json, print the record of a prompt that failed; None is one that is not UTF-8."""
+        if self._as_json:
+            _write(json.dumps({**self._identity, "prompt": prompt, "error": error}) + "\n")
 
     def take(self, prompt: str, event: str | Generated) -> None:
         """Print a piece of a sample's text, or finish the sample."""

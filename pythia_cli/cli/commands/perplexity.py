@@ -41,7 +41,9 @@ def perplexity(
     checkpoint: options.Step = None,
     protocol: Annotated[
         Literal["stride", "llama.cpp", "lm-eval", "document"],
-        typer.Option(help="Which tokens are scored, in which context.", rich_help_panel=_PROTOCOL),
+        typer.Option(metavar="NAME",
+                     help="stride, llama.cpp, lm-eval or document: which tokens are scored.",
+                     rich_help_panel=_PROTOCOL),
     ] = "stride",
     context: Annotated[
         int | None,
@@ -115,26 +117,32 @@ def perplexity(
     ) as opened:
         chosen = Protocol.make(protocol, opened.config.n_ctx, context, stride, bos)
         tokenizer = opened.tokenizer
-        planned = [
-            (
-                name,
-                text
-                if isinstance(text, PythiaError)
-                else failures.attempt(chosen.plan, text, tokenizer, name),
-            )
-            for name, text in texts
-        ]
+
+        def plan(name: str, text: str | PythiaError) -> list[TextPlan] | PythiaError:
+            if isinstance(text, PythiaError):
+                return text
+            return failures.attempt(chosen.plan, text, tokenizer, inputs.name_of(name))
+
+        planned = [(name, plan(name, text)) for name, text in texts]
         if len(files) == 1:
             failures.exit()
         notices.detail(f"protocol {chosen.name}, context {chosen.context}, stride {chosen.stride}")
         if not any(isinstance(plans, list) for _, plans in planned):
-            per_token = html = None
+            per_token = html = None  # nothing to write, so an earlier file is kept
         with (
             opened_output(per_token, files) as write_token,
             opened_output(html, files) as write_page,
         ):
             keep = show or per_token is not None or html is not None
-            run = _Run(opened, chosen, notices, as_json, show, bool(to_stdout), keep)
+            run = _Run(
+                opened,
+                chosen,
+                notices,
+                as_json=as_json,
+                show=show,
+                to_stdout=bool(to_stdout),
+                keep_tokens=keep,
+            )
             run.score(planned, write_token)
             if write_page is not None:
                 write_page(run.page())
@@ -152,6 +160,7 @@ class _Run:
         model: Model,
         protocol: Protocol,
         notices: Notices,
+        *,
         as_json: bool,
         show: bool,
         to_stdout: bool,
@@ -216,7 +225,9 @@ class _Run:
         self._failed.append(name)
         if self._as_json:
             with self._notices.aside():
-                self._say(json.dumps({"file": name, "error": str(error)}))
+                self._say(
+                    json.dumps({"file": name, **self._model.opened.identity(), "error": str(error)})
+                )
 
     @property
     def _total(self) -> str:
@@ -273,9 +284,9 @@ class _Run:
 
 def _write_tokens(write: Write, found: Perplexity, model: Model) -> None:
     """Write one JSON object for each token of a file."""
-    position = 0
+    position, identity = 0, model.opened.identity()
     for text in found.texts:
         for token in text.tokens(model.tokenizer):
-            record = {"file": found.source, "position": position, **token}
+            record = {"file": found.source, **identity, "position": position, **token}
             write(json.dumps(record) + "\n")
             position += 1

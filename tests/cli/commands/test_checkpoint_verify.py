@@ -79,7 +79,7 @@ def test_the_content_of_the_demo_is_only_reported(pythia: Pythia) -> None:
     assert re.fullmatch(
         r"demo@3000  3\.\d\d nats a token  ok\n", pythia("checkpoint", "verify", "--content").out
     )
-    record = pythia("checkpoint", "verify", "demo@main", "--content", "--json").record
+    record = pythia("checkpoint", "verify", "demo@main", "--content", "--json", "-t", "2").record
     assert (record["ok"], record["lowest_expected"], record["highest_expected"]) == (
         True,
         None,

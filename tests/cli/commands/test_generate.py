@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ FIELDS = {
     "n_prompt_tokens", "n_generated",
     "finish_reason", "seed", "prefill_seconds", "decode_seconds", "prefill_tokens_per_second",
     "decode_tokens_per_second", "load_seconds", "temperature", "top_k", "top_p", "min_p",
-    "repetition_penalty", "max_tokens", "stop", "ignore_eos",
+    "repetition_penalty", "max_tokens", "stop", "ignore_eos", "n_prompt_tokens_cut",
 }  # fmt: skip
 
 
@@ -119,6 +120,7 @@ def test_the_end_of_a_long_prompt(pythia: Pythia, eval_text: str) -> None:
     assert just_enough.record["n_prompt_tokens"] == 511
     for record, n in ((done.record, 5), (just_enough.record, 1)):
         assert (record["n_generated"], record["finish_reason"]) == (n, "length")
+        assert record["n_prompt_tokens_cut"] > 0
     assert just_enough.record["decode_tokens_per_second"] is None
     assert without_model_lines(done.err + just_enough.err) == []
 
@@ -132,10 +134,13 @@ def test_context_full(pythia: Pythia) -> None:
 
 
 def test_more_tokens_than_the_context_holds(pythia: Pythia, eval_text: str) -> None:
-    """Half of the context is for the end of the prompt."""
+    """A quarter of the context is for the end of the prompt."""
     long = eval_text[:4000].encode()
-    done = pythia("generate", "--truncate-prompt", "-n", "999", "--json", stdin=long)
-    assert done.record["n_prompt_tokens"] == 256
+    done = pythia(
+        "generate", "--truncate-prompt", "-n", "999", "--json", "--ignore-eos", stdin=long
+    )
+    assert done.record["n_prompt_tokens"] == 128
+    assert done.record["n_generated"] == 512 - 128
 
 
 def test_a_prompt_that_is_too_long_does_not_end_a_batch(
@@ -154,6 +159,50 @@ def test_a_prompt_that_is_too_long_does_not_end_a_batch(
     assert as_text.out == "".join(records[i]["text"] + "\n" for i in (1, 3))
     for line, number in zip(without_model_lines(as_text.err), (1, 3), strict=True):
         assert line.startswith(f"error: {path}, line {number}: the prompt has ")
+
+
+def test_a_prompt_that_is_not_utf8_does_not_end_a_batch(
+    pythia: Pythia, tmp_path: Path, drawn: dict[str, Any]
+) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_bytes(f"caf\u00e9\n{PROMPT}\n".encode() + b"It's a caf\xe9.\r\nShe")
+    command = ("generate", *DRAW[1:], "--prompt-file")
+    as_records, as_text, piped = together(
+        [
+            lambda: pythia(*command, path, "--json", status=2),
+            lambda: pythia(*command, path, status=2),
+            lambda: pythia(*command, "-", stdin=path.read_bytes(), status=2),
+        ]
+    )
+    records = as_records.records
+    assert [record["prompt"] for record in records] == ["caf\u00e9", PROMPT, None, "She"]
+    assert records[1]["token_ids"] == drawn["token_ids"]
+    says = "line 3 is not UTF-8 text: byte 0xe9 at offset 10; it looks like Latin-1"
+    assert records[2]["error"] == f"{path}: {says}"
+    assert records[2]["step"] == 3000
+    assert as_text.out == "".join(records[i]["text"] + "\n" for i in (0, 1, 3)) == piped.out
+    (line,) = without_model_lines(as_text.err)
+    assert line == f"error: {path}: {says}; try: sed -n 3p {path} | iconv -f latin1 -t utf-8"
+    (line,) = without_model_lines(piped.err)
+    assert line == (f"error: standard input: {says}; try: sed -n 3p | iconv -f latin1 -t utf-8")
+
+
+@pytest.mark.parametrize(
+    ("data", "guess"),
+    [
+        ("It was\nShe\n".encode("utf-16"), "UTF-16"),
+        (gzip.compress(b"It was\nShe\n" * 9), "gzip"),
+        (b"caf\xe9\n", "Latin-1"),
+    ],
+)
+def test_prompts_that_are_all_no_text(
+    pythia: Pythia, tmp_path: Path, data: bytes, guess: str
+) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_bytes(data)
+    line = error_line(pythia("generate", "--prompt-file", path, status=None), 2)
+    assert line.startswith(f"error: {path}: is not UTF-8 text")
+    assert f"looks like {guess}; try: " in line
 
 
 def test_prompt_too_long(pythia: Pythia, eval_text: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pythia_cli.text.tokenizer import PythiaTokenizer
-from tests.cli.running import MODULE, Pythia, together, without_model_lines
+from tests.cli.running import MODULE, Pythia, error_line, together, without_model_lines
 
 FIELDS = {
     "file", "model", "checkpoint", "step", "tokens_seen", "source", "quantization",
@@ -20,7 +20,10 @@ FIELDS = {
     "perplexity", "bits_per_byte", "byte_perplexity", "word_perplexity", "stderr", "seconds",
     "tokens_per_second",
 }  # fmt: skip
-TOKEN_FIELDS = {"file", "position", "token_id", "text", "n_bytes", "nll", "entropy", "rank"}
+IDENTITY = {"model", "checkpoint", "step", "tokens_seen"}
+TOKEN_FIELDS = {
+    "file", *IDENTITY, "position", "token_id", "text", "n_bytes", "nll", "entropy", "rank",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +132,8 @@ def test_bad_files_have_records_in_their_place(pythia: Pythia, some_bad: Path) -
     *parts, total = done.records
     assert [record["file"] for record in parts] == list(FILES)
     assert ["error" in record for record in parts] == [False, True, False, True, True]
+    assert all({*IDENTITY} <= set(record) for record in done.records)
+    assert set(parts[1]) == {"file", *IDENTITY, "error"}
     assert total["failed"] == ["b.txt", "d.txt", "e.txt"]
     assert total["nll"] == parts[0]["nll"] + parts[2]["nll"]
     assert len(done.err.splitlines()) == 3
@@ -217,3 +222,9 @@ def test_per_token_into_a_pipe(pythia: Pythia) -> None:
     done = pythia("perplexity", "-", "--per-token", "/dev/fd/3", stdin=b"Call me", command=shell)
     assert all(set(record) == TOKEN_FIELDS for record in done.records)
     assert len(done.records) > 1
+
+
+def test_standard_input_has_one_name_in_errors(pythia: Pythia) -> None:
+    for data, says in ((b"", "is empty"), (b"a", "has 1 tokens"), (b"\xff\xfea", "is not UTF-8")):
+        line = error_line(pythia("perplexity", "-", stdin=data, status=None), 2)
+        assert line.startswith(f"error: standard input: {says}")
