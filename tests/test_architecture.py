@@ -16,7 +16,7 @@ PACKAGE = Path(pythia_cli.__file__).parent
 
 # From the bottom up. A file imports from rooms of lower layers and from its own room.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "release", "reporting"),
+    ("background", "errors", "release", "reporting"),
     ("settings",),
     ("files", "suite", "text"),
     ("jit",),
@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "__main__"),
 )
 LEVELS = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
-AT_THE_ROOT = {"__init__", "__main__", "errors", "settings", "release", "reporting"}
+AT_THE_ROOT = {"__init__", "__main__", "background", "errors", "settings", "release", "reporting"}
 MOST_LINES = 300
 
 # Who imports each library. numpy is everyone's.
@@ -41,7 +41,7 @@ KEEPERS = {
     "rich": "cli/",
     "safetensors": "files/safetensors_layout",
     "tokenizers": "text/tokenizer_file",
-    "torch": "checkpoints/float_checkpoint engine/reference",
+    "torch": "engine/reference",
     "tqdm": "reporting",
     "typer": "cli/",
 }

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+from pythia_cli.background import background
 from pythia_cli.checkpoints import hub_requests
-from pythia_cli.checkpoints.background import background
 from pythia_cli.checkpoints.hub_environment import endpoint
 from pythia_cli.checkpoints.hub_errors import not_a_hub, translated
 from pythia_cli.checkpoints.hub_retries import ask_again

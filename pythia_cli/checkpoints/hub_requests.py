@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import wait
 from typing import Any, TypeVar
 
+from pythia_cli.background import background
 from pythia_cli.checkpoints import hub_environment
-from pythia_cli.checkpoints.background import background
 from pythia_cli.checkpoints.hub_errors import Refused, not_a_hub
 from pythia_cli.errors import Unreachable
 

@@ -11,8 +11,8 @@ from concurrent import futures
 from concurrent.futures import Future
 from pathlib import Path
 
+from pythia_cli.background import background
 from pythia_cli.checkpoints import hub_fetch
-from pythia_cli.checkpoints.background import background
 from pythia_cli.checkpoints.float_checkpoint import INDEX_FILES
 from pythia_cli.checkpoints.plan import FetchPlan
 from pythia_cli.errors import (

@@ -8,13 +8,13 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
 import llvmlite.binding as llvm
 
 from pythia_cli import settings
+from pythia_cli.background import background
 from pythia_cli.jit import processor, tiers
 from pythia_cli.jit.arguments import Arguments
 from pythia_cli.jit.object_cache import CompiledKernel, ObjectCache
@@ -129,13 +129,4 @@ def _uninterrupted(work: Callable[[], _T]) -> _T:
 
     An exception raised inside llvmlite's callbacks or constructors is lost, or crashes the process.
     """
-    result: Future[_T] = Future()
-
-    def run() -> None:
-        try:
-            result.set_result(work())
-        except BaseException as error:
-            result.set_exception(error)
-
-    threading.Thread(target=run, daemon=True, name="pythia-llvm").start()
-    return result.result()
+    return background(work, "pythia-llvm").result()
