@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
 from pythia_cli.cli import errors, interrupts, streams
-from pythia_cli.cli.commands import checkpoint
-from pythia_cli.cli.commands.bench import bench
-from pythia_cli.cli.commands.doctor import doctor
-from pythia_cli.cli.commands.download import download
-from pythia_cli.cli.commands.generate import generate
-from pythia_cli.cli.commands.perplexity import perplexity
-from pythia_cli.cli.commands.quantize import quantize
-from pythia_cli.cli.grouped import Commands, Grouped
+from pythia_cli.cli.group import Commands
 
 _NARROWEST = 20  # columns; help needs some to be laid out at all
 
@@ -39,21 +32,28 @@ Start here:
 
   pythia doctor                         # check this machine
 """
+
+
+class _Subcommands(Commands):
+    places: ClassVar = {
+        "generate": "generate:generate",
+        "perplexity": "perplexity:perplexity",
+        "download": "download:download",
+        "quantize": "quantize:quantize",
+        "bench": "bench:bench",
+        "doctor": "doctor:doctor",
+        "checkpoint": "checkpoint:commands",
+    }
+
+
 app = typer.Typer(
     name="pythia",
-    cls=Commands,
+    cls=_Subcommands,
     help=_HELP,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], **_narrow()},
 )
-app.command(cls=Grouped)(generate)
-app.command(cls=Grouped)(perplexity)
-app.command(cls=Grouped)(download)
-app.command(cls=Grouped)(quantize)
-app.command(cls=Grouped)(bench)
-app.command(cls=Grouped)(doctor)
-app.add_typer(checkpoint.commands, name="checkpoint")
 
 
 def _print_version(wanted: bool) -> None:

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
-from typer.core import TyperArgument, TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand
 
 # By version, typer imports click or includes a copy.
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
 CHECKPOINT, OUTPUT = "Which checkpoint", "Output"
 _ARGUMENTS, _OTHERS = "Arguments", "Options"
-_ANY_LENGTH = 10_000  # characters
 
 
 class Grouped(TyperCommand):
@@ -66,22 +65,6 @@ def group_of(parameter: Any) -> str:
     if isinstance(parameter, TyperArgument):
         return _ARGUMENTS
     return getattr(parameter, "rich_help_panel", None) or _OTHERS
-
-
-class Commands(TyperGroup):
-    """A group whose help shows the whole first sentence about each command, on several lines."""
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the commands and what they do."""
-        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [
-                    (name, command.get_short_help_str(_ANY_LENGTH))
-                    for name, command in found
-                    if command
-                ]
-            )
 
 
 def _text_like_an_option(options: Sequence[str], error: Exception) -> str | None:

@@ -16,7 +16,6 @@ from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceErro
 from pythia_cli.reporting import NO_TASK, Task
 
 _HASH_PIECE = 1 << 22
-_PIECE = 1 << 18
 _TEXT_PIECE = 1 << 20
 _MAX_JSON = 4 << 20  # the index of a model with 10,000 tensors has 1 MB
 _DEEPEST = 32  # levels; ours have 5
@@ -87,13 +86,11 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 def read_at_most(path: Path, n_bytes: int) -> bytes:
     """A file's content. Raises NotFound, IntegrityError for a larger file, ResourceError."""
-    data = bytearray()
     with _reading(path), open_regular(path) as file:
-        while piece := file.read(_PIECE):
-            data += piece
-            if len(data) > n_bytes:
-                raise IntegrityError(path, f"has more than {n_bytes >> 20} MiB")
-    return bytes(data)
+        data = file.read(n_bytes + 1)
+    if len(data) > n_bytes:
+        raise IntegrityError(path, f"has more than {n_bytes >> 20} MiB")
+    return data
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

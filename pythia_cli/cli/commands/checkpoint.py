@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import typer
 
-from pythia_cli.cli.commands.checkpoint_audit import audit
-from pythia_cli.cli.commands.checkpoint_current import current
-from pythia_cli.cli.commands.checkpoint_list import list_checkpoints
-from pythia_cli.cli.commands.checkpoint_remove import remove
-from pythia_cli.cli.commands.checkpoint_use import use
-from pythia_cli.cli.commands.checkpoint_verify import verify
-from pythia_cli.cli.grouped import Commands, Grouped
+from pythia_cli.cli.group import Commands
+
+
+class _CheckpointCommands(Commands):
+    places: ClassVar = {
+        "list": "checkpoint_list:list_checkpoints",
+        "use": "checkpoint_use:use",
+        "current": "checkpoint_current:current",
+        "remove": "checkpoint_remove:remove",
+        "verify": "checkpoint_verify:verify",
+        "audit": "checkpoint_audit:audit",
+    }
+
 
 commands = typer.Typer(
-    cls=Commands, help="List, choose, verify and remove checkpoints; audit those on the Hub."
+    cls=_CheckpointCommands,
+    help="List, choose, verify and remove checkpoints; audit those on the Hub.",
+    rich_markup_mode=None,
+    add_completion=False,
 )
 
 
@@ -21,8 +32,3 @@ commands = typer.Typer(
 def _root(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
-
-
-commands.command("list", cls=Grouped)(list_checkpoints)
-for command in (use, current, remove, verify, audit):
-    commands.command(cls=Grouped)(command)
