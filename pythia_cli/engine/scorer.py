@@ -97,10 +97,10 @@ def score_plans(plans: Sequence[TextPlan], scorer: Scorer, task: Task) -> list[S
     return [plan.scored(scores) for plan in plans]
 
 
-def total_plans(plans: Sequence[TextPlan], scorer: Scorer, task: Task) -> list[Totals]:
-    """The totals of score_plans, without keeping what is known of each token."""
+def total_plans(plans: Sequence[TextPlan], scorer: Scorer, task: Task) -> Iterator[Totals]:
+    """Yield the totals of score_plans, without keeping what is known of each token."""
     scores = _scores(plans, scorer, task)
-    return [plan.totals(scores) for plan in plans]
+    return (plan.totals(scores) for plan in plans)
 
 
 def _scores(plans: Sequence[TextPlan], scorer: Scorer, task: Task) -> Iterator[Scores]:

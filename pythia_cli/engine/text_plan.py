@@ -107,9 +107,19 @@ class TextPlan:
 
 
 def stride_plan(
-    text: str, tokenizer: PythiaTokenizer, context: int, stride: int, *, bos: bool
+    text: str,
+    tokenizer: PythiaTokenizer,
+    context: int,
+    stride: int,
+    *,
+    bos: bool,
+    encoded: Encoded | None = None,
 ) -> TextPlan:
-    """The plan of the `stride` protocol: windows of `context` tokens, `stride` tokens apart."""
-    encoded = tokenizer.encode_covering(text)
+    """The plan of the `stride` protocol: windows of `context` tokens, `stride` tokens apart.
+
+    encoded: the tokens of the text, if they are known.
+    """
+    if encoded is None:
+        encoded = tokenizer.encode_covering(text)
     windows = list(stride_windows(len(encoded) + bos, context, stride))
     return TextPlan(text, encoded, windows, bos=tokenizer.end_of_text if bos else None)

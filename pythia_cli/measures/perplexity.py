@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pythia_cli.engine.documents import count_scored
 from pythia_cli.engine.model import Model
 from pythia_cli.engine.scored_text import ScoredText
 from pythia_cli.engine.scorer import total_plans
@@ -84,7 +85,7 @@ def perplexity(
     """
     chosen = Protocol.make(protocol, model.config.n_ctx, context, stride, bos)
     plans = chosen.plan(text, model.tokenizer, source)
-    with model.reporter.task("scoring", sum(plan.n_scored for plan in plans), "tokens") as task:
+    with model.reporter.task("scoring", count_scored(plans), "tokens") as task:
         return score_perplexity(model, plans, chosen, source, task)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from pythia_cli.engine.documents import Documents, count_scored
 from pythia_cli.engine.text_plan import TextPlan, stride_plan
 from pythia_cli.engine.windows import (
     llama_cpp_windows,
@@ -12,8 +14,8 @@ from pythia_cli.engine.windows import (
     window_sizes,
 )
 from pythia_cli.errors import InputError, InvalidValue, TextTooShort
-from pythia_cli.reporting import NO_TASK
-from pythia_cli.text.lines import lines_of
+from pythia_cli.reporting import SILENT
+from pythia_cli.text.lines import line_spans
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 ProtocolName = Literal["stride", "llama.cpp", "lm-eval", "document"]
@@ -58,35 +60,44 @@ class Protocol:
             raise InvalidValue("bos", False, "true: the lm-eval protocol starts with a BOS token")
         return cls(name, context, stride, name == "lm-eval" if bos is None else bos)
 
-    def plan(self, text: str, tokenizer: PythiaTokenizer, source: str = "text") -> list[TextPlan]:
+    def plan(
+        self, text: str, tokenizer: PythiaTokenizer, source: str = "text"
+    ) -> Sequence[TextPlan]:
         """One plan for the text; in the `document` protocol, one for each line that is not blank.
 
         Raises InputError with `source`: for what cannot be tokenized, and if no token would be
         scored; that is TextTooShort if there are some.
         """
-        is_by_line = self.name == "document"
-        parts = [line for line in lines_of(text) if line.strip()] if is_by_line else [text]
-        is_task = len(parts) >= _MANY_LINES
-        plans = []
+        plans: Sequence[TextPlan]
         try:
-            with (
-                tokenizer.reporter.task("tokenizing", len(parts), "lines") if is_task else NO_TASK
-            ) as task:
-                for part in parts:
-                    plans.append(self._plan_one(part, tokenizer))
-                    task.advance(1)
+            if self.name == "document":
+                plans = self._plan_lines(text, tokenizer)
+                n_tokens = plans.n_tokens
+            else:
+                plans = [self._plan_one(text, tokenizer)]
+                n_tokens = plans[0].n_tokens
         except InputError as error:
             raise InputError(source, error.reason) from error
-        if not any(plan.n_scored for plan in plans):
-            n_tokens = sum(plan.n_tokens for plan in plans)
+        if not count_scored(plans):
             if n_tokens == 0:
                 raise InputError(source, "is empty: there is nothing to score")
             needed = self.context if self.name == "llama.cpp" else 2
             raise TextTooShort(source, n_tokens, self.name, needed)
         return plans
 
+    def _plan_lines(self, text: str, tokenizer: PythiaTokenizer) -> Documents:
+        def spans() -> Iterator[tuple[int, int]]:
+            return (span for span in line_spans(text) if text[slice(*span)].strip())
+
+        n_lines = sum(1 for _ in spans())
+        reporter = tokenizer.reporter if n_lines >= _MANY_LINES else SILENT
+        with reporter.task("tokenizing", n_lines, "lines") as task:
+            return Documents(
+                text, spans(), tokenizer, self.context, self.stride, bos=self.bos, task=task
+            )
+
     def _plan_one(self, text: str, tokenizer: PythiaTokenizer) -> TextPlan:
-        if self.name in ("stride", "document"):
+        if self.name == "stride":
             return stride_plan(text, tokenizer, self.context, self.stride, bos=self.bos)
         encoded, bos = tokenizer.encode_covering(text), tokenizer.end_of_text
         n = len(encoded)

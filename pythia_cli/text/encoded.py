@@ -24,6 +24,8 @@ class Encoded:
         """The tokens of a text from those of its parts, which it empties: they take memory."""
         if len(parts) == 1:
             return parts.pop()
+        if not parts:
+            return cls(np.empty(0, np.int64), np.empty(0, np.int64))
         ids = np.concatenate([part._ids for part in parts])
         n_bytes = [part._n_bytes for part in parts]
         parts.clear()
@@ -35,6 +37,10 @@ class Encoded:
     def ids(self, begin: int, end: int) -> np.ndarray[Any, Any]:
         """token_ids[begin:end], without making all of them int64."""
         return self._ids[begin:end].astype(np.int64)
+
+    def part(self, begin: int, end: int) -> Encoded:
+        """The tokens begin..end alone."""
+        return Encoded(self._ids[begin:end], self._n_bytes[begin:end])
 
     def bytes_between(self, begin: int, end: int) -> int:
         """How many bytes of the text the tokens begin..end cover."""

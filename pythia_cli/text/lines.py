@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import re
+from collections.abc import Iterator
+
+_LINE = re.compile(r"([^\r\n]*)(?:\r\n|\n|\r)|[^\r\n]+")
 
 
 def lines_of(text: str) -> list[str]:
@@ -10,4 +13,10 @@ def lines_of(text: str) -> list[str]:
 
     splitlines would also split at form feeds and the like.
     """
-    return [line.removesuffix("\n") for line in io.StringIO(text, newline=None)]
+    return [text[begin:end] for begin, end in line_spans(text)]
+
+
+def line_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield begin and end of each of `lines_of`, in characters: a large text is not copied."""
+    for found in _LINE.finditer(text):
+        yield found.span(1 if found.start(1) >= 0 else 0)

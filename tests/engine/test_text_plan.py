@@ -68,7 +68,7 @@ def test_totals_are_those_of_the_scored_texts(
 ) -> None:
     plans = [protocol._plan_one(text, demo_tokenizer) for text in texts_of(eval_text)]
     scored = score_plans(plans, Drawn(), NO_TASK)
-    totals = total_plans(plans, Drawn(), NO_TASK)
+    totals = list(total_plans(plans, Drawn(), NO_TASK))
     assert totals == [text.totals for text in scored]
     assert sum(total.n_tokens for total in totals) > 10
 
@@ -99,7 +99,7 @@ def test_totals_of_what_is_no_number_are_refused(demo_tokenizer: PythiaTokenizer
 
     plan = PROTOCOLS[0]._plan_one("It was not a small one.", demo_tokenizer)
     with pytest.raises(IntegrityError, match="NaN"):
-        total_plans([plan], Broken(), NO_TASK)
+        list(total_plans([plan], Broken(), NO_TASK))
 
 
 @given(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from pythia_cli.engine.documents import count_scored
 from pythia_cli.engine.scored_text import ScoredText
 from pythia_cli.engine.scorer import score_plans
 from pythia_cli.engine.scores import Scores
@@ -102,14 +103,17 @@ class Letters:
         return Encoded(np.arange(100, 100 + len(text)), np.ones(len(text), np.int64))
 
 
-def plan_of(n: int, protocol: Protocol) -> TextPlan:
-    return protocol._plan_one("x" * n, Letters())  # type: ignore[arg-type]
+def plans_of(n: int, protocol: Protocol) -> Sequence[TextPlan]:
+    text, letters = "x" * n, cast(PythiaTokenizer, Letters())
+    if protocol.name == "document":
+        return protocol._plan_lines(text, letters)
+    return [protocol._plan_one(text, letters)]
 
 
 def recorded(n: int, protocol: Protocol) -> tuple[ScoredText, Recorder]:
     """n tokens 100, 101, ... scored by this protocol, with 0 for the BOS."""
     recorder, task = Recorder(), Counted()
-    (document,) = score_plans([plan_of(n, protocol)], recorder, task)
+    (document,) = score_plans(plans_of(n, protocol), recorder, task)
     scored = document.is_scored
     assert task.done == scored.sum()
     np.testing.assert_array_equal(document.nll[scored], document.token_ids[scored])
@@ -150,14 +154,15 @@ def test_lm_eval_begins_with_the_bos_and_scores_every_token() -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("n", [0, 1])
 def test_a_text_of_no_scored_token_runs_nothing(protocol: str, n: int) -> None:
-    made = Protocol.make(protocol, 16)
-    _, recorder = recorded(n, made)
+    recorder, plans = Recorder(), plans_of(n, Protocol.make(protocol, 16))
+    score_plans(plans, recorder, Task())
     assert len(recorder.asked) == (1 if protocol == "lm-eval" and n == 1 else 0)
-    assert plan_of(n, made).n_scored == len(recorder.asked)
+    assert count_scored(plans) == len(recorder.asked)
 
 
 def test_several_texts_get_their_own_scores() -> None:
-    plans = [plan_of(n, Protocol("stride", 4, 2, False)) for n in (5, 0, 1, 7)]
+    protocol = Protocol("stride", 4, 2, False)
+    plans = [plan for n in (5, 0, 1, 7) for plan in plans_of(n, protocol)]
     texts = score_plans(plans, Recorder(), Task())
     assert [int(text.is_scored.sum()) for text in texts] == [4, 0, 0, 6]
     for text in texts:
@@ -170,7 +175,7 @@ def test_an_nll_that_is_no_number_is_an_error() -> None:
             return [Scores(np.array([np.nan]), np.array([0.0]), np.array([0]))]
 
     with pytest.raises(IntegrityError, match="NaN"):
-        score_plans([plan_of(2, Protocol("stride", 4, 2, False))], Broken(), Task())
+        score_plans(plans_of(2, Protocol("stride", 4, 2, False)), Broken(), Task())
 
 
 def test_lines_are_documents_in_that_protocol_only(demo_tokenizer: PythiaTokenizer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -118,7 +118,7 @@ def perplexity(
         chosen = Protocol.make(protocol, opened.config.n_ctx, context, stride, bos)
         tokenizer = opened.tokenizer
 
-        def plan(name: str, text: str | PythiaError) -> list[TextPlan] | PythiaError:
+        def plan(name: str, text: str | PythiaError) -> Sequence[TextPlan] | PythiaError:
             if isinstance(text, PythiaError):
                 return text
             return failures.attempt(chosen.plan, text, tokenizer, inputs.name_of(name))
@@ -127,7 +127,7 @@ def perplexity(
         if len(files) == 1:
             failures.exit()
         notices.detail(f"protocol {chosen.name}, context {chosen.context}, stride {chosen.stride}")
-        if not any(isinstance(plans, list) for _, plans in planned):
+        if all(isinstance(plans, PythiaError) for _, plans in planned):
             per_token = html = None  # nothing to write, so an earlier file is kept
         with (
             opened_output(per_token, files) as write_token,
@@ -184,14 +184,15 @@ class _Run:
         return sum((found.totals for found in self._found), Totals())
 
     def score(
-        self, planned: list[tuple[str, list[TextPlan] | PythiaError]], write_token: Write | None
+        self, planned: list[tuple[str, Sequence[TextPlan] | PythiaError]], write_token: Write | None
     ) -> None:
         """Score the planned texts and print the results. Texts with an error are left out."""
+        from pythia_cli.engine.documents import count_scored
         from pythia_cli.measures.perplexity import score_perplexity
 
         in_table = self._may_be_table and len(planned) > 1
         n_tokens = sum(
-            plan.n_scored for _, plans in planned if isinstance(plans, list) for plan in plans
+            count_scored(plans) for _, plans in planned if not isinstance(plans, PythiaError)
         )
         self._model.prepare()
         started = time.perf_counter()

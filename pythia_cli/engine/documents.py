@@ -1,0 +1,83 @@
+"""Plans of the many parts of a text that are scored each by itself, such as its lines."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import overload
+
+from pythia_cli.engine.text_plan import TextPlan, stride_plan
+from pythia_cli.reporting import NO_TASK, Task
+from pythia_cli.text.encoded import Encoded
+from pythia_cli.text.tokenizer import PythiaTokenizer
+
+_TOGETHER = 10_000  # parts whose tokens are joined at a time; alone, each takes 300 bytes more
+
+
+class Documents(Sequence[TextPlan]):
+    """As a list of `stride_plan(text[begin:end], ...)`, each made when it is asked for.
+
+    A list of plans would take 800 bytes for each, and a text may have millions of lines.
+
+    spans: begin and end of each part, in characters. task: advances by parts.
+    n_tokens, n_scored: sums over all plans.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        spans: Iterable[tuple[int, int]],
+        tokenizer: PythiaTokenizer,
+        context: int,
+        stride: int,
+        *,
+        bos: bool,
+        task: Task = NO_TASK,
+    ) -> None:
+        self._text, self._tokenizer = text, tokenizer
+        self._context, self._stride, self._bos = context, stride, bos
+        self._begins, self._ends, self._token_ends = array("q"), array("q"), array("q")
+        self.n_tokens = self.n_scored = 0
+        blocks: list[Encoded] = []
+        latest: list[Encoded] = []
+        for begin, end in spans:
+            encoded = tokenizer.encode_covering(text[begin:end])
+            latest.append(encoded)
+            if len(latest) == _TOGETHER:
+                blocks.append(Encoded.joined(latest))
+            self.n_tokens += len(encoded)
+            self.n_scored += max(0, len(encoded) + bos - 1)
+            self._begins.append(begin)
+            self._ends.append(end)
+            self._token_ends.append(self.n_tokens)
+            task.advance(1)
+        self._encoded = Encoded.joined([*blocks, *latest])
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, index: int) -> TextPlan: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[TextPlan]: ...
+    def __getitem__(self, index: int | slice) -> TextPlan | list[TextPlan]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        return stride_plan(
+            self._text[self._begins[index] : self._ends[index]],
+            self._tokenizer,
+            self._context,
+            self._stride,
+            bos=self._bos,
+            encoded=self._encoded.part(
+                self._token_ends[index - 1] if index else 0, self._token_ends[index]
+            ),
+        )
+
+
+def count_scored(plans: Sequence[TextPlan]) -> int:
+    """The number of tokens that these plans score."""
+    if isinstance(plans, Documents):
+        return plans.n_scored
+    return sum(plan.n_scored for plan in plans)
