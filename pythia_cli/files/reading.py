@@ -16,6 +16,7 @@ from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceErro
 from pythia_cli.reporting import NO_TASK, Task
 
 _HASH_PIECE = 1 << 22
+_PIECE = 1 << 18
 _TEXT_PIECE = 1 << 20
 _MAX_JSON = 4 << 20  # the index of a model with 10,000 tensors has 1 MB
 _DEEPEST = 32  # levels; ours have 5
@@ -87,7 +88,11 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 def read_at_most(path: Path, n_bytes: int) -> bytes:
     """A file's content. Raises NotFound, IntegrityError for a larger file, ResourceError."""
     with _reading(path), open_regular(path) as file:
-        data = file.read(n_bytes + 1)
+        # In one piece, or more if it grows meanwhile.
+        size = os.fstat(file.fileno()).st_size
+        data: bytes = file.read(min(size, n_bytes) + 1)
+        while len(data) <= n_bytes and (more := file.read(_PIECE)):
+            data += more
     if len(data) > n_bytes:
         raise IntegrityError(path, f"has more than {n_bytes >> 20} MiB")
     return data
