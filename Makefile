@@ -3,6 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 ARM ?= $(VENV)/arm
+SIDE_BY_SIDE := -n 2 --dist worksteal
 
 .PHONY: demo test check check-arm generated bench install
 install: $(VENV)/installed
@@ -17,7 +18,7 @@ demo: install  ## Continue a prompt with the built-in demo model
 	$(BIN)/pythia generate "It is a truth universally acknowledged, that" --echo -n 60 --seed 7 < /dev/null
 
 test: install  ## All tests, offline
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 
 check: install  ## Lint, format, types, generated files, tests
 	$(BIN)/ruff check .
@@ -26,7 +27,7 @@ check: install  ## Lint, format, types, generated files, tests
 	$(BIN)/python tools/make_completions.py --check
 	$(BIN)/python tools/make_cli_reference.py --check
 	$(BIN)/python tools/make_api_reference.py --check
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 
 check-arm: install  ## The results of emulated ARM; needs qemu-user-static and mmdebstrap. Keeps 390 MB in ARM
 	PYTHIA_TEST_ARM=$(ARM) $(BIN)/pytest -rs tests/arm
