@@ -38,3 +38,10 @@ def check_text(name: str, text: object) -> None:
     """Raises InvalidValue unless this is a str."""
     if not isinstance(text, str):
         raise InvalidValue(name, text, "a text")
+
+
+def check_findable(name: str, text: object) -> None:
+    """Raises InvalidValue unless this is a str that a text may hold: not empty, no surrogates."""
+    check_text(name, text)
+    if not text or any("\ud800" <= character <= "\udfff" for character in str(text)):
+        raise InvalidValue(name, text, "a text that is not empty and has no surrogates")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pythia_cli.engine.checks import check_text, check_whole, listed
+from pythia_cli.engine.checks import check_findable, check_whole, listed
 from pythia_cli.engine.kv_cache import KVCache
 from pythia_cli.engine.sampling import Sampler, SamplingOptions
 from pythia_cli.engine.transformer import Transformer
@@ -23,7 +23,8 @@ from pythia_cli.text.tokenizer import PythiaTokenizer
 class GenerateOptions:
     """Options of generation. The text ends before the first of the `stop` texts to appear.
 
-    The seed is 0 unless given. Raises InvalidValue for a value out of range.
+    None of these is empty. The seed is 0 unless given. Raises InvalidValue for a value out of
+    range.
     """
 
     max_tokens: int = 128
@@ -38,7 +39,7 @@ class GenerateOptions:
         check_whole("seed", self.seed, 0)
         object.__setattr__(self, "stop", listed("stop", self.stop))
         for text in self.stop:
-            check_text("stop", text)
+            check_findable("stop", text)
 
 
 @dataclass(frozen=True, repr=False)

@@ -38,7 +38,9 @@ class SamplingOptions:
 
     def __post_init__(self) -> None:
         """Raises InvalidValue for a value out of range."""
-        check_number("temperature", self.temperature, lambda x: 0 <= x < np.inf, "0 or more")
+        check_number(
+            "temperature", self.temperature, lambda x: 0 <= x < np.inf, "0 or more, and finite"
+        )
         check_whole("top_k", self.top_k, 0)
         check_number("top_p", self.top_p, lambda x: 0 < x <= 1, "above 0 and at most 1")
         check_number("min_p", self.min_p, lambda x: 0 <= x <= 1, "from 0 to 1")

@@ -7,10 +7,13 @@ from collections.abc import Iterable
 
 
 class TextStream:
-    """Bytes in, text out. Holds back partial characters, and text that may begin a stop text."""
+    """Bytes in, text out. Holds back partial characters, and text that may begin a stop text.
+
+    stop: texts that are not empty.
+    """
 
     def __init__(self, stop: Iterable[str]) -> None:
-        self._stop = tuple(text for text in stop if text)
+        self._stop = tuple(stop)
         # Invalid UTF-8 becomes U+FFFD, as in the tokenizers library.
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._held = ""

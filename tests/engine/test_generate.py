@@ -12,7 +12,7 @@ from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.generate import Generated, GenerateOptions, Prompt, encode_prompt, generate
 from pythia_cli.engine.sampling import SamplingOptions
 from pythia_cli.engine.transformer import Transformer
-from pythia_cli.errors import PromptTooLong
+from pythia_cli.errors import InvalidValue, PromptTooLong
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 GREEDY = SamplingOptions(temperature=0)
@@ -308,3 +308,9 @@ def test_a_piece_is_yielded_before_the_next_token_is_decoded(
     )
     assert next(events) == (0, "one")
     assert len(script.fed) == 1
+
+
+@pytest.mark.parametrize("stop", ["", "\ud800", 3])
+def test_a_stop_text_that_no_text_can_hold(stop: Any) -> None:
+    with pytest.raises(InvalidValue, match="stop"):
+        GenerateOptions(stop=["a", stop])

@@ -92,9 +92,3 @@ def test_the_earliest_stop_text_cuts_and_nothing_follows() -> None:
     assert text_stream.feed(b"abcdef") == "a"
     assert text_stream.stopped
     assert text_stream.feed(b"more") == text_stream.feed(b"", last=True) == ""
-
-
-def test_an_empty_stop_text_is_none() -> None:
-    text_stream = TextStream(("",))
-    assert text_stream.feed(b"abc") == "abc"
-    assert not text_stream.stopped
