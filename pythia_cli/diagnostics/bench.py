@@ -19,6 +19,7 @@ N_PROMPT, N_NEW, N_LATE, N_WINDOW, N_TOGETHER = 8, 64, 32, 512, 4
 _READ_BYTES = 1 << 29
 _READ_ROW = 8192  # short enough that BLAS uses one thread
 _READ_PASSES = 3
+_FILL_PIECES = 64
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,9 @@ def read_bandwidth(n_threads: int) -> float:
 
     Uses float32 dot products, the fastest way to read memory in numpy.
     """
-    rows = np.ones((_READ_BYTES // 4 // _READ_ROW, _READ_ROW), np.float32)
+    rows = np.empty((_READ_BYTES // 4 // _READ_ROW, _READ_ROW), np.float32)
+    for few in np.array_split(rows, _FILL_PIECES):  # Ctrl-C waits for each
+        few.fill(1)
     parts = np.array_split(rows, n_threads)
 
     def work() -> None:
