@@ -77,7 +77,7 @@ def translated(what: str) -> Iterator[None]:
         if isinstance(error, OSError):
             raise ResourceError(
                 error.filename or what, f"cannot be written ({error.strerror or error})"
-            ) from None
+            ) from error
         raise
 
 

@@ -152,7 +152,7 @@ class Transfer:
                 reporter=self._reporter, pause=self._pause,
             )  # fmt: skip
         except ResourceError as error:
-            raise StoreNotWritable(error.path, error.reason) from None
+            raise StoreNotWritable(error.path, error.reason) from error.__cause__
         self.advance(0)
         links = (os.link,) if self._keep else (os.symlink, os.link)
         for link in links:

@@ -45,9 +45,9 @@ def watch(path: Path | None = None) -> None:
 
 
 def _install() -> None:
-    from pythia_cli.jit.last_words import LastWords
+    with contextlib.suppress(Exception):  # without it, as before; the main thread says what fails
+        from pythia_cli.jit.last_words import LastWords
 
-    with contextlib.suppress(OSError, RuntimeError, AttributeError):  # without it, as before
         _kept[0] = LastWords(_line, ExitStatus.INTEGRITY)
         set_handler = ctypes.CDLL(None).signal
         set_handler.argtypes, set_handler.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p

@@ -8,11 +8,12 @@ import os
 import sys
 import traceback
 from enum import IntEnum
+from typing import Any
 
 import typer
 
 from pythia_cli import settings
-from pythia_cli.cli.hints import FEWER_THREADS, advice, hint_for
+from pythia_cli.cli.hints import FEWER_THREADS, MORE_FILES, advice, for_writing, hint_for
 from pythia_cli.errors import (
     IntegrityError,
     InvalidValue,
@@ -44,6 +45,7 @@ class ExitStatus(IntEnum):
     INTEGRITY = 6
     RESOURCE = 7
     LOCKED = 8
+    HUNG_UP = 129
     INTERRUPTED = 130
     BROKEN_PIPE = 141
     TERMINATED = 143
@@ -53,7 +55,7 @@ _LONGEST = 1000  # characters of an error
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived."""
+    """SIGTERM or SIGHUP arrived."""
 
 
 class CommandError(UsageError):
@@ -95,6 +97,9 @@ def report(error: BaseException, place: str = "") -> ExitStatus:
         hint = getattr(error, "hint", hint)
         _line(error.format_message().rstrip("."), hint)  # type: ignore[attr-defined]
         return ExitStatus.USAGE
+    if isinstance(error, FileNotFoundError) and _is_working_folder_gone():
+        _line("the working folder does not exist any more", "cd to a folder that exists")
+        return ExitStatus.NOT_FOUND
     if (resource := _resource_line(error)) is not None:
         _line(*resource)
         return ExitStatus.RESOURCE
@@ -110,16 +115,32 @@ def _resource_line(error: BaseException) -> tuple[str, str] | None:
     """What the system lacks, and the hint, for an exception of Python; None for other errors."""
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         return "no more threads can be started", FEWER_THREADS
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
-        return "not enough memory", "use a smaller model, or a smaller --context or --max-tokens"
+    if _is_about(error, MemoryError, errno.ENOMEM, "failed to map segment"):
+        return "not enough memory", (
+            "use a smaller model, or a smaller --context or --max-tokens, or allow more (ulimit -v)"
+        )
+    if _is_about(error, (), errno.EMFILE, "Too many open files"):
+        return "too many open files", MORE_FILES
     if not isinstance(error, OSError) or isinstance(error, FileNotFoundError):
         return None
     if error.errno is None:  # a library that cannot be loaded
         return str(error), "free memory (ulimit -v), or install pythia again"
-    hint = "free disk space, or write to another place"
-    if isinstance(error, PermissionError):
-        hint = "ask its owner for access (chmod or chown)"
-    return f"{error.filename or 'standard output'}: {error.strerror or error}", hint
+    what = f"{error.filename or 'standard output'}: {error.strerror or error}"
+    return what, for_writing(error)
+
+
+def _is_about(error: BaseException, kinds: Any, number: int, words: str) -> bool:
+    """Whether it is of these kinds, has this errno, or is a library not loaded with these words."""
+    is_words = isinstance(error, ImportError) and words in str(error)
+    return is_words or isinstance(error, kinds) or getattr(error, "errno", None) == number
+
+
+def _is_working_folder_gone() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def message_of(error: BaseException) -> str:

@@ -33,6 +33,7 @@ class Grouped(TyperCommand):
                 self._check(ctx, list(args))
         except _UsageError as error:
             error.ctx = error.ctx or ctx  # whose help the message names
+            _name_what_was_typed(error, ctx)
             options = args[: args.index("--")] if "--" in args else args
             if (text := _text_like_an_option(options, error)) is not None:
                 error.hint = _with_text_last(ctx.command_path, args, text)
@@ -65,6 +66,16 @@ def group_of(parameter: Any) -> str:
     if isinstance(parameter, TyperArgument):
         return _ARGUMENTS
     return getattr(parameter, "rich_help_panel", None) or _OTHERS
+
+
+def _name_what_was_typed(error: Any, ctx: Any) -> None:
+    """Leave an option's environment variable out of the message if the value is not from there."""
+    parameter = getattr(error, "param", None)
+    if parameter is None:
+        return
+    source = ctx.get_parameter_source(parameter.name)
+    if source is not None and source.name == "COMMANDLINE":
+        error.param_hint = error.param_hint or parameter.opts
 
 
 def _text_like_an_option(options: Sequence[str], error: Exception) -> str | None:

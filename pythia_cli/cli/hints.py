@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,28 @@ from typing import Any
 from pythia_cli import errors
 
 FEWER_THREADS = "use fewer, with --threads or PYTHIA_THREADS, or allow more (ulimit -u, ulimit -v)"
-_MAKE_ROOM = "free disk space, or choose another folder with --store or PYTHIA_HOME"
+MORE_FILES = "allow more open files (ulimit -n)"
+_OTHER_STORE = "choose another folder with --store or PYTHIA_HOME"
+_OTHER_PLACE = "write to another place"
+_MOVE = "move away what is in its place"
+_LIMITS = {
+    errno.EMFILE: MORE_FILES,
+    errno.ENFILE: MORE_FILES,
+    errno.EFBIG: "allow larger files (ulimit -f)",
+}
+_ACCESS = {
+    errno.EACCES: "ask its owner for access (chmod or chown)",
+    errno.EPERM: "ask its owner for access (chmod or chown)",
+}
+_PLACES = {
+    **_ACCESS,
+    errno.ENOSPC: "free disk space",
+    errno.EDQUOT: "free disk space",
+    errno.ENOENT: "create its folder (mkdir -p)",
+    errno.EEXIST: _MOVE,
+    errno.EISDIR: _MOVE,
+    errno.ENOTDIR: _MOVE,
+}
 
 
 def _damaged(error: Any) -> str:
@@ -52,17 +74,25 @@ def _damaged_download(error: Any) -> str:
 def _resource(error: Any) -> str | None:
     if error.path == "threads":
         return FEWER_THREADS
-    if isinstance(error.__cause__, PermissionError):
-        return "ask its owner for access (chmod or chown)"
-    return _MAKE_ROOM if "cannot be written" in error.reason else None
+    if "cannot be written" in error.reason:
+        return for_writing(error.__cause__)
+    return {**_LIMITS, **_ACCESS}.get(getattr(error.__cause__, "errno", None) or 0)
 
 
 def _store(error: Any) -> str:
     if Path(error.path).is_symlink():
         return "replace the link with a folder; only the store itself may be a link"
-    if isinstance(error.__cause__, PermissionError):
-        return "ask its owner for access, or choose another folder with --store or PYTHIA_HOME"
-    return _MAKE_ROOM
+    return for_writing(error.__cause__, _OTHER_STORE)
+
+
+def for_writing(error: BaseException | None, otherwise: str = _OTHER_PLACE) -> str:
+    """What helps where the system does not write, by its error. otherwise: another place."""
+    number = getattr(error, "errno", None) or 0
+    if number in _LIMITS:
+        return _LIMITS[number]
+    remedy = _PLACES.get(number)
+    ways = [otherwise, remedy] if remedy == _MOVE else [remedy, otherwise]
+    return ", or ".join(way for way in ways if way)
 
 
 def _not_utf8(error: Any) -> str:

@@ -45,6 +45,16 @@ class Layout:
     tensors: dict[str, TensorPlace]
 
 
+def _check(path: Path) -> None:
+    """Let the library check offsets, sizes, overlaps and the length of the file."""
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except FileNotFoundError:  # for the library, whatever prevents opening it
+        with path.open("rb"):
+            raise
+
+
 def read_layout(path: Path) -> Layout:
     """Read and check a header: the safetensors library checks it, then we parse the offsets.
 
@@ -58,8 +68,7 @@ def read_layout(path: Path) -> Layout:
             if n_header > _MAX_HEADER:
                 raise ValueError(f"a header of {n_header:,} bytes")
             header = file.read(n_header)
-            with safe_open(path, framework="numpy"):
-                pass  # this checks offsets, sizes, overlaps and the length of the file
+            _check(path)
         content = parse_json_object(header)
     except (SafetensorError, ValueError, struct.error) as error:
         raise IntegrityError(path, f"not a whole safetensors file ({error})") from error

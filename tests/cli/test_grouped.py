@@ -46,6 +46,16 @@ def test_an_empty_name_is_not_the_working_folder(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_environment_is_named_only_if_the_value_is_from_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = "error: Invalid value for '-t' / '--threads': 1025 is not in the range"
+    assert run(capsys, "generate", "hi", "--threads", "1025").startswith(typed)
+    monkeypatch.setenv("PYTHIA_THREADS", "1025")
+    assert "(env var: 'PYTHIA_THREADS'): 1025" in run(capsys, "generate", "hi")
+    assert run(capsys, "generate", "hi", "-t", "1025").startswith(typed)
+
+
 def test_the_empty_name_of_a_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert "the name of a text: is empty" in run(capsys, "perplexity", "")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import struct
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from pythia_cli.errors import IntegrityError
+from pythia_cli.files import safetensors_layout
 from pythia_cli.files.safetensors_layout import ITEM_SIZES, read_layout
 
 ARRAYS = {
@@ -120,3 +122,22 @@ def test_every_truncation_is_refused(tmp_path: Path) -> None:
         path.write_bytes(data[:length])
         with pytest.raises(IntegrityError):
             read_layout(path)
+
+
+def test_what_prevents_opening_is_not_called_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The library reports a file as missing if the process has too many open."""
+    path = tmp_path / "x.safetensors"
+    save_file(ARRAYS, path)
+
+    def no_more(*arguments: object, **more: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    def missing(*arguments: object, **more: object) -> None:
+        monkeypatch.setattr(Path, "open", no_more)
+        raise FileNotFoundError(f"No such file or directory: {path}")
+
+    monkeypatch.setattr(safetensors_layout, "safe_open", missing)
+    with pytest.raises(OSError, match="Too many open files"):
+        read_layout(path)
