@@ -16,11 +16,11 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
     """Yields a function that writes to a file, which appears only if the block succeeds.
 
     path: None yields None; `-` is stdout; links are followed; devices and pipes are written
-    directly. Raises InputError for a folder or one of the inputs, and ResourceError. The function
-    raises ResourceError too.
+    directly. Raises InputError for a folder, one of the inputs, or the file of a standard stream,
+    and ResourceError. The function raises ResourceError too.
     """
     from pythia_cli.errors import InputError
-    from pythia_cli.files.publishing import published
+    from pythia_cli.files.publishing import opened, published
 
     if path is None:
         yield None
@@ -36,12 +36,11 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
     in_place = in_place or (target.exists() and not target.is_file())
     if target.is_dir():
         raise InputError(path, "is a folder; name a file to write")
-    sources = [name for name in inputs if name != "-" and os.path.exists(name)]
-    if any(target.exists() and target.samefile(name) for name in sources):
-        raise InputError(path, "is one of the texts; name another file to write")
+    if target.is_file():
+        _refuse_files_in_use(path, target.stat(), inputs)
     with contextlib.ExitStack() as stack:
         with _naming(path):
-            file = stack.enter_context(target.open("wb") if in_place else published(target))
+            file = stack.enter_context(opened(target, "wb") if in_place else published(target))
 
         def write(text: str) -> None:
             with _naming(path):
@@ -51,6 +50,41 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
         yield write
         with _naming(path):
             stack.pop_all().close()
+
+
+def refuse_one_file(*paths: Path | None) -> None:
+    """Raises InputError if two outputs are one regular file: only one would be left."""
+    from pythia_cli.errors import InputError
+
+    seen = set()
+    for path in paths:
+        if path is None or str(path) == "-":
+            continue
+        target = os.path.realpath(path)
+        if target in seen and (os.path.isfile(target) or not os.path.exists(target)):
+            raise InputError(path, "is to be written twice; name two files")
+        seen.add(target)
+
+
+def _refuse_files_in_use(path: Path, target: os.stat_result, inputs: list[str]) -> None:
+    """Raises InputError if the file at `path` is an input, or that of a standard stream."""
+    from pythia_cli.errors import InputError
+
+    sources: list[str | int] = [0 if name == "-" else name for name in inputs]
+    if any(_is_same(target, source) for source in sources):
+        raise InputError(path, "is one of the texts; name another file to write")
+    if _is_same(target, 1):
+        raise InputError(path, "is standard output too; name another file, or - for stdout alone")
+    if _is_same(target, 2):
+        raise InputError(path, "is standard error too; name another file to write")
+
+
+def _is_same(status: os.stat_result, file: str | int) -> bool:
+    """Whether this is the status of the file, given by its name or descriptor."""
+    try:
+        return os.path.samestat(status, os.stat(file))
+    except OSError:  # it is not there, or closed
+        return False
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pythia_cli.text.lines import lines_of
 
 STANDARD_INPUT = "standard input"
 """What standard input is called in messages."""
+_STANDARD_INPUTS = ("-", "/dev/stdin", "/dev/fd/0")
 
 
 def read_text(
@@ -53,6 +55,12 @@ def read_lines(path: str | Path, notices: Notices, *, used: str) -> list[str | N
 def name_of(path: str | Path) -> str:
     """What a text is called in messages."""
     return STANDARD_INPUT if str(path) == "-" else str(path)
+
+
+def refuse_twice(paths: Sequence[str]) -> None:
+    """Raises CommandError if standard input is among the texts more than once."""
+    if sum(path in _STANDARD_INPUTS for path in paths) > 1:
+        raise CommandError(f"{STANDARD_INPUT} was given twice, but can be read only once")
 
 
 def read_prompt(notices: Notices) -> str | None:

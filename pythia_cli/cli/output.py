@@ -32,7 +32,8 @@ class Notices(Bars):
     def say(self, text: str) -> None:
         """Print a line, unless quiet."""
         if not self.is_quiet:
-            with contextlib.suppress(OSError), self.aside():
+            # A failure of stdout, which is flushed before, is not suppressed.
+            with self.aside(), contextlib.suppress(OSError):
                 print(one_line(text), file=sys.stderr, flush=True)
 
     def note(self, text: str) -> None:

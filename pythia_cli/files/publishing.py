@@ -9,7 +9,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -24,6 +24,19 @@ def write_aside(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
+def opened(path: Path, mode: str) -> Iterator[BinaryIO]:
+    """Open a file for writing bytes. An error in the block is not replaced by one of closing it."""
+    file = cast(BinaryIO, path.open(mode))
+    try:
+        yield file
+    except BaseException:
+        with contextlib.suppress(OSError):  # what is still in the buffer
+            file.close()
+        raise
+    file.close()
+
+
+@contextlib.contextmanager
 def published(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     """Open a file for writing; it appears at `path`, whole, when the block ends without an error.
 
@@ -32,7 +45,7 @@ def published(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     """
     aside = path.with_name(f".{path.name}-{uuid.uuid4().hex[:12]}")
     try:
-        with aside.open("xb") as file:
+        with opened(aside, "xb") as file:
             if private:
                 aside.chmod(0o600)
             yield file
@@ -40,7 +53,8 @@ def published(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
             fsync(file.fileno())
         aside.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(NotADirectoryError):
+            aside.unlink(missing_ok=True)
     fsync_folder(path.parent)
 
 

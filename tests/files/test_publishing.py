@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pythia_cli.files import publishing
-from pythia_cli.files.publishing import published, write_aside, write_json
+from pythia_cli.files.publishing import opened, published, write_aside, write_json
 from pythia_cli.files.reading import read_json_object
 
 
@@ -50,6 +50,16 @@ def test_a_failure_leaves_nothing_and_what_was_there(
     assert raised.value is error
     assert os.listdir(tmp_path) == (["some.json"] if there else [])
     assert not there or json.loads(path.read_bytes()) == {"a": 1}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+def test_the_first_error_of_a_full_disk_is_the_one_that_is_raised(tmp_path: Path) -> None:
+    """What is left in the buffer cannot be written either when the file is closed."""
+    full = Path("/dev/full")
+    with pytest.raises(ValueError, match="embedded null"), opened(full, "wb") as file:
+        Path(file.write(b"kept in the buffer") * "\0").stat()
+    with pytest.raises(OSError, match="No space"), opened(full, "wb") as file:
+        file.write(b"kept in the buffer")
 
 
 def test_a_folder_that_is_not_there_is_no_place_to_write(tmp_path: Path) -> None:

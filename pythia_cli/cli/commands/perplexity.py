@@ -15,7 +15,7 @@ import typer
 from pythia_cli.cli import inputs, opening, options
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.failures import Failures
-from pythia_cli.cli.file_output import Write, opened_output
+from pythia_cli.cli.file_output import Write, opened_output, refuse_one_file
 from pythia_cli.cli.grouped import OUTPUT
 from pythia_cli.cli.output import Notices
 from pythia_cli.cli.paint import show_texts
@@ -107,6 +107,8 @@ def perplexity(
         raise CommandError(
             "only one of --json, --show, --per-token - and --html - can write to stdout"
         )
+    refuse_one_file(per_token, html)
+    inputs.refuse_twice(files)
     failures = Failures(notices)
     read = partial(inputs.read_text, notices=notices, line_ends_matter=protocol != "document")
     texts = [(name, failures.attempt(read, name)) for name in files]
