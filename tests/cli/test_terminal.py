@@ -31,6 +31,21 @@ def test_generate(pythia: Pythia, columns: int) -> None:
     assert shown == wrapped([*MODEL_LINES, *piped.out.splitlines()], columns)
 
 
+@pytest.mark.parametrize("options", [(), ("--no-stream",)])
+def test_control_characters_are_shown_as_signs(
+    pythia: Pythia, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """A pipe gets the text as it is; a terminal would obey it."""
+    (tmp_path / "prompts").write_bytes(b"x\x1b]0;pwn\x07\ty\n")
+    prompts = ("--prompt-file", str(tmp_path / "prompts"))
+    command = ("generate", *prompts, "--echo", "-n", "2", "--seed", "1", "-q", *options)
+    piped = pythia(*command).out
+    assert piped.startswith("x\x1b]0;pwn\x07\ty")
+    (line,) = screen_of(pythia, *command, columns=80)
+    assert line.startswith("x\u241b]0;pwn\u2407")
+    assert line.split()[1:] == piped.split()[1:]
+
+
 @WIDTHS
 def test_perplexity(pythia: Pythia, short_text: Path, columns: int) -> None:
     command = ("perplexity", str(short_text), str(short_text))

@@ -20,6 +20,7 @@ from pythia_cli.cli.grouped import OUTPUT
 from pythia_cli.cli.output import Notices, is_file
 from pythia_cli.errors import PythiaError
 from pythia_cli.reporting import NO_TASK, Task
+from pythia_cli.text.printable import visible
 
 if TYPE_CHECKING:
     from pythia_cli.engine.generate import Generated, GenerateOptions
@@ -228,6 +229,8 @@ class _Printer:
         self._notices = notices
         self._echo, self._stream, self._as_json = echo, stream, as_json
         self._is_fresh = True  # no text of this sample is printed yet
+        # An escape sequence in a prompt, or drawn, would act on a terminal.
+        self._shown = visible if sys.stdout.isatty() else str
         self._identity = model.opened.identity()
         self._shared = {
             **self._identity,
@@ -248,7 +251,7 @@ class _Printer:
         """Print a piece of a sample's text, or finish the sample."""
         if isinstance(event, str):
             if self._stream and not self._as_json:
-                _write(prompt + event if self._echo and self._is_fresh else event)
+                _write(self._shown(prompt + event if self._echo and self._is_fresh else event))
                 self._is_fresh = False
             return
         record = {**self._shared, "prompt": prompt, **event.to_dict()}
@@ -256,7 +259,7 @@ class _Printer:
             _write(json.dumps(record) + "\n")
         else:
             rest = "" if self._stream and not self._is_fresh else (prompt if self._echo else "")
-            _write(rest + ("\n" if self._stream else event.text + "\n"))
+            _write(self._shown(rest + ("\n" if self._stream else event.text + "\n")))
         self._is_fresh = True
         if event.context_full:
             self._notices.say(
