@@ -1,22 +1,34 @@
-"""`python -m pythia_cli` and the console script: handles interrupts before the slow imports."""
+"""`python -m pythia_cli` and the console script: what must come before the slow imports."""
 
+import contextlib
 import os
 import signal
 from types import FrameType
+from typing import NoReturn
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
     os._exit(128 + number)
 
 
+def _give_up(reason: str) -> NoReturn:
+    """Say that not even the command line can be imported, and exit as for other resources."""
+    with contextlib.suppress(OSError):  # stderr is closed
+        os.write(2, f"error: pythia cannot be loaded ({reason}); try: ulimit -a\n".encode())
+    os._exit(7)
+
+
 def main() -> None:
     """Run the command line and exit with its status."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
         # nohup, and & in scripts, start commands with a signal ignored: it stays ignored.
-        if signal.getsignal(number) != signal.SIG_IGN:
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _leave)
-    from pythia_cli.cli import app
-
+    try:
+        from pythia_cli.cli import app
+    except (MemoryError, OSError) as error:
+        _give_up(getattr(error, "strerror", None) or "not enough memory")
     app.main()
 
 

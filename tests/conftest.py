@@ -40,10 +40,12 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def interruptible() -> Iterator[None]:
-    """SIGINT interrupts the tests and what they start, even if it was ignored (nohup, `&`)."""
+    """SIGINT and SIGHUP reach the tests and what they start, even if ignored (nohup, `&`)."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGHUP, hangup)
 
 
 @pytest.fixture(scope="session")

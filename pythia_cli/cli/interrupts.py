@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: handled at once, and sent again if other code lost their exception."""
+"""Ctrl-C, SIGTERM and SIGHUP: handled at once, and sent again if their exception was lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from pythia_cli import settings
+from pythia_cli.cli import streams
 from pythia_cli.cli.errors import Terminated
+
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+"""The signals that end the command. SIGHUP: its terminal was closed; Windows has none."""
 
 _received = 0
 _leaving = threading.Event()
@@ -21,13 +27,13 @@ _AGAIN_SECONDS = 0.5
 
 
 def take() -> None:
-    """Install handlers: SIGINT raises KeyboardInterrupt, and SIGTERM raises Terminated.
+    """Install handlers: SIGINT raises KeyboardInterrupt, SIGTERM and SIGHUP raise Terminated.
 
-    A signal that is ignored, as SIGINT is under nohup, stays ignored.
+    A signal that is ignored, as SIGHUP is under nohup, stays ignored.
     C code may drop the exception or wrap it, so a signal is sent again until `acknowledge` is
     called.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _raise)
     sys.unraisablehook = _unless_a_signal
@@ -53,6 +59,7 @@ def leave(status: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
+    streams.put_back()
     os._exit(128 + _received if _received else status)
 
 
@@ -60,7 +67,7 @@ def _raise(number: int, frame: FrameType | None) -> None:
     global _received
     _received = _received or number
     if not _leaving.is_set():
-        raise Terminated if _received == signal.SIGTERM else KeyboardInterrupt
+        raise KeyboardInterrupt if _received == signal.SIGINT else Terminated
 
 
 def _watch(signals: socket.socket) -> None:

@@ -31,7 +31,9 @@ def heeds_sigterm(pid: int) -> bool:
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc shows when the command has started")
 @pytest.mark.parametrize("milliseconds", [0, 10, 30, 60, 100, 150, 250])
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["INT", "TERM", "HUP"],
 )
 def test_from_the_first_import_on(
     start: Start, number: int, status: int, milliseconds: int
@@ -49,7 +51,9 @@ def test_from_the_first_import_on(
 
 
 SIGNALS = pytest.mark.parametrize(
-    ("number", "status"), [("SIGINT", 130), ("SIGTERM", 143)], ids=["INT", "TERM"]
+    ("number", "status"),
+    [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)],
+    ids=["INT", "TERM", "HUP"],
 )
 DYING = """
 class Dying:
@@ -147,6 +151,7 @@ def test_leaving_after_an_interrupt_waits_for_no_thread(pythia: Pythia, status: 
 IGNORING = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
 os.execv(sys.argv[1], sys.argv[1:])
 """
 
@@ -170,6 +175,7 @@ def test_what_was_ignored_from_the_start_stays_ignored(
         time.sleep(milliseconds / 1000)
         for _ in range(3):
             process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGHUP)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert without_model_lines(err.decode()) == []

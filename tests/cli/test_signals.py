@@ -19,7 +19,9 @@ pytestmark = pytest.mark.usefixtures("interruptible")
 Start = Callable[..., "subprocess.Popen[bytes]"]
 LONG = ("generate", "It was", "-n", "500", "--ignore-eos", "--seed", "1")
 SIGNALS = pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["INT", "TERM", "HUP"],
 )
 
 
@@ -54,9 +56,8 @@ def test_while_decoding(start: Start, number: int, status: int, threads: str) ->
 
 @SIGNALS
 def test_while_scoring(start: Start, number: int, status: int, tmp_path: Path) -> None:
-    process = start(
-        "perplexity", DEMO / "eval.txt", "--per-token", tmp_path / "tokens.jsonl", "--json"
-    )
+    outputs = ("--per-token", tmp_path / "tokens.jsonl", "--html", tmp_path / "page.html")
+    process = start("perplexity", DEMO / "eval.txt", *outputs, "--json")
     wait_until(lambda: list(tmp_path.iterdir()), process)
     time.sleep(0.3)
     process.send_signal(number)
@@ -82,6 +83,14 @@ def test_while_publishing(
     process.send_signal(number)
     assert ended(process, within=3) == (status, [])
     assert listing(in_own_store.store) == before
+
+
+def test_while_the_memory_is_measured(start: Start) -> None:
+    """It takes up to a second: half a gigabyte is filled, in pieces."""
+    process = start("doctor")
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    assert ended(process, within=1) == (130, [])
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])

@@ -86,10 +86,11 @@ def test_8_locked(in_own_store: Pythia) -> None:
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_130_and_143_of_signals(pythia: Pythia) -> None:
+def test_129_130_and_143_of_signals(pythia: Pythia) -> None:
     for number, status in (
         (signal.SIGINT, ExitStatus.INTERRUPTED),
         (signal.SIGTERM, ExitStatus.TERMINATED),
+        (signal.SIGHUP, ExitStatus.HUNG_UP),
     ):
         process = pythia.start("generate", "x", "-n", "400", "--ignore-eos", "--num-samples", "99")
         assert process.stderr is not None

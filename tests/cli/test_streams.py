@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pty
+import signal
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +19,7 @@ import pytest
 
 from pythia_cli.cli import streams
 from tests.cli.running import MODULE, Pythia, Result, error_line, together
+from tests.cli.test_signals import wait_until
 from tests.conftest import DEMO
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -83,6 +88,72 @@ def test_stdin_is_closed(pythia: Pythia, drawn: Result) -> None:
     assert pythia(*DRAW, command=closed) == drawn
     error_line(pythia("generate", command=closed, status=None), 2)
     error_line(pythia("perplexity", "-", command=closed, status=None), 2)
+
+
+def test_a_text_comes_slowly_into_a_non_blocking_stdin(start: Start, short_text: Path) -> None:
+    whole = short_text.read_bytes()
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    with os.fdopen(writer, "wb") as file:
+        process = start("perplexity", "-", "--json", "--bos", stdin=reader)
+        file.write(whole[:1000])
+        file.flush()
+        wait_until(lambda: os.get_blocking(reader), process)
+        time.sleep(0.3)
+        file.write(whole[1000:])
+    out, _ = process.communicate(timeout=60)
+    assert json.loads(out)["n_bytes"] == len(whole)
+    # It is shared with other processes.
+    assert not os.get_blocking(reader)
+    os.close(reader)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_non_blocking_stdout_waits_for_a_slow_reader(
+    start: Start, pythia: Pythia, short_text: Path, unbuffered: str
+) -> None:
+    command = ("perplexity", short_text, "-q", "--per-token", "-")
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    process = start(*command, stdout=writer, env={"PYTHONUNBUFFERED": unbuffered})
+    wait_until(lambda: os.get_blocking(writer), process)
+    time.sleep(1)  # now the pipe is full
+    kept = os.dup(writer)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as file:
+        expected = pythia(*command).stdout
+        assert file.read(len(expected)) == expected
+    assert len(expected) > 1 << 16
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert not os.get_blocking(kept)
+    os.close(kept)
+
+
+@pytest.mark.parametrize(("ending", "status"), [("interrupt", 130), ("failure", 2)])
+def test_streams_are_put_back_after_a_failure(start: Start, ending: str, status: int) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    command = ("generate", "x", "-n", "500", "--ignore-eos") if ending == "interrupt" else ("no",)
+    process = start(*command, stdout=writer)
+    if ending == "interrupt":
+        wait_until(lambda: os.get_blocking(writer), process)
+        process.send_signal(signal.SIGINT)
+    assert process.wait(30) == status
+    assert not os.get_blocking(writer)
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a small file system, or RLIMIT_FSIZE")
+def test_unbuffered_streams_lose_nothing_in_silence(pythia: Pythia, tmp_path: Path) -> None:
+    """A disk that is full takes a part of the last piece, which Python would not notice."""
+    command = ("sh", "-c", 'ulimit -f 1; exec "$@" > short', "sh", *MODULE)
+    failed = pythia(
+        "perplexity", "--help", command=command, cwd=tmp_path, status=7,
+        env={"PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert "File too large" in failed.err
 
 
 @pytest.mark.parametrize(
