@@ -110,3 +110,22 @@ def debug() -> bool:
 def terminal() -> str:
     """TERM, the kind of terminal; empty if not set."""
     return os.environ.get("TERM", "")
+
+
+def limit_blas() -> None:
+    """Let numpy's BLAS, which we do not use, start no threads, unless the user has set how many.
+
+    Where it cannot start them, it raises SIGINT. For the command line; called before numpy is
+    imported.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def check_completion() -> None:
+    """Raises BadEnvironment if bash's completion is asked for, but not by bash."""
+    if os.environ.get("_PYTHIA_COMPLETE") != "complete_bash":
+        return
+    number = os.environ.get("COMP_CWORD", "")
+    if "COMP_WORDS" not in os.environ or re.fullmatch("[0-9]{1,9}", number) is None:
+        reason = "is set, but COMP_WORDS and COMP_CWORD are not those of a completion"
+        raise BadEnvironment("_PYTHIA_COMPLETE", reason)

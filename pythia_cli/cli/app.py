@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from pythia_cli.cli import errors, interrupts, streams
+from pythia_cli import settings
+from pythia_cli.cli import address_space, errors, interrupts, streams
 from pythia_cli.cli.group import Commands
 
 _NARROWEST = 20  # columns; help needs some to be laid out at all
@@ -85,6 +86,8 @@ def main() -> None:
         try:
             if failure is None:
                 interrupts.take()
+                settings.limit_blas()
+                address_space.watch()
                 status = run()
             else:
                 status = _fail(failure)
@@ -97,6 +100,7 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status. Prints failures as one line on stderr."""
     streams.prepare()
     try:
+        settings.check_completion()
         status = app(args=arguments, standalone_mode=False)
         sys.stdout.flush()
     except SystemExit as error:
