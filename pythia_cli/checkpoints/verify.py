@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path
 
@@ -13,11 +14,14 @@ from pythia_cli.jit import cores
 from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.suite.checkpoint import Checkpoint
 
+_OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
 
 def verify(store: Store, checkpoint: Checkpoint, task: Task = NO_TASK) -> list[str]:
     """The problems of a checkpoint, one line each; empty if there are none. `task` counts bytes.
 
-    Raises NotInstalled, also if the checkpoint is removed meanwhile, and NewerFormat.
+    Raises NotInstalled, also if the checkpoint is removed meanwhile; NewerFormat; and ResourceError
+    if this process may not open more files or has no memory, which says nothing of the checkpoint.
     """
     n_threads = cores.n_threads()
     try:
@@ -34,6 +38,8 @@ def verify(store: Store, checkpoint: Checkpoint, task: Task = NO_TASK) -> list[s
     except (NotInstalled, NewerFormat):
         raise
     except PythiaError as error:
+        if getattr(error.__cause__, "errno", None) in _OWN_LIMITS:
+            raise
         return [str(error)]
     return problems
 

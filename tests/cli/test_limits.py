@@ -59,6 +59,7 @@ def test_few_open_files(
         assert line.startswith("error: ")
         assert "Too many open files" in done.out + done.err or "too many open" in line
         assert "disk space" not in line
+        assert done.status == RESOURCE  # and no good checkpoint is called damaged
 
 
 def test_a_file_that_may_not_grow(pythia: Pythia, tmp_path: Path, short_text: Path) -> None:
