@@ -97,6 +97,12 @@ def check_hub_endpoint() -> None:
         raise BadEnvironment("HF_ENDPOINT", "is not an http or https address")
 
 
+def hub_hosts() -> tuple[str, ...]:
+    """The hosts whose pages are those of the Hub: the public ones, and that of HF_ENDPOINT."""
+    own = re.match(r"https?://(?:[^/@]*@)?([^/:?#]+)", os.environ.get("HF_ENDPOINT", ""))
+    return ("huggingface.co", "hf.co", *([own[1].lower()] if own else []))
+
+
 def of_network(*names: str) -> dict[str, str]:
     """Those of these variables (proxies, certificates, tokens) that are set and not empty."""
     return {name: value for name in names if (value := os.environ.get(name))}

@@ -125,7 +125,7 @@ def check_shape(model: str, config: ModelConfig, source: str | Path) -> None:
 
 
 def nearest_models(name: str, known: list[str]) -> list[str]:
-    """The known names closest to a mistyped one, at most two."""
-    return difflib.get_close_matches(
-        name, list(dict.fromkeys([DEMO, *known, *MODELS])), n=2, cutoff=0.6
-    )
+    """The known names closest to a mistyped one, at most two, whatever its case and owner."""
+    names = {other.casefold(): other for other in (DEMO, *known, *MODELS)}
+    mistyped = name.rstrip("/").rpartition("/")[2].casefold()
+    return [names[near] for near in difflib.get_close_matches(mistyped, names, n=2, cutoff=0.6)]

@@ -77,6 +77,9 @@ def test_a_mistyped_model_names_the_nearest() -> None:
     assert nearest_models("dmeo", []) == ["demo"]
     assert nearest_models("my-modle", ["my-model"]) == ["my-model"]
     assert nearest_models("zzz", []) == []
+    assert nearest_models("DEMO", ["Mine"]) == ["demo"]
+    assert nearest_models("mINE", ["Mine"]) == ["Mine"]
+    assert nearest_models("EleutherAI/Pythia-41m/", [])[0] == "pythia-410m"
 
 
 def test_a_name_is_suggested_once() -> None:
