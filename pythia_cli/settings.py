@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from pythia_cli.errors import BadEnvironment, UsageError
+from pythia_cli.errors import BadEnvironment, InvalidValue, UsageError
 
 WAIT_SECONDS = 3600
 """Seconds to wait for another process that installs the same checkpoint."""
@@ -33,10 +33,18 @@ def cache_folder() -> Path:
 
 
 def expanded(folder: str | Path) -> Path:
-    """The folder with ~ expanded. Raises UsageError for an unknown user or an empty name."""
+    """The folder with ~ expanded.
+
+    Raises UsageError for an unknown user, an empty name, or one with a zero byte, and InvalidValue
+    for what is no name.
+    """
+    if not isinstance(folder, str | os.PathLike):
+        raise InvalidValue("folder", folder, "the name of a folder")
     try:
         if str(folder) == "":
             raise UsageError("the name of the folder is empty")
+        if "\0" in str(folder):
+            raise UsageError("the name of the folder holds a zero byte")
         return Path(folder).expanduser()
     except RuntimeError as error:
         raise UsageError(f"{folder}: {error}") from error

@@ -29,6 +29,7 @@ from pythia_cli.errors import (
     DamagedCheckpoint,
     IntegrityError,
     InvalidName,
+    InvalidValue,
     NotFound,
     NotInstalled,
     ResourceError,
@@ -135,7 +136,9 @@ class Store:
         return f"Store({str(self.folder)!r})"
 
     def find(self, checkpoint: Checkpoint) -> Installed | None:
-        """The installed checkpoint, or None."""
+        """The installed checkpoint, or None. Raises InvalidValue for what is no Checkpoint."""
+        if not isinstance(checkpoint, Checkpoint):
+            raise InvalidValue("checkpoint", checkpoint, "a Checkpoint('demo', 3000)")
         if not NAME.fullmatch(checkpoint.model):
             return None
         folder = self.place(checkpoint)

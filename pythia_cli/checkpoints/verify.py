@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.store import Installed, Store
-from pythia_cli.errors import NewerFormat, NotInstalled, PythiaError
+from pythia_cli.errors import InvalidValue, NewerFormat, NotInstalled, PythiaError
 from pythia_cli.files.reading import file_sha256
 from pythia_cli.jit import cores
 from pythia_cli.reporting import NO_TASK, Task
@@ -17,7 +17,7 @@ from pythia_cli.suite.checkpoint import Checkpoint
 def verify(store: Store, checkpoint: Checkpoint, task: Task = NO_TASK) -> list[str]:
     """The problems of a checkpoint, one line each; empty if there are none. `task` counts bytes.
 
-    Raises NotInstalled, also if the checkpoint is removed meanwhile, and NewerFormat.
+    Raises InvalidValue, NotInstalled, also if it is removed meanwhile, and NewerFormat.
     """
     n_threads = cores.n_threads()
     try:
@@ -31,7 +31,7 @@ def verify(store: Store, checkpoint: Checkpoint, task: Task = NO_TASK) -> list[s
         else:
             opened.tokenizer().check()
         problems += _damage_of_original(opened.installed, file.source.files, task)
-    except (NotInstalled, NewerFormat):
+    except (InvalidValue, NotInstalled, NewerFormat):
         raise
     except PythiaError as error:
         return [str(error)]
