@@ -143,7 +143,7 @@ class Store:
             return None
         folder = self.place(checkpoint)
         try:
-            if not (folder / MANIFEST).is_file():
+            if not (folder / MANIFEST).exists():  # what is no file is damaged, and can be removed
                 return None
         except PermissionError as error:
             raise ResourceError(folder, "cannot be read (Permission denied)") from error
@@ -197,7 +197,7 @@ class Store:
         Raises DamagedActive.
         """
         path = self.folder / "active.json"
-        if not path.is_file():
+        if not path.exists():
             return None
         try:
             content = read_json_object(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.checkpoints.verify import verify
 from pythia_cli.cli.commands.checkpoint_list import list_checkpoints
 from pythia_cli.errors import (
+    DamagedActive,
     IntegrityError,
     InvalidValue,
     NotFound,
@@ -27,6 +29,7 @@ from pythia_cli.errors import (
     UsageError,
 )
 from pythia_cli.suite.checkpoint import Checkpoint
+from tests.no_files import IN_PLACE_OF_A_FILE
 from tests.publishing import FIRST, SECOND, certificate, files, leftovers, publish
 from tests.reporting import Recording
 
@@ -68,6 +71,14 @@ def test_a_text_is_no_checkpoint(store: Store, read: Any) -> None:
 def test_what_is_no_folder(folder: Any, kind: type[UsageError]) -> None:
     with pytest.raises(kind, match="folder"):
         Store(folder)
+
+
+@IN_PLACE_OF_A_FILE
+def test_what_is_no_active_file(store: Store, put: Callable[[Path], None]) -> None:
+    store.folder.mkdir()
+    put(store.folder / "active.json")
+    with pytest.raises(DamagedActive, match="not a regular file"):
+        store.active()
 
 
 def test_publish_leaves_nothing_else(store: Store, small: FloatCheckpoint) -> None:
