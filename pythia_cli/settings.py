@@ -89,20 +89,38 @@ def compiled_for() -> tuple[str, ...]:
     return (simd(), *numba)
 
 
-def check_hub_endpoint() -> None:
-    """Raises BadEnvironment if HF_ENDPOINT is not an address; huggingface_hub could not load."""
+def check_hub_variables() -> None:
+    """Raises BadEnvironment for a variable with which huggingface_hub could not load, or not ask.
+
+    Call it before huggingface_hub is imported.
+    """
     from urllib.parse import urlsplit
 
+    for name in ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"):
+        try:
+            int(os.environ.get(name, "0"))
+        except ValueError:
+            raise BadEnvironment(name, "is not a whole number") from None
     endpoint = os.environ.get("HF_ENDPOINT", "")
     try:
         parts = urlsplit(endpoint)
-        sound = not endpoint or (parts.scheme in ("http", "https") and bool(parts.hostname))
+        sound = not endpoint or (parts.scheme in ("http", "https") and is_host(parts.hostname))
         _ = parts.port
     except ValueError:
         sound = False
     sound = sound and re.search(r"\s", endpoint) is None
     if not sound:
         raise BadEnvironment("HF_ENDPOINT", "is not an http or https address")
+    if "?" in endpoint or "#" in endpoint:
+        raise BadEnvironment("HF_ENDPOINT", "has a ? or #, which the address of a Hub has not")
+
+
+def is_host(name: str | None) -> bool:
+    """Whether a computer may have this name: its parts are not empty and not too long."""
+    try:
+        return bool(name) and bool(str(name).encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def hub_hosts() -> tuple[str, ...]:

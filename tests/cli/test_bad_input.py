@@ -176,7 +176,9 @@ def test_not_installed_comes_with_the_commands_that_install_it(pythia: Pythia) -
     assert "EleutherAI/pythia-410m step3000: the Hub cannot be reached" in line
 
 
-@pytest.mark.parametrize("endpoint", ["http://[::1", "http://x:99999", "nonsense", "ftp://x"])
+@pytest.mark.parametrize(
+    "endpoint", ["http://[::1", "http://x:99999", "nonsense", "ftp://x", "http://a..b"]
+)
 def test_an_endpoint_that_is_none(pythia: Pythia, endpoint: str) -> None:
     for command in (("download",), ("checkpoint", "audit", "-m", "pythia-14m")):
         result = pythia(*command, env={"HF_ENDPOINT": endpoint}, status=None)
