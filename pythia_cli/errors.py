@@ -69,8 +69,7 @@ class BadEnvironment(UsageError):
 
     def __init__(self, variable: str, reason: str) -> None:
         super().__init__(f"{variable} {reason}")
-        self.variable = variable
-        self.reason = reason
+        self.variable, self.reason = variable, reason
 
 
 class InvalidName(UsageError):
@@ -78,8 +77,7 @@ class InvalidName(UsageError):
 
     def __init__(self, text: str, reason: str) -> None:
         super().__init__(f"{text!r} {reason}")
-        self.text = text
-        self.reason = reason
+        self.text, self.reason = text, reason
 
 
 class InputError(UsageError):
@@ -87,8 +85,7 @@ class InputError(UsageError):
 
     def __init__(self, source: str | Path, reason: str) -> None:
         super().__init__(f"{source}: {reason}")
-        self.source = source
-        self.reason = reason
+        self.source, self.reason = source, reason
 
 
 class NotUtf8(InputError):
@@ -134,11 +131,16 @@ class AlreadyInstalled(UsageError):
 
 
 class UnsupportedModel(UsageError):
-    """config.json describes a model that this engine cannot run; `field` is the reason."""
+    """config.json describes a model that this engine cannot run; `field` is the reason.
 
-    def __init__(self, source: str | Path, field: str, value: object, expected: str) -> None:
+    model: the Pythia of whose name it is, if it only has another shape than that; else None.
+    """
+
+    def __init__(
+        self, source: str | Path, field: str, value: object, expected: str, model: str | None = None
+    ) -> None:
         super().__init__(f"{source}: {field} is {value!r}; expected {expected}")
-        self.field, self.value, self.expected = field, value, expected
+        self.field, self.value, self.expected, self.model = field, value, expected, model
 
 
 class NotFound(PythiaError):
@@ -161,9 +163,7 @@ class NotInstalled(NotFound):
         super().__init__(f"{model}@{step} is not in the store")
         if downloadable:
             self.add_note(f'pythia_cli.install("{model}", {step}) fetches it')
-        self.model = model
-        self.step = step
-        self.downloadable = downloadable
+        self.model, self.step, self.downloadable = model, step, downloadable
 
 
 class NoFloatWeights(NotFound):

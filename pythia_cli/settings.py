@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from pythia_cli.errors import BadEnvironment, UsageError
+from pythia_cli.errors import BadEnvironment, InvalidValue, UsageError
 
 WAIT_SECONDS = 3600
 """Seconds to wait for another process that installs the same checkpoint."""
@@ -33,10 +33,18 @@ def cache_folder() -> Path:
 
 
 def expanded(folder: str | Path) -> Path:
-    """The folder with ~ expanded. Raises UsageError for an unknown user or an empty name."""
+    """The folder with ~ expanded.
+
+    Raises UsageError for an unknown user, an empty name, or one with a zero byte, and InvalidValue
+    for what is no name.
+    """
+    if not isinstance(folder, str | os.PathLike):
+        raise InvalidValue("folder", folder, "the name of a folder")
     try:
         if str(folder) == "":
             raise UsageError("the name of the folder is empty")
+        if "\0" in str(folder):
+            raise UsageError("the name of the folder holds a zero byte")
         return Path(folder).expanduser()
     except RuntimeError as error:
         raise UsageError(f"{folder}: {error}") from error
@@ -81,20 +89,44 @@ def compiled_for() -> tuple[str, ...]:
     return (simd(), *numba)
 
 
-def check_hub_endpoint() -> None:
-    """Raises BadEnvironment if HF_ENDPOINT is not an address; huggingface_hub could not load."""
+def check_hub_variables() -> None:
+    """Raises BadEnvironment for a variable with which huggingface_hub could not load, or not ask.
+
+    Call it before huggingface_hub is imported.
+    """
     from urllib.parse import urlsplit
 
+    for name in ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"):
+        try:
+            int(os.environ.get(name, "0"))
+        except ValueError:
+            raise BadEnvironment(name, "is not a whole number") from None
     endpoint = os.environ.get("HF_ENDPOINT", "")
     try:
         parts = urlsplit(endpoint)
-        sound = not endpoint or (parts.scheme in ("http", "https") and bool(parts.hostname))
+        sound = not endpoint or (parts.scheme in ("http", "https") and is_host(parts.hostname))
         _ = parts.port
     except ValueError:
         sound = False
     sound = sound and re.search(r"\s", endpoint) is None
     if not sound:
         raise BadEnvironment("HF_ENDPOINT", "is not an http or https address")
+    if "?" in endpoint or "#" in endpoint:
+        raise BadEnvironment("HF_ENDPOINT", "has a ? or #, which the address of a Hub has not")
+
+
+def is_host(name: str | None) -> bool:
+    """Whether a computer may have this name: its parts are not empty and not too long."""
+    try:
+        return bool(name) and bool(str(name).encode("idna"))
+    except UnicodeError:
+        return False
+
+
+def hub_hosts() -> tuple[str, ...]:
+    """The hosts whose pages are those of the Hub: the public ones, and that of HF_ENDPOINT."""
+    own = re.match(r"https?://(?:[^/@]*@)?([^/:?#]+)", os.environ.get("HF_ENDPOINT", ""))
+    return ("huggingface.co", "hf.co", *([own[1].lower()] if own else []))
 
 
 def of_network(*names: str) -> dict[str, str]:

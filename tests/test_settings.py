@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pythia_cli import settings
-from pythia_cli.errors import UsageError
+from pythia_cli.errors import BadEnvironment, UsageError
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,33 @@ def test_debugging_is_asked_for(
     else:
         monkeypatch.setenv("PYTHIA_DEBUG", text)
     assert settings.debug() is debug
+
+
+@pytest.mark.parametrize("end", ["?x=1", "#y", "/sub?x=1#y", "/?"])
+def test_an_endpoint_with_more_than_an_address(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", f"https://hub.example{end}")
+    with pytest.raises(BadEnvironment, match=r"HF_ENDPOINT has a \? or #"):
+        settings.check_hub_variables()
+
+
+@pytest.mark.parametrize("name", ["HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"])
+@pytest.mark.parametrize("value", ["abc", "", "1.5", "9" * 5000])
+def test_a_timeout_that_is_none(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadEnvironment, match=f"{name} is not a whole number") as raised:
+        settings.check_hub_variables()
+    assert raised.value.variable == name
+
+
+@pytest.mark.parametrize(
+    ("host", "there_may_be"),
+    [
+        *(
+            (host, True)
+            for host in ("a.example.", "::1", "127.0.0.1", "b\u00fccher.example", "a_b")
+        ),
+        *((host, False) for host in (None, "", "a..b", ".a", "a" * 64)),
+    ],
+)
+def test_hosts(host: str | None, there_may_be: bool) -> None:
+    assert settings.is_host(host) is there_may_be

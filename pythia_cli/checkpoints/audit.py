@@ -53,7 +53,7 @@ def audit(model: str, *, reporter: Reporter = SILENT) -> Audit:
     repo, steps = repository(model), steps_of(model)
     if repo is None or steps is None:
         raise NotOnHub(f"{model} is not on the Hub")
-    settings.check_hub_endpoint()
+    settings.check_hub_variables()
     with reporter.task(f"asking for {model}", len(steps), "steps") as task:
         there = set(hub.branches(repo, reporter=reporter))
 

@@ -22,7 +22,7 @@ from pythia_cli.checkpoints.manifest import (
 )
 from pythia_cli.checkpoints.source import SHA256
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.errors import IntegrityError, PythiaError
+from pythia_cli.errors import DamagedCheckpoint, IntegrityError, NotFound, PythiaError
 from pythia_cli.files.removing import is_old, remove_tree
 
 _WEIGHTS = re.compile(r"model-[0-9a-f]{12}\.int8\.safetensors")
@@ -98,7 +98,10 @@ def _manifest(place: Path) -> dict[str, Any] | None:
         os.lstat(place / MANIFEST)
     except FileNotFoundError:
         return None
-    return read_manifest(place, place.name)
+    try:
+        return read_manifest(place, place.name)
+    except NotFound:
+        raise DamagedCheckpoint(place / MANIFEST, "is a link to nothing", place.name) from None
 
 
 def _drop_empty(place: Path) -> None:

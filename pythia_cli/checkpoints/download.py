@@ -10,6 +10,7 @@ from pythia_cli.checkpoints.pipeline import ITS_OWN, Outcome, Pipeline, present_
 from pythia_cli.checkpoints.plan import FetchPlan, plan_fetches, redirections
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import InvalidName, PythiaError
+from pythia_cli.jit import cores
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import DEMO, check_published
@@ -56,10 +57,11 @@ def download(
     another checkpoint.
 
     NotFound, IntegrityError and UnsupportedModel concern one checkpoint, and are its outcome.
-    Other errors end the download. Raises UnknownName, and InvalidName for the demo; while
-    iterating NetworkError, NotAuthorised, NoRoom, StoreNotWritable, LockTimeout, and what the
-    certifier raises.
+    Other errors end the download. Raises UnknownName, InvalidValue, and InvalidName for the demo;
+    while iterating NetworkError, NotAuthorised, NoRoom, StoreNotWritable, LockTimeout, and what
+    the certifier raises.
     """
+    cores.check_threads(n_threads)
     chosen = _published(checkpoints)
 
     def outcomes() -> Iterator[Outcome]:

@@ -23,9 +23,9 @@ from pythia_cli.checkpoints.float_checkpoint import (
 )
 from pythia_cli.checkpoints.open_checkpoint import check_vocabulary
 from pythia_cli.checkpoints.publish import Workspace, publish, workspace
-from pythia_cli.checkpoints.source import Source
+from pythia_cli.checkpoints.source import COMMIT, Source
 from pythia_cli.checkpoints.store import Installed, Store
-from pythia_cli.errors import AlreadyInstalled
+from pythia_cli.errors import AlreadyInstalled, InvalidValue
 from pythia_cli.jit import cores
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
@@ -118,8 +118,12 @@ def install_folder(
     """Quantize the float checkpoint in a folder and install it under this name.
 
     folder: or its weights file. commit: on the Hub, to record it. Raises AlreadyInstalled unless
-    `replace`, LockTimeout, and what open_source raises.
+    `replace`, InvalidValue, LockTimeout, and what open_source raises.
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise InvalidValue("folder", folder, "the name of a folder")
+    if commit is not None and not (isinstance(commit, str) and COMMIT.fullmatch(commit)):
+        raise InvalidValue("commit", commit, "a commit on the Hub: 40 digits from 0-9 and a-f")
 
     def refuse(installed: Installed) -> bool:
         if replace:
@@ -177,6 +181,7 @@ def _install(
     wait_seconds: float = settings.WAIT_SECONDS,
 ) -> Installed:
     """Install it, unless there is one for which `will_do` is true, now or when we hold the lock."""
+    cores.check_threads(n_threads)
     if (found := store.find(checkpoint)) is not None and will_do(found):
         return found
     source = open_source(folder, checkpoint)

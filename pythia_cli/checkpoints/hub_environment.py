@@ -6,7 +6,9 @@ A value that cannot be used is an error that names its variable, before anything
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import stat
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +23,7 @@ _PROXIES = (
 _NO_PROXY = ("no_proxy", "NO_PROXY")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+_LONGEST_FILE = 1 << 14  # bytes of a file with a token
 _TOKEN = re.compile(r"[!#-&(-~]+")  # printable ASCII without spaces and quotation marks
 
 
@@ -47,6 +50,18 @@ def client() -> Any:
         raise problem from None
 
 
+def send(request: Any) -> Any:
+    """The answer to a request, with only its headers read; redirections are not followed.
+
+    Raises BadEnvironment as `client`, also for a proxy whose name no computer can have.
+    """
+    http = client()
+    try:
+        return http.send(request, stream=True, follow_redirects=False)
+    except UnicodeError as error:  # of a name; that of the server was checked
+        raise next(_problems(error), error) from None
+
+
 def request(path: str, headers: dict[str, str], seconds: float) -> Any:
     """A GET request for a path of the Hub, with the user's token.
 
@@ -65,9 +80,12 @@ def request(path: str, headers: dict[str, str], seconds: float) -> Any:
         sent["authorization"] = f"Bearer {token}"
     http = client()
     try:
-        return http.build_request("GET", constants.ENDPOINT + path, headers=sent, timeout=seconds)
+        made = http.build_request("GET", constants.ENDPOINT + path, headers=sent, timeout=seconds)
     except Exception:
-        raise BadEnvironment("HF_ENDPOINT", "is not an http or https address") from None
+        made = None
+    if made is None or not settings.is_host(made.url.host):
+        raise BadEnvironment("HF_ENDPOINT", "is not an http or https address")
+    return made
 
 
 def _token() -> str | None:
@@ -77,7 +95,11 @@ def _token() -> str | None:
     if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN:
         return None
     try:
+        if not settings.of_network(*_TOKENS):
+            _check_size(constants.HF_TOKEN_PATH)
         token: str | None = get_token()
+    except NotAuthorised:
+        raise
     except Exception as error:
         raise NotAuthorised(f"the token cannot be read ({type(error).__name__})", 401) from None
     if token is None or _TOKEN.fullmatch(token):
@@ -88,9 +110,23 @@ def _token() -> str | None:
     raise NotAuthorised(f"the token in {constants.HF_TOKEN_PATH} {reason}", 401)
 
 
+def _check_size(path: str) -> None:
+    """Raises NotAuthorised for a file that get_token would read whole, and that may have no end."""
+    if not os.path.exists(path) or stat.S_ISFIFO(os.stat(path).st_mode):  # it is read only once
+        return
+    with open(path, "rb") as file:
+        if len(file.read(_LONGEST_FILE + 1)) > _LONGEST_FILE:
+            raise NotAuthorised(f"{path} has more bytes than any token", 401)
+
+
 def _problems(error: Exception) -> Iterator[BadEnvironment]:
     """Why the HTTP client could not be made: the variables that may be the reason."""
     if isinstance(error, OSError):
+        for name, path in settings.of_network("SSLKEYLOGFILE").items():
+            if error.filename == path:
+                yield BadEnvironment(
+                    name, f"names a file that cannot be written ({error.strerror})"
+                )
         for name in settings.of_network(*_CERTIFICATES):
             yield BadEnvironment(name, "names no readable file or folder of certificates")
     proxies = settings.of_network(*_PROXIES)
@@ -106,7 +142,7 @@ def _proxy_problem(value: str) -> str | None:
     """What is wrong with a proxy's address, without quoting it: it may hold a password."""
     try:
         parts = urlsplit(value if "://" in value else f"http://{value}")
-        is_address = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        is_address = settings.is_host(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         return "is not an address"
     if parts.scheme not in ("http", "https", "socks5", "socks5h"):

@@ -174,7 +174,7 @@ def _first_byte(what: str, response: Any, here: int) -> int:
     """Where the answer begins in the file: a server may ignore that it was asked for a part."""
     if response.status_code != 206:
         return 0
-    stated = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    stated = re.match(r"bytes ([0-9]{1,18})-", response.headers.get("Content-Range", ""))
     if stated is None or int(stated.group(1)) != here:
         raise DamagedDownload(what, "the Hub serves another part of it than was asked for")
     return here

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import wait
 from typing import Any, TypeVar
 
+from pythia_cli import settings
 from pythia_cli.background import background
 from pythia_cli.checkpoints import hub_environment
 from pythia_cli.checkpoints.hub_errors import Refused, not_a_hub
-from pythia_cli.errors import Unreachable
+from pythia_cli.errors import NotAHub, Unreachable
 
 _T = TypeVar("_T")
 
@@ -59,13 +60,15 @@ def opened(
     request = hub_environment.request(path, dict(headers or {}), seconds or ANSWER_SECONDS)
     commit = None
     for _ in range(_MOST_REDIRECTS):
-        if request.url.scheme not in ("http", "https"):
-            raise not_a_hub("it redirects to something else than an http or https address")
-        response = hub_environment.client().send(request, stream=True, follow_redirects=False)
+        if request.url.scheme not in ("http", "https") or not settings.is_host(request.url.host):
+            raise _elsewhere()
+        response = hub_environment.send(request)
         try:
             commit = commit or response.headers.get("X-Repo-Commit")
             following = response.next_request
             if following is None:
+                if response.has_redirect_location:  # which cannot be read
+                    raise _elsewhere()
                 if response.status_code not in (200, 206):
                     raise Refused(response.status_code, response.headers)
                 coding = response.headers.get("Content-Encoding", "identity").strip().lower()
@@ -79,6 +82,10 @@ def opened(
             response.close()
         request = following
     raise not_a_hub("it redirects without end")
+
+
+def _elsewhere() -> NotAHub:
+    return not_a_hub("it redirects to something else than an http or https address")
 
 
 def _body(path: str, seconds: float) -> bytes:

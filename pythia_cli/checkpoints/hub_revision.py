@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pythia_cli.checkpoints.hub_errors import not_a_hub
-from pythia_cli.checkpoints.source import SHA256
+from pythia_cli.checkpoints.source import COMMIT, SHA256
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _TOP_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 BLOB_ID = re.compile(r"[0-9a-f]{40}")
@@ -63,7 +62,7 @@ def revision_of(answer: Any, repo: str, name: str) -> Revision:
     """
     commit, there = _field(answer, "sha", str), _field(answer, "siblings", list)
     answered = answer.get("id", repo)
-    if not _COMMIT.fullmatch(commit):
+    if not COMMIT.fullmatch(commit):
         raise not_a_hub("it states no valid commit")
     files = {}
     for entry in there:

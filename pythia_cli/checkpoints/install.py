@@ -66,7 +66,7 @@ def install(
     check_published(name)
     wanted = [Checkpoint(name, one) for one in parse_steps(name, words)]
     if name == DEMO:
-        return [install_demo(checkpoint, chosen, reporter) for checkpoint in wanted]
+        return [install_demo(checkpoint, chosen, reporter, n_threads) for checkpoint in wanted]
     outcomes = list(
         download(
             chosen, wanted, replace=replace, keep_original=keep_original, offline=offline,

@@ -55,11 +55,11 @@ class OpenCheckpoint:
     def tokenizer(
         self, *, plain_text: bool = False, reporter: Reporter = SILENT
     ) -> PythiaTokenizer:
-        """Its tokenizer. Raises NotFound, and DamagedCheckpoint if it is not the original."""
+        """Its tokenizer. Raises DamagedCheckpoint if it is missing or not the original."""
         path = self.installed.tokenizer_path(self.file.tokenizer_sha256)
         data = self.tokenizer_json
         if data is None:
-            raise NotFound(f"{path} does not exist")
+            raise DamagedCheckpoint(path, "is missing", self.checkpoint)
         if hashlib.sha256(data).hexdigest() != self.file.tokenizer_sha256:
             raise DamagedCheckpoint(
                 path, "is not the tokenizer that the checkpoint was installed with", self.checkpoint

@@ -115,7 +115,7 @@ def plan_fetches(
     ends the requests, and is the value of the remaining checkpoints too. Raises BadEnvironment if
     the Hub's address or another setting of the network cannot be used.
     """
-    settings.check_hub_endpoint()
+    settings.check_hub_variables()
     offline = offline or hub.is_offline()
     for_all: list[PythiaError] = []
 

@@ -175,7 +175,10 @@ def _write_manifest(place: Path, manifest: dict[str, Any]) -> None:
     Raises StoreNotWritable.
     """
     path, weights = place / MANIFEST, place / str(manifest["weights"])
-    previous = path.read_bytes() if path.exists() else None
+    # A pipe, or what else is no file, is not put back.
+    previous = path.read_bytes() if path.is_file() else None
+    if path.is_dir():
+        _unlink(path)
     write_json(path, manifest)
     # Weights may also be gone because another process has replaced the checkpoint since.
     if weights.exists() or weights.name not in named_files(place):
@@ -205,10 +208,18 @@ def remove(store: Store, checkpoint: Checkpoint, *, wait_seconds: float = 60) ->
         except IntegrityError:  # it is damaged; what it named is removed when it is old
             named = set()
         try:
-            (place / MANIFEST).unlink(missing_ok=True)
+            _unlink(place / MANIFEST)
             fsync_folder(place)
         finally:
             discard(place, named)
+
+
+def _unlink(manifest: Path) -> None:
+    """Remove a manifest, also an empty folder in its place."""
+    if manifest.is_dir() and not manifest.is_symlink():
+        manifest.rmdir()
+    else:
+        manifest.unlink(missing_ok=True)
 
 
 def _note_no_locks(folder: Path, reporter: Reporter) -> None:
@@ -239,6 +250,8 @@ def _put_tokenizer(store: Store, content: bytes, sha256: str) -> None:
             os.utime(kept)  # it must not look unneeded until the manifest names it
         return
     _make_folders(kept.parent)
+    if kept.is_dir():
+        remove_tree(kept)  # it would not be replaced
     write_aside(kept, content)
 
 

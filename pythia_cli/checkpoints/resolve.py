@@ -8,22 +8,27 @@ from collections.abc import Sequence
 from pythia_cli.checkpoints.demo import DEFAULT
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import InvalidName, UnknownName, UsageError
-from pythia_cli.suite.checkpoint import Checkpoint, split_name
+from pythia_cli.suite.checkpoint import Checkpoint, is_address, split_name
 from pythia_cli.suite.models import DEMO, MODELS, nearest_models
 from pythia_cli.suite.steps import parse_step, steps_of
 
 
 def is_local_folder(name: str, store: Store) -> bool:
-    """Whether the name means a local folder: it is a path, and not the name of a model.
+    """Whether the name means a local folder: a path, or a folder here that no model is called like.
 
-    An existing folder takes precedence over a repository on the Hub, as in transformers.
+    MODEL and MODEL@STEP are not paths, and the model comes first. With a slash, an existing folder
+    comes before a repository on the Hub, as in transformers.
     """
-    if not name or name == DEMO or name in MODELS or store.has_model(name):
+    if not name or is_address(name):
         return False
+    is_path = "/" in name or "\\" in name or name in (".", "..")
+    if not is_path:
+        model = name.partition("@")[0]
+        if model == DEMO or model in MODELS or store.has_model(model):
+            return False
     if os.path.isdir(name):  # Path.is_dir raises OSError for a name that is too long
         return True
-    looks_like_a_path = "/" in name or "\\" in name or name in (".", "..")
-    return looks_like_a_path and split_name(name)[0] not in MODELS
+    return is_path and split_name(name)[0] not in MODELS
 
 
 def resolve(model: str | None, step: str | int | None, store: Store) -> Checkpoint:

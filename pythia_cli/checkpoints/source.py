@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 SHA256 = re.compile("[0-9a-f]{64}")
+COMMIT = re.compile("[0-9a-f]{40}")
+"""A commit on the Hub."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from pythia_cli.errors import (
     DamagedCheckpoint,
     IntegrityError,
     InvalidName,
+    InvalidValue,
     NotFound,
     NotInstalled,
     ResourceError,
@@ -135,12 +136,14 @@ class Store:
         return f"Store({str(self.folder)!r})"
 
     def find(self, checkpoint: Checkpoint) -> Installed | None:
-        """The installed checkpoint, or None."""
+        """The installed checkpoint, or None. Raises InvalidValue for what is no Checkpoint."""
+        if not isinstance(checkpoint, Checkpoint):
+            raise InvalidValue("checkpoint", checkpoint, "a Checkpoint('demo', 3000)")
         if not NAME.fullmatch(checkpoint.model):
             return None
         folder = self.place(checkpoint)
         try:
-            if not (folder / MANIFEST).is_file():
+            if not (folder / MANIFEST).exists():  # what is no file is damaged, and can be removed
                 return None
         except PermissionError as error:
             raise ResourceError(folder, "cannot be read (Permission denied)") from error
@@ -194,7 +197,7 @@ class Store:
         Raises DamagedActive.
         """
         path = self.folder / "active.json"
-        if not path.is_file():
+        if not path.exists():
             return None
         try:
             content = read_json_object(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.store import Installed, Store
-from pythia_cli.errors import NewerFormat, NotInstalled, PythiaError
+from pythia_cli.errors import InvalidValue, NewerFormat, NotInstalled, PythiaError
 from pythia_cli.files.reading import file_sha256
 from pythia_cli.jit import cores
 from pythia_cli.reporting import NO_TASK, Task
@@ -20,7 +20,7 @@ _OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 def verify(store: Store, checkpoint: Checkpoint, task: Task = NO_TASK) -> list[str]:
     """The problems of a checkpoint, one line each; empty if there are none. `task` counts bytes.
 
-    Raises NotInstalled, also if the checkpoint is removed meanwhile; NewerFormat; and ResourceError
+    Raises InvalidValue; NotInstalled, also if it is removed meanwhile; NewerFormat; and ResourceError
     if this process may not open more files or has no memory, which says nothing of the checkpoint.
     """
     n_threads = cores.n_threads()
@@ -35,7 +35,7 @@ def verify(store: Store, checkpoint: Checkpoint, task: Task = NO_TASK) -> list[s
         else:
             opened.tokenizer().check()
         problems += _damage_of_original(opened.installed, file.source.files, task)
-    except (NotInstalled, NewerFormat):
+    except (InvalidValue, NotInstalled, NewerFormat):
         raise
     except PythiaError as error:
         if getattr(error.__cause__, "errno", None) in _OWN_LIMITS:

@@ -56,7 +56,9 @@ def _no_float_weights(error: Any) -> str:
 def _not_on_hub(error: Any) -> str:
     if error.problem:
         return f"another step; reported problem: {error.problem}"
-    return "pythia checkpoint list --available"
+    # With a model's name, as the active one may be the user's own.
+    model = error.checkpoint.model if error.checkpoint is not None else "pythia-410m"
+    return f"pythia checkpoint list --available -m {model}"
 
 
 def _not_authorised(error: Any) -> str:
@@ -107,6 +109,14 @@ def _invalid_value(error: Any) -> str | None:
     return None
 
 
+def _unsupported(error: Any) -> str:
+    if error.model is not None:
+        return f"pythia quantize FOLDER --as NAME@STEP, with another name than {error.model}"
+    if error.field in ("model_type", "hidden_act"):
+        return "a GPT-NeoX checkpoint with exact GELU, such as EleutherAI/pythia-410m"
+    return "another checkpoint, such as EleutherAI/pythia-410m"
+
+
 _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]], ...] = (
     (errors.InvalidValue, _invalid_value),
     (errors.BadEnvironment, lambda error: f"unset {error.variable}"),
@@ -115,10 +125,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (errors.TextTooShort, "use a longer text, a smaller --context, or --bos"),
     (errors.PromptTooLong, "shorten the prompt, or add --truncate-prompt to keep its end"),
     (errors.AlreadyInstalled, "add --replace to install it again"),
-    (
-        errors.UnsupportedModel,
-        "a GPT-NeoX checkpoint with exact GELU, such as EleutherAI/pythia-410m",
-    ),
+    (errors.UnsupportedModel, _unsupported),
     (errors.NotInstalled, _not_installed),
     (errors.NoFloatWeights, _no_float_weights),
     (errors.NotOnHub, _not_on_hub),

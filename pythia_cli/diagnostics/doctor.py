@@ -197,7 +197,7 @@ def _kernels(store: Store, n_threads: int) -> Iterator[Finding]:
 
 
 def _hub(store: Store, n_threads: int) -> Iterator[Finding]:
-    settings.check_hub_endpoint()
+    settings.check_hub_variables()
     endpoint = hub_environment.endpoint()
     if hub.is_offline():
         yield Finding("Hub", f"{endpoint}: offline, because HF_HUB_OFFLINE is set")

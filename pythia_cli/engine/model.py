@@ -32,8 +32,6 @@ if TYPE_CHECKING:  # generating needs none of these, and its first token waits f
 
 Dtype = Literal["int8", "float32"]
 
-_MOST_THREADS = 1024
-
 
 class Model:
     """An open checkpoint. Created by `load`; a context manager.
@@ -54,7 +52,7 @@ class Model:
         self.opened = opened
         self.dtype: Dtype = dtype
         self.n_threads = cores.n_threads() if n_threads is None else n_threads
-        check_whole("n_threads", self.n_threads, 1, _MOST_THREADS)
+        check_whole("n_threads", self.n_threads, 1, cores.MOST_THREADS)
         self.plain_text = plain_text
         self.reporter = reporter
         self._is_closed = False

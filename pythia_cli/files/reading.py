@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -65,11 +66,16 @@ def read_stream(stream: BufferedReader, source: str | Path, arrived: Callable[[]
 def open_regular(path: Path) -> BufferedReader:
     """Open a file of a checkpoint or store for reading.
 
-    Raises IntegrityError for a pipe or device, which might never end, and for a text of Git LFS
-    that stands in place of the file. Raises OSError.
+    Raises IntegrityError for a folder, for a pipe or device, which might never end, and for a text
+    of Git LFS that stands in place of the file. Raises OSError.
     """
-    # A pipe without a writer would block here.
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NO_WAIT))  # noqa: SIM115
+    try:
+        # A pipe without a writer would block here.
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NO_WAIT))  # noqa: SIM115
+    except OSError as error:
+        if error.errno in (errno.EISDIR, errno.ENXIO):  # a folder, or a socket
+            raise IntegrityError(path, "not a regular file") from None
+        raise
     try:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise IntegrityError(path, "not a regular file")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import numbers
 import os
 import sys
 from pathlib import Path
 
 from pythia_cli import settings
+from pythia_cli.errors import InvalidValue
 from pythia_cli.jit.sysctl import sysctl
 
 _SYSTEM = Path("/sys/devices")
@@ -16,12 +18,22 @@ _FAST = 0.55
 others would wait for it at every barrier."""
 
 
+MOST_THREADS = 1024
+
+
 def n_threads() -> int:
     """PYTHIA_THREADS, or the fast physical cores within CPU affinity and the cgroup's quota.
 
     Raises BadEnvironment if PYTHIA_THREADS is not a positive whole number.
     """
     return settings.n_threads() or max(1, min(_cores(), _cgroup_cpus()))
+
+
+def check_threads(given: int | None) -> None:
+    """Raises InvalidValue unless this is a whole number from 1 to MOST_THREADS, or None."""
+    is_whole = isinstance(given, numbers.Integral) and not isinstance(given, bool)
+    if given is not None and not (is_whole and 1 <= given <= MOST_THREADS):
+        raise InvalidValue("n_threads", given, f"a whole number, 1 to {MOST_THREADS}")
 
 
 def _cores() -> int:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from pythia_cli import settings
 from pythia_cli.errors import InvalidName
 from pythia_cli.suite.models import DEMO, LOCAL_PREFIX, MODELS, OWNER
 from pythia_cli.suite.steps import STEP_NAME, TOKENS_PER_STEP, parse_step, steps_of
@@ -13,7 +14,10 @@ from pythia_cli.suite.steps import STEP_NAME, TOKENS_PER_STEP, parse_step, steps
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 """What a model in the store may be called. New names have more rules: see parse_name."""
 _DEVICE = re.compile(r"(con|nul|aux|prn|com[0-9]|lpt[0-9])(\..*)?")
-_ADDRESS = re.compile(r"https?://[^/]+/([^/]+/[^/@?#]+)(?:(?:/tree/|@)([^/?#]+))?/?(?:[?#].*)?")
+_PAGE = re.compile(
+    r"https?://([^/:@]+)(?::[0-9]+)?/([^/]+/[^/@?#]+)(?:(?:/tree/|@)([^/?#]+))?/?(?:[?#].*)?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -57,13 +61,20 @@ def split_name(text: str) -> tuple[str, str | None]:
     Returns the model and the step as written, None if there is none. Raises InvalidName if a part
     is empty.
     """
-    address = _ADDRESS.fullmatch(text)
-    if address is not None and (named := _without_owner(address[1])) in MODELS:
-        return named, address[2]
+    page = _PAGE.fullmatch(text)
+    if page is not None and page[1].lower() in settings.hub_hosts():
+        named, step = _without_owner(page[2]), page[3]
+        if named in MODELS:
+            return named, step
     model, at, step = text.partition("@")
     if not model or (at and not step):
         raise InvalidName(text, "is not a checkpoint; expected MODEL or MODEL@STEP")
     return _without_owner(model), step if at else None
+
+
+def is_address(text: str) -> bool:
+    """Whether this is the address of a page, of a Pythia on the Hub or any other."""
+    return text.lower().startswith(("http://", "https://"))
 
 
 def _without_owner(model: str) -> str:

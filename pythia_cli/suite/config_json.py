@@ -25,6 +25,9 @@ _ROTARY_NAMES = {
     "rotary_pct": ("rotary_pct", "partial_rotary_factor"),
     "rotary_base": ("rotary_emb_base", "rope_theta"),
 }
+PUBLISHED_NAMES = _NAMES | {field: names[0] for field, names in _ROTARY_NAMES.items()}
+"""What config.json calls each field of ModelConfig."""
+
 _DEFAULTS = {
     "rotary_pct": 0.25,
     "rotary_base": 10000.0,

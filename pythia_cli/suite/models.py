@@ -121,11 +121,16 @@ def check_shape(model: str, config: ModelConfig, source: str | Path) -> None:
         return
     for field, expected in published.to_dict().items():
         if (found := getattr(config, field)) != expected:
-            raise UnsupportedModel(source, field, found, f"{expected!r}, as {model} has it")
+            from pythia_cli.suite.config_json import PUBLISHED_NAMES  # only for this message
+
+            name = PUBLISHED_NAMES[field]
+            raise UnsupportedModel(source, name, found, f"{expected!r}, as {model} has it", model)
 
 
 def nearest_models(name: str, known: list[str]) -> list[str]:
-    """The known names closest to a mistyped one, at most two."""
-    return difflib.get_close_matches(
-        name, list(dict.fromkeys([DEMO, *known, *MODELS])), n=2, cutoff=0.6
-    )
+    """The known names closest to a mistyped one, at most two, whatever its case and owner."""
+    names = {other.casefold(): other for other in (DEMO, *known, *MODELS)}
+    mistyped = name.rstrip("/").rpartition("/")[2].casefold()
+    if mistyped in names:
+        return [names[mistyped]]
+    return [names[near] for near in difflib.get_close_matches(mistyped, names, n=2, cutoff=0.6)]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numbers
-import re
 from collections.abc import Iterable
 
 from pythia_cli.errors import InvalidValue
-from pythia_cli.suite.steps import parse_step, steps_of
-
-_RANGE = re.compile(r"(?:step)?([0-9]{1,9}):(?:step)?([0-9]{1,9})(?::([0-9]{1,9}))?")
+from pythia_cli.suite.steps import RANGE, parse_step, steps_of
 
 
 def parse_steps(model: str, texts: Iterable[str]) -> list[int]:
@@ -27,10 +24,15 @@ def parse_steps(model: str, texts: Iterable[str]) -> list[int]:
 
 
 def words_of(steps: str | int | Iterable[int]) -> list[str]:
-    """Steps as texts for parse_steps: one text, one number, or several numbers."""
+    """Steps as texts for parse_steps: one text, one number, or several numbers.
+
+    Raises InvalidValue for anything else.
+    """
     if isinstance(steps, str | numbers.Integral):
         return [str(steps)]
-    return [str(step) for step in steps]  # type: ignore[union-attr]
+    if not isinstance(steps, Iterable):
+        raise InvalidValue("steps", steps, "a text, a whole number, or several of them")
+    return [str(step) for step in steps]
 
 
 def as_ranges(steps: Iterable[int]) -> str:
@@ -52,7 +54,7 @@ def as_ranges(steps: Iterable[int]) -> str:
 
 def _part(model: str, part: str) -> Iterable[int]:
     steps = steps_of(model)
-    match = _RANGE.fullmatch(part)
+    match = RANGE.fullmatch(part)
     if part in ("all", "log") or match:
         if steps is None:
             raise InvalidValue(

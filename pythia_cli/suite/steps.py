@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pythia_cli.errors import UnknownName
+from pythia_cli.errors import UnknownName, UsageError
 from pythia_cli.suite.models import DEMO, MODELS, has_early_steps
 
 TOKENS_PER_STEP = 2_097_152
@@ -20,6 +20,8 @@ STEPS = (*EARLY_STEPS, *LATE_STEPS)
 DEMO_STEPS = (0, 64, 512, 3000)
 
 STEP_NAME = re.compile(r"(?:step)?([0-9]{1,9})")
+RANGE = re.compile(r"(?:step)?([0-9]{1,9}):(?:step)?([0-9]{1,9})(?::([0-9]{1,9}))?")
+_SEVERAL = re.compile(rf".*,.*|all|log|{RANGE.pattern}")
 
 
 def steps_of(model: str) -> tuple[int, ...] | None:
@@ -32,12 +34,15 @@ def steps_of(model: str) -> tuple[int, ...] | None:
 def parse_step(model: str, text: str) -> int:
     """Parse a step of this model: `3000`, `step3000` or `main` (the last step).
 
-    Raises UnknownName, with the nearest steps, if there is no such checkpoint.
+    Raises UnknownName, with the nearest steps, if there is no such checkpoint, and UsageError for
+    several steps.
     """
     steps = steps_of(model)
     if text == "main" and steps is not None:
         return steps[-1]
     match = STEP_NAME.fullmatch(text)
+    if match is None and _SEVERAL.fullmatch(text):
+        raise UsageError(f"{text!r} names several steps, where one is expected")
     if match is None:
         nearest = ["main"] if steps is not None else []
         raise UnknownName(f"checkpoint of {model}", text, nearest)

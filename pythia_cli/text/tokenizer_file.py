@@ -35,6 +35,8 @@ def read_ahead(path: Path, sha256: str) -> None:
 
     def read() -> None:
         try:
+            if not path.is_file():  # a pipe could keep the process from ending
+                raise TokenizerFailed("it is no file")
             with path.open("rb") as file:
                 content = file.read(MOST_BYTES + 1)
             if hashlib.sha256(content).hexdigest() != sha256:

@@ -21,6 +21,9 @@ _ALL = (
 )
 
 
+NO_HOSTS = ("a..b", "a" * 80, "a" * 5000)
+
+
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """None of the variables is set, and the client is made from what the test sets."""
@@ -53,6 +56,18 @@ def test_a_proxy_that_cannot_be_used(
     assert raised.value.variable == name
     with pytest.raises(BadEnvironment):
         hub.greet()
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("host", NO_HOSTS)
+def test_a_proxy_that_no_computer_can_be(
+    served: Hub, environment: pytest.MonkeyPatch, name: str, host: str
+) -> None:
+    environment.setenv(name, f"http://user:secret@{host}:3128")
+    with pytest.raises(BadEnvironment, match=f"^{name} is not an address$") as raised:
+        hub.resolve(REPO, "main")
+    assert raised.value.variable == name
+    assert served.requests == []
 
 
 def test_an_http_proxy_is_used(served: Hub, environment: pytest.MonkeyPatch) -> None:
@@ -99,6 +114,16 @@ def test_certificates_that_are_not_there(environment: pytest.MonkeyPatch, name: 
         hub.greet()
 
 
+def test_a_file_for_keys_is_not_called_one_of_certificates(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "certificates").touch()
+    environment.setenv("SSL_CERT_DIR", str(tmp_path))
+    environment.setenv("SSLKEYLOGFILE", str(tmp_path / "not/there"))
+    with pytest.raises(BadEnvironment, match=r"^SSLKEYLOGFILE names a file that cannot be written"):
+        hub.greet()
+
+
 @pytest.mark.parametrize("name", hub_environment._TOKENS)
 @pytest.mark.parametrize(
     "value", ["\u201chf_exampleexample\u201d", "\ufeffhf_example", "hf_a b", '"hf_a"', "hf_\x07"]
@@ -124,6 +149,14 @@ def test_a_token_file_that_holds_none(
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(NotAuthorised, match="the token cannot be read"):
         hub.resolve(REPO, "main")
+    path.write_text("x" * 20_000)
+    with pytest.raises(NotAuthorised, match="has more bytes than any token"):
+        hub.resolve(REPO, "main")
+    if Path("/dev/zero").exists():
+        environment.setattr(constants, "HF_TOKEN_PATH", "/dev/zero")
+        with pytest.raises(NotAuthorised, match="/dev/zero has more bytes than any token"):
+            hub.resolve(REPO, "main")
+        environment.setattr(constants, "HF_TOKEN_PATH", str(path))
     path.write_text("hf_fine\n")
     hub.resolve(REPO, "main")
     (_, _, headers) = served.requests[-1]
@@ -133,14 +166,28 @@ def test_a_token_file_that_holds_none(
     assert "authorization" not in {name.lower() for name in served.requests[-1][2]}
 
 
-@pytest.mark.parametrize("value", ["http://a b", "http://\u201c", "http://127.0.0.1:1\u201d"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("http://a b", "http://\u201c", "http://127.0.0.1:1\u201d"),
+        *(f"http://{host}" for host in NO_HOSTS),
+    ],
+)
 def test_an_endpoint_that_is_no_address(environment: pytest.MonkeyPatch, value: str) -> None:
     environment.setattr(constants, "ENDPOINT", value)
     environment.setenv("HF_ENDPOINT", value)
 
     def ask() -> None:
-        settings.check_hub_endpoint()
+        settings.check_hub_variables()
         hub.greet()
 
     with pytest.raises(BadEnvironment, match="HF_ENDPOINT is not an http or https address"):
         ask()
+
+
+@pytest.mark.parametrize("host", NO_HOSTS)
+def test_an_endpoint_that_no_computer_can_be(environment: pytest.MonkeyPatch, host: str) -> None:
+    """Also where it was not set by the variable."""
+    environment.setattr(constants, "ENDPOINT", f"http://{host}")
+    with pytest.raises(BadEnvironment, match="HF_ENDPOINT is not an http or https address"):
+        hub.greet()

@@ -22,6 +22,7 @@ from pythia_cli.errors import (
     Unreachable,
 )
 from tests.checkpoints.conftest import DATA, REPO
+from tests.checkpoints.test_hub_requests import NO_ADDRESSES
 from tests.fakes.hub import Faults, Hub, _CdnHandler
 from tests.reporting import Counted
 
@@ -248,6 +249,23 @@ def test_something_else_in_place_of_it(
     path.write_bytes(content)
     with pytest.raises(DamagedDownload, match=text):
         hub_fetch.check(revision, "large.bin", path)
+
+
+@pytest.mark.parametrize("stated", [f"bytes {'9' * 5000}-", "bytes 1-", "bytes -5", "\xb2", ""])
+def test_another_part_of_it(served: Hub, revision: Revision, tmp_path: Path, stated: str) -> None:
+    path = tmp_path / "partial"
+    path.write_bytes(DATA[:900_000])
+    served.faults = Faults(content_range=stated or " ")
+    assert hub_fetch.fetch(revision, "large.bin", path) == SHA256  # all of it, anew
+
+
+@pytest.mark.parametrize("location", NO_ADDRESSES)
+def test_a_cdn_that_redirects_to_no_address(
+    served: Hub, revision: Revision, tmp_path: Path, location: str
+) -> None:
+    served.faults = Faults(cdn_location=location)
+    with pytest.raises(NotAHub, match="redirects to something else than an http or https address"):
+        hub_fetch.fetch(revision, "large.bin", tmp_path / "large")
 
 
 def test_a_web_page_in_place_of_it(served: Hub, revision: Revision, tmp_path: Path) -> None:

@@ -15,6 +15,15 @@ from pythia_cli.errors import NotAHub, Unreachable
 from tests.checkpoints.conftest import REPO
 from tests.fakes.hub import Faults, Hub, _HubHandler
 
+NO_ADDRESSES = (
+    "file:///etc/passwd",
+    "http://a..b/",
+    f"http://{'a' * 80}.example/",
+    f"http://{'a' * 5000}/",
+    "http://[::1/",
+    "http://\x7f/",
+)
+
 
 def test_an_answer_of_usual_size_in_one_piece(served: Hub) -> None:
     served.faults = Faults(api_extra=1_000_000)
@@ -100,7 +109,7 @@ def test_an_interrupt_does_not_wait_for_an_answer(
 
 @pytest.mark.parametrize(
     ("location", "text"),
-    [("file:///etc/passwd", "something else than an http"), ("/again", "redirects without end")],
+    [("/again", "redirects without end"), *((place, "something else") for place in NO_ADDRESSES)],
 )
 def test_redirections_elsewhere(
     served: Hub, monkeypatch: pytest.MonkeyPatch, location: str, text: str

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.install import install
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.errors import AlreadyInstalled, InvalidName, UnknownName, UsageError
+from pythia_cli.errors import (
+    AlreadyInstalled,
+    InvalidName,
+    InvalidValue,
+    PythiaError,
+    UnknownName,
+    UsageError,
+)
 from pythia_cli.measures.certificate import TextCertifier
 from tests.reporting import Recording
 
@@ -66,3 +74,39 @@ def test_what_makes_no_sense(
 def test_an_unknown_model_is_named_with_the_nearest(store: Store) -> None:
     with pytest.raises(UnknownName, match=r"model 'pythia-410'; did you mean pythia-410m"):
         install("pythia-410", store=store)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"commit": "xx"}, "commit"),
+        ({"commit": ""}, "commit"),
+        ({"commit": 5}, "commit"),
+        ({"n_threads": -1}, "n_threads"),
+        ({"n_threads": 0}, "n_threads"),
+        ({"n_threads": 1.5}, "n_threads"),
+        ({"folder": b"folder"}, "folder"),
+        ({"steps": 1.0}, "steps"),
+        ({"store": 5}, "folder"),
+    ],
+)
+def test_arguments_that_are_none(
+    store: Store, small: FloatCheckpoint, arguments: dict[str, Any], name: str
+) -> None:
+    given = {"steps": 1, "folder": small.folder, "store": store, **arguments}
+    with pytest.raises(InvalidValue) as raised:
+        install("mine", **given)
+    assert raised.value.name == name
+    assert store.installed() == []
+
+
+@pytest.mark.parametrize("model", ["demo", "pythia-14m"])
+def test_a_number_of_threads_that_is_none(store: Store, model: str) -> None:
+    with pytest.raises(InvalidValue, match="n_threads is -1"):
+        install(model, n_threads=-1, store=store)
+
+
+@pytest.mark.parametrize("place", ["folder", "store"])
+def test_a_name_with_a_zero_byte(store: Store, small: FloatCheckpoint, place: str) -> None:
+    with pytest.raises(PythiaError):
+        install("mine@1", **{"folder": small.folder, "store": store, place: "a\0b"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from errno import ENOSYS
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from pythia_cli.checkpoints.resolve import resolve
 from pythia_cli.checkpoints.room import check_room
 from pythia_cli.checkpoints.source import Source
 from pythia_cli.checkpoints.store import Installed, Store
+from pythia_cli.checkpoints.verify import verify
 from pythia_cli.errors import (
+    DamagedCheckpoint,
     IntegrityError,
     InvalidName,
     LockTimeout,
@@ -33,6 +36,7 @@ from pythia_cli.errors import (
 from pythia_cli.files.publishing import write_json
 from pythia_cli.suite.checkpoint import Checkpoint
 from tests.failing import CALLS, fail_fsync, failures, without_locks
+from tests.no_files import IN_PLACE_OF_A_FILE
 from tests.publishing import FIRST, SECOND, certificate, files, leftovers, publish
 from tests.reporting import Recording
 
@@ -170,6 +174,65 @@ def test_a_failed_removal_can_be_repeated(store: Store, small: FloatCheckpoint) 
     for _ in failures(fail_fsync, OSError(5, "Input/output error"), work):
         assert store.find(FIRST) is None
     assert leftovers(store) == []
+
+
+@IN_PLACE_OF_A_FILE
+def test_what_is_no_manifest_is_reported_replaced_and_removed(
+    store: Store, small: FloatCheckpoint, put: Callable[[Path], None]
+) -> None:
+    place = store.place(FIRST)
+    for replaces in (True, False):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "manifest.json").unlink(missing_ok=True)
+        put(place / "manifest.json")
+        assert [installed.checkpoint for installed in store.installed()] == [FIRST]
+        (problem,) = verify(store, FIRST)
+        assert "not a regular file" in problem
+        with pytest.raises(DamagedCheckpoint, match="not a regular file"):
+            _ = store.get(FIRST).manifest
+        if replaces:
+            publish(store, small, FIRST)
+            assert open_checkpoint(store, FIRST).checkpoint == FIRST
+        else:
+            remove(store, FIRST, wait_seconds=1)
+            assert store.find(FIRST) is None
+
+
+def test_a_manifest_that_is_a_link_to_nothing_is_replaced(
+    store: Store, small: FloatCheckpoint
+) -> None:
+    place = store.place(FIRST)
+    place.mkdir(parents=True)
+    (place / "manifest.json").symlink_to("nothing")
+    assert store.find(FIRST) is None
+    publish(store, small, FIRST)
+    assert open_checkpoint(store, FIRST).checkpoint == FIRST
+
+
+def test_a_folder_in_place_of_a_manifest_keeps_what_is_in_it(
+    store: Store, small: FloatCheckpoint
+) -> None:
+    theirs = store.place(FIRST) / "manifest.json/theirs.txt"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    for change in (lambda: publish(store, small, FIRST), lambda: remove(store, FIRST)):
+        with pytest.raises(StoreNotWritable, match=r"manifest\.json: .*Directory not empty"):
+            change()
+    assert theirs.read_text() == "theirs"
+
+
+@IN_PLACE_OF_A_FILE
+def test_what_is_no_tokenizer_is_replaced(
+    store: Store, small: FloatCheckpoint, put: Callable[[Path], None]
+) -> None:
+    installed = publish(store, small, FIRST)
+    path = installed.tokenizer_path(installed.manifest["tokenizer_sha256"])
+    path.unlink()
+    put(path)
+    (problem,) = verify(store, FIRST)
+    assert "not a regular file" in problem
+    publish(store, small, FIRST)
+    assert path.read_bytes() == small.tokenizer_json
 
 
 LEFT = [

@@ -37,19 +37,31 @@ def full(store: Store, small: FloatCheckpoint) -> Store:
         ("EleutherAI/pythia-410m", ("pythia-410m", None)),
         ("eleutherai/pythia-410m@step512", ("pythia-410m", "step512")),
         ("EleutherAI/pythia-410m/", ("pythia-410m", None)),
-        ("https://hub.example/EleutherAI/pythia-410m", ("pythia-410m", None)),
-        ("https://hub.example/EleutherAI/pythia-410m/", ("pythia-410m", None)),
+        ("https://huggingface.co/EleutherAI/pythia-410m", ("pythia-410m", None)),
+        ("https://huggingface.co/EleutherAI/pythia-410m/", ("pythia-410m", None)),
         ("http://hub.example:8080/eleutherai/pythia-410m-v0?x=1", ("pythia-410m-v0", None)),
-        ("https://hub.example/EleutherAI/pythia-410m/tree/step512", ("pythia-410m", "step512")),
-        ("https://hub.example/EleutherAI/pythia-410m/tree/main/", ("pythia-410m", "main")),
-        ("https://hub.example/EleutherAI/pythia-410m@64", ("pythia-410m", "64")),
-        ("https://hub.example/someone/else", ("https://hub.example/someone/else", None)),
+        ("https://huggingface.co/EleutherAI/pythia-410m/tree/step512", ("pythia-410m", "step512")),
+        ("https://huggingface.co/EleutherAI/pythia-410m/tree/main/", ("pythia-410m", "main")),
+        ("https://huggingface.co/EleutherAI/pythia-410m@64", ("pythia-410m", "64")),
+        ("https://huggingface.co/someone/else", ("https://huggingface.co/someone/else", None)),
+        ("https://hf.co/EleutherAI/pythia-410m", ("pythia-410m", None)),
+        (
+            "https://evil.example/EleutherAI/pythia-410m",
+            ("https://evil.example/EleutherAI/pythia-410m", None),
+        ),
+        (
+            "https://huggingface.co.evil.example/EleutherAI/pythia-410m",
+            ("https://huggingface.co.evil.example/EleutherAI/pythia-410m", None),
+        ),
         ("EleutherAI/gpt-neox-20b", ("EleutherAI/gpt-neox-20b", None)),
         ("someone/pythia-410m", ("someone/pythia-410m", None)),
         ("mine@1", ("mine", "1")),
     ],
 )
-def test_a_name_is_split(text: str, split: tuple[str, str | None]) -> None:
+def test_a_name_is_split(
+    text: str, split: tuple[str, str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "https://user:secret@Hub.Example:8080/")
     assert split_name(text) == split
 
 
@@ -71,9 +83,9 @@ def test_an_empty_part_is_refused(text: str) -> None:
         ("demo", None, DEFAULT),
         ("demo@64", None, Checkpoint("demo", 64)),
         ("pythia-410m", None, Checkpoint("pythia-410m", 143000)),
-        ("https://hub.example/EleutherAI/pythia-70m", "64", Checkpoint("pythia-70m", 64)),
+        ("https://huggingface.co/EleutherAI/pythia-70m", "64", Checkpoint("pythia-70m", 64)),
         (
-            "https://hub.example/EleutherAI/pythia-70m/tree/step64",
+            "https://huggingface.co/EleutherAI/pythia-70m/tree/step64",
             None,
             Checkpoint("pythia-70m", 64),
         ),
@@ -109,6 +121,32 @@ def test_what_names_nothing(full: Store, model: str, step: str | None, error: ty
         resolve(model, step, full)
 
 
+@pytest.mark.parametrize("steps", ["64,512", "1000:3000", "1000:9000:1000", "all", "log"])
+@pytest.mark.parametrize("model", ["demo", "pythia-70m", "mine", None])
+def test_several_steps_where_one_is_expected(full: Store, model: str | None, steps: str) -> None:
+    with pytest.raises(UsageError, match=f"'{steps}' names several steps, where one is expected"):
+        resolve(model, steps, full)
+
+
+@pytest.mark.parametrize(
+    ("model", "nearest"),
+    [
+        ("DEMO", ["demo"]),
+        ("MINE@1", ["mine"]),
+        ("Pythia-70M@64", ["pythia-70m"]),
+        ("https://evil.example/EleutherAI/pythia-410m", ["pythia-410m"]),
+        ("https://huggingface.co/evil/x", []),
+    ],
+)
+def test_an_unknown_name_comes_with_the_nearest(
+    full: Store, model: str, nearest: list[str]
+) -> None:
+    assert not is_local_folder(model, full)
+    with pytest.raises(UnknownName) as raised:
+        resolve(model, None, full)
+    assert raised.value.nearest[:1] == nearest
+
+
 def test_a_model_alone(full: Store) -> None:
     assert resolve_model("EleutherAI/pythia-70m", full) == "pythia-70m"
     assert resolve_model(None, full) == "mine"
@@ -118,8 +156,15 @@ def test_a_model_alone(full: Store) -> None:
 
 def test_local_folders(full: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("here", "mine", "demo", "pythia-410m", "EleutherAI/pythia-70m"):
+    steps = ("mine@1", "mine@3", "demo@512", "pythia-410m@64", "here@1")
+    for name in ("here", "mine/in", "demo", "pythia-410m", "EleutherAI/pythia-70m", *steps):
         (tmp_path / name).mkdir(parents=True)
+    for name in steps[:-1]:
+        assert not is_local_folder(name, full)
+        assert is_local_folder(f"./{name}", full)
+        assert is_local_folder(f"{name}/", full)
+    assert is_local_folder("here@1", full)
+    assert is_local_folder("mine/in", full)
     assert is_local_folder("here", full)
     assert is_local_folder("./mine", full)
     assert is_local_folder("not/there", full)
@@ -127,7 +172,7 @@ def test_local_folders(full: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert is_local_folder("someone/pythia-410m", full)
     # A folder that is there comes before a repository, as in transformers.
     assert is_local_folder("EleutherAI/pythia-70m", full)
-    address = "https://hub.example/EleutherAI/pythia-160m"
+    address = "https://huggingface.co/EleutherAI/pythia-160m"
     published = (
         "EleutherAI/pythia-160m",
         "EleutherAI/pythia-160m/",

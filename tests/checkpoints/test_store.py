@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,21 @@ from pythia_cli.checkpoints import open_checkpoint as opening
 from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint, expected_tensors
 from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
+from pythia_cli.checkpoints.publish import remove
 from pythia_cli.checkpoints.store import Installed, Store
+from pythia_cli.checkpoints.verify import verify
 from pythia_cli.cli.commands.checkpoint_list import list_checkpoints
-from pythia_cli.errors import IntegrityError, NotFound, NotInstalled, ResourceError
+from pythia_cli.errors import (
+    DamagedActive,
+    IntegrityError,
+    InvalidValue,
+    NotFound,
+    NotInstalled,
+    ResourceError,
+    UsageError,
+)
 from pythia_cli.suite.checkpoint import Checkpoint
+from tests.no_files import IN_PLACE_OF_A_FILE
 from tests.publishing import FIRST, SECOND, certificate, files, leftovers, publish
 from tests.reporting import Recording
 
@@ -45,6 +57,28 @@ def test_publish_and_find(store: Store, small: FloatCheckpoint) -> None:
     assert manifest["source_folder"] == str(small.folder.resolve())
     assert set(manifest["source_files"]) == {"config.json", "tokenizer.json", "model.safetensors"}
     assert manifest["tokenizer_sha256"] == file.tokenizer_sha256
+
+
+@pytest.mark.parametrize("read", [open_checkpoint, verify, remove, Store.get, Store.use])
+def test_a_text_is_no_checkpoint(store: Store, read: Any) -> None:
+    with pytest.raises(InvalidValue, match=r"checkpoint is 'demo@3000'; expected a Checkpoint"):
+        read(store, "demo@3000")
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"), [(5, InvalidValue), (b"x", InvalidValue), ("a\0b", UsageError)]
+)
+def test_what_is_no_folder(folder: Any, kind: type[UsageError]) -> None:
+    with pytest.raises(kind, match="folder"):
+        Store(folder)
+
+
+@IN_PLACE_OF_A_FILE
+def test_what_is_no_active_file(store: Store, put: Callable[[Path], None]) -> None:
+    store.folder.mkdir()
+    put(store.folder / "active.json")
+    with pytest.raises(DamagedActive, match="not a regular file"):
+        store.active()
 
 
 def test_publish_leaves_nothing_else(store: Store, small: FloatCheckpoint) -> None:

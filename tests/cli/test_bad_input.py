@@ -52,6 +52,13 @@ REQUESTS = [
     ("generate hi -m ./text.txt", USAGE, "text.txt: not a folder"),
     ("generate hi -m ./good -c 3", USAGE, "./good is a local folder, which holds one step"),
     ("checkpoint use pythia-70m@1", NOT_FOUND, "pythia-70m step1 is not installed"),
+    ("generate hi -m DEMO", NOT_FOUND, "model 'DEMO'; did you mean demo?"),
+    ("generate hi -m https://huggingface.co/evil/x", NOT_FOUND, "model 'https://huggingface.co/e"),
+    ("perplexity text.txt -c 64,512", USAGE, "'64,512' names several steps, where one is expected"),
+    ("download --from good -m pythia-70m -c 0,1", USAGE, "'0,1' names several steps"),
+    ("download --from good -m pythia-70m -c 0", USAGE,
+     "good/config.json: num_hidden_layers is ... as pythia-70m has it ... pythia quantize"),
+    ("checkpoint audit -m demo", NOT_FOUND, "checkpoint list --available -m pythia-410m"),
     ("checkpoint use newest", NOT_FOUND, "'newest'"),
     ("quantize good --as demo@3000", USAGE, "'demo' is a reserved name"),
     ("quantize good --as mine", USAGE, "'mine' ... expected MODEL@STEP"),
@@ -178,7 +185,9 @@ def test_not_installed_comes_with_the_commands_that_install_it(pythia: Pythia) -
     assert "EleutherAI/pythia-410m step3000: the Hub cannot be reached" in line
 
 
-@pytest.mark.parametrize("endpoint", ["http://[::1", "http://x:99999", "nonsense", "ftp://x"])
+@pytest.mark.parametrize(
+    "endpoint", ["http://[::1", "http://x:99999", "nonsense", "ftp://x", "http://a..b"]
+)
 def test_an_endpoint_that_is_none(pythia: Pythia, endpoint: str) -> None:
     for command in (("download",), ("checkpoint", "audit", "-m", "pythia-14m")):
         result = pythia(*command, env={"HF_ENDPOINT": endpoint}, status=None)

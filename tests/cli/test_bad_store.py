@@ -17,6 +17,7 @@ from pythia_cli.cli.hints import hint_for
 from pythia_cli.errors import StoreNotWritable
 from tests.cli.running import Pythia, Result, error_line, listing, together
 from tests.conftest import DEMO
+from tests.no_files import folder, pipe
 
 INSTALLED = "checkpoints/demo/step3000"
 WEIGHTS = f"{INSTALLED}/model-*.int8.safetensors"
@@ -59,6 +60,14 @@ def changed(**fields: object) -> Callable[[Path], None]:
     return damage
 
 
+def replaced_by(put: Callable[[Path], None]) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        path.unlink()
+        put(path)
+
+    return damage
+
+
 # A file, what happens to it, a command that needs it, and its exit status.
 DAMAGES = [
     (WEIGHTS, flipped(2), GENERATE, INTEGRITY),
@@ -78,7 +87,11 @@ DAMAGES = [
     ("active.json", holding({"model": "demo", "step": "3000"}), "checkpoint list", INTEGRITY),
     ("active.json", holding({"model": "../demo", "step": 3000}), GENERATE, INTEGRITY),
     ("active.json", holding({"model": "gone", "step": 3}), GENERATE, NOT_FOUND),
-    ("tokenizers/*.json", Path.unlink, GENERATE, NOT_FOUND),
+    ("tokenizers/*.json", Path.unlink, GENERATE, INTEGRITY),
+    ("tokenizers/*.json", replaced_by(folder), GENERATE, INTEGRITY),
+    ("tokenizers/*.json", replaced_by(pipe), GENERATE, INTEGRITY),
+    (f"{INSTALLED}/manifest.json", replaced_by(pipe), GENERATE, INTEGRITY),
+    (WEIGHTS, replaced_by(pipe), GENERATE, INTEGRITY),
     ("tokenizers/*.json", holding("{}"), GENERATE, INTEGRITY),
 ]  # fmt: skip
 
@@ -110,7 +123,9 @@ def damaged(pythia: Pythia, tmp_path_factory: pytest.TempPathFactory) -> list[tu
 def test_damage(damaged: list[tuple[str, Result]], case: int) -> None:
     name, result = damaged[case]
     status = DAMAGES[case][3]
-    assert name in error_line(result, status) or name == "active.json"
+    line = error_line(result, status)
+    assert name in line or name == "active.json"
+    assert "; try: " in line or status == NOT_FOUND
 
 
 def test_a_damaged_active_file_can_be_replaced(in_own_store: Pythia) -> None:

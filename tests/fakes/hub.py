@@ -57,6 +57,10 @@ class Faults:
     """Pause between single bytes of a large file."""
     redirect_to: str | None = None
     """Send requests for files there."""
+    cdn_location: str | None = None
+    """Send requests to the CDN there, as it is written."""
+    content_range: str | None = None
+    """State this range for a part of a large file."""
     etag: str | None = None
     """State this etag for large files."""
     answers_for: str | None = None
@@ -306,6 +310,9 @@ class _CdnHandler(_Handler):
         if faults.cdn_status_for_ever is not None:
             self.refuse(faults.cdn_status_for_ever)
             return
+        if faults.cdn_location is not None:
+            self.answer(302, b"", {"Location": faults.cdn_location})
+            return
         owner, name, _, revision, filename = unquote(urlsplit(self.path).path)[1:].split("/", 4)
         branch = self.hub.find(f"{owner}/{name}", revision)
         assert branch is not None
@@ -320,7 +327,8 @@ class _CdnHandler(_Handler):
         if asked is not None:
             first = int(asked.removeprefix("bytes=").split("-")[0])
             self.send_response(206)
-            self.send_header("Content-Range", f"bytes {first}-{size - 1}/{size}")
+            stated = faults.content_range or f"bytes {first}-{size - 1}/{size}"
+            self.send_header("Content-Range", stated)
         else:
             self.send_response(200)
         self.send_header("Accept-Ranges", "bytes")

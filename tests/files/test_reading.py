@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceError
 from pythia_cli.files import reading
 from pythia_cli.files.reading import file_sha256, read_at_most, read_bytes, read_json_object
+from tests.no_files import IN_PLACE_OF_A_FILE
 from tests.reporting import Counted
 
 
@@ -65,9 +67,10 @@ def test_an_empty_file_has_a_hash(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("read", [read_json_object, file_sha256])
 def test_an_unreadable_file_is_reported(tmp_path: Path, read: Any) -> None:
+    path = tmp_path / ("x" * 300)
     with pytest.raises(ResourceError, match="cannot be read") as raised:
-        read(tmp_path)
-    assert raised.value.path == tmp_path
+        read(path)
+    assert raised.value.path == path
 
 
 @pytest.mark.parametrize("read", [read_bytes, read_json_object, lambda path: read_at_most(path, 3)])
@@ -96,11 +99,11 @@ def test_a_file_of_the_largest_size_is_read(tmp_path: Path) -> None:
     assert read_at_most(path, 1 << 20) == bytes(1 << 20)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(IntegrityError, match="not a regular file"):
-        read_json_object(tmp_path / "pipe")
+@IN_PLACE_OF_A_FILE
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, put: Callable[[Path], None]) -> None:
+    put(tmp_path / "some.json")
+    with pytest.raises(IntegrityError, match=r"some\.json: not a regular file"):
+        read_json_object(tmp_path / "some.json")
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device on this system")

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from pythia_cli.suite.models import FAMILIES, MODELS, SIZES, nearest_models, repository
+from pythia_cli.errors import UnsupportedModel
+from pythia_cli.suite.config_json import PUBLISHED_NAMES
+from pythia_cli.suite.models import (
+    FAMILIES,
+    MODELS,
+    SIZES,
+    check_shape,
+    nearest_models,
+    repository,
+)
 from pythia_cli.suite.steps import DEMO_STEPS, LATE_STEPS, STEPS, steps_of
 
 
@@ -72,11 +83,40 @@ def test_repositories_and_steps() -> None:
     assert steps_of("mine") is None
 
 
+OTHER = {
+    "n_layers": 7,
+    "n_heads": 8,
+    "d_model": 256,
+    "d_mlp": 500,
+    "d_vocab": 4096,
+    "n_ctx": 1024,
+    "rotary_pct": 0.5,
+    "rotary_base": 500.0,
+    "layer_norm_eps": 1e-6,
+    "use_parallel_residual": False,
+}
+
+
+@pytest.mark.parametrize("field", SIZES["14m"].to_dict())
+def test_a_shape_is_compared_in_the_words_of_config_json(field: str) -> None:
+    """Whatever may differ has a name there."""
+    config = replace(SIZES["14m"], **{field: OTHER[field]})
+    check_shape("mine", config, "config.json")
+    with pytest.raises(UnsupportedModel, match=f"{PUBLISHED_NAMES[field]} is") as raised:
+        check_shape("pythia-14m", config, "config.json")
+    assert raised.value.field == PUBLISHED_NAMES[field]
+    assert raised.value.model == "pythia-14m"
+
+
 def test_a_mistyped_model_names_the_nearest() -> None:
     assert nearest_models("pythia-410", [])[0] == "pythia-410m"
     assert nearest_models("dmeo", []) == ["demo"]
     assert nearest_models("my-modle", ["my-model"]) == ["my-model"]
     assert nearest_models("zzz", []) == []
+    assert nearest_models("DEMO", ["Mine"]) == ["demo"]
+    assert nearest_models("Pythia-14M", []) == ["pythia-14m"]
+    assert nearest_models("mINE", ["Mine"]) == ["Mine"]
+    assert nearest_models("EleutherAI/Pythia-41m/", [])[0] == "pythia-410m"
 
 
 def test_a_name_is_suggested_once() -> None:

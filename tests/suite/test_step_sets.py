@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pythia_cli.errors import UnknownName, UsageError
+from pythia_cli.errors import InvalidValue, UnknownName, UsageError
 from pythia_cli.suite.models import DEMO
-from pythia_cli.suite.step_sets import as_ranges, parse_steps
+from pythia_cli.suite.step_sets import as_ranges, parse_steps, words_of
 from pythia_cli.suite.steps import DEMO_STEPS, LATE_STEPS, STEPS
 
 LOG = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
@@ -79,3 +79,12 @@ def test_steps_as_ranges(steps: list[int], text: str) -> None:
     assert as_ranges(steps) == text
     if steps:
         assert parse_steps("pythia-14m", [text]) == sorted(set(steps))
+
+
+def test_steps_are_texts_or_whole_numbers() -> None:
+    assert words_of("0,64") == ["0,64"]
+    assert words_of(64) == ["64"]
+    assert words_of(step for step in (0, 64)) == ["0", "64"]
+    for steps in (1.0, None):
+        with pytest.raises(InvalidValue, match="steps is"):
+            words_of(steps)  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pythia_cli.errors import UnknownName
+from pythia_cli.errors import UnknownName, UsageError
 from pythia_cli.suite.steps import LATE_STEPS, STEPS, parse_step
 
 
@@ -36,6 +36,13 @@ def test_main_is_the_last_step() -> None:
     assert parse_step("demo", "main") == 3000
     with pytest.raises(UnknownName, match="mine"):
         parse_step("mine", "main")
+
+
+@pytest.mark.parametrize("text", ["64,512", "1000:2000", "1000:9000:1000", "all", "log"])
+@pytest.mark.parametrize("model", ["pythia-70m", "demo", "mine"])
+def test_several_steps_are_not_one(model: str, text: str) -> None:
+    with pytest.raises(UsageError, match=f"'{text}' names several steps, where one is expected"):
+        parse_step(model, text)
 
 
 @pytest.mark.parametrize(

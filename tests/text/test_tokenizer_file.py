@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pythia_cli.text import tokenizer_file
 from pythia_cli.text.tokenizer import PythiaTokenizer
 from pythia_cli.text.tokenizer_file import TokenizerFailed, read_ahead, read_tokenizer
 from tests.conftest import DEMO
+from tests.no_files import IN_PLACE_OF_A_FILE
 
 PATH = DEMO / "step3000" / "tokenizer.json"
 CONTENT = PATH.read_bytes()
@@ -39,6 +41,18 @@ def wait() -> None:
     for thread in threading.enumerate():
         if thread.name == "pythia-tokenizer":
             thread.join()
+
+
+@IN_PLACE_OF_A_FILE
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, put: Callable[[Path], None]) -> None:
+    path = tmp_path / "tokenizer.json"
+    put(path)
+    read_ahead(path, SHA256)
+    for thread in threading.enumerate():
+        if thread.name == "pythia-tokenizer":
+            thread.join(60)
+            assert not thread.is_alive()
+    read_tokenizer(path, CONTENT, SHA256)
 
 
 def test_read_ahead_is_the_same(reads: list[str]) -> None:

@@ -17,6 +17,9 @@ CERTIFICATE = {
 }  # fmt: skip
 
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
 @pytest.fixture(scope="module")
 def certified(
     pythia: Pythia, short_text: Path, tmp_path_factory: pytest.TempPathFactory
@@ -25,7 +28,7 @@ def certified(
     own = replace(pythia, store=tmp_path_factory.mktemp("quantize") / "store")
     done = own(
         "quantize", DEMO / "step3000", "--as", "mine@7", "--certify", short_text, "--json",
-        "--commit", "0123abc",
+        "--commit", COMMIT,
     )  # fmt: skip
     assert "installed mine@7: 2.3 MB" in done.err
     assert "top-1 agreement" in done.err
@@ -36,7 +39,7 @@ def test_record(certified: tuple[Pythia, dict[str, Any]], short_text: Path) -> N
     _, record = certified
     assert (record["model"], record["step"]) == ("mine", 7)
     assert record["source_folder"] == str((DEMO / "step3000").resolve())
-    assert record["source"]["commit"] == "0123abc"
+    assert record["source"]["commit"] == COMMIT
     assert record["quantization"] == "int8-row-least-squares"
     assert Path(record["folder"]).is_dir()
     certificate = record["certificate"]
@@ -131,3 +134,12 @@ def test_a_pythia_s_name_is_for_its_shape(in_own_store: Pythia) -> None:
     refused = in_own_store("quantize", DEMO / "step0", "--as", "pythia-410m@1000", status=2)
     assert "n_layers is 6; expected 24, as pythia-410m has it" in refused.err
     assert not any("pythia-410m" in file for file in listing(in_own_store.store))
+
+
+@pytest.mark.parametrize("commit", ["", "0123abc", COMMIT.upper(), f"{COMMIT}\n", "\x1b[31m"])
+def test_what_is_no_commit_is_not_recorded(pythia: Pythia, commit: str) -> None:
+    arguments = ("quantize", DEMO / "step0", "--as", "mine@1", "--commit", commit)
+    line = error_line(pythia(*arguments, status=None), 2)
+    assert line == (
+        f"error: --commit is {commit!r}; expected a commit on the Hub: 40 digits from 0-9 and a-f"
+    )
