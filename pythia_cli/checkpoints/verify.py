@@ -20,8 +20,9 @@ _OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 def verify(store: Store, checkpoint: Checkpoint, task: Task = NO_TASK) -> list[str]:
     """The problems of a checkpoint, one line each; empty if there are none. `task` counts bytes.
 
-    Raises InvalidValue; NotInstalled, also if it is removed meanwhile; NewerFormat; and ResourceError
-    if this process may not open more files or has no memory, which says nothing of the checkpoint.
+    Raises InvalidValue; NotInstalled, also if it is removed meanwhile; NewerFormat; and
+    ResourceError if this process may not open more files or has no memory, which says nothing of
+    the checkpoint.
     """
     n_threads = cores.n_threads()
     try:
