@@ -23,6 +23,7 @@ from pythia_cli.checkpoints.manifest import (
 from pythia_cli.checkpoints.source import SHA256
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import DamagedCheckpoint, IntegrityError, NotFound, PythiaError
+from pythia_cli.files.reading import entries
 from pythia_cli.files.removing import is_old, remove_tree
 
 _WEIGHTS = re.compile(r"model-[0-9a-f]{12}\.int8\.safetensors")
@@ -112,7 +113,7 @@ def _drop_empty(place: Path) -> None:
 
 def _drop_tokenizers(store: Store) -> None:
     """Remove the old tokenizers that no installed checkpoint needs."""
-    kept = {path.stem: path for path in store.tokenizers.glob("*.json")}
+    kept = {path.stem: path for path in entries(store.tokenizers) if path.suffix == ".json"}
     unneeded = {sha256 for sha256 in kept if SHA256.fullmatch(sha256)}
     if store.unreadable():
         return  # another user's checkpoints may need them

@@ -18,6 +18,7 @@ from pythia_cli.checkpoints.plan import FetchPlan
 from pythia_cli.checkpoints.store import Store, refuse_links
 from pythia_cli.errors import LockTimeout, StoreNotWritable
 from pythia_cli.files.locks import lock
+from pythia_cli.files.reading import entries
 from pythia_cli.files.removing import is_old, remove_tree
 from pythia_cli.suite.checkpoint import NAME, Checkpoint
 
@@ -61,7 +62,7 @@ def remove_old(store: Store) -> None:
     """Remove the partial files of downloads that nobody has gone on with for two weeks."""
     if store.partial.is_symlink():
         return
-    for folder in store.partial.glob("*"):
+    for folder in entries(store.partial):
         if _FOLDER.fullmatch(folder.name) and is_old(folder, _KEPT_SECONDS):
             with (
                 contextlib.suppress(StoreNotWritable, LockTimeout),  # not ours, or in use

@@ -37,7 +37,7 @@ from pythia_cli.errors import (
 )
 from pythia_cli.files.locks import lock
 from pythia_cli.files.publishing import write_json
-from pythia_cli.files.reading import read_json_object
+from pythia_cli.files.reading import entries, read_json_object
 from pythia_cli.suite.checkpoint import NAME, Checkpoint
 from pythia_cli.suite.models import repository
 
@@ -159,14 +159,14 @@ class Store:
     def has_model(self, model: str) -> bool:
         """Whether any checkpoint of this model is installed."""
         return bool(NAME.fullmatch(model)) and any(
-            _checkpoint_of(path.parent)
-            for path in self.folder.glob(f"checkpoints/{model}/step*/{MANIFEST}")
+            _checkpoint_of(path) and os.path.exists(path / MANIFEST)
+            for path in entries(self.folder / "checkpoints" / model)
         )
 
     def unreadable(self) -> list[Path]:
         """Folders of models and steps that we have no permission to read."""
-        models = [p for p in self.folder.glob("checkpoints/*") if NAME.fullmatch(p.name)]
-        steps = [p for p in self.folder.glob("checkpoints/*/step*") if _checkpoint_of(p)]
+        models = [p for p in entries(self.folder / "checkpoints") if NAME.fullmatch(p.name)]
+        steps = [p for model in models for p in entries(model) if _checkpoint_of(p)]
         return [
             path
             for path in (*models, *steps)
@@ -179,17 +179,21 @@ class Store:
         for folder in (self.folder, self.folder / "checkpoints"):
             if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
                 raise ResourceError(folder, "cannot be read (Permission denied)")
-        for path in self.folder.glob(f"checkpoints/*/step*/{MANIFEST}"):
-            if (checkpoint := _checkpoint_of(path.parent)) is not None:
+        for path in self._steps():
+            if (checkpoint := _checkpoint_of(path)) is not None and os.path.exists(path / MANIFEST):
                 found.append(checkpoint)
         return [Installed(c, self.place(c), self.tokenizers) for c in sorted(found)]
 
     def places(self) -> Iterator[Path]:
         """The folders of checkpoints, with or without a manifest, that links do not lead to."""
-        for path in self.folder.glob("checkpoints/*/step*"):
+        for path in self._steps():
             is_linked = any(p.is_symlink() for p in (path, *path.parents[:2]))
             if not is_linked and _checkpoint_of(path) is not None:
                 yield path
+
+    def _steps(self) -> Iterator[Path]:
+        for model in entries(self.folder / "checkpoints"):
+            yield from entries(model)
 
     def active(self) -> Checkpoint | None:
         """The checkpoint chosen by `use`, even if it was removed since; None if none was chosen.

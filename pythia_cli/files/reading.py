@@ -91,6 +91,20 @@ def open_regular(path: Path) -> BufferedReader:
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 
+def entries(folder: Path) -> list[Path]:
+    """What is in a folder; nothing if there is none, or if it may not be read.
+
+    Raises ResourceError for other failures, such as too many open files. Path.glob of Python 3.13
+    drops these, and everything seems to be gone.
+    """
+    try:
+        return [folder / name for name in os.listdir(folder)]
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
+    except OSError as error:
+        raise ResourceError(folder, f"cannot be read ({error.strerror})") from error
+
+
 def read_at_most(path: Path, n_bytes: int) -> bytes:
     """A file's content. Raises NotFound, IntegrityError for a larger file, ResourceError."""
     with _reading(path), open_regular(path) as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tracemalloc
@@ -14,7 +15,13 @@ import pytest
 
 from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceError
 from pythia_cli.files import reading
-from pythia_cli.files.reading import file_sha256, read_at_most, read_bytes, read_json_object
+from pythia_cli.files.reading import (
+    entries,
+    file_sha256,
+    read_at_most,
+    read_bytes,
+    read_json_object,
+)
 from tests.no_files import IN_PLACE_OF_A_FILE
 from tests.reporting import Counted
 
@@ -137,3 +144,17 @@ def test_a_text_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(reading, "MOST_TEXT", 2_999_999)
     with pytest.raises(InputError, match=r"text\.txt: has more than 2 MiB; split it"):
         read_bytes(path)
+
+
+def test_entries_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "one").touch()
+    (tmp_path / ".two").mkdir()
+    assert set(entries(tmp_path)) == {tmp_path / "one", tmp_path / ".two"}
+    assert entries(tmp_path / "one") == entries(tmp_path / "nowhere") == []
+
+    def fail(folder: Path) -> list[str]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "listdir", fail)
+    with pytest.raises(ResourceError, match="Too many open files"):
+        entries(tmp_path)
