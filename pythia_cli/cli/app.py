@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
+from pythia_cli import settings
 from pythia_cli.cli import errors, interrupts, streams
 from pythia_cli.cli.group import Commands
 
@@ -80,6 +81,7 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    settings.tokenize_in_own_threads()
     failure: BaseException | None = None
     while True:
         try:
