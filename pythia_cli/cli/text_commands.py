@@ -73,6 +73,10 @@ def _argument(source: str) -> str:
 
 _REMARKS = {
     Oddity.BYTE_ORDER_MARK: ("begins with a byte-order mark, which is left out", None),
+    Oddity.LATER_MARKS: (
+        "has byte-order marks after its beginning, each of which is {used}",
+        "sed \"s/$(printf '\\357\\273\\277')//g\"{file}",
+    ),
     Oddity.NULS: ("has NUL characters, each of which is {used}", "tr -d '\\0'{from_file}"),
     Oddity.REPLACEMENTS: (
         "has U+FFFD characters: a program before this one could not decode its bytes",

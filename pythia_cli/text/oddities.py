@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from enum import Enum
@@ -28,6 +29,7 @@ class Oddity(Enum):
     """A reason to look at a text before its figures are believed."""
 
     BYTE_ORDER_MARK = "a byte-order mark"
+    LATER_MARKS = "byte-order marks after the beginning"
     NULS = "NUL characters"
     REPLACEMENTS = "U+FFFD characters"
     CR_LF = "lines that end in CR LF"
@@ -48,8 +50,13 @@ def oddities(data: bytes, *, formats: bool = True) -> list[Oddity]:
     A format is named only if it is hardly anything else.
     """
     found = []
-    if data.startswith(b"\xef\xbb\xbf"):
+    beginning = 0
+    while data.startswith(codecs.BOM_UTF8, beginning):
+        beginning += len(codecs.BOM_UTF8)
+    if beginning:
         found.append(Oddity.BYTE_ORDER_MARK)
+    if data.find(codecs.BOM_UTF8, beginning) >= 0:
+        found.append(Oddity.LATER_MARKS)
     if b"\0" in data:
         found.append(Oddity.NULS)
     if "\ufffd".encode() in data:
@@ -59,7 +66,7 @@ def oddities(data: bytes, *, formats: bool = True) -> list[Oddity]:
     elif b"\r" in data:
         found.append(Oddity.CR)
     if formats:
-        sample = data[:_SAMPLE].decode("utf-8", errors="ignore").removeprefix("\ufeff")
+        sample = data[beginning:_SAMPLE].decode("utf-8", errors="ignore")
         found += _format(sample, is_whole=len(data) <= _SAMPLE)
     return found
 

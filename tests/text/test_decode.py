@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pythia_cli.errors import NotUtf8
 from pythia_cli.text.decode import decode_text
+from pythia_cli.text.decode_lines import decode_lines
 from pythia_cli.text.guess_encoding import (
     BINARY,
     CUT_BEGINNING,
@@ -84,7 +85,16 @@ def test_where_the_text_is_cut_off() -> None:
 def test_a_byte_order_mark_is_not_text() -> None:
     assert decode_text(b"\xef\xbb\xbfCall me", "book.txt") == "Call me"
     assert decode_text(b"\xef\xbb\xbf", "book.txt") == ""
-    assert decode_text("a\ufeffb".encode(), "book.txt") == "a\ufeffb"
+    assert decode_text("\ufeff\ufeffCall me".encode(), "book.txt") == "Call me"
+    assert decode_text("a\ufeffb\n\ufeffc".encode(), "book.txt") == "a\ufeffb\n\ufeffc"
+    assert decode_text("\ufeffb".encode(), "book.txt", is_beginning=False) == "\ufeffb"
+
+
+def test_the_mark_of_a_later_line_is_text_whatever_other_lines_are() -> None:
+    data = "\ufeffone\n\ufefftwo\n".encode() + b"caf\xe9\n"
+    with pytest.raises(NotUtf8) as caught:
+        decode_text(data, "book.txt")
+    assert decode_lines(data, caught.value)[:2] == ["one", "\ufefftwo"]
 
 
 @pytest.mark.parametrize(
@@ -130,4 +140,4 @@ def test_any_bytes_are_text_or_refused(data: bytes) -> None:
         text = decode_text(data, "book.txt")
     except NotUtf8:
         return
-    assert text.encode() == data.removeprefix(b"\xef\xbb\xbf")
+    assert text == data.decode().lstrip("\ufeff")

@@ -14,6 +14,9 @@ RECORD = json.dumps({"text": "It was a dark and stormy night."})
 
 ODD = [
     ("\ufeffCall me", Oddity.BYTE_ORDER_MARK),
+    ("\ufeff\ufeffCall me", Oddity.BYTE_ORDER_MARK),
+    ("Call me\n\ufeffIt was\n", Oddity.LATER_MARKS),
+    ("x" * 99_999 + "\ufeff", Oddity.LATER_MARKS),
     ("Call\0me", Oddity.NULS),
     ("caf\ufffd", Oddity.REPLACEMENTS),
     ("one\r\ntwo\r\n", Oddity.CR_LF),
@@ -87,6 +90,8 @@ def test_books_are_prose(eval_text: str) -> None:
 def test_several_at_a_time() -> None:
     found = oddities(b"\xef\xbb\xbfid\ttext\r\n1\tone\r\n2\ttwo\r\n")
     assert found == [Oddity.BYTE_ORDER_MARK, Oddity.CR_LF, Oddity.TSV]
+    found = oddities("\ufeffone\n\ufefftwo\n".encode())
+    assert found == [Oddity.BYTE_ORDER_MARK, Oddity.LATER_MARKS]
 
 
 @given(text=st.text(alphabet="[{\"',\t\n\r<a1\ufeff\0", max_size=60))
