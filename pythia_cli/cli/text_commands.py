@@ -43,6 +43,8 @@ def conversion(error: NotUtf8) -> str:
     guess, file = error.guess, _argument(str(error.source))
     if guess in _OTHERS:
         return _OTHERS[guess]
+    if guess == "tar":
+        return f"tar -xOf{file or ' -'}"
     if error.line is not None:
         return f"sed -n {error.line}p{file} | {_command(error)}"
     comment = _WHAT_IT_DOES.get(guess or "", "").format(offset=error.offset, file=file)

@@ -18,6 +18,7 @@ from pythia_cli.cli.inputs import read_lines, read_prompt, read_text
 from pythia_cli.cli.output import Notices
 from pythia_cli.errors import InputError, NotUtf8
 from tests.cli.running import Pythia, error_line, without_model_lines
+from tests.text.test_decode import archive
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 TEXT = "It was a dark and stormy night.\nHe said no.\n"
@@ -33,6 +34,7 @@ TEXT = "It was a dark and stormy night.\nHe said no.\n"
         (f"{TEXT}\u201c".encode("cp1252"), "iconv -f windows-1252 -t utf-8", f"{TEXT}\u201c"),
         (f"\u00e9{TEXT}caf\u00e9".encode()[:-1], "head -c 49", f"\u00e9{TEXT}caf"),
         (gzip.compress(TEXT.encode()), "gunzip -c", TEXT),
+        (archive(TEXT.encode()), "tar -xOf", TEXT),
     ],
 )
 def test_the_hint_does_what_is_needed(

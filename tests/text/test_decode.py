@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import random
+import tarfile
 
 import numpy as np
 import pytest
@@ -66,7 +68,31 @@ GUESSES = [
 ]
 
 
-@pytest.mark.parametrize(("data", "guess"), GUESSES, ids=str)
+def archive(content: bytes) -> bytes:
+    """A tar archive of one file."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        member = tarfile.TarInfo("e.txt")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return file.getvalue()
+
+
+GUESSES += [
+    (archive(TEXT.encode()), "tar"),
+    (archive(TEXT.encode() * 9999), "tar"),
+    (archive(f"{TEXT}caf\u00e9".encode("latin1")), "tar"),
+    (b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\0>\0\x01\0\0\0" + bytes(40), BINARY),
+    (b"SQLite format 3\0\x10\0\x01\x01\0@  \0\0\0\x02" + bytes(99), BINARY),
+    (b"PK\x03\x04\n\0\0\0\0\0" + TEXT.encode(), "zip"),
+    (np.arange(100, dtype=np.int32).tobytes(), BINARY),
+    (np.arange(100, dtype=np.int64).tobytes(), BINARY),
+    (np.zeros(100).tobytes(), BINARY),
+    (TEXT.encode() + bytes(4096), BINARY),  # as some file systems leave a file after a crash
+]
+
+
+@pytest.mark.parametrize(("data", "guess"), GUESSES, ids=lambda value: str(value)[:40])
 def test_what_is_no_utf8_is_named(data: bytes, guess: str | None) -> None:
     with pytest.raises(NotUtf8) as caught:
         decode_text(data, "book.txt")
@@ -102,6 +128,7 @@ def test_the_mark_of_a_later_line_is_text_whatever_other_lines_are() -> None:
     [
         *("", "a\0b", f"{TEXT}\0", "\u543e\u8f29\0\u306f", "\0" * 9),
         "a\0b\0cc\0",
+        f"{TEXT * 30}ustar\0",
         "./book.txt\0./a book.txt\0",
         "".join(f"{i}\0" for i in range(1000)),
         "".join(f"{i}\x01word\x01{i * i}\n" for i in range(1000)),  # as Hive writes tables
