@@ -26,9 +26,10 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc shows when the command has started")
+@pytest.mark.parametrize("protocol", ["stride", "document"])
 @pytest.mark.parametrize("seconds", [0.2, 0.9, 1.7, 3.1])
-def test_ctrl_c_at_any_moment(start: Start, large: Path, seconds: float) -> None:
-    process = start("perplexity", large, "-m", "demo")
+def test_ctrl_c_at_any_moment(start: Start, large: Path, seconds: float, protocol: str) -> None:
+    process = start("perplexity", large, "-m", "demo", "--protocol", protocol)
     deadline = time.monotonic() + 30
     while not heeds_sigterm(process.pid):
         assert time.monotonic() < deadline
