@@ -134,6 +134,15 @@ def of_network(*names: str) -> dict[str, str]:
     return {name: value for name in names if (value := os.environ.get(name))}
 
 
+def tokenize_in_own_threads() -> None:
+    """Keep the tokenizers library from threads of its own: we call it from several (batches.py).
+
+    Its pool has as many as RAYON_NUM_THREADS says, panics if the system allows fewer, and hangs in
+    a forked child. Not for the library, where TOKENIZERS_PARALLELISM is the user's.
+    """
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
 def debug() -> bool:
     """Whether to show tracebacks of failures (PYTHIA_DEBUG=1)."""
     return os.environ.get("PYTHIA_DEBUG", "") not in ("", "0")

@@ -81,6 +81,7 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    settings.tokenize_in_own_threads()
     failure: BaseException | None = None
     while True:
         try:

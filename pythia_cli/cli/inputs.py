@@ -48,7 +48,9 @@ def read_lines(path: str | Path, notices: Notices, *, used: str) -> list[str | N
     except NotUtf8 as error:
         from pythia_cli.text.decode_lines import decode_lines
 
-        return decode_lines(data, error)
+        lines = decode_lines(data, error)
+        _notice_oddities(data, name, notices, used, line_ends_matter=False)
+        return lines
     return list(lines_of(text))
 
 
@@ -125,8 +127,21 @@ def _text(
     formats: bool = True,
 ) -> str:
     text = decode_text(data, name)
+    _notice_oddities(data, name, notices, used, line_ends_matter=line_ends_matter, formats=formats)
+    return text
+
+
+def _notice_oddities(
+    data: bytes,
+    name: str,
+    notices: Notices,
+    used: str,
+    *,
+    line_ends_matter: bool = True,
+    formats: bool = True,
+) -> None:
     if not data:
-        return text
+        return
     # Imported here, because a command with a prompt starts sooner without them.
     from pythia_cli.cli.text_commands import remark
     from pythia_cli.text.oddities import LINE_ENDS, oddities
@@ -134,4 +149,3 @@ def _text(
     for oddity in oddities(data, formats=formats):
         if line_ends_matter or oddity not in LINE_ENDS:
             notices.say(remark(oddity, name, used))
-    return text

@@ -43,6 +43,8 @@ def conversion(error: NotUtf8) -> str:
     guess, file = error.guess, _argument(str(error.source))
     if guess in _OTHERS:
         return _OTHERS[guess]
+    if guess == "tar":
+        return f"tar -xOf{file or ' -'}"
     if error.line is not None:
         return f"sed -n {error.line}p{file} | {_command(error)}"
     comment = _WHAT_IT_DOES.get(guess or "", "").format(offset=error.offset, file=file)
@@ -73,6 +75,10 @@ def _argument(source: str) -> str:
 
 _REMARKS = {
     Oddity.BYTE_ORDER_MARK: ("begins with a byte-order mark, which is left out", None),
+    Oddity.LATER_MARKS: (
+        "has byte-order marks after its beginning, each of which is {used}",
+        "sed \"s/$(printf '\\357\\273\\277')//g\"{file}",
+    ),
     Oddity.NULS: ("has NUL characters, each of which is {used}", "tr -d '\\0'{from_file}"),
     Oddity.REPLACEMENTS: (
         "has U+FFFD characters: a program before this one could not decode its bytes",

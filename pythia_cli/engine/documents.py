@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 from pythia_cli.engine.text_plan import TextPlan, stride_plan
 from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.text.encoded import Encoded
 from pythia_cli.text.tokenizer import PythiaTokenizer
-
-_TOGETHER = 10_000  # parts whose tokens are joined at a time; alone, each takes 300 bytes more
 
 
 class Documents(Sequence[TextPlan]):
@@ -38,20 +36,22 @@ class Documents(Sequence[TextPlan]):
         self._context, self._stride, self._bos = context, stride, bos
         self._begins, self._ends, self._token_ends = array("q"), array("q"), array("q")
         self.n_tokens = self.n_scored = 0
+
+        def parts() -> Iterator[str]:
+            for begin, end in spans:
+                self._begins.append(begin)
+                self._ends.append(end)
+                yield text[begin:end]
+
         blocks: list[Encoded] = []
-        latest: list[Encoded] = []
-        for begin, end in spans:
-            encoded = tokenizer.encode_covering(text[begin:end])
-            latest.append(encoded)
-            if len(latest) == _TOGETHER:
-                blocks.append(Encoded.joined(latest))
-            self.n_tokens += len(encoded)
-            self.n_scored += max(0, len(encoded) + bos - 1)
-            self._begins.append(begin)
-            self._ends.append(end)
-            self._token_ends.append(self.n_tokens)
-            task.advance(1)
-        self._encoded = Encoded.joined([*blocks, *latest])
+        for encoded, n_tokens in tokenizer.encode_each(parts()):
+            blocks.append(encoded)
+            for n in n_tokens:
+                self.n_tokens += n
+                self.n_scored += max(0, n + bos - 1)
+                self._token_ends.append(self.n_tokens)
+            task.advance(len(n_tokens))
+        self._encoded = Encoded.joined(blocks)
 
     def __len__(self) -> int:
         return len(self._ends)

@@ -8,6 +8,7 @@ import numpy as np
 
 from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.kv_cache import KVArrays, KVCache
+from pythia_cli.engine.one_thread import OneThread
 from pythia_cli.engine.scores import Scores
 from pythia_cli.engine.weights import weights_of
 from pythia_cli.errors import UsageError
@@ -58,11 +59,13 @@ class ForwardPass:
     """Runs kernels/forward.py on an int8 file, with a team of `n_threads`.
 
     residual [CHUNK, d_model]: the residual stream. It is the output of the last call, and the input
-    of the next one if that does not begin with the embedding.
+    of the next one if that does not begin with the embedding. one_thread: to be held by who uses
+    these buffers, or outputs that the next call reuses, beyond a call.
     """
 
     def __init__(self, file: Int8File, n_threads: int) -> None:
         config = file.config
+        self.one_thread = OneThread()
         self._team = Team(n_threads)
         self._forward = compiled.function("forward")
         self._claims = np.zeros(LAYER_CLAIMS * config.n_layers + 1, np.int64)
@@ -103,21 +106,22 @@ class ForwardPass:
         [n_texts, 3] int64 has for each text: its row in the cache, the position of its first new
         token, and its number of new tokens. steps: None is the whole model. Without layers, spans
         may be empty and the cache `no_cache`. If interrupted, only these positions of the cache may
-        have changed. Raises UsageError if there are too many tokens.
+        have changed. Raises UsageError if there are too many tokens, or if another thread is here.
         """
         if len(token_ids) > CHUNK:  # the buffers have no room for more
             raise UsageError(f"{len(token_ids)} tokens in one pass; it takes {CHUNK}")
-        replace = self._arguments.replace
-        replace("steps", steps or self.whole)
-        replace("spans", spans)
-        replace("cache", cache)
-        replace("token_ids", token_ids)
-        replace("rows", wanted.rows)
-        replace("logits", wanted.logits)
-        replace("targets", wanted.targets)
-        replace("scores", wanted.scores)
-        self._claims[:] = 0
-        self._team.run(self._forward, self._arguments.address)
+        with self.one_thread:
+            replace = self._arguments.replace
+            replace("steps", steps or self.whole)
+            replace("spans", spans)
+            replace("cache", cache)
+            replace("token_ids", token_ids)
+            replace("rows", wanted.rows)
+            replace("logits", wanted.logits)
+            replace("targets", wanted.targets)
+            replace("scores", wanted.scores)
+            self._claims[:] = 0
+            self._team.run(self._forward, self._arguments.address)
 
     def close(self) -> None:
         """End the threads."""

@@ -172,16 +172,18 @@ def generate(
     while True:
         while free and (sample := next(waiting, None)) is not None:
             unreported.append(sample)
-            sample.take(prefilled.first_logits(sample, free[-1]))
+            with model.one_thread:
+                sample.take(prefilled.first_logits(sample, free[-1]))
             if not sample.ended:
                 active.append((sample, free.pop()))
             yield from _ready_events(unreported)
         if not active:
             return
         texts = [cache for _, cache in active]
-        logits = model.decode_together([sample.token_ids[-1] for sample, _ in active], texts)
-        for (sample, _), row in zip(active, logits, strict=True):
-            sample.take(row)
+        with model.one_thread:  # until the logits are used
+            logits = model.decode_together([sample.token_ids[-1] for sample, _ in active], texts)
+            for (sample, _), row in zip(active, logits, strict=True):
+                sample.take(row)
         free += [cache for sample, cache in active if sample.ended]
         active = [(sample, cache) for sample, cache in active if not sample.ended]
         yield from _ready_events(unreported)

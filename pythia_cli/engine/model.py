@@ -37,7 +37,7 @@ class Model:
     """An open checkpoint. Created by `load`; a context manager.
 
     Opening only maps the weights; memory for running is allocated on first use. If the file is cut
-    short meanwhile, SIGBUS ends the process. Several models may be open. None is thread-safe.
+    short meanwhile, SIGBUS ends the process. UsageError if two threads use one; open one for each.
     """
 
     def __init__(

@@ -44,19 +44,21 @@ class Int8Scorer:
 
     def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
         """As Scorer.score. Raises UsageError for ids that the model does not have."""
-        if len(texts) != 1:
-            return score_packed(self._transformer, texts, task)
-        ((token_ids, targets),) = texts
-        scores = self._transformer.score(token_ids, targets, self._empty_cache(len(token_ids)))
-        task.advance(len(scores.nll))
-        return [scores]
+        with self._transformer.one_thread:
+            if len(texts) != 1:
+                return score_packed(self._transformer, texts, task)
+            ((token_ids, targets),) = texts
+            scores = self._transformer.score(token_ids, targets, self._empty_cache(len(token_ids)))
+            task.advance(len(scores.nll))
+            return [scores]
 
     def logits(self, token_ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """As Scorer.logits."""
         logits = np.empty((len(token_ids), self._transformer.d_vocab), np.float32)
-        cache = self._empty_cache(len(token_ids))
-        for at, rows in self._transformer.chunks(token_ids, cache):
-            logits[at : at + len(rows)] = rows
+        with self._transformer.one_thread:
+            cache = self._empty_cache(len(token_ids))
+            for at, rows in self._transformer.chunks(token_ids, cache):
+                logits[at : at + len(rows)] = rows
         return logits
 
     def _empty_cache(self, n_tokens: int) -> KVCache:

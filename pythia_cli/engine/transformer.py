@@ -25,13 +25,15 @@ _MOST_BYTES = 1 << 30
 class Transformer:
     """A model that runs on `n_threads`. `prefill`, `decode` and `score` extend a KVCache.
 
-    `new_cache` makes one. Not thread-safe: all calls share the same buffers and threads.
+    `new_cache` makes one. All calls share the same buffers and threads: who calls while another
+    thread is in a call, or in a block of `one_thread`, gets UsageError.
     """
 
     def __init__(self, file: Int8File, n_threads: int) -> None:
         self.config = file.config
         self.d_vocab = file.config.d_vocab
         self._pass = ForwardPass(file, n_threads)
+        self.one_thread = self._pass.one_thread
         self._logits = np.empty((1, self.d_vocab), np.float32)
         self._each = NOTHING  # the outputs of the last decode, often reused by the next
 
@@ -169,8 +171,9 @@ class Transformer:
         """
         token_ids = np.ascontiguousarray(token_ids, np.int64)
         self.check_ids(token_ids)
-        self._pass.run(token_ids, NO_SPANS, self._pass.no_cache, steps=Steps(1, 0, 0))
-        return self._pass.residual[: len(token_ids)].copy()
+        with self.one_thread:
+            self._pass.run(token_ids, NO_SPANS, self._pass.no_cache, steps=Steps(1, 0, 0))
+            return self._pass.residual[: len(token_ids)].copy()
 
     def layers(
         self, residual: np.ndarray[Any, Any], lo: int, hi: int, cache: KVCache
@@ -186,20 +189,23 @@ class Transformer:
         spans = np.array([[cache.row, cache.reserve(n), n]], np.int64)
         finished = False
         try:
-            ids = self._put(residual)
-            self._pass.run(ids, spans, cache.arrays, steps=Steps(0, lo, hi))
+            with self.one_thread:
+                ids = self._put(residual)
+                self._pass.run(ids, spans, cache.arrays, steps=Steps(0, lo, hi))
+                new = self._pass.residual[:n].copy()
             finished = hi == n_layers
         finally:
             if not finished:
                 cache.truncate(int(spans[0, 1]))
-        return self._pass.residual[:n].copy()
+        return new
 
     def unembed(self, residual: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The logits [n, d_vocab] of the last residual stream [n, d_model], until the next call."""
-        ids = self._put(residual)
-        logits = self._logits_room(len(ids))
-        wanted = WantedRows(np.arange(len(ids)), logits)
-        self._pass.run(ids, NO_SPANS, self._pass.no_cache, wanted, Steps(0, 0, 0))
+        with self.one_thread:
+            ids = self._put(residual)
+            logits = self._logits_room(len(ids))
+            wanted = WantedRows(np.arange(len(ids)), logits)
+            self._pass.run(ids, NO_SPANS, self._pass.no_cache, wanted, Steps(0, 0, 0))
         return logits
 
     def check_ids(self, token_ids: np.ndarray[Any, Any]) -> None:

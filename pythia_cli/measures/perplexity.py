@@ -77,8 +77,9 @@ def perplexity(
 ) -> Perplexity:
     """Perplexity of a text. docs/measures.md describes the protocols and their defaults.
 
-    source: the name of the text in errors and records. Raises InvalidValue for invalid numbers,
-    InputError if the text is empty or too short, IntegrityError if the model is damaged.
+    All of the text is scored; `pythia perplexity` leaves out byte-order marks with which a file
+    begins. source: the name of the text in errors and records. Raises InvalidValue for invalid
+    numbers, InputError if the text is empty or too short, IntegrityError if the model is damaged.
 
     >>> round(perplexity(model, "It was not a small one.", bos=True).perplexity, 1)
     33.6

@@ -1,42 +1,54 @@
-"""Encodes many texts in a thread of its own, so that Ctrl-C reaches the caller at once."""
+"""Encodes many texts in threads of their own, so that Ctrl-C reaches the caller at once."""
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-_IN_A_BATCH = 1 << 20  # characters: so many, or a longer text
-_IN_FLIGHT = 2  # one is encoded while the caller uses the one before
+_IN_A_BATCH = 1 << 16  # characters: so many, or a longer text
+_MOST_TEXTS = 1 << 10  # in a batch; each takes 400 bytes, however short
+_MOST_THREADS = 16  # more would wait for Python, and take memory: 9 MB for each batch
+_IN_FLIGHT = 2  # batches for each thread: one is encoded while the caller uses the one before
 
 
 def encoded_batches(
     encode: Callable[[list[str]], list[Any]], texts: Iterable[str]
-) -> Iterator[tuple[str, Any]]:
-    """Yield each text with what `encode` makes of it, given many.
+) -> Iterator[tuple[list[str], list[Any]]]:
+    """Yield the texts, some at a time, with what `encode` makes of these.
 
-    Raises what `encode` raises. After an exception in the caller, the thread ends with the batch
-    that it encodes.
+    Raises what `encode` raises, and RuntimeError if no thread can be started. After an exception in
+    the caller, each thread ends with the batch that it encodes.
     """
     waiting: deque[tuple[list[str], Any]] = deque()
-    executor = ThreadPoolExecutor(1, "pythia-tokenizing")
+    n_threads = min(_MOST_THREADS, _n_processors())
+    executor = ThreadPoolExecutor(n_threads, "pythia-tokenizing")
     try:
         for batch in _batches(texts):
             waiting.append((batch, executor.submit(encode, batch)))
-            if len(waiting) == _IN_FLIGHT:
-                yield from _results(*waiting.popleft())
+            if len(waiting) == _IN_FLIGHT * n_threads:
+                yield _result(*waiting.popleft())
         while waiting:
-            yield from _results(*waiting.popleft())
+            yield _result(*waiting.popleft())
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _n_processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     n_characters = 0
     for text in texts:
-        if batch and n_characters + len(text) > _IN_A_BATCH:
+        is_full = n_characters + len(text) > _IN_A_BATCH or len(batch) == _MOST_TEXTS
+        if batch and is_full:
             yield batch
             batch, n_characters = [], 0
         batch.append(text)
@@ -45,5 +57,5 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _results(batch: list[str], encodings: Any) -> Iterator[tuple[str, Any]]:
-    yield from zip(batch, encodings.result(), strict=True)
+def _result(batch: list[str], encodings: Any) -> tuple[list[str], list[Any]]:
+    return batch, encodings.result()

@@ -15,11 +15,12 @@ CONTROLS = bytes(byte for byte in (*range(32), 127) if byte not in b"\t\n\v\f\r\
 _MANY_CONTROLS = 0.05
 
 
-def decode_text(data: bytes, source: str) -> str:
-    """Decode UTF-8; a byte-order mark at its beginning is dropped.
+def decode_text(data: bytes, source: str, *, is_beginning: bool = True) -> str:
+    """Decode UTF-8. Byte-order marks at its beginning are dropped, if a text begins there.
 
-    Raises NotUtf8, with the source, the first invalid byte and what the bytes look like. UTF-16 and
-    UTF-32 are refused even where their bytes are valid UTF-8 too, with NULs or other controls.
+    Raises NotUtf8, with the source, the first invalid byte and what the bytes look like. UTF-16,
+    UTF-32, archives and programs are refused even where their bytes are valid UTF-8 too, with NULs
+    or other controls.
     """
     try:
         text = data.decode("utf-8")
@@ -29,12 +30,12 @@ def decode_text(data: bytes, source: str) -> str:
         guess = guess_encoding(data, error)
         raise NotUtf8(source, data[error.start], error.start, guess) from None
     if "\0" in text or _has_many_controls(data):
-        from pythia_cli.text.guess_encoding import without_mark
+        from pythia_cli.text.guess_encoding import guess_binary
 
-        if (guess := without_mark(data)) is not None:
+        if (guess := guess_binary(data)) is not None:
             offset = next(at for at, byte in enumerate(data) if byte in CONTROLS)
             raise NotUtf8(source, data[offset], offset, guess)
-    return text.removeprefix(BYTE_ORDER_MARK)
+    return text.lstrip(BYTE_ORDER_MARK) if is_beginning else text
 
 
 def _has_many_controls(data: bytes) -> bool:

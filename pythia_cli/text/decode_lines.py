@@ -37,6 +37,6 @@ def decode_lines(data: bytes, error: NotUtf8) -> list[str | NotUtf8]:
 
 def _decoded(line: bytes, error: NotUtf8, number: int) -> str | NotUtf8:
     try:
-        return decode_text(line, str(error.source))
+        return decode_text(line, str(error.source), is_beginning=number == 1)
     except NotUtf8 as found:
         return NotUtf8(error.source, found.byte, found.offset, found.guess, number)

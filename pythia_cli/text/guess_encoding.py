@@ -10,7 +10,8 @@ CUT_END, CUT_BEGINNING = "UTF-8 cut off at its end", "UTF-8 cut off at its begin
 CUT_END_OR_LATIN1 = "Latin-1, or UTF-8 cut off at its end"
 DAMAGED, BINARY = "UTF-8 with damaged bytes", "binary data"
 
-_MAGIC = (
+_OTHER_MAGIC = (b"\x7fELF", b"SQLite format 3\0", b"\0asm", b"GGUF", b"\x93NUMPY", b"\x1bLua")
+_MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b", "gzip"),
     (b"BZh", "bzip2"),
     (b"\xfd7zXZ\x00", "xz"),
@@ -20,15 +21,19 @@ _MAGIC = (
     (b"7z\xbc\xaf\x27\x1c", "7z"),
     (b"%PDF-", "PDF"),
     (b"PAR1", "Parquet"),
+    *((magic, BINARY) for magic in _OTHER_MAGIC),
     # The mark of UTF-32 begins with that of UTF-16.
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
     (codecs.BOM_UTF16_LE, "UTF-16"),
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
+_TAR, _TAR_OFFSET = b"ustar", 257
 _WIDE = ("UTF-32LE", "UTF-32BE", "UTF-16LE", "UTF-16BE")
 _FEWEST_WIDE = 0.9  # of the characters of UTF-16 that are in an alphabet
 _MOST_HIGH = 0.3  # of the bytes of a text in Latin letters, in a one-byte encoding
+_FEWEST_BYTES = 64  # of binary data without a magic number; a short text may be a few NULs
+_MOST_CONTROLS = 0.3  # of the bytes of a text, such as a list of names that NULs separate
 _C1 = bytes(range(0x80, 0xA0))
 _NOT_IN_1252 = b"\x81\x8d\x8f\x90\x9d"
 
@@ -38,12 +43,33 @@ def guess_encoding(data: bytes, error: UnicodeDecodeError) -> str | None:
 
     error: why they are not UTF-8. None if they may be text in an unknown encoding.
     """
-    magic = next((name for magic, name in _MAGIC if data.startswith(magic)), None)
     sample = data[max(0, error.start - SAMPLE // 2) :][:SAMPLE]
-    return magic or without_mark(data) or _as_utf8(data, error, sample) or _as_one_byte(sample)
+    return (
+        _by_magic(data)
+        or _without_mark(data)
+        or _as_utf8(data, error, sample)
+        or _as_one_byte(sample)
+    )
 
 
-def without_mark(data: bytes) -> str | None:
+def guess_binary(data: bytes) -> str | None:
+    """What bytes in UTF-8 look like that have NULs or other controls; None if they are text."""
+    return _by_magic(data) or _without_mark(data) or _by_controls(data[:SAMPLE])
+
+
+def _by_magic(data: bytes) -> str | None:
+    if data.startswith(_TAR, _TAR_OFFSET):
+        return "tar"
+    return next((name for magic, name in _MAGIC if data.startswith(magic)), None)
+
+
+def _by_controls(sample: bytes) -> str | None:
+    n_controls = len(sample) - len(sample.translate(None, CONTROLS))
+    is_binary = len(sample) >= _FEWEST_BYTES and n_controls > _MOST_CONTROLS * len(sample)
+    return BINARY if is_binary else None
+
+
+def _without_mark(data: bytes) -> str | None:
     """UTF-16 or UTF-32 without a byte-order mark; None if the bytes do not look like it."""
     for name in _WIDE:
         try:

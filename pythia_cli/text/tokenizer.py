@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pythia_cli.errors import InputError, IntegrityError, NotFound
+from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceError
 from pythia_cli.reporting import NO_TASK, SILENT, Reporter
 from pythia_cli.text.encoded import Encoded, compact
 from pythia_cli.text.tokenizer_file import TokenizerFailed, is_of_library, read_tokenizer
@@ -119,24 +121,70 @@ class PythiaTokenizer:
             parts.append(Encoded(token_ids, self._covered(piece, token_ids, is_nfc)))
         return Encoded.joined(parts)
 
+    def encode_each(self, texts: Iterable[str]) -> Iterator[tuple[Encoded, list[int]]]:
+        """As `encode_covering` of each text, but faster if they are short.
+
+        Yields the tokens of some texts, joined, and how many each of these has. Raises as `encode`.
+        """
+        from pythia_cli.text.batches import encoded_batches
+
+        for is_long, group in groupby(texts, lambda text: len(text) > _PIECE):
+            if is_long:
+                for text in group:
+                    encoded = self.encode_covering(text)
+                    yield encoded, [len(encoded)]
+                continue
+            with self._failures_translated():
+                for some, encodings in encoded_batches(self._encode_batch, group):
+                    yield self._covering_each(some, encodings)
+
+    def _covering_each(self, texts: list[str], encodings: list[Any]) -> tuple[Encoded, list[int]]:
+        """The tokens of the texts, with the bytes that they cover, and each text's number."""
+        ids = [encoding.ids for encoding in encodings]
+        n_tokens = list(map(len, ids))
+        token_ids = np.fromiter(chain.from_iterable(ids), np.int64, sum(n_tokens))
+        self._check_ids(token_ids)
+        covered = self._lengths(token_ids)
+        ends = np.cumsum(n_tokens)
+        sums = np.diff(np.concatenate([[0], np.cumsum(covered)])[ends], prepend=0).tolist()
+        for text, end, n, n_bytes in zip(texts, ends.tolist(), n_tokens, sums, strict=True):
+            is_nfc = unicodedata.is_normalized("NFC", text)
+            if not (is_nfc and n_bytes == _n_bytes(text)):
+                part = slice(end - n, end)
+                covered[part] = self._covered(text, token_ids[part], is_nfc)
+        return Encoded(token_ids, covered), n_tokens
+
     def _encoded(self, text: str) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
         """Yield the text in pieces, each with its token_ids [n] int64."""
         is_large = isinstance(text, str) and len(text) > _LARGE
         total = _n_bytes(text) if is_large else 0
+        with (
+            self._failures_translated("str" if isinstance(text, str) else type(text).__name__),
+            self.reporter.task("tokenizing", total, "B") if is_large else NO_TASK as task,
+        ):
+            for piece, encoding in self._encodings(text):
+                token_ids = np.array(encoding.ids, np.int64)
+                self._check_ids(token_ids)
+                yield piece, token_ids
+                task.advance(_n_bytes(piece))
+
+    def _check_ids(self, token_ids: np.ndarray[Any, Any]) -> None:
+        if token_ids.size and token_ids.max() >= self.size:
+            raise IntegrityError(self._path, f"has ids from {self.size} on")
+
+    @contextmanager
+    def _failures_translated(self, kind: str = "str") -> Iterator[None]:
+        """Failures of the library while it encodes a text of this type, as those of `encode`."""
         try:
-            with self.reporter.task("tokenizing", total, "B") if is_large else NO_TASK as task:
-                for piece, encoding in self._encodings(text):
-                    token_ids = np.array(encoding.ids, np.int64)
-                    if token_ids.size and token_ids.max() >= self.size:
-                        raise IntegrityError(self._path, f"has ids from {self.size} on")
-                    yield piece, token_ids
-                    task.advance(_n_bytes(piece))
+            yield
         except TypeError:
-            what = "has lone surrogates" if isinstance(text, str) else f"is {type(text).__name__}"
+            what = "has lone surrogates" if kind == "str" else f"is {kind}"
             raise InputError("text", f"{what}; expected text that UTF-8 can encode") from None
         except BaseException as error:
             if not is_of_library(error):
                 raise
+            if "thread pool" in str(error):  # of rayon, which the library uses
+                raise ResourceError("threads", "no more can be started") from error
             raise IntegrityError(self._path, f"cannot encode this text ({error})") from error
 
     def _encodings(self, text: str) -> Iterable[tuple[str, Any]]:
@@ -144,7 +192,8 @@ class PythiaTokenizer:
             return [(text, self._tokenizer.encode(text, add_special_tokens=False))]
         from pythia_cli.text.batches import encoded_batches
 
-        return encoded_batches(self._encode_batch, self._pieces(text))
+        batches = encoded_batches(self._encode_batch, self._pieces(text))
+        return (pair for batch in batches for pair in zip(*batch, strict=True))
 
     def _pieces(self, text: str) -> Iterable[str]:
         """The text cut where neither its tokens nor NFC change."""
@@ -157,7 +206,7 @@ class PythiaTokenizer:
         return pieces(text, _PIECE, inner_characters(token.content for token in added))
 
     def _encode_batch(self, texts: list[str]) -> list[Any]:
-        # Unlike `encode`, it releases the GIL, uses all processors, and counts no offsets.
+        # Unlike `encode`, it releases the GIL and counts no offsets.
         return self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
 
     def _covered(

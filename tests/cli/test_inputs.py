@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from pythia_cli.cli.inputs import read_prompt, read_text
+from pythia_cli.cli.inputs import read_lines, read_prompt, read_text
 from pythia_cli.cli.output import Notices
-from pythia_cli.errors import InputError
+from pythia_cli.errors import InputError, NotUtf8
 from tests.cli.running import Pythia, error_line, without_model_lines
+from tests.text.test_decode import archive
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 TEXT = "It was a dark and stormy night.\nHe said no.\n"
@@ -33,6 +34,7 @@ TEXT = "It was a dark and stormy night.\nHe said no.\n"
         (f"{TEXT}\u201c".encode("cp1252"), "iconv -f windows-1252 -t utf-8", f"{TEXT}\u201c"),
         (f"\u00e9{TEXT}caf\u00e9".encode()[:-1], "head -c 49", f"\u00e9{TEXT}caf"),
         (gzip.compress(TEXT.encode()), "gunzip -c", TEXT),
+        (archive(TEXT.encode()), "tar -xOf", TEXT),
     ],
 )
 def test_the_hint_does_what_is_needed(
@@ -73,6 +75,11 @@ def test_latin1_is_not_suggested_for_what_it_cannot_be(pythia: Pythia) -> None:
 
 NOTICES = [
     (b"\xef\xbb\xbfCall me", "begins with a byte-order mark, which is left out"),
+    (b"\xef\xbb\xbf" * 2 + b"Call me", "begins with a byte-order mark, which is left out"),
+    (
+        b"He was\n\xef\xbb\xbfShe was\n",
+        "has byte-order marks after its beginning, each of which is scored; otherwise: sed ",
+    ),
     (b"Call\0me", "has NUL characters, each of which is scored; otherwise: tr -d '\\0' < {file}"),
     (
         b"Call\r\nme\n",
@@ -89,7 +96,7 @@ def test_odd_texts_are_read_with_a_notice(
 ) -> None:
     path = tmp_path / "text.txt"
     path.write_bytes(data)
-    assert read_text(path) == data.decode().removeprefix("\ufeff")
+    assert read_text(path) == data.decode().lstrip("\ufeff")
     err = capsys.readouterr().err
     assert says.format(file=path) in err
     assert err.startswith(f"{path}: ")
@@ -101,11 +108,31 @@ def test_odd_texts_are_read_with_a_notice(
 def test_a_byte_order_mark_changes_no_figure(pythia: Pythia, tmp_path: Path) -> None:
     (tmp_path / "plain.txt").write_text(TEXT)
     (tmp_path / "marked.txt").write_text(TEXT, encoding="utf-8-sig")
-    plain, marked, total = pythia(
-        "perplexity", "plain.txt", "marked.txt", "--json", cwd=tmp_path
-    ).records
-    assert (marked["nll"], marked["n_bytes"]) == (plain["nll"], plain["n_bytes"])
-    assert total["n_tokens"] == 2 * plain["n_tokens"]
+    (tmp_path / "twice.txt").write_text(f"\ufeff{TEXT}", encoding="utf-8-sig")
+    files = ("plain.txt", "marked.txt", "twice.txt")
+    plain, *marked, total = pythia("perplexity", *files, "--json", cwd=tmp_path).records
+    for record in marked:
+        assert (record["nll"], record["n_bytes"]) == (plain["nll"], plain["n_bytes"])
+    assert total["n_tokens"] == 3 * plain["n_tokens"]
+
+
+def test_the_command_beside_a_notice_leaves_marks_out(pythia: Pythia, tmp_path: Path) -> None:
+    (tmp_path / "a book.txt").write_text(f"\ufeff{TEXT}\ufeff{TEXT}", encoding="utf-8")
+    _, notice = without_model_lines(pythia("perplexity", "a book.txt", cwd=tmp_path).err)
+    command = notice.partition("; otherwise: ")[2]
+    made = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, check=True)
+    assert made.stdout.decode() == TEXT * 2
+
+
+def test_notices_of_prompts_of_which_some_are_not_utf8(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_bytes(b"It was\n\xef\xbb\xbfShe was\ncaf\xe9\n")
+    first, second, third = read_lines(path, Notices(), used="part of a prompt")
+    assert (first, second) == ("It was", "\ufeffShe was")
+    assert isinstance(third, NotUtf8)
+    assert "each of which is part of a prompt" in capsys.readouterr().err
 
 
 def test_line_ends_do_not_matter_between_documents(pythia: Pythia, tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pythia_cli.engine import documents
 from pythia_cli.engine.documents import Documents, count_scored
 from pythia_cli.engine.text_plan import TextPlan, stride_plan
+from pythia_cli.text import batches
 from pythia_cli.text.lines import line_spans
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
@@ -27,16 +27,16 @@ def same(one: TextPlan, other: TextPlan) -> bool:
     )
 
 
-@pytest.mark.parametrize("together", [1, 2, 7, 10_000])
+@pytest.mark.parametrize("in_a_batch", [1, 100, 500, 1 << 16])
 @pytest.mark.parametrize("bos", [False, True])
 def test_they_are_the_plans_of_the_lines(
     eval_text: str,
     demo_tokenizer: PythiaTokenizer,
     monkeypatch: pytest.MonkeyPatch,
-    together: int,
+    in_a_batch: int,
     bos: bool,
 ) -> None:
-    monkeypatch.setattr(documents, "_TOGETHER", together)
+    monkeypatch.setattr(batches, "_IN_A_BATCH", in_a_batch)
     text = "One\r\n" + eval_text[:3000] + "\ncafé é\n\nend"
     spans = list(line_spans(text))
     found = Documents(text, spans, demo_tokenizer, 16, 8, bos=bos)
@@ -66,4 +66,4 @@ def test_a_line_takes_few_bytes(demo_tokenizer: PythiaTokenizer) -> None:
     tracemalloc.stop()
     assert len(found) == n_lines
     assert kept < 50 * n_lines
-    assert most < 50 * n_lines + 400 * documents._TOGETHER
+    assert most < 50 * n_lines + 4_000_000

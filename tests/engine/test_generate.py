@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,7 @@ class Script:
     """A model whose largest logits are those of the tokens of a script, one after another."""
 
     d_vocab = 4096
+    one_thread = contextlib.nullcontext()
 
     def __init__(self, token_ids: list[int], n_ctx: int = 64) -> None:
         self.token_ids = token_ids

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -101,6 +101,9 @@ class Letters:
 
     def encode_covering(self, text: str) -> Encoded:
         return Encoded(np.arange(100, 100 + len(text)), np.ones(len(text), np.int64))
+
+    def encode_each(self, texts: Iterable[str]) -> Iterator[tuple[Encoded, list[int]]]:
+        return ((self.encode_covering(text), [len(text)]) for text in texts)
 
 
 def plans_of(n: int, protocol: Protocol) -> Sequence[TextPlan]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import random
+import tarfile
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from pythia_cli.errors import NotUtf8
 from pythia_cli.text.decode import decode_text
+from pythia_cli.text.decode_lines import decode_lines
 from pythia_cli.text.guess_encoding import (
     BINARY,
     CUT_BEGINNING,
@@ -65,7 +68,31 @@ GUESSES = [
 ]
 
 
-@pytest.mark.parametrize(("data", "guess"), GUESSES, ids=str)
+def archive(content: bytes) -> bytes:
+    """A tar archive of one file."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        member = tarfile.TarInfo("e.txt")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return file.getvalue()
+
+
+GUESSES += [
+    (archive(TEXT.encode()), "tar"),
+    (archive(TEXT.encode() * 9999), "tar"),
+    (archive(f"{TEXT}caf\u00e9".encode("latin1")), "tar"),
+    (b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\0>\0\x01\0\0\0" + bytes(40), BINARY),
+    (b"SQLite format 3\0\x10\0\x01\x01\0@  \0\0\0\x02" + bytes(99), BINARY),
+    (b"PK\x03\x04\n\0\0\0\0\0" + TEXT.encode(), "zip"),
+    (np.arange(100, dtype=np.int32).tobytes(), BINARY),
+    (np.arange(100, dtype=np.int64).tobytes(), BINARY),
+    (np.zeros(100).tobytes(), BINARY),
+    (TEXT.encode() + bytes(4096), BINARY),  # as some file systems leave a file after a crash
+]
+
+
+@pytest.mark.parametrize(("data", "guess"), GUESSES, ids=lambda value: str(value)[:40])
 def test_what_is_no_utf8_is_named(data: bytes, guess: str | None) -> None:
     with pytest.raises(NotUtf8) as caught:
         decode_text(data, "book.txt")
@@ -84,7 +111,16 @@ def test_where_the_text_is_cut_off() -> None:
 def test_a_byte_order_mark_is_not_text() -> None:
     assert decode_text(b"\xef\xbb\xbfCall me", "book.txt") == "Call me"
     assert decode_text(b"\xef\xbb\xbf", "book.txt") == ""
-    assert decode_text("a\ufeffb".encode(), "book.txt") == "a\ufeffb"
+    assert decode_text("\ufeff\ufeffCall me".encode(), "book.txt") == "Call me"
+    assert decode_text("a\ufeffb\n\ufeffc".encode(), "book.txt") == "a\ufeffb\n\ufeffc"
+    assert decode_text("\ufeffb".encode(), "book.txt", is_beginning=False) == "\ufeffb"
+
+
+def test_the_mark_of_a_later_line_is_text_whatever_other_lines_are() -> None:
+    data = "\ufeffone\n\ufefftwo\n".encode() + b"caf\xe9\n"
+    with pytest.raises(NotUtf8) as caught:
+        decode_text(data, "book.txt")
+    assert decode_lines(data, caught.value)[:2] == ["one", "\ufefftwo"]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +128,7 @@ def test_a_byte_order_mark_is_not_text() -> None:
     [
         *("", "a\0b", f"{TEXT}\0", "\u543e\u8f29\0\u306f", "\0" * 9),
         "a\0b\0cc\0",
+        f"{TEXT * 30}ustar\0",
         "./book.txt\0./a book.txt\0",
         "".join(f"{i}\0" for i in range(1000)),
         "".join(f"{i}\x01word\x01{i * i}\n" for i in range(1000)),  # as Hive writes tables
@@ -130,4 +167,4 @@ def test_any_bytes_are_text_or_refused(data: bytes) -> None:
         text = decode_text(data, "book.txt")
     except NotUtf8:
         return
-    assert text.encode() == data.removeprefix(b"\xef\xbb\xbf")
+    assert text == data.decode().lstrip("\ufeff")

@@ -12,8 +12,13 @@ from pythia_cli.text.oddities import Oddity, oddities
 
 RECORD = json.dumps({"text": "It was a dark and stormy night."})
 
+LABELLED = "pos\tIt was good.\nneg\tIt was slow, and bad.\npos\tYes.\nneg\tNo.\npos\tFine.\n"
+
 ODD = [
     ("\ufeffCall me", Oddity.BYTE_ORDER_MARK),
+    ("\ufeff\ufeffCall me", Oddity.BYTE_ORDER_MARK),
+    ("Call me\n\ufeffIt was\n", Oddity.LATER_MARKS),
+    ("x" * 99_999 + "\ufeff", Oddity.LATER_MARKS),
     ("Call\0me", Oddity.NULS),
     ("caf\ufffd", Oddity.REPLACEMENTS),
     ("one\r\ntwo\r\n", Oddity.CR_LF),
@@ -35,6 +40,24 @@ ODD = [
     ("[\n" + " 1,\n" * 99_999, Oddity.JSON),
     ('["one", "two", ' * 9999, Oddity.JSON),
     ('[["one", "two"], ' * 9999, Oddity.JSON),
+    (LABELLED, Oddity.TSV),
+    (LABELLED.replace("It", '"It'), Oddity.TSV),
+    ("word\tmot\n" + "cat\tchat\ndog\tchien\n" * 2, Oddity.TSV),
+    ("word,mot\n" + "cat,chat\ndog,chien\n" * 2, Oddity.CSV),
+    ("un;deux trois\n" * 5, Oddity.CSV),
+    ("language (in English)\ttext\n" + "French\tC'est la vie, dit-il.\n" * 9, Oddity.TSV),
+    ("\u6a19\u8a18\t\u543e\u8f29\u306f\u732b\u3067\u3042\u308b\u3002\n" * 5, Oddity.TSV),
+    ('["It was", "pos"]\n["He had", "neg"]\n["a", "b"]\n', Oddity.JSON_LINES),
+    ("[12, 7, 9]\n[1, 2]\n[[3]]\n", Oddity.JSON_LINES),
+    ('"It was.\\n"\n"He had."\n"No."\n', Oddity.JSON_LINES),
+    ('"It was."\n' * 10, Oddity.JSON_LINES),
+    (f"# made by a program\n{RECORD}\n{RECORD}\n", Oddity.JSON_LINES),
+    (f"{RECORD}\n{RECORD[:20]}\n" + f"{RECORD}\n" * 9999, Oddity.JSON_LINES),
+    (json.dumps({"text": "one"}, indent=2) * 2, Oddity.JSON),
+    ("<doc>\nIt was a dark night.\n</doc>\n", Oddity.MARKUP),
+    ('<doc id="12" url=/a title="A">\nIt was' + " a dark night." * 9999, Oddity.MARKUP),
+    ("<p>It was\n<p>He had\n", Oddity.MARKUP),
+    ("<!-- made by hand -->\n\n<h1 >It was</h1>\n", Oddity.MARKUP),
     ("<!DOCTYPE html>\n<p>It was", Oddity.MARKUP),
     ('<?xml version="1.0"?>\n<p>It was</p>', Oddity.MARKUP),
 ]
@@ -67,6 +90,27 @@ PROSE = [
     "[[Category:Novels]]\n" * 9999,
     '["Hello," she said.]\n' * 9999,
     "[1, a note]\n" * 9999,
+    "[1]\n[2]\n[3]\n",
+    '"Hello."\n"Yes?"\n"No."\n"Well."\n',
+    f"It was\n{RECORD}\nHe had\n{RECORD}\nand\n",
+    "HAMLET\tTo be, or not\nGHOST\tto be\n" * 9,
+    "\u2022\tIt was a dark night.\n-\tHe said no.\n" * 9,
+    "a)\tIt was a dark night.\nb)\tHe said no.\n" * 9,
+    "x = 1;\t// one\ny = 2;\t// another\n" * 9,
+    "CC\t= cc -O2\nLD\t= ld\n" * 9,
+    "int\tx;\nchar\ty;\n" * 9,
+    "\tmov\teax, ebx\n\tadd\teax, 1\n" * 9,
+    "Tyger Tyger, burning bright,\nIn the forests of the night;\n" * 9,
+    "<Alice> hello\n<Bob> hi, it was\n" * 9,
+    "<unk> was a <unk> night\n" * 9,
+    "<|endoftext|>It was\n",
+    "<https://example.org> says no.\n",
+    "<-- look\n",
+    "<3 <3\n",
+    "#include <stdio.h>\nint main(void) { return 0; }\n",
+    "template <class T>\nclass A {};\n",
+    "- one\n- two, three\n- four\n",
+    "a: 1\nb: [2, 3]\n",
 ]
 
 
@@ -87,6 +131,8 @@ def test_books_are_prose(eval_text: str) -> None:
 def test_several_at_a_time() -> None:
     found = oddities(b"\xef\xbb\xbfid\ttext\r\n1\tone\r\n2\ttwo\r\n")
     assert found == [Oddity.BYTE_ORDER_MARK, Oddity.CR_LF, Oddity.TSV]
+    found = oddities("\ufeffone\n\ufefftwo\n".encode())
+    assert found == [Oddity.BYTE_ORDER_MARK, Oddity.LATER_MARKS]
 
 
 @given(text=st.text(alphabet="[{\"',\t\n\r<a1\ufeff\0", max_size=60))

@@ -241,20 +241,20 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_batches")
 def test_batches_come_in_order() -> None:
     texts = [str(i) for i in range(100)]
-    pairs = list(encoded_batches(lambda batch: [text * 2 for text in batch], texts))
-    assert pairs == [(text, text * 2) for text in texts]
+    batches = list(encoded_batches(lambda batch: [text * 2 for text in batch], texts))
+    assert [text for some, _ in batches for text in some] == texts
+    assert all(made == [text * 2 for text in some] for some, made in batches)
 
 
 @pytest.mark.usefixtures("small_batches")
 def test_a_batch_has_few_characters_or_one_text() -> None:
-    seen: list[list[str]] = []
+    texts = ["abc", "defg", "hij", "k" * 30, "l" * 30, "", "m"]
+    batches = [some for some, _ in encoded_batches(list, texts)]
+    assert batches == [["abc", "defg", "hij"], ["k" * 30], ["l" * 30], ["", "m"]]
 
-    def encode(batch: list[str]) -> list[str]:
-        seen.append(batch)
-        return batch
 
-    list(encoded_batches(encode, ["abc", "defg", "hij", "k" * 30, "l" * 30, "", "m"]))
-    assert seen == [["abc", "defg", "hij"], ["k" * 30], ["l" * 30], ["", "m"]]
+def test_a_batch_has_few_texts() -> None:
+    assert [len(some) for some, _ in encoded_batches(list, [""] * 2500)] == [1024, 1024, 452]
 
 
 def test_an_error_in_a_batch_is_raised() -> None:
@@ -266,17 +266,33 @@ def test_an_error_in_a_batch_is_raised() -> None:
 
 
 @pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize(("n_processors", "n_threads"), [(1, 1), (3, 3), (99, 16)])
+def test_as_many_batches_at_a_time_as_processors(
+    monkeypatch: pytest.MonkeyPatch, n_processors: int, n_threads: int
+) -> None:
+    monkeypatch.setattr(batches_module, "_n_processors", lambda: n_processors)
+    together = threading.Barrier(n_threads)
+    texts = [str(i) * 10 for i in range(10 * n_threads)]
+
+    def encode(batch: list[str]) -> list[str]:
+        together.wait(60)
+        return batch
+
+    assert [text for some, _ in encoded_batches(encode, texts) for text in some] == texts
+
+
+@pytest.mark.usefixtures("small_batches")
 def test_leaving_does_not_wait_for_a_batch() -> None:
     """As Ctrl-C does: an exception in the caller while a batch is encoded."""
     begun, may_end = threading.Event(), threading.Event()
 
     def encode(batch: list[str]) -> list[Any]:
-        if batch[0] != "0":
+        if batch[0] != "1000":
             begun.set()
             assert may_end.wait(60)
         return batch
 
-    found = encoded_batches(encode, map(str, range(1000)))
+    found = encoded_batches(encode, map(str, range(1000, 9999)))
     next(found)
     assert begun.wait(60)
     found.close()  # type: ignore[attr-defined]

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pythia_cli.errors import IntegrityError, NotFound
+from pythia_cli.errors import InputError, IntegrityError, NotFound
+from pythia_cli.text import tokenizer as tokenizer_module
+from pythia_cli.text.encoded import Encoded
 from pythia_cli.text.tokenizer import PythiaTokenizer
 from tests.conftest import DEMO, GOLDEN
 
@@ -208,3 +210,40 @@ def test_a_tokenizer_that_is_not_byte_level_is_refused(tmp_path: Path) -> None:
     path = changed(tmp_path, added_tokens=[], model={"type": "BPE", "vocab": vocab, "merges": []})
     with pytest.raises(IntegrityError, match="tokenizer"):
         PythiaTokenizer(path).token_bytes(1)
+
+
+def each(tokenizer: PythiaTokenizer, some: list[str]) -> list[tuple[list[int], list[int]]]:
+    """The ids and bytes of each text, by encode_each."""
+    found = []
+    for encoded, n_tokens in tokenizer.encode_each(some):
+        ends = np.cumsum(n_tokens).tolist()
+        for begin, end in zip([0, *ends], ends, strict=False):
+            found.append(columns(encoded.part(begin, end)))
+    return found
+
+
+def columns(encoded: Encoded) -> tuple[list[int], list[int]]:
+    return encoded.token_ids.tolist(), encoded.n_bytes.tolist()
+
+
+@both
+@given(some=st.lists(texts, max_size=9))
+def test_many_texts_are_encoded_as_each_alone(name: str, some: list[str]) -> None:
+    for tokenizer in (TOKENIZERS[name], PLAIN[name]):
+        expected = [columns(tokenizer.encode_covering(text)) for text in some]
+        assert each(tokenizer, some) == expected
+
+
+@both
+def test_golden_texts_together(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = TOKENIZERS[name]
+    some = [entry["text"] for entry in GOLDEN_TEXTS[name]]
+    expected = [columns(tokenizer.encode_covering(text)) for text in some]
+    assert each(tokenizer, some) == expected
+    monkeypatch.setattr(tokenizer_module, "_PIECE", 20)  # longer texts are encoded in pieces
+    assert each(tokenizer, some) == expected
+
+
+def test_one_of_many_texts_that_cannot_be_encoded() -> None:
+    with pytest.raises(InputError, match="lone surrogates"):
+        list(TOKENIZERS["demo"].encode_each(["It was", "\ud800"]))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pythia_cli.errors import IntegrityError
+from pythia_cli.errors import IntegrityError, ResourceError
 from pythia_cli.text import tokenizer_file
 from pythia_cli.text.tokenizer import PythiaTokenizer
 from pythia_cli.text.tokenizer_file import TokenizerFailed, read_ahead, read_tokenizer
@@ -131,6 +131,17 @@ def test_a_panic_while_encoding_is_an_integrity_error() -> None:
     tokenizer = PythiaTokenizer(PATH)
     tokenizer._tokenizer = Panicking()  # type: ignore[assignment]
     with pytest.raises(IntegrityError, match=r"cannot encode this text \(index out of bounds\)"):
+        tokenizer.encode("a")
+
+
+def test_a_panic_for_want_of_threads_is_no_fault_of_the_file() -> None:
+    class Panicking:
+        def encode(self, text: str, *, add_special_tokens: bool) -> object:
+            raise PanicException("The global thread pool has not been initialized.: ...")
+
+    tokenizer = PythiaTokenizer(PATH)
+    tokenizer._tokenizer = Panicking()  # type: ignore[assignment]
+    with pytest.raises(ResourceError, match=r"^threads: no more can"):
         tokenizer.encode("a")
 
 

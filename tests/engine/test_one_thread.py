@@ -1,0 +1,151 @@
+"""Two threads on one model: the second is refused, and no figure is wrong."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pythia_cli
+from pythia_cli.engine.generate import GenerateOptions
+from pythia_cli.engine.model import Model
+from pythia_cli.engine.one_thread import OneThread
+from pythia_cli.engine.sampling import SamplingOptions
+from pythia_cli.errors import UsageError
+
+PROMPTS = ["It was not", "She looked at him and", "He had"]
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[Model]:
+    with pythia_cli.load("demo", n_threads=1) as opened:
+        yield opened
+
+
+def elsewhere(call: Callable[[], Any]) -> Any:
+    """What the call gives in another thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
+
+
+def enter(one_thread: OneThread) -> None:
+    with one_thread:
+        pass
+
+
+def test_a_second_thread_is_refused() -> None:
+    one_thread = OneThread()
+    with one_thread:
+        with one_thread:
+            enter(one_thread)
+        with pytest.raises(UsageError, match="in use by another thread; open one for each"):
+            elsewhere(lambda: enter(one_thread))
+    elsewhere(lambda: enter(one_thread))
+
+
+def test_it_is_left_by_any_exception() -> None:
+    one_thread = OneThread()
+    with pytest.raises(KeyboardInterrupt), one_thread:
+        raise KeyboardInterrupt
+    elsewhere(lambda: enter(one_thread))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_forked_while_another_thread_is_inside() -> None:
+    one_thread, inside, may_leave = OneThread(), threading.Event(), threading.Event()
+
+    def stay() -> None:
+        with one_thread:
+            inside.set()
+            assert may_leave.wait(60)
+
+    thread = threading.Thread(target=stay)
+    thread.start()
+    assert inside.wait(60)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            enter(one_thread)
+            enter(one_thread)
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    with pytest.raises(UsageError):
+        enter(one_thread)
+    may_leave.set()
+    thread.join()
+    enter(one_thread)
+
+
+CALLS: dict[str, Callable[[Model, str], Any]] = {
+    "score": lambda model, text: model.score(text).nll,
+    "packed": lambda model, text: model.score_batch([text, text[::-1], "a"])[0].nll,
+    "logits": lambda model, text: model.logits(text[:400]),
+    "perplexity": lambda model, text: pythia_cli.perplexity(model, text).perplexity,
+    "generate": lambda model, text: model.generate(text[:40], max_tokens=20, seed=1).text,
+    "parts": lambda model, text: model.transformer.embed(model.tokenize(text[:400]).token_ids),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_no_wrong_results_in_two_threads(model: Model, eval_text: str, name: str) -> None:
+    call = CALLS[name]
+    texts = [eval_text[:3000], eval_text[5000:8000]]
+    expected = [call(model, text) for text in texts]
+    begin = threading.Barrier(2)
+
+    def use(i: int) -> tuple[int, list[str]]:
+        begin.wait(60)
+        n_right, refused = 0, []
+        for _ in range(20):
+            try:
+                np.testing.assert_array_equal(call(model, texts[i]), expected[i])
+                n_right += 1
+            except UsageError as error:
+                refused.append(str(error))
+        return n_right, refused
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(use, range(2)))
+    assert sum(n_right for n_right, _ in found) > 0
+    assert all("in use by another thread" in line for _, refused in found for line in refused)
+    np.testing.assert_array_equal(call(model, texts[0]), expected[0])
+
+
+def test_streams_of_one_thread_may_take_turns(model: Model) -> None:
+    greedy = GenerateOptions(max_tokens=12, sampling=SamplingOptions(temperature=0), seed=0)
+    alone = [list(model.stream([prompt], greedy))[:-1] for prompt in PROMPTS]
+    streams = [model.stream([prompt], greedy) for prompt in PROMPTS]
+    turns = list(zip_longest(*streams))
+    found = [[event for event in events if event] for events in zip(*turns, strict=True)]
+    assert [events[:-1] for events in found] == alone
+
+
+def test_a_stream_that_waits_keeps_nobody_out(model: Model) -> None:
+    stream = model.stream(["It was"], GenerateOptions(max_tokens=50, seed=0))
+    next(stream)
+    assert elsewhere(lambda: model.score("It was not").rank.tolist()) == [-1, 0, 3]
+    assert len(list(stream)) > 1
+
+
+def test_another_thread_may_use_it_after_an_interrupt(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model.transformer._pass._team, "run", interrupt)
+        for call in (model.score, model.logits, model.generate):
+            with pytest.raises(KeyboardInterrupt):
+                call("It was not")
+    assert elsewhere(lambda: model.score("It was not").rank.tolist()) == [-1, 0, 3]
