@@ -10,13 +10,12 @@ from typing import Any
 
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices
+from pythia_cli.cli.streams import STANDARD_INPUT
 from pythia_cli.cli.waiting import Waiting
 from pythia_cli.errors import InputError, NotUtf8, ResourceError
 from pythia_cli.text.decode import decode_text
 from pythia_cli.text.lines import lines_of
 
-STANDARD_INPUT = "standard input"
-"""What standard input is called in messages."""
 _STANDARD_INPUTS = ("-", "/dev/stdin", "/dev/fd/0")
 
 

@@ -8,6 +8,9 @@ import os
 import sys
 from typing import Any
 
+STANDARD_INPUT = "standard input"
+"""What messages call it."""
+
 _IS_WINDOWS = os.name == "nt"
 _made_blocking: list[int] = []  # copies of descriptors, to be put back
 

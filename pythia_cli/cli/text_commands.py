@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from pythia_cli.cli.inputs import STANDARD_INPUT
+from pythia_cli.cli.streams import STANDARD_INPUT
 from pythia_cli.errors import NotUtf8
 from pythia_cli.text.guess_encoding import (
     BINARY,

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from pythia_cli.errors import NotUtf8
+from pythia_cli.text.controls import CONTROLS, SAMPLE
 
 BYTE_ORDER_MARK = "\ufeff"
-
-SAMPLE = 1 << 16
-"""Bytes that are looked at to tell what a text is."""
-
-CONTROLS = bytes(byte for byte in (*range(32), 127) if byte not in b"\t\n\v\f\r\x1b")
-"""Bytes that are rare in text."""
 
 _MANY_CONTROLS = 0.05
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 
-from pythia_cli.text.decode import CONTROLS, SAMPLE
+from pythia_cli.text.controls import CONTROLS, SAMPLE
 
 CUT_END, CUT_BEGINNING = "UTF-8 cut off at its end", "UTF-8 cut off at its beginning"
 CUT_END_OR_LATIN1 = "Latin-1, or UTF-8 cut off at its end"
