@@ -13,7 +13,6 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from pythia_cli import settings
-from pythia_cli.cli import streams
 from pythia_cli.cli.errors import Terminated
 
 SIGNALS = [
@@ -59,7 +58,6 @@ def leave(status: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
-    streams.put_back()
     os._exit(128 + _received if _received else status)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
+import select
 import sys
 from typing import Any
 
@@ -12,45 +12,65 @@ STANDARD_INPUT = "standard input"
 """What messages call it."""
 
 _IS_WINDOWS = os.name == "nt"
-_made_blocking: list[int] = []  # copies of descriptors, to be put back
 
 
 def prepare() -> None:
     """Make standard streams usable: none is None, all wait, and no character fails to print."""
     _stand_in_for_closed_streams()
-    _make_blocking()
-    # Without a buffer (PYTHONUNBUFFERED), Python drops in silence what a full disk did not take.
-    sys.stdout = _buffered(sys.stdout)
+    if not _IS_WINDOWS:
+        sys.stdin, sys.stdout, sys.stderr = map(_waiting, (sys.stdin, sys.stdout, sys.stderr))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             _prepare(stream)
 
 
-def put_back() -> None:
-    """Make non-blocking again what `prepare` made blocking: other processes share it."""
-    while _made_blocking:
-        with contextlib.suppress(OSError):
-            os.set_blocking(_made_blocking.pop(), False)
+class _Waiting(io.RawIOBase):
+    """A standard descriptor that waits where a non-blocking one says "nothing yet".
+
+    Python takes that for the end of a text, and drops what could not be written. The descriptor
+    stays as it is: other processes share it.
+    """
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+        self.name = file.name
+
+    def readinto(self, buffer: Any) -> int:
+        while (n := self._file.readinto(buffer)) is None:
+            select.select([self._file], [], [])
+        return n
+
+    def write(self, data: Any) -> int:
+        while (n := self._file.write(data)) is None:
+            select.select([], [self._file], [])
+        return n
+
+    def readable(self) -> bool:
+        return self._file.readable()
+
+    def writable(self) -> bool:
+        return self._file.writable()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def isatty(self) -> bool:
+        return self._file.isatty()
 
 
-def _make_blocking() -> None:
-    """Make reads and writes wait: Python takes "nothing yet" for the end of a text."""
-    if _IS_WINDOWS:
-        return
-    for descriptor in (0, 1, 2):
-        with contextlib.suppress(OSError):
-            if not os.get_blocking(descriptor):
-                # A copy, because the descriptor may lead elsewhere when we leave.
-                _made_blocking.append(os.dup(descriptor))
-                os.set_blocking(descriptor, True)
-
-
-def _buffered(stream: Any) -> Any:
-    """The stream; a stand-in that is written after each line if it has no buffer."""
-    raw = getattr(stream, "buffer", None)
-    if not isinstance(raw, io.RawIOBase):
+def _waiting(stream: Any) -> Any:
+    """The stream, over a _Waiting. Streams that are none of Python's own are left as they are."""
+    buffer = getattr(stream, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)  # without a buffer with PYTHONUNBUFFERED
+    if not isinstance(raw, io.FileIO) or raw.fileno() > 2:
         return stream
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding=stream.encoding, line_buffering=True)
+    waiting = _Waiting(raw)
+    # Without a buffer, Python drops in silence what a full disk did not take.
+    buffered = io.BufferedReader(waiting) if raw.readable() else io.BufferedWriter(waiting)
+    is_live = stream.line_buffering or buffer is raw
+    return io.TextIOWrapper(
+        buffered, encoding=stream.encoding, errors=stream.errors, line_buffering=is_live
+    )
 
 
 def _prepare(stream: Any) -> None:

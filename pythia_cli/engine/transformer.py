@@ -85,12 +85,14 @@ class Transformer:
             if cache.length == cache.capacity:
                 raise UsageError(f"a context of {cache.capacity} is full")
         spans = np.array([[cache.row, cache.length, 1] for cache in caches], np.int64)
-        if len(self._each.rows) != len(ids):
-            self._each = WantedRows(np.arange(len(ids)), self._logits_room(len(ids)))
-        self._pass.run(ids, spans, caches[0].arrays, self._each)
+        with self.one_thread:
+            if len(self._each.rows) != len(ids):
+                self._each = WantedRows(np.arange(len(ids)), self._logits_room(len(ids)))
+            self._pass.run(ids, spans, caches[0].arrays, self._each)
+            logits = self._each.logits
         for cache in caches:
             cache.reserve(1)
-        return self._each.logits
+        return logits
 
     def score(
         self, token_ids: np.ndarray[Any, Any], targets: np.ndarray[Any, Any], cache: KVCache
@@ -159,9 +161,9 @@ class Transformer:
             return WantedRows(rows, self._logits_room(len(rows)))
 
         size = CHUNK if first >= len(token_ids) - 1 else LOGITS_CHUNK
-        for lo, hi in self._advance(token_ids, cache, size, wanted):
+        for lo, hi, outputs in self._advance(token_ids, cache, size, wanted):
             if hi > first:
-                yield max(lo, first), self._logits_room(hi - max(lo, first))
+                yield max(lo, first), outputs.logits
 
     def embed(self, token_ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The embeddings [n, d_model] float32 of token_ids [n]: the first residual stream.
@@ -237,8 +239,8 @@ class Transformer:
         cache: KVCache,
         size: int,
         wanted: Callable[[int, int], WantedRows],
-    ) -> Iterator[tuple[int, int]]:
-        """Append token_ids [n], `size` at a time. Yields (lo, hi) after tokens lo..hi have run.
+    ) -> Iterator[tuple[int, int, WantedRows]]:
+        """Append token_ids [n], `size` at a time. Yields (lo, hi, outputs) after tokens lo..hi.
 
         wanted(lo, hi) gives the outputs to write for them.
         """
@@ -250,9 +252,11 @@ class Transformer:
             for lo in range(0, len(token_ids), size):
                 hi = min(lo + size, len(token_ids))
                 spans = np.array([[cache.row, start + lo, hi - lo]], np.int64)
-                self._pass.run(token_ids[lo:hi], spans, cache.arrays, wanted(lo, hi))
+                with self.one_thread:
+                    outputs = wanted(lo, hi)
+                    self._pass.run(token_ids[lo:hi], spans, cache.arrays, outputs)
                 finished = hi
-                yield lo, hi
+                yield lo, hi, outputs
         finally:
             cache.truncate(start + finished)
 

@@ -70,6 +70,8 @@ class Protocol:
         """
         plans: Sequence[TextPlan]
         try:
+            if not isinstance(text, str):
+                raise InputError(source, f"is {type(text).__name__}; expected a text")
             if self.name == "document":
                 plans = self._plan_lines(text, tokenizer)
                 n_tokens = plans.n_tokens

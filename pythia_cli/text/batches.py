@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 _IN_A_BATCH = 1 << 16  # characters: so many, or a longer text
 _MOST_TEXTS = 1 << 10  # in a batch; each takes 400 bytes, however short
-_MOST_THREADS = 16  # more would wait for Python, and take memory: 9 MB for each batch
+_MOST_THREADS = 4  # more would wait for Python, and take memory: 9 MB for each batch
 _IN_FLIGHT = 2  # batches for each thread: one is encoded while the caller uses the one before
 
 
@@ -19,15 +19,15 @@ def encoded_batches(
 ) -> Iterator[tuple[list[str], list[Any]]]:
     """Yield the texts, some at a time, with what `encode` makes of these.
 
-    Raises what `encode` raises, and RuntimeError if no thread can be started. After an exception in
-    the caller, each thread ends with the batch that it encodes.
+    Raises what `encode` raises. After an exception in the caller, each thread ends with the batch
+    that it encodes. If no more threads can be started, the caller encodes.
     """
     waiting: deque[tuple[list[str], Any]] = deque()
     n_threads = min(_MOST_THREADS, _n_processors())
     executor = ThreadPoolExecutor(n_threads, "pythia-tokenizing")
     try:
         for batch in _batches(texts):
-            waiting.append((batch, executor.submit(encode, batch)))
+            waiting.append((batch, _submitted(executor, encode, batch)))
             if len(waiting) == _IN_FLIGHT * n_threads:
                 yield _result(*waiting.popleft())
         while waiting:
@@ -36,8 +36,18 @@ def encoded_batches(
         executor.shutdown(wait=False, cancel_futures=True)
 
 
+def _submitted(executor: Executor, encode: Callable[[list[str]], Any], batch: list[str]) -> Any:
+    """The future of encode(batch)."""
+    try:
+        return executor.submit(encode, batch)
+    except RuntimeError:  # no thread could be started
+        done: Future[Any] = Future()
+        done.set_result(encode(batch))
+        return done
+
+
 def _n_processors() -> int:
-    """How many processors this process may use."""
+    """How many processors this process may use, without a look at a container's quota."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_LINE = re.compile(r"([^\r\n]*)(?:\r\n|\n|\r)|[^\r\n]+")
+_END = re.compile(r"\r\n|\n|\r")
 
 
 def lines_of(text: str) -> list[str]:
@@ -18,5 +18,9 @@ def lines_of(text: str) -> list[str]:
 
 def line_spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield begin and end of each of `lines_of`, in characters: a large text is not copied."""
-    for found in _LINE.finditer(text):
-        yield found.span(1 if found.start(1) >= 0 else 0)
+    begin = 0
+    for end in _END.finditer(text):
+        yield begin, end.start()
+        begin = end.end()
+    if begin < len(text):
+        yield begin, len(text)

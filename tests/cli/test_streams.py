@@ -6,7 +6,6 @@ import io
 import json
 import os
 import pty
-import signal
 import subprocess
 import sys
 import threading
@@ -19,7 +18,6 @@ import pytest
 
 from pythia_cli.cli import streams
 from tests.cli.running import MODULE, Pythia, Result, error_line, together
-from tests.cli.test_signals import wait_until
 from tests.conftest import DEMO
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -98,13 +96,11 @@ def test_a_text_comes_slowly_into_a_non_blocking_stdin(start: Start, short_text:
         process = start("perplexity", "-", "--json", "--bos", stdin=reader)
         file.write(whole[:1000])
         file.flush()
-        wait_until(lambda: os.get_blocking(reader), process)
-        time.sleep(0.3)
+        time.sleep(1.5)  # now it waits
         file.write(whole[1000:])
     out, _ = process.communicate(timeout=60)
     assert json.loads(out)["n_bytes"] == len(whole)
-    # It is shared with other processes.
-    assert not os.get_blocking(reader)
+    assert not os.get_blocking(reader)  # it is shared with other processes
     os.close(reader)
 
 
@@ -116,9 +112,8 @@ def test_a_non_blocking_stdout_waits_for_a_slow_reader(
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     process = start(*command, stdout=writer, env={"PYTHONUNBUFFERED": unbuffered})
-    wait_until(lambda: os.get_blocking(writer), process)
-    time.sleep(1)  # now the pipe is full
-    kept = os.dup(writer)
+    time.sleep(2)  # now the pipe is full
+    assert not os.get_blocking(writer)
     os.close(writer)
     with os.fdopen(reader, "rb") as file:
         expected = pythia(*command).stdout
@@ -126,23 +121,6 @@ def test_a_non_blocking_stdout_waits_for_a_slow_reader(
     assert len(expected) > 1 << 16
     process.communicate(timeout=60)
     assert process.returncode == 0
-    assert not os.get_blocking(kept)
-    os.close(kept)
-
-
-@pytest.mark.parametrize(("ending", "status"), [("interrupt", 130), ("failure", 2)])
-def test_streams_are_put_back_after_a_failure(start: Start, ending: str, status: int) -> None:
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    command = ("generate", "x", "-n", "500", "--ignore-eos") if ending == "interrupt" else ("no",)
-    process = start(*command, stdout=writer)
-    if ending == "interrupt":
-        wait_until(lambda: os.get_blocking(writer), process)
-        process.send_signal(signal.SIGINT)
-    assert process.wait(30) == status
-    assert not os.get_blocking(writer)
-    os.close(reader)
-    os.close(writer)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a small file system, or RLIMIT_FSIZE")

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -119,6 +120,22 @@ def test_no_wrong_results_in_two_threads(model: Model, eval_text: str, name: str
     assert sum(n_right for n_right, _ in found) > 0
     assert all("in use by another thread" in line for _, refused in found for line in refused)
     np.testing.assert_array_equal(call(model, texts[0]), expected[0])
+
+
+def test_a_refused_call_changes_no_buffer(model: Model) -> None:
+    transformer = model.transformer
+    cache, ids = transformer.new_cache(64), model.tokenize("It was not").token_ids
+    expected = transformer.prefill(ids, cache).copy()
+    cache.truncate(0)
+    with transformer.one_thread:
+        logits = transformer.prefill(ids, cache)
+        for n in (2, 3, 16):
+            with pytest.raises(UsageError):
+                elsewhere(
+                    partial(transformer.decode_together, [5] * n, transformer.new_caches(4, n))
+                )
+        np.testing.assert_array_equal(logits, expected)
+        assert np.shares_memory(logits, transformer._logits)
 
 
 def test_streams_of_one_thread_may_take_turns(model: Model) -> None:

@@ -266,7 +266,7 @@ def test_an_error_in_a_batch_is_raised() -> None:
 
 
 @pytest.mark.usefixtures("small_batches")
-@pytest.mark.parametrize(("n_processors", "n_threads"), [(1, 1), (3, 3), (99, 16)])
+@pytest.mark.parametrize(("n_processors", "n_threads"), [(1, 1), (3, 3), (99, 4)])
 def test_as_many_batches_at_a_time_as_processors(
     monkeypatch: pytest.MonkeyPatch, n_processors: int, n_threads: int
 ) -> None:
