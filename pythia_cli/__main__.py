@@ -1,20 +1,31 @@
 """`python -m pythia_cli` and the console script: what must come before the slow imports."""
 
 import contextlib
+import errno
 import os
 import signal
 from types import FrameType
 from typing import NoReturn
+
+_FILES = "allow more open files (ulimit -n)"
+_REMEDIES = {
+    errno.EMFILE: _FILES,
+    errno.ENFILE: _FILES,
+    errno.ENOMEM: "allow more memory (ulimit -v)",
+}
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
     os._exit(128 + number)
 
 
-def _give_up(reason: str) -> NoReturn:
+def _give_up(error: Exception) -> NoReturn:
     """Say that not even the command line can be imported, and exit as for other resources."""
+    number = getattr(error, "errno", errno.ENOMEM)
+    reason = getattr(error, "strerror", None) or "not enough memory"
+    remedy = _REMEDIES.get(number, "install pythia again")
     with contextlib.suppress(OSError):  # stderr is closed
-        os.write(2, f"error: pythia cannot be loaded ({reason}); try: ulimit -a\n".encode())
+        os.write(2, f"error: pythia cannot be loaded ({reason}); try: {remedy}\n".encode())
     os._exit(7)
 
 
@@ -28,7 +39,7 @@ def main() -> None:
     try:
         from pythia_cli.cli import app
     except (MemoryError, OSError) as error:
-        _give_up(getattr(error, "strerror", None) or "not enough memory")
+        _give_up(error)
     app.main()
 
 

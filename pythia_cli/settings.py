@@ -125,8 +125,13 @@ def is_host(name: str | None) -> bool:
 
 def hub_hosts() -> tuple[str, ...]:
     """The hosts whose pages are those of the Hub: the public ones, and that of HF_ENDPOINT."""
-    own = re.match(r"https?://(?:[^/@]*@)?([^/:?#]+)", os.environ.get("HF_ENDPOINT", ""))
-    return ("huggingface.co", "hf.co", *([own[1].lower()] if own else []))
+    from urllib.parse import urlsplit
+
+    try:
+        own = urlsplit(os.environ.get("HF_ENDPOINT", "")).hostname
+    except ValueError:
+        own = None
+    return ("huggingface.co", "hf.co", *([own] if own else []))
 
 
 def of_network(*names: str) -> dict[str, str]:

@@ -82,6 +82,24 @@ def test_an_endpoint_with_more_than_an_address(monkeypatch: pytest.MonkeyPatch, 
         settings.check_hub_variables()
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "own"),
+    [
+        ("", ()),
+        ("http://hub.example", ("hub.example",)),
+        ("HTTP://user:secret@Hub.Example:8080/sub", ("hub.example",)),
+        ("http://[2001:DB8::1]:8080", ("2001:db8::1",)),
+        ("http://[::1", ()),
+        ("hub.example", ()),
+    ],
+)
+def test_hosts_of_the_hub(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str, own: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    assert settings.hub_hosts() == ("huggingface.co", "hf.co", *own)
+
+
 @pytest.mark.parametrize("name", ["HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"])
 @pytest.mark.parametrize("value", ["abc", "", "1.5", "9" * 5000])
 def test_a_timeout_that_is_none(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from pythia_cli.background import background
 from pythia_cli.checkpoints import hub_requests
-from pythia_cli.checkpoints.hub_environment import endpoint
+from pythia_cli.checkpoints.hub_environment import endpoint, token
 from pythia_cli.checkpoints.hub_errors import not_a_hub, translated
 from pythia_cli.checkpoints.hub_retries import ask_again
 from pythia_cli.checkpoints.hub_revision import (
@@ -117,9 +117,7 @@ def ask_several(ask: Callable[[_T], _Answer], items: Iterable[_T]) -> list[_Answ
 
 def has_token() -> bool:
     """Whether the user is logged in to the Hub."""
-    from huggingface_hub import get_token
-
-    return get_token() is not None
+    return token() is not None
 
 
 def greet(seconds: float = 5.0) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pythia_cli import release, settings
-from pythia_cli.errors import BadEnvironment, NotAuthorised
+from pythia_cli.errors import BadEnvironment, NotAuthorised, PythiaError
 
 _PROXIES = (
     *("http_proxy", "https_proxy", "all_proxy"),  # which go before those in capitals
@@ -41,6 +41,7 @@ def client() -> Any:
     """
     from huggingface_hub import get_session
 
+    _refuse_pipes(*_CERTIFICATES)
     try:
         return get_session()
     except Exception as error:
@@ -76,8 +77,8 @@ def request(path: str, headers: dict[str, str], seconds: float) -> Any:
         "accept-encoding": "identity",
         **headers,
     }
-    if (token := _token()) is not None:
-        sent["authorization"] = f"Bearer {token}"
+    if (own := token()) is not None:
+        sent["authorization"] = f"Bearer {own}"
     http = client()
     try:
         made = http.build_request("GET", constants.ENDPOINT + path, headers=sent, timeout=seconds)
@@ -88,7 +89,7 @@ def request(path: str, headers: dict[str, str], seconds: float) -> Any:
     return made
 
 
-def _token() -> str | None:
+def token() -> str | None:
     """The user's token; None without a login. Raises BadEnvironment and NotAuthorised."""
     from huggingface_hub import constants, get_token
 
@@ -96,27 +97,54 @@ def _token() -> str | None:
         return None
     try:
         if not settings.of_network(*_TOKENS):
-            _check_size(constants.HF_TOKEN_PATH)
-        token: str | None = get_token()
-    except NotAuthorised:
+            _check_file(constants.HF_TOKEN_PATH)
+        found: str | None = get_token()
+    except PythiaError:
         raise
     except Exception as error:
         raise NotAuthorised(f"the token cannot be read ({type(error).__name__})", 401) from None
-    if token is None or _TOKEN.fullmatch(token):
-        return token
+    if found is None or _TOKEN.fullmatch(found):
+        return found
     reason = "holds a character that no token has, such as a quotation mark or a byte order mark"
     for name in settings.of_network(*_TOKENS):
         raise BadEnvironment(name, reason)
     raise NotAuthorised(f"the token in {constants.HF_TOKEN_PATH} {reason}", 401)
 
 
-def _check_size(path: str) -> None:
-    """Raises NotAuthorised for a file that get_token would read whole, and that may have no end."""
-    if not os.path.exists(path) or stat.S_ISFIFO(os.stat(path).st_mode):  # it is read only once
+def _check_file(path: str) -> None:
+    """Refuses a file that get_token would wait for, or read whole though it may have no end.
+
+    Raises NotAuthorised, and BadEnvironment for a pipe that the environment names.
+    """
+    if not os.path.exists(path):
         return
+    if _is_pipe(path):
+        if _is_of_shell(path):  # it is read only once
+            return
+        _refuse_pipes("HF_TOKEN_PATH")
+        raise NotAuthorised(f"{path} is a pipe, not a file", 401)
     with open(path, "rb") as file:
         if len(file.read(_LONGEST_FILE + 1)) > _LONGEST_FILE:
             raise NotAuthorised(f"{path} has more bytes than any token", 401)
+
+
+def _refuse_pipes(*names: str) -> None:
+    """Raises BadEnvironment if one of the variables names a pipe: it might have no writer ever."""
+    for name, path in settings.of_network(*names).items():
+        if _is_pipe(path) and not _is_of_shell(path):
+            raise BadEnvironment(name, "names a pipe, not a file")
+
+
+def _is_pipe(path: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):  # who opens it says why
+        return False
+
+
+def _is_of_shell(path: str) -> bool:
+    """Whether a pipe is that of <(command), which ends when the command does."""
+    return path.startswith(("/dev/", "/proc/"))
 
 
 def _problems(error: Exception) -> Iterator[BadEnvironment]:

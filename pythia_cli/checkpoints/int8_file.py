@@ -165,10 +165,10 @@ class Int8File:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            if not path.is_file():
-                raise NotFound(f"{path} does not exist")
             before = path.stat()
             layout = read_layout(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFound(f"{path} does not exist") from None
         except OSError as error:
             raise ResourceError(path, f"cannot be read ({error.strerror or error})") from error
         self._read_header(layout)

@@ -31,7 +31,7 @@ from pythia_cli.errors import IntegrityError, StoreNotWritable
 from pythia_cli.files.locks import lock
 from pythia_cli.files.publishing import fsync, fsync_folder, write_aside, write_json
 from pythia_cli.files.reading import file_sha256
-from pythia_cli.files.removing import remove_tree
+from pythia_cli.files.removing import remove_file, remove_tree
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 
@@ -178,7 +178,7 @@ def _write_manifest(place: Path, manifest: dict[str, Any]) -> None:
     # A pipe, or what else is no file, is not put back.
     previous = path.read_bytes() if path.is_file() else None
     if path.is_dir():
-        _unlink(path)
+        remove_file(path)
     write_json(path, manifest)
     # Weights may also be gone because another process has replaced the checkpoint since.
     if weights.exists() or weights.name not in named_files(place):
@@ -208,18 +208,10 @@ def remove(store: Store, checkpoint: Checkpoint, *, wait_seconds: float = 60) ->
         except IntegrityError:  # it is damaged; what it named is removed when it is old
             named = set()
         try:
-            _unlink(place / MANIFEST)
+            remove_file(place / MANIFEST)
             fsync_folder(place)
         finally:
             discard(place, named)
-
-
-def _unlink(manifest: Path) -> None:
-    """Remove a manifest, also an empty folder in its place."""
-    if manifest.is_dir() and not manifest.is_symlink():
-        manifest.rmdir()
-    else:
-        manifest.unlink(missing_ok=True)
 
 
 def _note_no_locks(folder: Path, reporter: Reporter) -> None:

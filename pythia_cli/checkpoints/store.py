@@ -38,6 +38,7 @@ from pythia_cli.errors import (
 from pythia_cli.files.locks import lock
 from pythia_cli.files.publishing import write_json
 from pythia_cli.files.reading import entries, read_json_object
+from pythia_cli.files.removing import remove_file
 from pythia_cli.suite.checkpoint import NAME, Checkpoint
 from pythia_cli.suite.models import repository
 
@@ -207,12 +208,11 @@ class Store:
             content = read_json_object(path)
         except IntegrityError as error:
             raise DamagedActive(path, error.reason) from error
-        model, step = content.get("model"), content.get("step")
-        if not isinstance(model, str) or not NAME.fullmatch(model):
+        model, step = content.get("model", ""), content.get("step")
+        is_model = isinstance(model, str) and NAME.fullmatch(model)
+        if not is_model or type(step) is not int or step < 0:
             raise DamagedActive(path, "damaged")
-        if type(step) is not int or step < 0:
-            raise DamagedActive(path, "damaged")
-        if not 0 <= step < 1 << 63:
+        if step >= 1 << 63:
             raise DamagedActive(path, "damaged: no model has such a step")
         return Checkpoint(model, step)
 
@@ -222,9 +222,11 @@ class Store:
         Raises NotInstalled, ResourceError, and what read_manifest raises.
         """
         _ = self.get(checkpoint).manifest
-        content = {"model": checkpoint.model, "step": checkpoint.step}
+        path = self.folder / "active.json"
         with self.writing(), self.changing():
-            write_json(self.folder / "active.json", content)
+            if path.is_dir():  # it would not be replaced
+                remove_file(path)
+            write_json(path, {"model": checkpoint.model, "step": checkpoint.step})
 
     def place(self, checkpoint: Checkpoint) -> Path:
         """The folder of a checkpoint, installed or not."""
@@ -269,7 +271,8 @@ class Store:
             yield
         except OSError as error:
             reason = error.strerror or str(error)
-            where = Path(error.filename) if isinstance(error.filename, str) else self.folder
+            name = error.filename2 or error.filename  # of two, the one that was to be there
+            where = Path(name) if isinstance(name, str) else self.folder
             path, folder = where.absolute(), self.folder.absolute()
             if not path.is_relative_to(folder) and not folder.is_relative_to(path):
                 raise ResourceError(where, reason) from error

@@ -53,8 +53,10 @@ def _damage_of_original(installed: Installed, hashes: dict[str, str], task: Task
     problems = []
     for name, sha256 in hashes.items():
         path = Path(named) / name
-        if not path.is_file():
+        if not path.exists():
             problems.append(f"{name} (its original) is missing")
+        elif not path.is_file():
+            problems.append(f"{name} (its original) is not a regular file")
         elif file_sha256(path, task) != sha256:
             problems.append(f"{name} (its original) is damaged")
     return problems

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-_NEEDED = 160 << 20  # bytes of address space: numpy's, and that of threads that start meanwhile
+_NEEDED = 160 << 20
+"""Bytes of address space: numpy's, and that of the thread which starts beside it: in some commands
+the one that reads the tokenizer ahead, in others that of bus_errors.py."""
 
 
 def watch() -> None:

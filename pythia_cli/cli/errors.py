@@ -8,7 +8,6 @@ import os
 import sys
 import traceback
 from enum import IntEnum
-from typing import Any
 
 import typer
 
@@ -115,11 +114,11 @@ def _resource_line(error: BaseException) -> tuple[str, str] | None:
     """What the system lacks, and the hint, for an exception of Python; None for other errors."""
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         return "no more threads can be started", FEWER_THREADS
-    if _is_about(error, MemoryError, errno.ENOMEM, "failed to map segment"):
+    if _is_about(error, {errno.ENOMEM}, "failed to map segment", kinds=(MemoryError,)):
         return "not enough memory", (
             "use a smaller model, or a smaller --context or --max-tokens, or allow more (ulimit -v)"
         )
-    if _is_about(error, (), errno.EMFILE, "Too many open files"):
+    if _is_about(error, {errno.EMFILE, errno.ENFILE}, "Too many open files"):
         return "too many open files", MORE_FILES
     if not isinstance(error, OSError) or isinstance(error, FileNotFoundError):
         return None
@@ -129,10 +128,16 @@ def _resource_line(error: BaseException) -> tuple[str, str] | None:
     return what, for_writing(error)
 
 
-def _is_about(error: BaseException, kinds: Any, number: int, words: str) -> bool:
-    """Whether it is of these kinds, has this errno, or is a library not loaded with these words."""
+def _is_about(
+    error: BaseException,
+    numbers: set[int],
+    words: str,
+    *,
+    kinds: tuple[type[BaseException], ...] = (),
+) -> bool:
+    """Whether it has one of these errnos, is of these kinds, or a library's, with these words."""
     is_words = isinstance(error, ImportError) and words in str(error)
-    return is_words or isinstance(error, kinds) or getattr(error, "errno", None) == number
+    return is_words or isinstance(error, kinds) or getattr(error, "errno", None) in numbers
 
 
 def _is_working_folder_gone() -> bool:

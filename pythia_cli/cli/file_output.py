@@ -20,7 +20,7 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
     and ResourceError. The function raises ResourceError too.
     """
     from pythia_cli.errors import InputError
-    from pythia_cli.files.publishing import opened, published
+    from pythia_cli.files.publishing import open_to_write, published
 
     if path is None:
         yield None
@@ -40,7 +40,7 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
         _refuse_files_in_use(path, target.stat(), inputs)
     with contextlib.ExitStack() as stack:
         with _naming(path):
-            file = stack.enter_context(opened(target, "wb") if in_place else published(target))
+            file = stack.enter_context(open_to_write(target) if in_place else published(target))
 
         def write(text: str) -> None:
             with _naming(path):

@@ -31,6 +31,7 @@ _PLACES = {
     errno.EEXIST: _MOVE,
     errno.EISDIR: _MOVE,
     errno.ENOTDIR: _MOVE,
+    errno.ENOTEMPTY: _MOVE,
 }
 
 

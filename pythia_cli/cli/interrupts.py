@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from pythia_cli import settings
 from pythia_cli.cli.errors import Terminated
 
-SIGNALS = [
+_SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
 """The signals that end the command. SIGHUP: its terminal was closed; Windows has none."""
@@ -32,7 +32,7 @@ def take() -> None:
     C code may drop the exception or wrap it, so a signal is sent again until `acknowledge` is
     called.
     """
-    for number in SIGNALS:
+    for number in _SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _raise)
     sys.unraisablehook = _unless_a_signal

@@ -52,7 +52,7 @@ class Model:
         self.opened = opened
         self.dtype: Dtype = dtype
         self.n_threads = cores.n_threads() if n_threads is None else n_threads
-        check_whole("n_threads", self.n_threads, 1, cores.MOST_THREADS)
+        cores.check_threads(self.n_threads)
         self.plain_text = plain_text
         self.reporter = reporter
         self._is_closed = False

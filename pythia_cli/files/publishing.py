@@ -24,9 +24,12 @@ def write_aside(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def opened(path: Path, mode: str) -> Iterator[BinaryIO]:
-    """Open a file for writing bytes. An error in the block is not replaced by one of closing it."""
-    file = cast(BinaryIO, path.open(mode))
+def open_to_write(path: Path, *, exclusive: bool = False) -> Iterator[BinaryIO]:
+    """Open a file for writing bytes. An error in the block is not replaced by one of closing it.
+
+    exclusive: raise FileExistsError if the file is there.
+    """
+    file = cast(BinaryIO, path.open("xb" if exclusive else "wb"))
     try:
         yield file
     except BaseException:
@@ -41,17 +44,21 @@ def published(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     """Open a file for writing; it appears at `path`, whole, when the block ends without an error.
 
     Writes to a temporary file beside it, fsyncs, renames it and fsyncs the folder. private: only
-    its owner can read it.
+    its owner can read it. An OSError names `path`, not the temporary file, which is gone then.
     """
     aside = path.with_name(f".{path.name}-{uuid.uuid4().hex[:12]}")
     try:
-        with opened(aside, "xb") as file:
+        with open_to_write(aside, exclusive=True) as file:
             if private:
                 aside.chmod(0o600)
             yield file
             file.flush()
             fsync(file.fileno())
         aside.replace(path)
+    except OSError as error:
+        if error.filename == str(aside):
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         with contextlib.suppress(NotADirectoryError):
             aside.unlink(missing_ok=True)

@@ -28,6 +28,14 @@ def is_old(path: Path, seconds: float = GRACE_SECONDS) -> bool:
     return True
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file, a link, or an empty folder that is in its place. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+
+
 def remove_tree(path: Path) -> None:
     """Remove a file, a folder or a link (not what it leads to), as far as that is possible."""
     if path.is_dir() and not path.is_symlink():

@@ -17,8 +17,8 @@ _FAST = 0.55
 """A core with less of the capacity of the fastest one is an efficiency core. It gets no thread: the
 others would wait for it at every barrier."""
 
-
 MOST_THREADS = 1024
+"""The most threads that may be asked for; a larger number is taken for a mistake."""
 
 
 def n_threads() -> int:

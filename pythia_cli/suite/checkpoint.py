@@ -15,7 +15,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 """What a model in the store may be called. New names have more rules: see parse_name."""
 _DEVICE = re.compile(r"(con|nul|aux|prn|com[0-9]|lpt[0-9])(\..*)?")
 _PAGE = re.compile(
-    r"https?://([^/:@]+)(?::[0-9]+)?/([^/]+/[^/@?#]+)(?:(?:/tree/|@)([^/?#]+))?/?(?:[?#].*)?",
+    r"https?://(\[[^/@]+\]|[^/:@]+)(?::[0-9]+)?/([^/]+/[^/@?#]+)(?:(?:/tree/|@)([^/?#]+))?/?(?:[?#].*)?",
     re.IGNORECASE,
 )
 
@@ -58,14 +58,16 @@ def split_name(text: str) -> tuple[str, str | None]:
     """Split `MODEL` or `MODEL@STEP`; removes the Hub's owner (EleutherAI/pythia-410m).
 
     The address of a Pythia's page on the Hub, or of one of its branches, is such a name too.
-    Returns the model and the step as written, None if there is none. Raises InvalidName if a part
-    is empty.
+    Returns the model and the step as written, None if there is none; any other address is a model
+    that nobody has. Raises InvalidName if a part is empty.
     """
-    page = _PAGE.fullmatch(text)
-    if page is not None and page[1].lower() in settings.hub_hosts():
-        named, step = _without_owner(page[2]), page[3]
-        if named in MODELS:
-            return named, step
+    if is_address(text):  # whose @ may belong to a user's name
+        page = _PAGE.fullmatch(text)
+        if page is not None and page[1].strip("[]").lower() in settings.hub_hosts():
+            named, step = _without_owner(page[2]), page[3]
+            if named in MODELS:
+                return named, step
+        return text, None
     model, at, step = text.partition("@")
     if not model or (at and not step):
         raise InvalidName(text, "is not a checkpoint; expected MODEL or MODEL@STEP")

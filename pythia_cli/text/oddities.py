@@ -5,9 +5,8 @@ from __future__ import annotations
 import codecs
 from enum import Enum
 
+from pythia_cli.text.controls import SAMPLE
 from pythia_cli.text.formats import is_json, is_json_lines, is_markup, is_table
-
-_SAMPLE = 1 << 16  # bytes that are looked at for a format
 
 
 class Oddity(Enum):
@@ -51,8 +50,8 @@ def oddities(data: bytes, *, formats: bool = True) -> list[Oddity]:
     elif b"\r" in data:
         found.append(Oddity.CR)
     if formats:
-        sample = data[beginning:_SAMPLE].decode("utf-8", errors="ignore")
-        found += _format(sample, is_whole=len(data) <= _SAMPLE)
+        sample = data[beginning:SAMPLE].decode("utf-8", errors="ignore")
+        found += _format(sample, is_whole=len(data) <= SAMPLE)
     return found
 
 

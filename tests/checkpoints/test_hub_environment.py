@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pythia_cli.checkpoints import hub, hub_environment
 from pythia_cli.errors import BadEnvironment, NotAuthorised, Unreachable
 from tests.checkpoints.conftest import REPO
 from tests.fakes.hub import Hub
+from tests.no_files import pipe
 
 _ALL = (
     *(hub_environment._PROXIES + hub_environment._NO_PROXY),
@@ -164,6 +166,49 @@ def test_a_token_file_that_holds_none(
     environment.setattr(constants, "HF_HUB_DISABLE_IMPLICIT_TOKEN", True)
     hub.resolve(REPO, "main")
     assert "authorization" not in {name.lower() for name in served.requests[-1][2]}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_nobody_waits_for_a_token_from_a_pipe(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "pipe"
+    pipe(path)
+    environment.setattr(constants, "HF_TOKEN_PATH", str(path))
+    with pytest.raises(NotAuthorised, match=f"{path} is a pipe, not a file"):
+        hub.greet()
+    environment.setenv("HF_TOKEN_PATH", str(path))
+    with pytest.raises(BadEnvironment, match=r"^HF_TOKEN_PATH names a pipe, not a file$"):
+        hub.greet()
+    environment.setattr(constants, "HF_HUB_DISABLE_IMPLICIT_TOKEN", True)
+    assert not hub.has_token()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+@pytest.mark.parametrize("name", hub_environment._CERTIFICATES)
+def test_nobody_waits_for_certificates_from_a_pipe(
+    environment: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    pipe(tmp_path / "pipe")
+    environment.setenv(name, str(tmp_path / "pipe"))
+    with pytest.raises(BadEnvironment, match=f"^{name} names a pipe, not a file$"):
+        hub.greet()
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="no /dev/fd")
+def test_a_token_that_a_command_writes(served: Hub, environment: pytest.MonkeyPatch) -> None:
+    """HF_TOKEN_PATH=<(command)"""
+    reader, writer = os.pipe()
+    with open(writer, "w", encoding="ascii") as file:
+        file.write("hf_fine\n")
+    environment.setattr(constants, "HF_TOKEN_PATH", f"/dev/fd/{reader}")
+    environment.setenv("HF_TOKEN_PATH", f"/dev/fd/{reader}")
+    try:
+        hub.resolve(REPO, "main")
+    finally:
+        os.close(reader)
+    headers = {name.lower(): value for name, value in served.requests[-1][2].items()}
+    assert headers["authorization"] == "Bearer hf_fine"
 
 
 @pytest.mark.parametrize(

@@ -128,9 +128,12 @@ def test_the_header_holds_its_own_hash(tiny: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_not_found(tmp_path: Path) -> None:
-    for path in (tmp_path / "nothing", tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "nothing", tmp_path / "file/below"):
         with pytest.raises(NotFound, match=path.name):
             Int8File(path)
+    with pytest.raises(IntegrityError, match="not a regular file"):
+        Int8File(tmp_path)
 
 
 def test_every_changed_byte_of_the_header_is_refused(tiny: Path) -> None:

@@ -65,6 +65,26 @@ def test_a_name_is_split(
     assert split_name(text) == split
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://user@huggingface.co/EleutherAI/pythia-410m",
+        "https://user:secret@huggingface.co/EleutherAI/pythia-410m/tree/step512",
+        "https://huggingface.co@evil.example/EleutherAI/pythia-410m@64",
+        "https://huggingface.co/someone/else@64",
+    ],
+)
+def test_an_address_is_no_model_and_step(text: str) -> None:
+    assert split_name(text) == (text, None)
+
+
+def test_a_page_of_an_address_in_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://[::1]:8080")
+    page = "http://[::1]:8080/EleutherAI/pythia-410m/tree/step512"
+    assert split_name(page) == ("pythia-410m", "step512")
+    assert split_name(page.replace("::1", "::2")) == (page.replace("::1", "::2"), None)
+
+
 @pytest.mark.parametrize("text", ["", "@", "@3", "pythia-410m@"])
 def test_an_empty_part_is_refused(text: str) -> None:
     with pytest.raises(InvalidName):

@@ -26,6 +26,7 @@ from pythia_cli.errors import (
     NotFound,
     NotInstalled,
     ResourceError,
+    StoreNotWritable,
     UsageError,
 )
 from pythia_cli.suite.checkpoint import Checkpoint
@@ -145,6 +146,27 @@ def test_use(store: Store, small: FloatCheckpoint) -> None:
         "locks",
         "tokenizers",
     ]
+
+
+def test_use_where_no_file_can_be_replaced(store: Store, small: FloatCheckpoint) -> None:
+    """An empty folder is removed; what is in one is kept, and no temporary file is named."""
+    publish(store, small, FIRST)
+    path = store.folder / "active.json"
+    path.mkdir()
+    store.use(FIRST)
+    assert store.active() == FIRST
+    path.unlink()
+    (path / "theirs").mkdir(parents=True)
+    with pytest.raises(StoreNotWritable, match="Directory not empty") as raised:
+        store.use(FIRST)
+    assert raised.value.path == path
+    assert (path / "theirs").is_dir()
+
+
+def test_of_two_names_that_of_the_new_file_is_said(store: Store) -> None:
+    with pytest.raises(StoreNotWritable) as raised, store.writing():
+        (store.folder / "gone").rename(store.folder / "new")
+    assert raised.value.path == store.folder / "new"
 
 
 def test_use_in_a_store_whose_checkpoints_are_linked(
@@ -275,6 +297,16 @@ def test_a_replacement_whose_old_weights_cannot_be_removed(
     monkeypatch.setattr(Installed.manifest, "func", read_then_replace)
     monkeypatch.setattr(opening, "read_at_most", without_the_first)
     assert open_checkpoint(store, FIRST).file.config == other.config
+
+
+@IN_PLACE_OF_A_FILE
+def test_what_is_no_file_of_weights(
+    store: Store, small: FloatCheckpoint, put: Callable[[Path], None]
+) -> None:
+    weights = publish(store, small, FIRST).weights
+    weights.unlink()
+    put(weights)
+    assert verify(store, FIRST) == [f"{weights}: not a regular file"]
 
 
 def test_missing_weights_are_reported(store: Store, small: FloatCheckpoint) -> None:

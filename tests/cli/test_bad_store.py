@@ -128,8 +128,11 @@ def test_damage(damaged: list[tuple[str, Result]], case: int) -> None:
     assert "; try: " in line or status == NOT_FOUND
 
 
-def test_a_damaged_active_file_can_be_replaced(in_own_store: Pythia) -> None:
-    (in_own_store.store / "active.json").write_text("{}")
+@pytest.mark.parametrize("put", [holding("{}"), folder])
+def test_a_damaged_active_file_can_be_replaced(
+    in_own_store: Pythia, put: Callable[[Path], None]
+) -> None:
+    put(in_own_store.store / "active.json")
     _, _, hint = error_line(in_own_store("generate", "hi", status=None), INTEGRITY).partition(
         "; try: pythia "
     )

@@ -54,6 +54,8 @@ def test_debugging_shows_where_a_failure_comes_from(
         (PermissionError(13, "Permission denied", "/there"), 7, "/there: Permission denied"),
         (OSError(5, "Input/output error"), 7, "standard output: Input/output error"),
         (OSError(12, "Cannot allocate memory"), 7, "error: not enough memory"),
+        (OSError(23, "Too many open files in system"), 7, "error: too many open files"),
+        (OSError(24, "Too many open files"), 7, "error: too many open files ... ulimit -n"),
         (OSError("libllvmlite.so was not found"), 7, "error: libllvmlite.so was not found"),
         (RuntimeError("can't start new thread"), 7, "no more threads ... --threads"),
         (FileNotFoundError(2, "No such file or directory"), 1, "a bug in pythia"),

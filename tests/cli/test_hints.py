@@ -32,6 +32,7 @@ FILES = "allow more open files (ulimit -n)"
         (errno.EEXIST, f"{OTHER_STORE}, or {MOVE}"),
         (errno.EISDIR, f"{OTHER_STORE}, or {MOVE}"),
         (errno.ENOTDIR, f"{OTHER_STORE}, or {MOVE}"),
+        (errno.ENOTEMPTY, f"{OTHER_STORE}, or {MOVE}"),
     ],
 )
 def test_the_store_cannot_be_written(tmp_path: Path, number: int, hint: str) -> None:

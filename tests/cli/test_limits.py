@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import MODULE, Pythia, error_line, without_model_lines
+from tests.cli.running import MODULE, Pythia, Result, error_line, without_model_lines
 
 RESOURCE, NOT_FOUND, USAGE = 7, 3, 2
 GENERATE = ("generate", "It was", "-n", "3", "--seed", "1")
+VERIFY = ("checkpoint", "verify")
+QUANTIZE = ("quantize", "src", "--as", "a@1")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits differ by system")
 
@@ -19,10 +21,13 @@ def limited(limit: str) -> tuple[str, ...]:
     return ("sh", "-c", f'ulimit {limit}; exec "$@"', "sh", *MODULE)
 
 
-@pytest.mark.parametrize("kib", [30_000, 60_000, 150_000, 300_000])
-@pytest.mark.parametrize("command", [GENERATE, ("checkpoint", "verify")])
+@pytest.mark.parametrize("kib", [150_000, 300_000])
+@pytest.mark.parametrize("command", [GENERATE, VERIFY])
 def test_little_address_space(pythia: Pythia, command: tuple[str, ...], kib: int) -> None:
-    """numpy's BLAS would end the process, or raise SIGINT; so numpy is not imported then."""
+    """numpy's BLAS would end the process, or raise SIGINT; so numpy is not imported then.
+
+    With much less, what fails depends on whether Python has to compile our files first.
+    """
     line = error_line(pythia(*command, command=limited(f"-v {kib}"), status=None), RESOURCE)
     assert "memory" in line or "threads" in line
     assert "ulimit -v" in line
@@ -42,19 +47,28 @@ def test_blas_has_one_thread_unless_the_user_says_otherwise(pythia: Pythia) -> N
     assert pythia(command=("env", "-u", "OPENBLAS_NUM_THREADS", *command)).out == "1\n"
 
 
-@pytest.mark.parametrize("files", [5, 6])
-@pytest.mark.parametrize(
-    "command", [GENERATE, ("checkpoint", "verify"), ("quantize", "src", "--as", "a@1")]
-)
+@pytest.mark.parametrize("files", [6, 8, 16])
+@pytest.mark.parametrize("command", [GENERATE, VERIFY, QUANTIZE])
 def test_few_open_files(
-    in_own_store: Pythia, command: tuple[str, ...], files: int, tmp_path: Path
+    in_own_store: Pythia,
+    first_run: tuple[Pythia, Result],
+    command: tuple[str, ...],
+    files: int,
+    tmp_path: Path,
 ) -> None:
-    """Never a traceback of a thread, nor a file called missing that is there."""
+    """Never a traceback of a thread, nor a file called missing that is there.
+
+    Python itself needs 4. Where they are enough, nothing is left out.
+    """
     (tmp_path / "src").symlink_to(Path(__file__).parent.parent.parent / "pythia_cli/demo/step0")
     done = in_own_store(*command, command=limited(f"-n {files}"), cwd=tmp_path, status=None)
     assert "Traceback" not in done.err
     assert "No such file" not in done.out + done.err
-    if done.status:
+    if done.status == 0:
+        said = {GENERATE: first_run[1].out, VERIFY: "demo@3000  ok\n", QUANTIZE: ""}
+        assert done.out == said[command]
+        assert (in_own_store.store / "checkpoints/a/step1").exists() is (command == QUANTIZE)
+    else:
         *_, line = without_model_lines(done.err)
         assert line.startswith("error: ")
         assert "Too many open files" in done.out + done.err or "too many open" in line

@@ -85,14 +85,6 @@ def test_while_publishing(
     assert listing(in_own_store.store) == before
 
 
-def test_while_the_memory_is_measured(start: Start) -> None:
-    """It takes up to a second: half a gigabyte is filled, in pieces."""
-    process = start("doctor")
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    assert ended(process, within=1) == (130, [])
-
-
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_while_compiling(start: Start, pythia: Pythia, tmp_path: Path, threads: str) -> None:
     cold = replace(pythia, cache=tmp_path / "cache")

@@ -74,6 +74,24 @@ def test_the_median_of_the_rounds_counts_without_the_first(
     assert figures.read_gb_per_second == 3.0
 
 
+def test_ctrl_c_waits_only_for_a_piece_of_the_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system makes its half gigabyte when it is first written, in up to a second."""
+    filled: list[int] = []
+
+    class Unwritten(np.ndarray):
+        def fill(self, value: float) -> None:
+            filled.append(self.nbytes)
+
+    def empty(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+        return np.ndarray.__new__(Unwritten, shape, dtype)
+
+    monkeypatch.setattr(bench.np, "empty", empty)
+    monkeypatch.setattr(bench.np, "vecdot", lambda a, b: None)
+    bench.read_bandwidth(1)
+    assert sum(filled) == 1 << 29
+    assert max(filled) <= 1 << 24
+
+
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_all_threads_read_all_of_the_array(monkeypatch: pytest.MonkeyPatch, n_threads: int) -> None:
     monkeypatch.setattr(bench, "_READ_BYTES", 1 << 20)

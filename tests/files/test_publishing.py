@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pythia_cli.files import publishing
-from pythia_cli.files.publishing import opened, published, write_aside, write_json
+from pythia_cli.files.publishing import open_to_write, published, write_aside, write_json
 from pythia_cli.files.reading import read_json_object
 
 
@@ -56,9 +56,9 @@ def test_a_failure_leaves_nothing_and_what_was_there(
 def test_the_first_error_of_a_full_disk_is_the_one_that_is_raised(tmp_path: Path) -> None:
     """What is left in the buffer cannot be written either when the file is closed."""
     full = Path("/dev/full")
-    with pytest.raises(ValueError, match="embedded null"), opened(full, "wb") as file:
+    with pytest.raises(ValueError, match="embedded null"), open_to_write(full) as file:
         Path(file.write(b"kept in the buffer") * "\0").stat()
-    with pytest.raises(OSError, match="No space"), opened(full, "wb") as file:
+    with pytest.raises(OSError, match="No space"), open_to_write(full) as file:
         file.write(b"kept in the buffer")
 
 
@@ -66,6 +66,21 @@ def test_a_folder_that_is_not_there_is_no_place_to_write(tmp_path: Path) -> None
     with pytest.raises(FileNotFoundError):
         write_aside(tmp_path / "missing/some.json", b"{}")
     assert os.listdir(tmp_path) == []
+
+
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
+    path = tmp_path / "some.json"
+    path.mkdir()
+    with pytest.raises(OSError, match="directory") as raised:  # it cannot be renamed
+        write_aside(path, b"{}")
+    assert (raised.value.filename, raised.value.filename2) == (str(path), None)
+    missing = tmp_path / "missing/some.json"
+    with pytest.raises(FileNotFoundError) as raised:  # it cannot be made
+        write_aside(missing, b"{}")
+    assert raised.value.filename == str(missing)
+    with pytest.raises(FileNotFoundError) as raised, published(tmp_path / "other"):
+        (tmp_path / "of the caller").stat()
+    assert raised.value.filename == str(tmp_path / "of the caller")
 
 
 def test_the_file_is_on_disk_before_it_has_its_name(

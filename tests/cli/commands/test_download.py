@@ -567,6 +567,10 @@ def test_the_original_is_kept(user: Callable[..., Result], store: Path) -> None:
     original.write_bytes(data)
     printed = user("checkpoint", "verify", status=INTEGRITY).out
     assert printed == f"{MODEL}@64  {WEIGHTS} (its original) is damaged\n"
+    original.unlink()
+    original.mkdir()
+    printed = user("checkpoint", "verify", status=INTEGRITY).out
+    assert printed == f"{MODEL}@64  {WEIGHTS} (its original) is not a regular file\n"
 
 
 def test_from_a_folder(user: Callable[..., Result], hub: Hub, store: Path) -> None:
