@@ -35,7 +35,9 @@ def odd_value(random: Random) -> Any:
 
 
 def near(random: Random, number: Any) -> Any:
-    """A number close to the given one, or simply related to it."""
+    """A number close to the given one, or simply related to it; any, if it is no number."""
+    if not isinstance(number, int | float):
+        return random.choice(NUMBERS)
     changes = (
         lambda n: n + 1, lambda n: n - 1, lambda n: n * 2, lambda n: n // 2, lambda n: -n,
         lambda n: n * 2**32, lambda n: n + 2**32, lambda n: n + 2**64, lambda n: float(n),
