@@ -20,6 +20,8 @@ class Tier:
     of this tier must not use. vector: int8 weights per step of a tile; 0: no tiles. n_tokens:
     tokens in a matmul tile, which has four rows. n_queries, n_vectors: an attention tile holds
     n_queries * n_vectors vectors of 16 floats. instruction: LLVM's multiply-add intrinsic.
+    byte_vector, byte_instruction: the same for activations of 8 bits; without an instruction of
+    their own they are widened.
     """
 
     name: str
@@ -30,29 +32,34 @@ class Tier:
     n_queries: int
     n_vectors: int
     instruction: str
+    byte_vector: int
+    byte_instruction: str
 
 
 _PMADDWD_512 = "llvm.x86.avx512.pmaddw.d.512"
 _PMADDWD_256 = "llvm.x86.avx2.pmadd.wd"
+_DPBUSD_512 = "llvm.x86.avx512.vpdpbusd.512"
+_DPBUSD_256 = "llvm.x86.avx512.vpdpbusd.256"
+_SDOT = "llvm.aarch64.neon.sdot.v4i32.v16i8"
 
 # With VNNI, LLVM fuses vpmaddwd and the addition to vpdpwssd. 32 registers: 24 sums, 4 rows of
 # weights, 1 of activations, some spare. 16 registers: 8 sums, 2 rows of activations, 1 of weights,
 # 1 product.
 X86_TIERS = (
-    Tier("avx512-vnni", ("avx512bw", "avx512vnni"), (), 32, 6, 8, 2, _PMADDWD_512),
-    Tier("avx512", ("avx512bw",), ("avx512vnni", "avxvnni"), 32, 6, 8, 2, _PMADDWD_512),
-    Tier("avx-vnni", ("avx2", "avxvnni"), ("avx512",), 16, 2, 4, 1, _PMADDWD_256),
-    Tier("avx2", ("avx2",), ("avx512", "avxvnni"), 16, 2, 4, 1, _PMADDWD_256),
-    Tier("plain", (), ("avx", "fma", "f16c", "sse3", "ssse3", "sse4"), 0, 1, 4, 1, ""),
+    Tier("avx512-vnni", ("avx512bw", "avx512vnni"), (), 32, 6, 8, 2, _PMADDWD_512, 64, _DPBUSD_512),
+    Tier("avx512", ("avx512bw",), ("avx512vnni", "avxvnni"), 32, 6, 8, 2, _PMADDWD_512, 32, ""),
+    Tier("avx-vnni", ("avx2", "avxvnni"), ("avx512",), 16, 2, 4, 1, _PMADDWD_256, 32, _DPBUSD_256),
+    Tier("avx2", ("avx2",), ("avx512", "avxvnni"), 16, 2, 4, 1, _PMADDWD_256, 16, ""),
+    Tier("plain", (), ("avx", "fma", "f16c", "sse3", "ssse3", "sse4"), 0, 1, 4, 1, "", 0, ""),
 )
 # 32 registers: 16 sums (high and low bytes), 4 rows of weights, 4 of activations.
 ARM_TIERS = (
-    Tier("neon-dot", ("dotprod",), (), 16, 2, 4, 1, "llvm.aarch64.neon.sdot.v4i32.v16i8"),
-    Tier("plain", (), ("dotprod",), 0, 1, 4, 1, ""),
+    Tier("neon-dot", ("dotprod",), (), 16, 2, 4, 1, _SDOT, 16, _SDOT),
+    Tier("plain", (), ("dotprod",), 0, 1, 4, 1, "", 0, ""),
 )
 ARM = ("aarch64", "arm64")
 """LLVM's names of 64-bit ARM."""
-_OTHERS = (Tier("plain", (), (), 0, 1, 4, 1, ""),)
+_OTHERS = (Tier("plain", (), (), 0, 1, 4, 1, "", 0, ""),)
 
 
 def tiers_of(architecture: str) -> tuple[Tier, ...]:

@@ -7,10 +7,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pythia_cli.jit.declare import TIER, jit
-from pythia_cli.jit.signature import Floats1, Floats2, Int8s2, Int8s3, Int16s2
-from pythia_cli.kernels.quantize_rows import quantize_rows
+from pythia_cli.jit.signature import (
+    Floats1,
+    Floats2,
+    Int8s2,
+    Int8s3,
+    Int16s2,
+    Int32s1,
+    UInt8s2,
+)
+from pythia_cli.kernels.quantize_rows import quantize_rows, quantize_rows_bytes
 from pythia_cli.kernels.sizes import activation_levels
-from pythia_cli.kernels.tiles.linear import TILE_ROWS, dot, linear_tile
+from pythia_cli.kernels.tiles.linear import (
+    BYTE_OFFSET,
+    BYTE_VECTOR,
+    TILE_ROWS,
+    VECTOR,
+    dot,
+    linear_tile,
+)
 
 
 class Linear(NamedTuple):
@@ -36,6 +51,23 @@ class Quantized(NamedTuple):
     scales: Floats1
 
 
+class ByteLinear(NamedTuple):
+    """A Linear for activations of 8 bits: row_sums [d_out] are those of the int8 weights."""
+
+    weight: Int8s2
+    scales: Floats1
+    bias: Floats1
+    row_sums: Int32s1
+
+
+class Bytes(NamedTuple):
+    """A linear's input: x ~ (q - zeros) * scales, q [n_tokens, d_in] uint8."""
+
+    q: UInt8s2
+    scales: Floats1
+    zeros: Int32s1
+
+
 _levels = jit(activation_levels)
 
 
@@ -46,51 +78,52 @@ def quantize_input(x: Any, out: Any, lo: Any, hi: Any) -> None:
 
 
 @jit
-def _put(total: Any, scale: Any, bias: Any, adds: Any, out: Any, token: Any, row: Any) -> None:
-    value = np.float32(total) * scale + bias
-    if adds:
-        out[token, row] += value
-    else:
-        out[token, row] = value
+def quantize_bytes(x: Any, centre: Any, out: Any, lo: Any, hi: Any) -> None:
+    """out ~ x [n_tokens, d_in] - centre [d_in], with 255 levels; tokens lo..hi."""
+    quantize_rows_bytes(x, centre, out.q, out.scales, out.zeros, lo, hi)
 
 
 @jit
-def _dot_from(w_q8: Any, row: Any, x_q: Any, token: Any, first: Any) -> Any:
-    """The dot product from input `first` on, in a form that LLVM vectorises as multiply-add."""
-    total = np.int32(0)
-    for i in range(first, w_q8.shape[1]):
-        total = np.int32(total + np.int32(np.int32(w_q8[row, i]) * np.int32(x_q[token, i])))
+def _exact(total: Any, linear: Any, x: Any, token: Any, row: Any) -> Any:
     return total
 
 
 @jit
-def matmul_plain(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> None:
-    """`matmul` without tiles, for processors that have no tiles and for tests."""
-    for row in range(lo, hi):
-        for token in range(x.q.shape[0]):
-            total = _dot_from(linear.weight, row, x.q, token, 0)
-            _put(
-                total, linear.scales[row] * x.scales[token], linear.bias[row], adds, out, token, row
-            )
+def _without_zero(total: Any, linear: Any, x: Any, token: Any, row: Any) -> Any:
+    """The sum of products with q - zero, from that with q - BYTE_OFFSET."""
+    zero = np.int32(x.zeros[token] - np.int32(BYTE_OFFSET))
+    return np.int32(total - np.int32(zero * linear.row_sums[row]))
 
 
-@jit
-def _matmul_rows(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> None:
-    """Row by row, for rows left over from tiles, and if d_in is not a multiple of the vector."""
-    w, scales, bias = linear
-    n_tokens, d_in = x.q.shape
-    k = d_in - d_in % _VECTOR
-    for row in range(lo, hi):
-        for token in range(n_tokens):
-            total = np.int32(0)
-            if k > 0:
-                total = dot(w, row * d_in, x.q, token * d_in, k)
-            if k < d_in:
-                total = np.int32(total + _dot_from(w, row, x.q, token, k))
-            _put(total, scales[row] * x.scales[token], bias[row], adds, out, token, row)
+def _row_by_row(vector: int, offset: int, corrected: Any) -> Any:
+    """matmul for a row of weights at a time. vector: the step of `dot`, or 0 to do without."""
+
+    @jit
+    def rows(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> None:
+        n_tokens, d_in = x.q.shape
+        k = 0
+        if vector > 0:
+            k = d_in - d_in % vector
+        for row in range(lo, hi):
+            for token in range(n_tokens):
+                total = np.int32(0)
+                if vector > 0 and k > 0:
+                    total = dot(linear.weight, row * d_in, x.q, token * d_in, k)
+                for i in range(k, d_in):
+                    q = np.int32(np.int32(x.q[token, i]) - np.int32(offset))
+                    total = np.int32(total + np.int32(np.int32(linear.weight[row, i]) * q))
+                total = corrected(total, linear, x, token, row)
+                scale = linear.scales[row] * x.scales[token]
+                value = np.float32(total) * scale + linear.bias[row]
+                if adds:
+                    out[token, row] += value
+                else:
+                    out[token, row] = value
+
+    return rows
 
 
-_VECTOR, _FULL = TIER.vector, TIER.n_tokens
+_FULL = TIER.n_tokens
 _tile_full = linear_tile(_FULL)
 _tile_4 = linear_tile(4)
 _tile_2 = linear_tile(2)
@@ -98,44 +131,58 @@ _tile_1 = linear_tile(1)
 _BLOCK_BYTES = 256 * 1024
 
 
-@jit
-def _matmul_tiled(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> None:
-    """Tiles of rows and tokens. A block of rows stays in the L2 cache while all tokens use it."""
-    w, scales, bias = linear
-    x_q, x_scales = x
-    n_tokens, d_in = x_q.shape
-    d_out = out.shape[1]
-    tiled_to = lo
-    if d_in % _VECTOR == 0 and n_tokens > 1:
-        tiled_to += (hi - lo) // TILE_ROWS * TILE_ROWS
-    adds = adds != 0
-    block = max(_BLOCK_BYTES // d_in // TILE_ROWS, 1) * TILE_ROWS
-    for block_lo in range(lo, tiled_to, block):
-        block_hi = min(block_lo + block, tiled_to)
-        token = 0
-        while token < n_tokens:
-            left = n_tokens - token
-            if left >= _FULL and left != 8:
-                for row in range(block_lo, block_hi, TILE_ROWS):
-                    _tile_full(w, scales, row, x_q, x_scales, token, d_in, bias, adds, out, d_out)
-                token += _FULL
-            elif left >= 4 and _FULL > 4:
-                for row in range(block_lo, block_hi, TILE_ROWS):
-                    _tile_4(w, scales, row, x_q, x_scales, token, d_in, bias, adds, out, d_out)
-                token += 4
-            elif left >= 2:
-                for row in range(block_lo, block_hi, TILE_ROWS):
-                    _tile_2(w, scales, row, x_q, x_scales, token, d_in, bias, adds, out, d_out)
-                token += 2
-            else:
-                for row in range(block_lo, block_hi, TILE_ROWS):
-                    _tile_1(w, scales, row, x_q, x_scales, token, d_in, bias, adds, out, d_out)
-                token += 1
-    _matmul_rows(linear, x, adds, out, tiled_to, hi)
+def _tiled(vector: int, rows: Any) -> Any:
+    """matmul in tiles of rows and tokens; `rows` does those left over."""
+
+    @jit
+    def tiled(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> None:
+        n_tokens, d_in = x.q.shape
+        d_out = out.shape[1]
+        tiled_to = lo
+        if d_in % vector == 0 and n_tokens > 1:
+            tiled_to += (hi - lo) // TILE_ROWS * TILE_ROWS
+        adds = adds != 0
+        # A block of rows stays in the L2 cache while all tokens use it.
+        block = max(_BLOCK_BYTES // d_in // TILE_ROWS, 1) * TILE_ROWS
+        for block_lo in range(lo, tiled_to, block):
+            block_hi = min(block_lo + block, tiled_to)
+            token = 0
+            while token < n_tokens:
+                left = n_tokens - token
+                if left >= _FULL and left != 8:
+                    for row in range(block_lo, block_hi, TILE_ROWS):
+                        _tile_full(linear, row, x, token, d_in, adds, out, d_out)
+                    token += _FULL
+                elif left >= 4 and _FULL > 4:
+                    for row in range(block_lo, block_hi, TILE_ROWS):
+                        _tile_4(linear, row, x, token, d_in, adds, out, d_out)
+                    token += 4
+                elif left >= 2:
+                    for row in range(block_lo, block_hi, TILE_ROWS):
+                        _tile_2(linear, row, x, token, d_in, adds, out, d_out)
+                    token += 2
+                else:
+                    for row in range(block_lo, block_hi, TILE_ROWS):
+                        _tile_1(linear, row, x, token, d_in, adds, out, d_out)
+                    token += 1
+        rows(linear, x, adds, out, tiled_to, hi)
+
+    return tiled
 
 
-matmul = _matmul_tiled if TIER.vector else matmul_plain
-"""out [n_tokens, d_out] = linear(x), or += if `adds`, for a Quantized x; outputs lo..hi.
+matmul_plain = _row_by_row(0, 0, _exact)
+"""`matmul` without tiles, for processors that have no tiles and for tests."""
 
-Integer sums are exact, so tiles and threads do not change the result.
+byte_matmul_plain = _row_by_row(0, BYTE_OFFSET, _without_zero)
+"""`byte_matmul` without tiles."""
+
+if TIER.vector:
+    matmul = _tiled(VECTOR, _row_by_row(VECTOR, 0, _exact))
+    byte_matmul = _tiled(BYTE_VECTOR, _row_by_row(BYTE_VECTOR, BYTE_OFFSET, _without_zero))
+else:
+    matmul, byte_matmul = matmul_plain, byte_matmul_plain
+"""out [n_tokens, d_out] = linear(x), or += if `adds`; outputs lo..hi.
+
+`matmul` takes a Linear and a Quantized x, `byte_matmul` a ByteLinear and Bytes. Integer sums are
+exact, so tiles and threads do not change the result.
 """

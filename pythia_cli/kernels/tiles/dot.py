@@ -1,7 +1,11 @@
-"""LLVM code for exact integer dot products of int8 weights and int16 activations.
+"""LLVM code for exact integer dot products of int8 weights and activations of 16 or 8 bits.
 
-x86 uses `vpmaddwd`: products of int16, added in pairs. ARM's `sdot` multiplies bytes, so each
-activation is split into two signed bytes. Each byte has its own sum; they are combined at the end.
+16 bits, int16: x86 uses `vpmaddwd`: products of int16, added in pairs. ARM's `sdot` multiplies
+bytes, so each activation is split into two signed bytes. Each byte has its own sum; they are
+combined at the end.
+
+8 bits, uint8: x86 uses `vpdpbusd` where it has VNNI: four products of bytes are added. ARM's `sdot`
+wants signed bytes, so it gets x - 128. Other processors widen both to int16, as for 16 bits.
 """
 
 from __future__ import annotations
@@ -16,17 +20,33 @@ from pythia_cli.jit.tiers import Tier
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 
 
+def exact_dots(builder: Any, tier: Tier) -> Any:
+    """How to multiply int8 weights and int16 activations, for emit_dots."""
+    return (_SplitDots if "sdot" in tier.instruction else _PairDots)(builder, tier)
+
+
+def byte_dots(builder: Any, tier: Tier) -> Any:
+    """How to multiply int8 weights and uint8 activations, for emit_dots.
+
+    The sums are those of x - byte_offset(tier).
+    """
+    return (_ByteDots if tier.byte_instruction else _WidenedDots)(builder, tier)
+
+
+def byte_offset(tier: Tier) -> int:
+    """What byte_dots takes off each activation."""
+    return 128 if "sdot" in tier.byte_instruction else 0
+
+
 def emit_dots(
-    builder: Any, tier: Tier, w_rows: list[Any], x_rows: list[Any], k: Any, ahead: int = 0
+    builder: Any, dots: Any, w_rows: list[Any], x_rows: list[Any], k: Any, ahead: int = 0
 ) -> list[list[Any]]:
     """Emit a loop over k. For each row of w and x: an int32 vector; its lanes add up to the dot.
 
-    w_rows point to int8, x_rows to int16; k is a positive multiple of tier.vector. If `ahead` is
-    not 0, w is prefetched that many bytes ahead: the processor's own prefetching stops at the end
-    of each 4 KiB page.
+    w_rows point to int8, x_rows to what `dots` takes; k is a positive multiple of dots.vector. If
+    `ahead` is not 0, w is prefetched that many bytes ahead: the processor's own prefetching stops
+    at the end of each 4 KiB page.
     """
-    kind = _ByteDots if "sdot" in tier.instruction else _PairDots
-    dots = kind(builder, tier)
     before = builder.block
     loop = builder.append_basic_block("dots")
     after = builder.append_basic_block("dots.end")
@@ -49,7 +69,7 @@ def emit_dots(
             for old, new in zip(old_parts, new_parts, strict=True):
                 old.add_incoming(zeros, before)
                 old.add_incoming(new, loop)
-    next_at = builder.add(at, _I64(tier.vector))
+    next_at = builder.add(at, _I64(dots.vector))
     at.add_incoming(next_at, loop)
     builder.cbranch(builder.icmp_signed("<", next_at, k), loop, after)
 
@@ -64,6 +84,7 @@ class _PairDots:
 
     def __init__(self, builder: Any, tier: Tier) -> None:
         self._builder = builder
+        self.vector = tier.vector
         self._int16s = ir.VectorType(_I16, tier.vector)
         self.sums = ir.VectorType(_I32, tier.vector // 2)
         self._madd = _function(builder, tier.instruction, self.sums, [self._int16s, self._int16s])
@@ -82,14 +103,14 @@ class _PairDots:
         return parts[0]
 
 
-class _ByteDots:
+class _SplitDots:
     """With `sdot`: x = 256 * high + low, signed bytes (|x| <= 32639); two vectors of 4 int32."""
 
     n_parts = 2
 
     def __init__(self, builder: Any, tier: Tier) -> None:
         self._builder = builder
-        self._n = tier.vector
+        self.vector = self._n = tier.vector
         self._int8s = ir.VectorType(_I8, tier.vector)
         self.sums = ir.VectorType(_I32, tier.vector // 4)
         self._sdot = _function(
@@ -117,6 +138,50 @@ class _ByteDots:
         high, low = parts
         eight = ir.Constant(high.type, [8] * high.type.count)
         return self._builder.add(self._builder.shl(high, eight), low)
+
+
+class _WidenedDots(_PairDots):
+    """As _PairDots, with activations of 8 bits."""
+
+    def activations(self, row: Any, at: Any) -> Any:
+        int8s = ir.VectorType(_I8, self._int16s.count)
+        return self._builder.zext(load(self._builder, row, at, int8s, align=1), self._int16s)
+
+
+class _ByteDots:
+    """With `vpdpbusd`, or with `sdot` and x - 128: one vector of int32 sums of four products."""
+
+    n_parts = 1
+
+    def __init__(self, builder: Any, tier: Tier) -> None:
+        self._builder = builder
+        self.vector = tier.byte_vector
+        self._offset = byte_offset(tier)
+        self._int8s = ir.VectorType(_I8, tier.byte_vector)
+        self.sums = ir.VectorType(_I32, tier.byte_vector // 4)
+        # LLVM types the operands of vpdpbusd as int32, those of sdot as bytes.
+        self._operand = self._int8s if self._offset else self.sums
+        self._dot = _function(
+            builder, tier.byte_instruction, self.sums, [self.sums, self._operand, self._operand]
+        )
+
+    def weights(self, row: Any, at: Any) -> Any:
+        return self._bytes(row, at)
+
+    def activations(self, row: Any, at: Any) -> Any:
+        x = self._bytes(row, at)
+        if not self._offset:
+            return x
+        return self._builder.xor(x, ir.Constant(x.type, [-128] * x.type.count))
+
+    def _bytes(self, row: Any, at: Any) -> Any:
+        return load(self._builder, row, at, self._operand, align=1)
+
+    def added(self, parts: list[Any], w: Any, x: Any) -> list[Any]:
+        return [self._builder.call(self._dot, [parts[0], x, w])]
+
+    def joined(self, parts: list[Any]) -> Any:
+        return parts[0]
 
 
 def load(builder: Any, row: Any, at: Any, kind: Any, align: int) -> Any:

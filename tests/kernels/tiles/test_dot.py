@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from pythia_cli.jit import processor
 from pythia_cli.jit.tiers import ARM_TIERS, X86_TIERS, Tier, tiers_of, without
-from pythia_cli.kernels.tiles.dot import emit_dots, emit_sums
+from pythia_cli.kernels.tiles.dot import emit_dots, emit_sums, exact_dots
 
 N_ROWS = 4
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
@@ -50,7 +50,7 @@ def tile_module(tier: Tier, n_tokens: int) -> ir.Module:
     def rows(pointer: Any, n: int) -> list[Any]:
         return [builder.gep(pointer, [builder.mul(d_in, _I64(i))]) for i in range(n)]
 
-    sums = emit_dots(builder, tier, rows(w, N_ROWS), rows(x, n_tokens), d_in)
+    sums = emit_dots(builder, exact_dots(builder, tier), rows(w, N_ROWS), rows(x, n_tokens), d_in)
     for t in range(n_tokens):
         total = emit_sums(builder, [sums[r][t] for r in range(N_ROWS)])
         place = builder.gep(out, [_I64(t * N_ROWS)])
