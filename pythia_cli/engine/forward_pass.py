@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pythia_cli.checkpoints.int8_file import Int8File
+from pythia_cli.engine.byte_parts import Precision, byte_parts, no_byte_parts
 from pythia_cli.engine.kv_cache import KVArrays, KVCache
 from pythia_cli.engine.one_thread import OneThread
 from pythia_cli.engine.scores import Scores
@@ -63,7 +64,7 @@ class ForwardPass:
     these buffers, or outputs that the next call reuses, beyond a call.
     """
 
-    def __init__(self, file: Int8File, n_threads: int) -> None:
+    def __init__(self, file: Int8File, n_threads: int, precision: Precision = "exact") -> None:
         config = file.config
         self.one_thread = OneThread()
         self._team = Team(n_threads)
@@ -78,6 +79,8 @@ class ForwardPass:
             shared=self._team.shared,
             model={
                 "weights": weights_of(file),
+                "fast": precision == "fast",
+                "bytes": byte_parts(file) if precision == "fast" else no_byte_parts(),
                 "parallel": config.use_parallel_residual,
                 "eps": config.layer_norm_eps,
                 "cos": cos,
@@ -132,8 +135,15 @@ def _real(*shape: int) -> np.ndarray[Any, Any]:
     return aligned_zeros(shape, np.float32)
 
 
-def _quantized(n: int, d: int) -> dict[str, np.ndarray[Any, Any]]:
-    return {"q": aligned_zeros((n, d), np.int16), "scales": _real(n)}
+def _input(n: int, d: int) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
+    return {
+        "exact": {"q": aligned_zeros((n, d), np.int16), "scales": _real(n)},
+        "bytes": {
+            "q": aligned_zeros((n, d), np.uint8),
+            "scales": _real(n),
+            "zeros": aligned_zeros((n,), np.int32),
+        },
+    }
 
 
 def _scratch(config: ModelConfig, n_ranks: int) -> dict[str, Any]:
@@ -141,13 +151,13 @@ def _scratch(config: ModelConfig, n_ranks: int) -> dict[str, Any]:
     n, d, d_mlp = CHUNK, config.d_model, config.d_mlp
     return {
         "normed": _real(n, d),
-        "attention_input": _quantized(n, d),
-        "mlp_input": _quantized(n, d),
+        "attention_input": _input(n, d),
+        "mlp_input": _input(n, d),
         "qkv": _real(n, 3 * d),
         "attended": _real(n, d),
-        "attended_input": _quantized(n, d),
+        "attended_input": _input(n, d),
         "mlp": _real(n, d_mlp),
-        "mlp_hidden": _quantized(n, d_mlp),
+        "mlp_hidden": _input(n, d_mlp),
         "attention_scores": _real(n_ranks, N_QUERIES, KVCache.padded(config.n_ctx)),
     }
 

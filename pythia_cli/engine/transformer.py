@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.checkpoints.int8_file import Int8File
+from pythia_cli.engine.byte_parts import Precision
 from pythia_cli.engine.forward_pass import CHUNK, NO_SPANS, NOTHING, ForwardPass, Steps, WantedRows
 from pythia_cli.engine.kv_cache import KVCache
 from pythia_cli.engine.scores import Scores
@@ -29,10 +30,10 @@ class Transformer:
     thread is in a call, or in a block of `one_thread`, gets UsageError.
     """
 
-    def __init__(self, file: Int8File, n_threads: int) -> None:
+    def __init__(self, file: Int8File, n_threads: int, precision: Precision = "exact") -> None:
         self.config = file.config
         self.d_vocab = file.config.d_vocab
-        self._pass = ForwardPass(file, n_threads)
+        self._pass = ForwardPass(file, n_threads, precision)
         self.one_thread = self._pass.one_thread
         self._logits = np.empty((1, self.d_vocab), np.float32)
         self._each = NOTHING  # the outputs of the last decode, often reused by the next

@@ -11,12 +11,22 @@ from typing import Any, NamedTuple
 
 from pythia_cli.jit.barrier import barrier, claim, share
 from pythia_cli.jit.declare import inlined
-from pythia_cli.jit.signature import Floats2, Floats3, Int64s1
+from pythia_cli.jit.signature import Floats2, Floats3, Int32s2, Int64s1
 from pythia_cli.kernels.attention import CachedLayer, append_to_cache, attention
 from pythia_cli.kernels.embedding import Embedding
 from pythia_cli.kernels.gelu import gelu
 from pythia_cli.kernels.layer_norm import Norm, Norms, layer_norm
-from pythia_cli.kernels.linear import Linear, Linears, Quantized, matmul, quantize_input
+from pythia_cli.kernels.linear import (
+    ByteLinear,
+    Bytes,
+    Linear,
+    Linears,
+    Quantized,
+    byte_matmul,
+    matmul,
+    quantize_bytes,
+    quantize_input,
+)
 from pythia_cli.kernels.sizes import LAYER_CLAIMS
 
 _BLOCK_BYTES = 128 * 1024  # of weights, claimed by a rank at a time
@@ -36,36 +46,67 @@ class Weights(NamedTuple):
     embed_out: Linear
 
 
+class ByteParts(NamedTuple):
+    """What the linears of all layers need besides their weights for inputs of 8 bits.
+
+    centre [n_layers, d_in]: taken off their input. bias [n_layers, d_out]: that of the linear, and
+    what it makes of the centre. row_sums [n_layers, d_out].
+    """
+
+    centre: Floats2
+    bias: Floats2
+    row_sums: Int32s2
+
+
+class ByteModel(NamedTuple):
+    """The ByteParts of a model by the last part of each module's published name."""
+
+    query_key_value: ByteParts
+    dense: ByteParts
+    dense_h_to_4h: ByteParts
+    dense_4h_to_h: ByteParts
+
+
 class ForwardModel(NamedTuple):
     """The model: the same for all passes. cos and sin come from rotary_tables.
 
+    fast: 1 if the inputs of the layers' linears have 8 bits, else 0; `bytes` is then used.
     parallel: 1 if attention and MLP both read the layer's input, else 0.
     """
 
     weights: Weights
+    fast: int
+    bytes: ByteModel
     parallel: int
     eps: float
     cos: Floats2
     sin: Floats2
 
 
+class Input(NamedTuple):
+    """Room for the input of a linear in 16 bits and in 8."""
+
+    exact: Quantized
+    bytes: Bytes
+
+
 class Scratch(NamedTuple):
     """Buffers for the activations of n tokens.
 
     x [n, d_model] is the residual stream. attention_input and mlp_input are its layer norms,
-    quantized. attention_scores [n_ranks, N_QUERIES, n_positions].
+    quantized; either the part `exact` or the part `bytes` of an Input is used. attention_scores [n_ranks, N_QUERIES, n_positions].
     claims [LAYER_CLAIMS * n_layers + 1] must be zero at the start of a pass.
     """
 
     x: Floats2
     normed: Floats2
-    attention_input: Quantized
-    mlp_input: Quantized
+    attention_input: Input
+    mlp_input: Input
     qkv: Floats2
     attended: Floats2
-    attended_input: Quantized
+    attended_input: Input
     mlp: Floats2
-    mlp_hidden: Quantized
+    mlp_hidden: Input
     attention_scores: Floats3
     claims: Int64s1
 
@@ -115,29 +156,52 @@ def first_tokens(s: Any, n: Any) -> Any:
 
 @inlined
 def _first(x: Any, n: Any) -> Any:
-    return Quantized(x.q[:n], x.scales[:n])
+    return Input(
+        Quantized(x.exact.q[:n], x.exact.scales[:n]),
+        Bytes(x.bytes.q[:n], x.bytes.scales[:n], x.bytes.zeros[:n]),
+    )
 
 
 @inlined
-def _linear(linears: Any, layer: Any) -> Any:
-    return Linear(linears.weight[layer], linears.scales[layer], linears.bias[layer])
+def _quantize(model: Any, parts: Any, layer: Any, x: Any, out: Any, lo: Any, hi: Any) -> None:
+    """out ~ x, for the linears of `parts`; tokens lo..hi."""
+    if model.fast:
+        quantize_bytes(x, parts.centre[layer], out.bytes, lo, hi)
+    else:
+        quantize_input(x, out.exact, lo, hi)
 
 
 @inlined
-def _norm(model: Any, norms: Any, layer: Any, s: Any, out: Any, lo: Any, hi: Any) -> None:
-    """out ~ the layer norm of the residual stream, quantized; tokens lo..hi."""
+def _multiply(
+    model: Any, linears: Any, parts: Any, i: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any
+) -> None:
+    """out = or += the linear of layer i of x; outputs lo..hi."""
+    weight, scales = linears.weight[i], linears.scales[i]
+    if model.fast:
+        linear = ByteLinear(weight, scales, parts.bias[i], parts.row_sums[i])
+        byte_matmul(linear, x.bytes, adds, out, lo, hi)
+    else:
+        matmul(Linear(weight, scales, linears.bias[i]), x.exact, adds, out, lo, hi)
+
+
+@inlined
+def _norm(
+    model: Any, norms: Any, parts: Any, layer: Any, s: Any, out: Any, lo: Any, hi: Any
+) -> None:
+    """out ~ the layer norm of the residual stream, quantized for `parts`; tokens lo..hi."""
     norm = Norm(norms.weight[layer], norms.bias[layer])
     layer_norm(norm, s.x, model.eps, s.normed, lo, hi)
-    quantize_input(s.normed, out, lo, hi)
+    _quantize(model, parts, layer, s.normed, out, lo, hi)
 
 
 @inlined
 def _query_key_value(model: Any, i: Any, s: Any) -> None:
-    linear, slot = _linear(model.weights.query_key_value, i), LAYER_CLAIMS * i
-    d_out, d_in = linear.weight.shape
+    linears, parts = model.weights.query_key_value, model.bytes.query_key_value
+    slot = LAYER_CLAIMS * i
+    _, d_out, d_in = linears.weight.shape
     lo, hi = claim(s.claims, slot, grain(d_in), d_out)
     while lo < hi:
-        matmul(linear, s.attention_input, False, s.qkv, lo, hi)
+        _multiply(model, linears, parts, i, s.attention_input, False, s.qkv, lo, hi)
         lo, hi = claim(s.claims, slot, grain(d_in), d_out)
 
 
@@ -166,11 +230,12 @@ def _attend(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> None:
 @inlined
 def _mlp_up(model: Any, i: Any, s: Any) -> None:
     """The first half of the MLP, including its GELU."""
-    linear, slot = _linear(model.weights.dense_h_to_4h, i), LAYER_CLAIMS * i + 1
-    d_out, d_in = linear.weight.shape
+    linears, parts = model.weights.dense_h_to_4h, model.bytes.dense_h_to_4h
+    slot = LAYER_CLAIMS * i + 1
+    _, d_out, d_in = linears.weight.shape
     lo, hi = claim(s.claims, slot, grain(d_in), d_out)
     while lo < hi:
-        matmul(linear, s.mlp_input, False, s.mlp, lo, hi)
+        _multiply(model, linears, parts, i, s.mlp_input, False, s.mlp, lo, hi)
         gelu(s.mlp, lo, hi)
         lo, hi = claim(s.claims, slot, grain(d_in), d_out)
 
@@ -181,31 +246,31 @@ def _add(model: Any, i: Any, s: Any, slot: Any, attention_out: Any, mlp_out: Any
 
     The rank that claims a row adds both.
     """
-    dense = _linear(model.weights.dense, i)
-    down = _linear(model.weights.dense_4h_to_h, i)
+    dense, down = model.weights.dense, model.weights.dense_4h_to_h
+    parts = model.bytes
     d_model, d_in = s.x.shape[1], 0
     if attention_out:
-        d_in += dense.weight.shape[1]
+        d_in += dense.weight.shape[2]
     if mlp_out:
-        d_in += down.weight.shape[1]
+        d_in += down.weight.shape[2]
     lo, hi = claim(s.claims, slot, grain(d_in), d_model)
     while lo < hi:
         if attention_out:
-            matmul(dense, s.attended_input, True, s.x, lo, hi)
+            _multiply(model, dense, parts.dense, i, s.attended_input, True, s.x, lo, hi)
         if mlp_out:
-            matmul(down, s.mlp_hidden, True, s.x, lo, hi)
+            _multiply(model, down, parts.dense_4h_to_h, i, s.mlp_hidden, True, s.x, lo, hi)
         lo, hi = claim(s.claims, slot, grain(d_in), d_model)
 
 
 @inlined
 def run_layer(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> Any:
     """Run layer i on the residual stream in the scratch s. Returns False if the run was aborted."""
-    w = model.weights
+    w, b = model.weights, model.bytes
     lo, hi = own_share(ranks, s.x.shape[0])
 
-    _norm(model, w.input_layernorm, i, s, s.attention_input, lo, hi)
+    _norm(model, w.input_layernorm, b.query_key_value, i, s, s.attention_input, lo, hi)
     if model.parallel:
-        _norm(model, w.post_attention_layernorm, i, s, s.mlp_input, lo, hi)
+        _norm(model, w.post_attention_layernorm, b.dense_h_to_4h, i, s, s.mlp_input, lo, hi)
     if not meet(ranks):
         return False
 
@@ -217,11 +282,11 @@ def run_layer(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> Any:
 
     _attend(ranks, model, i, s, texts)
     if model.parallel:
-        quantize_input(s.mlp, s.mlp_hidden, lo, hi)
+        _quantize(model, b.dense_4h_to_h, i, s.mlp, s.mlp_hidden, lo, hi)
     if not meet(ranks):
         return False
 
-    quantize_input(s.attended, s.attended_input, lo, hi)
+    _quantize(model, b.dense, i, s.attended, s.attended_input, lo, hi)
     if not meet(ranks):
         return False
 
@@ -234,13 +299,14 @@ def run_layer(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> Any:
 @inlined
 def _run_mlp(ranks: Any, model: Any, i: Any, s: Any, lo: Any, hi: Any) -> Any:
     """Run the MLP after attention (not parallel). Returns False if the run was aborted."""
-    _norm(model, model.weights.post_attention_layernorm, i, s, s.mlp_input, lo, hi)
+    norms, b = model.weights.post_attention_layernorm, model.bytes
+    _norm(model, norms, b.dense_h_to_4h, i, s, s.mlp_input, lo, hi)
     if not meet(ranks):
         return False
     _mlp_up(model, i, s)
     if not meet(ranks):
         return False
-    quantize_input(s.mlp, s.mlp_hidden, lo, hi)
+    _quantize(model, b.dense_4h_to_h, i, s.mlp, s.mlp_hidden, lo, hi)
     if not meet(ranks):
         return False
     _add(model, i, s, LAYER_CLAIMS * i + 3, False, True)

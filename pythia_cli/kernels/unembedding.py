@@ -53,7 +53,8 @@ def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any) -> None:
         row = outputs.rows[i]
         norm = model.weights.final_layer_norm
         layer_norm(norm, s.x[row : row + 1], model.eps, s.normed[i : i + 1], 0, 1)
-    x = Quantized(s.attention_input.q[:m], s.attention_input.scales[:m])
+    room_of_input = s.attention_input.exact
+    x = Quantized(room_of_input.q[:m], room_of_input.scales[:m])
     quantize_input(s.normed, x, lo, hi)
     if not meet(ranks):
         return
