@@ -58,6 +58,12 @@ class Draw(NamedTuple):
             x[self.rng.random(shape[:-1]) < 0.5] = 0
         return x
 
+    def uint8(self, *shape: int) -> Array:
+        """Quantized activations with a zero point; for the kind `bounds`, all 255."""
+        if self.kind == "bounds":
+            return np.full(shape, 255, np.uint8)
+        return self.rng.integers(0, 256, shape, dtype=np.uint8)
+
 
 def unwritten(*shape: int, dtype: Any = np.float32) -> Array:
     """An output array filled with a marker, to find elements that were not written."""

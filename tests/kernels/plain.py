@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from pythia_cli.engine.scores import score_logits
+from pythia_cli.kernels.linear import Quantized
 from pythia_cli.kernels.simd import LANES
 from pythia_cli.kernels.sizes import activation_levels
 from tests.kernels.draws import Array, Arrays, Expected
@@ -113,6 +114,27 @@ def quantize_rows(a: Arrays) -> dict[str, Expected]:
         "x_scales": Expected(scales, scales),
         "x": Expected(x, half_a_step(a["levels"], scales[:, None])),
         "largest": Expected(np.where(scales > 0, a["levels"], 0), 0.0),
+    }
+
+
+def byte_matmul(a: Arrays) -> dict[str, Expected]:
+    x = a["x"]
+    levels = x.q.astype(np.int64) - x.zeros[:, None]
+    return matmul({**a, "x": Quantized(levels, x.scales)})
+
+
+def quantize_rows_bytes(a: Arrays) -> dict[str, Expected]:
+    """The zero point moves all levels by up to half a step, so that 0 is exact."""
+    x = a["x"].astype(np.float64) - a["centre"]
+    low, high = np.minimum(x.min(axis=1), 0), np.maximum(x.max(axis=1), 0)
+    scales = (high - low) / 255
+    scales[scales < 1e-37] = 0.0
+    size = np.abs(a["x"]).max(axis=1) + np.abs(a["centre"]).max()
+    rounded = (size[:, None] + 255 * scales[:, None]) * (scales > 0)[:, None]
+    return {
+        "scales": Expected(scales, size),
+        "x": Expected(x, scales[:, None] * (1.0 / 2e-7) + rounded + 1e-31),
+        "zero": Expected(np.zeros(len(x)), 0.0),
     }
 
 

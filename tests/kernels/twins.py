@@ -17,8 +17,25 @@ from pythia_cli.kernels.attention import CachedLayer, append_to_cache, attention
 from pythia_cli.kernels.embedding import Embedding, embed
 from pythia_cli.kernels.gelu import erf, gelu
 from pythia_cli.kernels.layer_norm import Norm, layer_norm
-from pythia_cli.kernels.linear import Linear, Quantized, matmul, matmul_plain, quantize_input
-from pythia_cli.kernels.quantize_rows import absmax, quantize_row, quantize_rows
+from pythia_cli.kernels.linear import (
+    ByteLinear,
+    Bytes,
+    Linear,
+    Quantized,
+    byte_matmul,
+    byte_matmul_plain,
+    matmul,
+    matmul_plain,
+    quantize_bytes,
+    quantize_input,
+)
+from pythia_cli.kernels.quantize_rows import (
+    absmax,
+    quantize_row,
+    quantize_row_bytes,
+    quantize_rows,
+    quantize_rows_bytes,
+)
 from pythia_cli.kernels.quantize_weights import quantize_weights
 from pythia_cli.kernels.rotary import rotate_half
 from pythia_cli.kernels.scoring import merge_pieces, score_piece
@@ -159,6 +176,53 @@ def linear(case: Draw) -> Arrays:
     }
 
 
+def byte_linear(case: Draw) -> Arrays:
+    a = linear(case)
+    weight = a["linear"].weight
+    return {
+        **a,
+        "linear": ByteLinear(*a["linear"], weight.sum(axis=1, dtype=np.int32)),
+        "x": Bytes(
+            q=case.uint8(case.n, case.d),
+            scales=a["x"].scales,
+            zeros=case.rng.integers(0, 256, case.n, dtype=np.int32),
+        ),
+    }
+
+
+def byte_activations(case: Draw) -> Arrays:
+    return {
+        "x": case.floats(case.n, case.d),
+        "centre": case.floats(case.d) * np.float32(case.rng.choice([0, 1, 30])),
+        "q": unwritten(case.n, case.d, dtype=np.uint8),
+        "scales": unwritten(case.n),
+        "zeros": unwritten(case.n, dtype=np.int32),
+    }
+
+
+def byte_row(a: Arrays, t: int) -> None:
+    a["scales"][t], a["zeros"][t] = quantize_row_bytes(a["x"][t], a["centre"], a["q"][t])
+
+
+def read_bytes(a: Arrays) -> Arrays:
+    zeros = a["zeros"].astype(np.int64)
+    return {
+        "scales": a["scales"],
+        "x": (a["q"] - zeros[:, None]) * a["scales"].astype(np.float64)[:, None],
+        "zero": zeros - zeros.clip(0, 255),
+    }
+
+
+def byte_inputs(case: Draw) -> Arrays:
+    a = byte_activations(case)
+    out = Bytes(a["q"], a["scales"], a["zeros"])
+    return {"x": a["x"], "centre": a["centre"], "out": out}
+
+
+def written_bytes(a: Arrays) -> Arrays:
+    return a["out"]._asdict()
+
+
 def activations(case: Draw) -> Arrays:
     return {
         "x": case.floats(case.n, case.d),
@@ -280,6 +344,8 @@ def columns(name: str) -> Callable[[Arrays], Arrays]:
 _SUMS_EXACT = "integer sums are exact; two scales, the bias and the old value round once each"
 _HALF_STEP = "half a step of int16, and the rounding of x / scale before that to an integer"
 
+_ONE_STEP = "half a step of uint8 and half of the zero point, where a level is cut off at 0 or 255"
+
 KERNELS = [
     Twin(
         "erf", erf, values, only("out"), plain.erf, 5e-7,
@@ -333,6 +399,27 @@ KERNELS = [
     ),
     Twin("matmul", matmul, linear, columns("out"), plain.matmul, 3e-7, _SUMS_EXACT),
     Twin("matmul_plain", matmul_plain, linear, columns("out"), plain.matmul, 3e-7, _SUMS_EXACT),
+    Twin(
+        "byte_matmul", byte_matmul, byte_linear, columns("out"), plain.byte_matmul, 3e-7,
+        _SUMS_EXACT,
+    ),
+    Twin(
+        "byte_matmul_plain", byte_matmul_plain, byte_linear, columns("out"), plain.byte_matmul,
+        3e-7, _SUMS_EXACT,
+    ),
+    Twin(
+        "quantize_row_bytes", quantize_row_bytes, byte_activations, only("q", "scales", "zeros"),
+        plain.quantize_rows_bytes, 2e-7, _ONE_STEP, measured=read_bytes, run=over_rows(byte_row),
+    ),
+    Twin(
+        "quantize_rows_bytes", quantize_rows_bytes, byte_activations,
+        only("q", "scales", "zeros"), plain.quantize_rows_bytes, 2e-7, _ONE_STEP,
+        measured=read_bytes,
+    ),
+    Twin(
+        "quantize_bytes", quantize_bytes, byte_inputs, written_bytes, plain.quantize_rows_bytes,
+        2e-7, _ONE_STEP, measured=lambda a: read_bytes(written_bytes(a)),
+    ),
     Twin(
         "quantize_row", quantize_row, activations, only("x_q", "x_scales"), plain.quantize_rows,
         2e-7, _HALF_STEP, measured=read_activations, run=over_rows(quantized_row),

@@ -14,9 +14,16 @@ from llvmlite import ir
 
 from pythia_cli.jit import processor
 from pythia_cli.jit.tiers import ARM_TIERS, X86_TIERS, Tier, tiers_of, without
-from pythia_cli.kernels.tiles.dot import emit_dots, emit_sums, exact_dots
+from pythia_cli.kernels.tiles.dot import (
+    byte_dots,
+    byte_offset,
+    emit_dots,
+    emit_sums,
+    exact_dots,
+)
 
 N_ROWS = 4
+_SOFTWARE = "sdot_in_software"
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 
 TILED = [tier for tier in (*X86_TIERS, *ARM_TIERS) if tier.vector]
@@ -31,18 +38,28 @@ PROCESSORS = {
 }
 # For a tile of the tier's size: the instruction, and its number in the loop.
 EXPECTED = {
-    "avx512-vnni": ("vpdpwssd", 24),
-    "avx512": ("vpmaddwd", 24),
-    "avx-vnni": ("vpdpwssd", 8),
-    "avx2": ("vpmaddwd", 8),
-    "neon-dot": ("sdot", 16),
+    (exact_dots, "avx512-vnni"): ("vpdpwssd", 24),
+    (exact_dots, "avx512"): ("vpmaddwd", 24),
+    (exact_dots, "avx-vnni"): ("vpdpwssd", 8),
+    (exact_dots, "avx2"): ("vpmaddwd", 8),
+    (exact_dots, "neon-dot"): ("sdot", 16),
+    (byte_dots, "avx512-vnni"): ("vpdpbusd", 24),
+    (byte_dots, "avx512"): ("vpmaddwd", 24),
+    (byte_dots, "avx-vnni"): ("vpdpbusd", 8),
+    (byte_dots, "avx2"): ("vpmaddwd", 8),
+    (byte_dots, "neon-dot"): ("sdot", 8),
 }
+both_kinds = pytest.mark.parametrize("kind", [exact_dots, byte_dots])
 
 
-def tile_module(tier: Tier, n_tokens: int) -> ir.Module:
-    """void tile(int8 *w, int16 *x, int64 d_in, int32 *out): out [n_tokens, N_ROWS] = x w^T."""
+def tile_module(tier: Tier, n_tokens: int, kind: Any) -> ir.Module:
+    """void tile(int8 *w, x, int64 d_in, int32 *out): out [n_tokens, N_ROWS] = x w^T.
+
+    x is int16 *, or uint8 *.
+    """
     module = ir.Module()
-    arguments = [_I8.as_pointer(), _I16.as_pointer(), _I64, _I32.as_pointer()]
+    x_type = _I16 if kind is exact_dots else _I8
+    arguments = [_I8.as_pointer(), x_type.as_pointer(), _I64, _I32.as_pointer()]
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), "tile")
     builder = ir.IRBuilder(function.append_basic_block())
     w, x, d_in, out = function.args
@@ -50,7 +67,7 @@ def tile_module(tier: Tier, n_tokens: int) -> ir.Module:
     def rows(pointer: Any, n: int) -> list[Any]:
         return [builder.gep(pointer, [builder.mul(d_in, _I64(i))]) for i in range(n)]
 
-    sums = emit_dots(builder, exact_dots(builder, tier), rows(w, N_ROWS), rows(x, n_tokens), d_in)
+    sums = emit_dots(builder, kind(builder, tier), rows(w, N_ROWS), rows(x, n_tokens), d_in)
     for t in range(n_tokens):
         total = emit_sums(builder, [sums[r][t] for r in range(N_ROWS)])
         place = builder.gep(out, [_I64(t * N_ROWS)])
@@ -85,11 +102,12 @@ def loop_of(assembly: str, instruction: str) -> list[str]:
     return [line for line in code if line and line[0] not in ".#/"]
 
 
+@both_kinds
 @pytest.mark.parametrize("tier", TILED, ids=lambda tier: tier.name)
-def test_a_tile_has_the_expected_instructions_and_no_spills(tier: Tier) -> None:
+def test_a_tile_has_the_expected_instructions_and_no_spills(tier: Tier, kind: Any) -> None:
     machine = machine_of(tier)
-    assembly = machine.emit_assembly(optimised(tile_module(tier, tier.n_tokens), machine))
-    instruction, times = EXPECTED[tier.name]
+    assembly = machine.emit_assembly(optimised(tile_module(tier, tier.n_tokens, kind), machine))
+    instruction, times = EXPECTED[kind, tier.name]
     loop = loop_of(assembly, instruction)
     used = Counter(line.split()[0] for line in loop)
     assert used[instruction] == times, used
@@ -99,7 +117,7 @@ def test_a_tile_has_the_expected_instructions_and_no_spills(tier: Tier) -> None:
 def emulated(module: ir.Module) -> None:
     """Define sdot in software: int32 sums of four products of bytes."""
     bytes16, sums4 = ir.VectorType(_I8, 16), ir.VectorType(_I32, 4)
-    function = module.globals["sdot_in_software"]
+    function = module.globals[_SOFTWARE]
     builder = ir.IRBuilder(function.append_basic_block())
     total, a, b = function.args
     for i in range(16):
@@ -112,7 +130,7 @@ def emulated(module: ir.Module) -> None:
 
 
 def software(tier: Tier) -> Tier:
-    return Tier(**{**vars(tier), "instruction": "sdot_in_software"})
+    return Tier(**{**vars(tier), "instruction": _SOFTWARE, "byte_instruction": _SOFTWARE})
 
 
 def runnable() -> list[Tier]:
@@ -125,7 +143,8 @@ def runnable() -> list[Tier]:
 
 @pytest.mark.parametrize("tier", runnable(), ids=lambda tier: tier.name)
 @pytest.mark.parametrize("n_tokens", [1, 2, 4, 6])
-def test_a_tile_is_exact(tier: Tier, n_tokens: int) -> None:
+@both_kinds
+def test_a_tile_is_exact(tier: Tier, n_tokens: int, kind: Any) -> None:
     """Random values, and values at the bounds, which give the largest sums."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
@@ -134,8 +153,8 @@ def test_a_tile_is_exact(tier: Tier, n_tokens: int) -> None:
     machine = llvm.Target.from_default_triple().create_target_machine(
         cpu=processor.name(), features=flags, opt=3, jit=True
     )
-    module = tile_module(tier, n_tokens)
-    if tier.instruction == "sdot_in_software":
+    module = tile_module(tier, n_tokens, kind)
+    if tier.instruction == _SOFTWARE:
         emulated(module)
     engine = llvm.create_mcjit_compiler(optimised(module, machine), machine)
     engine.finalize_object()
@@ -143,11 +162,17 @@ def test_a_tile_is_exact(tier: Tier, n_tokens: int) -> None:
         engine.get_function_address("tile")
     )
     rng = np.random.default_rng(0)
-    for d_in in (tier.vector, 3 * tier.vector, 512):
-        most = min(32639, (2**31 - 1) // (127 * d_in))
+    for d_in in (64, 3 * 64, 512):
         w = rng.integers(-127, 128, (N_ROWS, d_in), dtype=np.int8)
-        x = rng.integers(-most, most + 1, (n_tokens, d_in), dtype=np.int16)
-        w[0], x[0] = 127, -most
+        w[0] = 127
+        if kind is exact_dots:
+            most, offset = min(32639, (2**31 - 1) // (127 * d_in)), 0
+            x = rng.integers(-most, most + 1, (n_tokens, d_in), dtype=np.int16)
+            x[0] = -most
+        else:
+            offset = byte_offset(tier)
+            x = rng.integers(0, 256, (n_tokens, d_in), dtype=np.uint8)
+            x[0] = 255
         out = np.empty((n_tokens, N_ROWS), np.int32)
         tile(w.ctypes.data, x.ctypes.data, d_in, out.ctypes.data)
-        np.testing.assert_array_equal(out, x.astype(np.int64) @ w.astype(np.int64).T)
+        np.testing.assert_array_equal(out, (x.astype(np.int64) - offset) @ w.astype(np.int64).T)
