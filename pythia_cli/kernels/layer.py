@@ -94,7 +94,8 @@ class Scratch(NamedTuple):
     """Buffers for the activations of n tokens.
 
     x [n, d_model] is the residual stream. attention_input and mlp_input are its layer norms,
-    quantized; either the part `exact` or the part `bytes` of an Input is used. attention_scores [n_ranks, N_QUERIES, n_positions].
+    quantized; either the part `exact` or the part `bytes` of an Input is used.
+    attention_scores [n_ranks, N_QUERIES, n_positions].
     claims [LAYER_CLAIMS * n_layers + 1] must be zero at the start of a pass.
     """
 

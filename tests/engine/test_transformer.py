@@ -26,8 +26,8 @@ from tests.golden_index import NAMES, golden
 # Activations and cache are rounded to 1/32767 of the largest value of a row, about six times per
 # layer, and the layers amplify this (gains of 1.5). Measured: 3e-4 to 8e-4, for logits up to 8.
 # Quantizing the weights changes the same logits by 0.07 to 0.16.
-# In `fast`, an input near the middle between two of 255 levels may go to either, as the twin adds in
-# another order. Measured: 4e-3 to 6e-2.
+# In `fast`, an input near the middle between two of 255 levels may go to either, as the twin adds
+# in another order. Measured: 4e-3 to 6e-2.
 TOLERANCE = {"exact": 1.5e-3, "fast": 0.1}
 
 
