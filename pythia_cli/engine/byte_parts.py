@@ -16,7 +16,7 @@ _Parts = dict[str, dict[str, np.ndarray[Any, Any]]]
 
 
 def byte_parts(file: Int8File) -> _Parts:
-    """ByteModel of kernels/layer.py, for this file."""
+    """ByteModel of kernels/structures.py, for this file."""
     found: _Parts = {}
     for name, tensor in tensors_in_order(file.config).items():
         linear = tensor.module.short_name

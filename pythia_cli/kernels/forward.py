@@ -8,15 +8,8 @@ from pythia_cli.jit.declare import kernel
 from pythia_cli.jit.signature import Floats2, Int64s1, Int64s2
 from pythia_cli.kernels.attention import CachedTexts
 from pythia_cli.kernels.embedding import embed
-from pythia_cli.kernels.layer import (
-    ForwardModel,
-    Ranks,
-    Scratch,
-    Texts,
-    first_tokens,
-    own_share,
-    run_layer,
-)
+from pythia_cli.kernels.layer import first_tokens, own_share, run_layer
+from pythia_cli.kernels.structures import ForwardModel, Ranks, Scratch, Texts
 from pythia_cli.kernels.unembedding import Outputs, ScoreScratch, TokenScores, unembed
 
 

@@ -1,0 +1,105 @@
+"""What the forward pass is given: the model, its buffers, the texts, and the rank that runs."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from pythia_cli.jit.signature import Floats2, Floats3, Int32s2, Int64s1
+from pythia_cli.kernels.embedding import Embedding
+from pythia_cli.kernels.layer_norm import Norm, Norms
+from pythia_cli.kernels.linear import Bytes, Linear, Linears, Quantized
+
+
+class Weights(NamedTuple):
+    """All parameters, by the last part of each module's published name."""
+
+    embed_in: Embedding
+    query_key_value: Linears
+    dense: Linears
+    dense_h_to_4h: Linears
+    dense_4h_to_h: Linears
+    input_layernorm: Norms
+    post_attention_layernorm: Norms
+    final_layer_norm: Norm
+    embed_out: Linear
+
+
+class ByteParts(NamedTuple):
+    """What the linears of all layers need besides their weights for inputs of 8 bits.
+
+    centre [n_layers, d_in]: taken off their input. bias [n_layers, d_out]: that of the linear, and
+    what it makes of the centre. row_sums [n_layers, d_out].
+    """
+
+    centre: Floats2
+    bias: Floats2
+    row_sums: Int32s2
+
+
+class ByteModel(NamedTuple):
+    """The ByteParts of a model by the last part of each module's published name."""
+
+    query_key_value: ByteParts
+    dense: ByteParts
+    dense_h_to_4h: ByteParts
+    dense_4h_to_h: ByteParts
+
+
+class ForwardModel(NamedTuple):
+    """The model: the same for all passes. cos and sin come from rotary_tables.
+
+    fast: 1 if the inputs of the layers' linears have 8 bits, else 0; `bytes` is then used.
+    parallel: 1 if attention and MLP both read the layer's input, else 0.
+    """
+
+    weights: Weights
+    fast: int
+    bytes: ByteModel
+    parallel: int
+    eps: float
+    cos: Floats2
+    sin: Floats2
+
+
+class Input(NamedTuple):
+    """Room for the input of a linear in 16 bits and in 8."""
+
+    exact: Quantized
+    bytes: Bytes
+
+
+class Scratch(NamedTuple):
+    """Buffers for the activations of n tokens.
+
+    x [n, d_model] is the residual stream. attention_input and mlp_input are its layer norms,
+    quantized; either the part `exact` or the part `bytes` of an Input is used.
+    attention_scores [n_ranks, N_QUERIES, n_positions].
+    claims [LAYER_CLAIMS * n_layers + 1] must be zero at the start of a pass.
+    """
+
+    x: Floats2
+    normed: Floats2
+    attention_input: Input
+    mlp_input: Input
+    qkv: Floats2
+    attended: Floats2
+    attended_input: Input
+    mlp: Floats2
+    mlp_hidden: Input
+    attention_scores: Floats3
+    claims: Int64s1
+
+
+class Texts(NamedTuple):
+    """The texts of a pass and their cache, as in the arguments of `forward`."""
+
+    spans: Any
+    cache: Any
+
+
+class Ranks(NamedTuple):
+    """This rank, the number of ranks, and the array that they share."""
+
+    rank: Any
+    n_ranks: Any
+    shared: Any
