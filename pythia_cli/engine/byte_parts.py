@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from pythia_cli.checkpoints.int8_file import Int8File, tensors_in_order
 
 Precision = Literal["exact", "fast"]
 """The bits of the activations: 16, or 8 in the layers."""
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 _LINEARS = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
 _Parts = dict[str, dict[str, np.ndarray[Any, Any]]]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pythia_cli.checkpoints.int8_file import Int8File
+from pythia_cli.engine.byte_parts import PRECISIONS
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.jit import processor
 from pythia_cli.jit.tiers import choose, tiers_of
@@ -31,9 +32,11 @@ from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.transformer import Transformer
 
 path, tokens, out = sys.argv[1:]
-model = Transformer(Int8File(Path(path)), 2)
-chunks = model.chunks(np.load(tokens), model.new_cache())
-np.save(out, np.concatenate([logits.copy() for _, logits in chunks]))
+logits = []
+for precision in ("exact", "fast"):
+    model = Transformer(Int8File(Path(path)), 2, precision)
+    logits += [rows.copy() for _, rows in model.chunks(np.load(tokens), model.new_cache())]
+np.save(out, np.concatenate(logits))
 """
 
 
@@ -56,8 +59,9 @@ def test_a_lower_tier_gives_the_same_bits(
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    model = Transformer(file, 1)
-    chunks = model.chunks(token_ids, model.new_cache())
-    expected = np.concatenate([logits.copy() for _, logits in chunks])
-    model.close()
-    assert np.load(tmp_path / "logits.npy").tobytes() == expected.tobytes()
+    expected = []
+    for precision in PRECISIONS:
+        model = Transformer(file, 1, precision)
+        expected += [rows.copy() for _, rows in model.chunks(token_ids, model.new_cache())]
+        model.close()
+    assert np.load(tmp_path / "logits.npy").tobytes() == np.concatenate(expected).tobytes()
