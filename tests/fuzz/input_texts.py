@@ -34,7 +34,7 @@ class InputTexts:
         if random.random() < 0.2:
             data = mutated_bytes(random, data)
         if random.random() < 0.02:
-            data = gzip.compress(data)
+            data = gzip.compress(data, mtime=0)
         if random.random() < 0.01:
             data *= 50
         return random.randbytes(4) + data

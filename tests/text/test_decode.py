@@ -39,7 +39,7 @@ GUESSES = [
     (TEXT.encode("utf-32-le"), "UTF-32LE"),
     (TEXT.encode("utf-32-be"), "UTF-32BE"),
     (TEXT.encode("utf-16").decode("latin1").encode(), "UTF-16LE"),  # converted as if Latin-1
-    (gzip.compress(TEXT.encode()), "gzip"),
+    (gzip.compress(TEXT.encode(), mtime=0), "gzip"),
     (bz2.compress(TEXT.encode()), "bzip2"),
     (lzma.compress(TEXT.encode()), "xz"),
     (b"\x28\xb5\x2f\xfd\x04\x58", "zstd"),
