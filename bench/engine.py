@@ -28,7 +28,7 @@ from pythia_cli.checkpoints.source import Source
 from pythia_cli.diagnostics.bench import read_bandwidth, streamed_bytes
 from pythia_cli.engine.reference import Reference
 from pythia_cli.engine.transformer import Transformer
-from pythia_cli.jit import cores
+from pythia_cli.system import cores
 
 N_DECODE, N_WINDOW, LATE = 64, 512, 1900
 

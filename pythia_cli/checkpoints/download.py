@@ -10,11 +10,11 @@ from pythia_cli.checkpoints.pipeline import ITS_OWN, Outcome, Pipeline, present_
 from pythia_cli.checkpoints.plan import FetchPlan, plan_fetches, redirections
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import InvalidName, PythiaError
-from pythia_cli.jit import cores
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import DEMO, check_published
 from pythia_cli.suite.steps import parse_step
+from pythia_cli.system import cores
 
 
 def plan_download(

@@ -26,10 +26,10 @@ from pythia_cli.checkpoints.publish import Workspace, publish, workspace
 from pythia_cli.checkpoints.source import COMMIT, Source
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import AlreadyInstalled, InvalidValue
-from pythia_cli.jit import cores
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import LOCAL_PREFIX, check_shape, repository
+from pythia_cli.system import cores
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from pythia_cli.background import background
 from pythia_cli.checkpoints import hub_requests
 from pythia_cli.checkpoints.hub_environment import endpoint, token
 from pythia_cli.checkpoints.hub_errors import not_a_hub, translated
@@ -29,6 +28,7 @@ from pythia_cli.checkpoints.hub_revision import (
 from pythia_cli.checkpoints.source import SHA256
 from pythia_cli.errors import DamagedDownload, NotCached
 from pythia_cli.reporting import SILENT, Reporter
+from pythia_cli.system.background import background
 
 _T = TypeVar("_T")
 _Answer = TypeVar("_Answer")

@@ -14,10 +14,10 @@ from concurrent.futures import wait
 from typing import Any, TypeVar
 
 from pythia_cli import settings
-from pythia_cli.background import background
 from pythia_cli.checkpoints import hub_environment
 from pythia_cli.checkpoints.hub_errors import Refused, not_a_hub
 from pythia_cli.errors import NotAHub, Unreachable
+from pythia_cli.system.background import background
 
 _T = TypeVar("_T")
 

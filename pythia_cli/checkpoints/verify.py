@@ -10,9 +10,9 @@ from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import InvalidValue, NewerFormat, NotInstalled, PythiaError
 from pythia_cli.files.reading import file_sha256
-from pythia_cli.jit import cores
 from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.system import cores
 
 _OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 

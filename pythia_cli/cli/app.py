@@ -81,12 +81,12 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    settings.tokenize_in_own_threads()
     failure: BaseException | None = None
     while True:
         try:
             if failure is None:
                 interrupts.take()
+                settings.tokenize_in_own_threads()
                 settings.limit_blas()
                 address_space.watch()
                 status = run()

@@ -116,17 +116,10 @@ def _standard_input(notices: Notices) -> bytes:
         ) from error
 
 
-def _text(
-    data: bytes,
-    name: str,
-    notices: Notices,
-    used: str,
-    *,
-    line_ends_matter: bool = True,
-    formats: bool = True,
-) -> str:
+def _text(data: bytes, name: str, notices: Notices, used: str, **which: bool) -> str:
+    """The text of the data. which: the notices, as for _notice_oddities."""
     text = decode_text(data, name)
-    _notice_oddities(data, name, notices, used, line_ends_matter=line_ends_matter, formats=formats)
+    _notice_oddities(data, name, notices, used, **which)
     return text
 
 

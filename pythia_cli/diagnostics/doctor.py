@@ -20,8 +20,8 @@ from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.diagnostics.bench import read_bandwidth
 from pythia_cli.errors import NewerFormat, NotInstalled, PythiaError
 from pythia_cli.files.publishing import nearest_existing
-from pythia_cli.jit import cores
 from pythia_cli.reporting import SILENT, Reporter
+from pythia_cli.system import cores
 
 LIBRARIES = (
     *("numpy", "numba", "llvmlite", "tokenizers", "safetensors", "torch", "huggingface_hub"),

@@ -16,11 +16,11 @@ from pythia_cli.engine.sampling import SamplingOptions
 from pythia_cli.engine.targets import checked_ids
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import PromptTooLong, UsageError
-from pythia_cli.jit import cores
 from pythia_cli.kernels import compiled
 from pythia_cli.reporting import SILENT, Reporter, Task
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.config import ModelConfig
+from pythia_cli.system import cores
 from pythia_cli.text.encoded import Encoded
 from pythia_cli.text.tokenizer import PythiaTokenizer
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import sys
 
-from pythia_cli.jit.sysctl import sysctl
+from pythia_cli.system.sysctl import sysctl
 
 _AT_HWCAP, _HWCAP_ASIMDDP = 16, 1 << 20  # Linux: <elf.h>, <asm/hwcap.h>
 _PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE = 43  # Windows: <winnt.h>

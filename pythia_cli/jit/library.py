@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 import llvmlite.binding as llvm
 
 from pythia_cli import settings
-from pythia_cli.background import background
 from pythia_cli.jit import processor, tiers
 from pythia_cli.jit.arguments import Arguments
 from pythia_cli.jit.object_cache import CompiledKernel, ObjectCache
 from pythia_cli.jit.signature import from_json
 from pythia_cli.reporting import SILENT, Reporter
+from pythia_cli.system.background import background
 
 _T = TypeVar("_T")
 _PROTOTYPE = ctypes.CFUNCTYPE(

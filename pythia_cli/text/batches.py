@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
+
+from pythia_cli.system import cores
 
 _IN_A_BATCH = 1 << 16  # characters: so many, or a longer text
 _MOST_TEXTS = 1 << 10  # in a batch; each takes 400 bytes, however short
@@ -23,7 +24,7 @@ def encoded_batches(
     that it encodes. If no more threads can be started, the caller encodes.
     """
     waiting: deque[tuple[list[str], Any]] = deque()
-    n_threads = min(_MOST_THREADS, _n_processors())
+    n_threads = min(_MOST_THREADS, cores.n_threads())
     executor = ThreadPoolExecutor(n_threads, "pythia-tokenizing")
     try:
         for batch in _batches(texts):
@@ -44,13 +45,6 @@ def _submitted(executor: Executor, encode: Callable[[list[str]], Any], batch: li
         done: Future[Any] = Future()
         done.set_result(encode(batch))
         return done
-
-
-def _n_processors() -> int:
-    """How many processors this process may use, without a look at a container's quota."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:

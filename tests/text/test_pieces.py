@@ -270,7 +270,7 @@ def test_an_error_in_a_batch_is_raised() -> None:
 def test_as_many_batches_at_a_time_as_processors(
     monkeypatch: pytest.MonkeyPatch, n_processors: int, n_threads: int
 ) -> None:
-    monkeypatch.setattr(batches_module, "_n_processors", lambda: n_processors)
+    monkeypatch.setattr(batches_module.cores, "n_threads", lambda: n_processors)
     together = threading.Barrier(n_threads)
     texts = [str(i) * 10 for i in range(10 * n_threads)]
 

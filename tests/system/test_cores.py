@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pythia_cli.jit import cores
+from pythia_cli.system import cores
 
 
 def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:

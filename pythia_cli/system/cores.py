@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pythia_cli import settings
 from pythia_cli.errors import InvalidValue
-from pythia_cli.jit.sysctl import sysctl
+from pythia_cli.system.sysctl import sysctl
 
 _SYSTEM = Path("/sys/devices")
 _FAST = 0.55

@@ -1,0 +1,1 @@
+"""The operating system: how many cores we may use, and threads on them."""
