@@ -38,14 +38,18 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def interruptible() -> Iterator[None]:
-    """SIGINT and SIGHUP reach the tests and what they start, even if ignored (nohup, `&`)."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+@pytest.fixture(scope="session", autouse=True)
+def own_signals() -> Iterator[None]:
+    """Signals reach the tests and what they start, even if pytest began with them ignored.
+
+    As nohup begins it, and `&` in a script.
+    """
+    handlers = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
+    numbers = {name: getattr(signal, name) for name in handlers if hasattr(signal, name)}
+    before = {number: signal.signal(number, handlers[name]) for name, number in numbers.items()}
     yield
-    signal.signal(signal.SIGINT, before)
-    signal.signal(signal.SIGHUP, hangup)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

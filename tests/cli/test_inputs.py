@@ -215,7 +215,6 @@ def test_what_is_waited_for_is_said(start: Start, command: tuple[str, ...]) -> N
     assert out
 
 
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("command", WAITS)
 def test_waiting_is_interrupted(start: Start, command: tuple[str, ...]) -> None:
     process = start(*command, stdin=subprocess.PIPE)

@@ -16,8 +16,6 @@ import pytest
 from pythia_cli.cli import interrupts
 from tests.cli.running import MODULE, Pythia, without_model_lines
 
-pytestmark = pytest.mark.usefixtures("interruptible")
-
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
 

@@ -14,8 +14,6 @@ import pytest
 from tests.cli.running import Pythia, listing, without_model_lines
 from tests.conftest import DEMO
 
-pytestmark = pytest.mark.usefixtures("interruptible")
-
 Start = Callable[..., "subprocess.Popen[bytes]"]
 LONG = ("generate", "It was", "-n", "500", "--ignore-eos", "--seed", "1")
 SIGNALS = pytest.mark.parametrize(

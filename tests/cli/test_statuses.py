@@ -11,8 +11,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.cli.errors import ExitStatus
 from pythia_cli.files.locks import lock
@@ -85,7 +83,6 @@ def test_8_locked(in_own_store: Pythia) -> None:
         assert "--wait SECONDS" in result.err
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_129_130_and_143_of_signals(pythia: Pythia) -> None:
     for number, status in (
         (signal.SIGINT, ExitStatus.INTERRUPTED),

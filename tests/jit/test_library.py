@@ -165,7 +165,6 @@ def children() -> set[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_the_child(sources: Path) -> None:
     (sources / "only_adds.py").write_text("import time; time.sleep(60)")
     before, started = children(), time.monotonic()
@@ -223,7 +222,6 @@ def test_work_in_a_thread_returns_and_raises_as_usual() -> None:
     assert raised.value is error
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_the_wait_but_not_the_work() -> None:
     go_on, finished = threading.Event(), threading.Event()
 

@@ -113,7 +113,6 @@ def asked(pythia: Pythia, answer: bytes) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(status), shown.decode()
 
 
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(sys.platform == "win32", reason="pty is POSIX")
 def test_a_terminal_is_asked(four: Pythia) -> None:
     status, shown = asked(four, b"n\n")
