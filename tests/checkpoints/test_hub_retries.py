@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from email.utils import formatdate
 from pathlib import Path
@@ -88,11 +89,19 @@ def test_the_public_hubs_way_to_ask_for_a_pause(served: Hub, pauses: list[float]
 
 
 def test_threads_that_pause_together_note_it_once(
-    served: Hub, pauses: list[float], reporter: Recording
+    served: Hub, pauses: list[float], reporter: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    served.faults = Faults(api_status=[429] * 6, retry_after=8)
-    hub.ask_several(lambda _: hub.resolve(REPO, "main", reporter=reporter), range(6))
-    assert pauses == [9.0] * 6
+    n = 6
+    all_pause = threading.Barrier(n)  # else a thread asks again before another has asked at all
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        all_pause.wait(20)
+
+    monkeypatch.setattr(hub_retries, "sleep", pause)
+    served.faults = Faults(api_status=[429] * n, retry_after=8)
+    hub.ask_several(lambda _: hub.resolve(REPO, "main", reporter=reporter), range(n))
+    assert pauses == [9.0] * n
     assert len(reporter.notes) == 1
 
 
