@@ -119,9 +119,9 @@ def many(folder: Path, rounds: int) -> dict[str, float]:
 
 def switching(int8: Path, rounds: int) -> dict[str, float]:
     """Seconds to open a full-size checkpoint in this process, and to get its first token."""
-    from pythia_cli.checkpoints.int8_file import Int8File
     from pythia_cli.engine.transformer import Transformer
     from pythia_cli.kernels import compiled
+    from pythia_cli.weights.int8_file import Int8File
 
     compiled.load()
     ready, first = [], []

@@ -21,14 +21,14 @@ import numpy as np
 from full_model import float_model
 from machine import seconds_of
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.checkpoints.quantize import write_int8
-from pythia_cli.checkpoints.source import Source
 from pythia_cli.diagnostics.bench import read_bandwidth, streamed_bytes
 from pythia_cli.engine.reference import Reference
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.system import cores
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
+from pythia_cli.weights.int8_file import Int8File
+from pythia_cli.weights.source import Source
 
 N_DECODE, N_WINDOW, LATE = 64, 512, 1900
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from peer_worker import EARLY, LATE, N_DECODE, N_LATE, N_PROMPT, N_WINDOW, rate, tokens
 
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.diagnostics.bench import streamed_bytes
 from pythia_cli.engine.kv_cache import KVCache
 from pythia_cli.engine.transformer import Transformer
+from pythia_cli.weights.int8_file import Int8File
 
 N_SAMPLES = 4
 

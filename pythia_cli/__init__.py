@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from pythia_cli.checkpoints.verify import verify as verify
     from pythia_cli.engine.generate import Generated as Generated
     from pythia_cli.engine.generate import GenerateOptions as GenerateOptions
-    from pythia_cli.engine.load import checkpoints as checkpoints
-    from pythia_cli.engine.load import load as load
     from pythia_cli.engine.loglikelihood import Loglikelihood as Loglikelihood
-    from pythia_cli.engine.model import Model as Model
     from pythia_cli.engine.sampling import SamplingOptions as SamplingOptions
     from pythia_cli.engine.scored_text import ScoredText as ScoredText
+    from pythia_cli.library.load import checkpoints as checkpoints
+    from pythia_cli.library.load import load as load
+    from pythia_cli.library.model import Model as Model
     from pythia_cli.measures.certificate import TextCertifier as TextCertifier
     from pythia_cli.measures.content import ContentCheck as ContentCheck
     from pythia_cli.measures.content import check_content as check_content

@@ -11,12 +11,12 @@ import hypothesis
 import pytest
 
 import pythia_cli
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.checkpoints.quantize import write_int8
-from pythia_cli.checkpoints.source import Source
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.text.tokenizer import PythiaTokenizer
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
+from pythia_cli.weights.int8_file import Int8File
+from pythia_cli.weights.source import Source
 
 DEMO = Path(pythia_cli.__file__).parent / "demo"
 GOLDEN = Path(__file__).parent / "golden"

@@ -24,13 +24,13 @@ from typing import Any
 
 import pytest
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.publish import remove
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.checkpoints.verify import verify
 from pythia_cli.errors import NotInstalled, PythiaError
 from pythia_cli.kernels import compiled
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from tests.failing import fail_fsync, fail_write
 from tests.publishing import FIRST, SECOND, files, leftovers, publish
 

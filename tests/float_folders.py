@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from pythia_cli.checkpoints.float_checkpoint import expected_tensors
 from pythia_cli.suite.config import ModelConfig
+from pythia_cli.weights.float_checkpoint import expected_tensors
 from tests.conftest import DEMO
 
 Tensors = dict[str, torch.Tensor]

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.checkpoints import int8_file
-from pythia_cli.checkpoints.int8_file import Int8File, Int8Writer, tensor_shapes
 from pythia_cli.files.safetensors_layout import read_layout
+from pythia_cli.weights import int8_file
+from pythia_cli.weights.int8_file import Int8File, Int8Writer, tensor_shapes
 
 
 def with_header(path: Path, config: dict[str, Any] | str | None = None, **metadata: str) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli.checkpoints.clean_up import clean_up
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.checkpoints.publish import publish as publish_made
 from pythia_cli.checkpoints.publish import workspace
-from pythia_cli.checkpoints.source import Source
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
+from pythia_cli.weights.int8_file import Int8File
+from pythia_cli.weights.source import Source
 
 FIRST, SECOND = Checkpoint("mine", 1), Checkpoint("mine", 2)
 

@@ -15,9 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pythia_cli.checkpoints import int8_file
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.cli import app
 from pythia_cli.cli.errors import ExitStatus
 from pythia_cli.kernels.sizes import activation_levels
@@ -26,6 +23,9 @@ from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.expected_nll import expected_nll
 from pythia_cli.suite.known_problems import REPORTS
 from pythia_cli.suite.steps import DEMO_STEPS
+from pythia_cli.weights import int8_file
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
+from pythia_cli.weights.int8_file import Int8File
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint, read_config
 from pythia_cli.errors import IntegrityError, InvalidValue, PythiaError, UnsupportedModel
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint, read_config
 from tests.float_folders import TINY, Folder, hf_config
 
 LONG = "x" * 3_000_000

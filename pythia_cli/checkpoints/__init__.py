@@ -16,7 +16,7 @@ from typing import Any
 class _CallablePackage(ModuleType):
     def __call__(self, *args: Any, **options: Any) -> Any:
         # Imported by name, because the function is in a higher layer.
-        return importlib.import_module("pythia_cli.engine.load").checkpoints(*args, **options)
+        return importlib.import_module("pythia_cli.library.load").checkpoints(*args, **options)
 
 
 sys.modules[__name__].__class__ = _CallablePackage

@@ -20,11 +20,11 @@ from pythia_cli.checkpoints.manifest import (
     MANIFEST,
     read_manifest,
 )
-from pythia_cli.checkpoints.source import SHA256
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import DamagedCheckpoint, IntegrityError, NotFound, PythiaError
 from pythia_cli.files.reading import entries
 from pythia_cli.files.removing import is_old, remove_tree
+from pythia_cli.weights.source import SHA256
 
 _WEIGHTS = re.compile(r"model-[0-9a-f]{12}\.int8\.safetensors")
 _OURS = re.compile(

@@ -14,16 +14,8 @@ from typing import Any, Protocol
 
 from pythia_cli import settings
 from pythia_cli.checkpoints.demo import DEMO_FOLDER
-from pythia_cli.checkpoints.fingerprint import fingerprint
-from pythia_cli.checkpoints.float_checkpoint import (
-    INDEX_FILES,
-    SINGLE_FILES,
-    FloatCheckpoint,
-    read_files,
-)
 from pythia_cli.checkpoints.open_checkpoint import check_vocabulary
 from pythia_cli.checkpoints.publish import Workspace, publish, workspace
-from pythia_cli.checkpoints.source import COMMIT, Source
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import AlreadyInstalled, InvalidValue
 from pythia_cli.reporting import SILENT, Reporter
@@ -31,6 +23,14 @@ from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import LOCAL_PREFIX, check_shape, repository
 from pythia_cli.system import cores
 from pythia_cli.text.tokenizer import PythiaTokenizer
+from pythia_cli.weights.fingerprint import fingerprint
+from pythia_cli.weights.float_checkpoint import (
+    INDEX_FILES,
+    SINGLE_FILES,
+    FloatCheckpoint,
+    read_files,
+)
+from pythia_cli.weights.source import COMMIT, Source
 
 
 class Certifier(Protocol):

@@ -25,10 +25,10 @@ from pythia_cli.checkpoints.hub_revision import (
     branch_names,
     revision_of,
 )
-from pythia_cli.checkpoints.source import SHA256
 from pythia_cli.errors import DamagedDownload, NotCached
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.system.background import background
+from pythia_cli.weights.source import SHA256
 
 _T = TypeVar("_T")
 _Answer = TypeVar("_Answer")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pythia_cli.checkpoints.hub_errors import not_a_hub
-from pythia_cli.checkpoints.source import COMMIT, SHA256
+from pythia_cli.weights.source import COMMIT, SHA256
 
 _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _TOP_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pythia_cli.checkpoints.source import SHA256, Source
 from pythia_cli.errors import DamagedCheckpoint, IntegrityError, NewerFormat
 from pythia_cli.files.reading import read_json_object
+from pythia_cli.weights.source import SHA256, Source
 
 MANIFEST = "manifest.json"
 VERSION = 2

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pythia_cli.checkpoints.demo import DEMO_FOLDER
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.checkpoints.manifest import MANIFEST
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import (
@@ -28,9 +27,10 @@ from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.models import DEMO, LOCAL_PREFIX
 from pythia_cli.text.tokenizer import PythiaTokenizer
 from pythia_cli.text.tokenizer_json import MOST_BYTES
+from pythia_cli.weights.int8_file import Int8File
 
 if TYPE_CHECKING:  # opening an int8 file needs nothing of it
-    from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+    from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,7 +108,7 @@ class OpenCheckpoint:
 
         Raises NoFloatWeights if it was not kept, was removed or has changed, and ResourceError.
         """
-        from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+        from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 
         manifest = self.installed.manifest
         if self.checkpoint.model == DEMO:

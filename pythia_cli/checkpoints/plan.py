@@ -12,10 +12,8 @@ from typing import Any
 
 from pythia_cli import settings
 from pythia_cli.checkpoints import hub
-from pythia_cli.checkpoints.float_checkpoint import INDEX_FILES, PREFERENCE
 from pythia_cli.checkpoints.hub_fetch import described
 from pythia_cli.checkpoints.hub_revision import Revision
-from pythia_cli.checkpoints.int8_file import data_bytes
 from pythia_cli.checkpoints.room import check_room
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import NetworkError, NotAuthorised, NotOnHub, PythiaError
@@ -23,6 +21,8 @@ from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.known_problems import known_problem, report_lines
 from pythia_cli.suite.models import MODELS, repository
+from pythia_cli.weights.float_checkpoint import INDEX_FILES, PREFERENCE
+from pythia_cli.weights.int8_file import data_bytes
 
 _CONFIG, _TOKENIZER = "config.json", "tokenizer.json"
 _SHARDS = {

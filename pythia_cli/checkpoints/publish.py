@@ -19,13 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli.checkpoints.clean_up import clean_up, discard, named_files
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.incoming import new_folder
-from pythia_cli.checkpoints.int8_file import Int8File, data_bytes
 from pythia_cli.checkpoints.manifest import MANIFEST, VERSION
 from pythia_cli.checkpoints.quantize import n_parameters, write_int8
 from pythia_cli.checkpoints.room import check_room
-from pythia_cli.checkpoints.source import Source
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import IntegrityError, StoreNotWritable
 from pythia_cli.files.locks import lock
@@ -34,6 +31,9 @@ from pythia_cli.files.reading import file_sha256
 from pythia_cli.files.removing import remove_file, remove_tree
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
+from pythia_cli.weights.int8_file import Int8File, data_bytes
+from pythia_cli.weights.source import Source
 
 _noted: set[Path] = set()
 """Stores without locks, of which a notice was given."""

@@ -12,17 +12,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import (
+from pythia_cli.kernels import compiled
+from pythia_cli.kernels.sizes import SCALE_CANDIDATES
+from pythia_cli.reporting import NO_TASK, Task
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
+from pythia_cli.weights.int8_file import (
     Int8Tensor,
     Int8Writer,
     tensor_shapes,
     tensors_in_order,
 )
-from pythia_cli.checkpoints.source import Source
-from pythia_cli.kernels import compiled
-from pythia_cli.kernels.sizes import SCALE_CANDIDATES
-from pythia_cli.reporting import NO_TASK, Task
+from pythia_cli.weights.source import Source
 
 _T = TypeVar("_T")
 _BLOCK = 1 << 18  # weights that a thread quantizes at a time; as float32 they fit in its cache

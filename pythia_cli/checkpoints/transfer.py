@@ -12,7 +12,6 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from pythia_cli.checkpoints import hub_fetch
-from pythia_cli.checkpoints.float_checkpoint import INDEX_FILES
 from pythia_cli.checkpoints.plan import FetchPlan
 from pythia_cli.errors import (
     DamagedDownload,
@@ -23,6 +22,7 @@ from pythia_cli.errors import (
 )
 from pythia_cli.reporting import NO_TASK, SILENT, Reporter, Task
 from pythia_cli.system.background import background
+from pythia_cli.weights.float_checkpoint import INDEX_FILES
 
 _STALL_SECONDS = 60.0  # in which at least so many bytes must arrive, or be checked:
 _STALL_BYTES = 250_000

@@ -13,7 +13,7 @@ from pythia_cli.errors import PythiaError
 
 if TYPE_CHECKING:
     from pythia_cli.checkpoints.store import Store
-    from pythia_cli.engine.model import Dtype, Model
+    from pythia_cli.library.model import Dtype, Model
 
 _DEMO_HINT = "to use pythia-410m: pythia download"
 _A_DAY = 86400.0  # seconds
@@ -45,7 +45,7 @@ def open_model(
 ) -> Model:
     """`load` a model, and print which one it is. Raises what `load` raises."""
     from pythia_cli.cli import bus_errors
-    from pythia_cli.engine.load import load
+    from pythia_cli.library.load import load
     from pythia_cli.suite.models import DEMO
 
     bus_errors.watch()

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.checkpoints.int8_file import Int8File
-from pythia_cli.engine.model import Model
 from pythia_cli.engine.transformer import Transformer
+from pythia_cli.library.model import Model
+from pythia_cli.weights.int8_file import Int8File
 
 N_PROMPT, N_NEW, N_LATE, N_WINDOW, N_TOGETHER = 8, 64, 32, 512, 4
 _READ_BYTES = 1 << 29

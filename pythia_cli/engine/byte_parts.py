@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from pythia_cli.checkpoints.int8_file import Int8File, tensors_in_order
+from pythia_cli.weights.int8_file import Int8File, tensors_in_order
 
 Precision = Literal["exact", "fast"]
 """The bits of the activations: 16, or 8 in the layers."""

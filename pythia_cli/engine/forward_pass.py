@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.byte_parts import Precision, byte_parts, no_byte_parts
 from pythia_cli.engine.kv_cache import KVArrays, KVCache
 from pythia_cli.engine.scores import Scores
@@ -23,6 +22,7 @@ from pythia_cli.kernels.sizes import (
 )
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.system.one_thread import OneThread
+from pythia_cli.weights.int8_file import Int8File
 
 CHUNK = 256
 """Tokens per pass: enough to reuse each weight, few enough to respond to interrupts."""

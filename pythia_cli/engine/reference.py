@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint, expected_tensors
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.scores import Scores, score_logits
 from pythia_cli.engine.transformer import LOGITS_CHUNK
 from pythia_cli.kernels.sizes import rotary_tables
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.parameters import published_tensors
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint, expected_tensors
+from pythia_cli.weights.int8_file import Int8File
 
 _PREFIX = "gpt_neox."
 

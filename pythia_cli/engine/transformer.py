@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.byte_parts import Precision
 from pythia_cli.engine.forward_pass import CHUNK, NO_SPANS, NOTHING, ForwardPass, Steps, WantedRows
 from pythia_cli.engine.kv_cache import KVCache
 from pythia_cli.engine.scores import Scores
 from pythia_cli.engine.targets import NO_TARGET
 from pythia_cli.errors import UsageError
+from pythia_cli.weights.int8_file import Int8File
 
 LOGITS_CHUNK = 128
 """Tokens per pass if all logits are kept, which take 0.2 MB per token."""

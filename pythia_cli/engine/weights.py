@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.checkpoints.int8_file import Int8File, tensors_in_order
+from pythia_cli.weights.int8_file import Int8File, tensors_in_order
 
 
 def weights_of(file: Int8File) -> dict[str, dict[str, np.ndarray[Any, Any]]]:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import InputError
 from pythia_cli.files.reading import read_bytes
 from pythia_cli.reporting import NO_TASK, Reporter, Task
 from pythia_cli.text.decode import decode_text
 from pythia_cli.text.tokenizer import PythiaTokenizer
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
+from pythia_cli.weights.int8_file import Int8File
 
 if TYPE_CHECKING:  # torch takes a second to import
     from pythia_cli.engine.reference import Reference

@@ -13,8 +13,8 @@ from typing import Any
 from pythia_cli.checkpoints.demo import DEMO_FOLDER
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.engine.model import Model
 from pythia_cli.errors import IntegrityError, InvalidValue, NewerFormat, NotFound, NotInstalled
+from pythia_cli.library.model import Model
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.expected_nll import expected_nll

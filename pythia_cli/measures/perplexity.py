@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pythia_cli.engine.documents import count_scored
-from pythia_cli.engine.model import Model
 from pythia_cli.engine.scored_text import ScoredText
 from pythia_cli.engine.scorer import total_plans
 from pythia_cli.engine.text_plan import TextPlan
 from pythia_cli.engine.totals import Totals
+from pythia_cli.library.model import Model
 from pythia_cli.measures.protocols import Protocol
 from pythia_cli.reporting import Task
 

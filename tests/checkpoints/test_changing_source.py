@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from pythia_cli.checkpoints import from_folder
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.from_folder import install_folder
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.publish import Workspace, workspace
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import IntegrityError, NoFloatWeights
 from pythia_cli.reporting import Reporter, Task
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from tests.publishing import FIRST, SECOND, certificate, files, publish
 
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"

@@ -16,8 +16,6 @@ from safetensors.numpy import load_file, save_file
 
 from pythia_cli.checkpoints import hub_fetch, pipeline
 from pythia_cli.checkpoints.download import Outcome, download, plan_download
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.checkpoints.publish import workspace
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import (
@@ -37,6 +35,8 @@ from pythia_cli.errors import (
 )
 from pythia_cli.reporting import Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
+from pythia_cli.weights.int8_file import Int8File
 from tests.fakes.hub import Branch, Faults, Hub, commit_of
 from tests.fakes.suite import DUPLICATE_STEP, EMPTY_STEP, MODEL, REPO, WRONG_HASH_STEP
 from tests.reporting import Recording

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.install import install
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import (
@@ -20,6 +19,7 @@ from pythia_cli.errors import (
     UsageError,
 )
 from pythia_cli.measures.certificate import TextCertifier
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from tests.reporting import Recording
 
 

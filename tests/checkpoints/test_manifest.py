@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from pythia_cli.checkpoints.clean_up import clean_up
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.manifest import VERSION, read_manifest
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.publish import remove
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import DamagedCheckpoint, IntegrityError, NewerFormat
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from tests.publishing import FIRST, as_version_1, certificate, files, publish
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 import pythia_cli
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.from_folder import install_folder, install_local
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.publish import remove
@@ -20,6 +19,7 @@ from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.checkpoints.verify import verify
 from pythia_cli.errors import DamagedCheckpoint, IntegrityError, NoFloatWeights, NotInstalled
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from tests.int8_headers import with_header, with_tensors
 from tests.publishing import FIRST, SECOND, publish
 

@@ -12,15 +12,12 @@ from typing import Any
 import pytest
 
 from pythia_cli.checkpoints.clean_up import clean_up
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import Int8File, data_bytes
 from pythia_cli.checkpoints.manifest import read_manifest
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.publish import publish as publish_made
 from pythia_cli.checkpoints.publish import remove, workspace
 from pythia_cli.checkpoints.resolve import resolve
 from pythia_cli.checkpoints.room import check_room
-from pythia_cli.checkpoints.source import Source
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.checkpoints.verify import verify
 from pythia_cli.errors import (
@@ -35,6 +32,9 @@ from pythia_cli.errors import (
 )
 from pythia_cli.files.publishing import write_json
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
+from pythia_cli.weights.int8_file import Int8File, data_bytes
+from pythia_cli.weights.source import Source
 from tests.failing import CALLS, fail_fsync, failures, without_locks
 from tests.no_files import IN_PLACE_OF_A_FILE
 from tests.publishing import FIRST, SECOND, certificate, files, leftovers, publish

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint, expected_tensors
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.checkpoints.quantize import n_parameters, quantize_matrix, write_int8
-from pythia_cli.checkpoints.source import Source
 from pythia_cli.engine.reference import dequantized
 from pythia_cli.errors import IntegrityError
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint, expected_tensors
+from pythia_cli.weights.int8_file import Int8File
+from pythia_cli.weights.source import Source
 from tests.float_folders import DENSE, Folder
 from tests.reporting import Counted
 

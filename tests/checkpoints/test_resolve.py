@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from pythia_cli.checkpoints.demo import DEFAULT
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.resolve import (
     choose_installed,
     is_local_folder,
@@ -17,6 +16,7 @@ from pythia_cli.checkpoints.resolve import (
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import InvalidName, NotInstalled, UnknownName, UsageError
 from pythia_cli.suite.checkpoint import Checkpoint, split_name
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from tests.publishing import FIRST, SECOND, publish
 
 

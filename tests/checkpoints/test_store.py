@@ -12,8 +12,6 @@ import pytest
 
 from pythia_cli.checkpoints import clean_up as cleaning
 from pythia_cli.checkpoints import open_checkpoint as opening
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint, expected_tensors
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.publish import remove
 from pythia_cli.checkpoints.store import Installed, Store
@@ -30,6 +28,8 @@ from pythia_cli.errors import (
     UsageError,
 )
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint, expected_tensors
+from pythia_cli.weights.int8_file import Int8File
 from tests.no_files import IN_PLACE_OF_A_FILE
 from tests.publishing import FIRST, SECOND, certificate, files, leftovers, publish
 from tests.reporting import Recording

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.diagnostics import bench
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.config import ModelConfig
+from pythia_cli.weights.int8_file import Int8File
 from tests.float_folders import TINY, Folder
 from tests.reporting import Recording
 

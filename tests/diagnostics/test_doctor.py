@@ -9,9 +9,9 @@ from typing import Any
 import huggingface_hub.constants
 import pytest
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.diagnostics.doctor import examine
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from tests.publishing import FIRST, publish
 
 

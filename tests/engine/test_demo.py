@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.reference import Reference
 from pythia_cli.engine.scores import score_logits
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.text.tokenizer import PythiaTokenizer
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
+from pythia_cli.weights.int8_file import Int8File
 
 # nll in nats per token, by step, as published with the demo: float32, 24 windows of 512 tokens of
 # eval.txt, first tokens not scored.

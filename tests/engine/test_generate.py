@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.generate import Generated, GenerateOptions, Prompt, encode_prompt, generate
 from pythia_cli.engine.sampling import SamplingOptions
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import InvalidValue, PromptTooLong
 from pythia_cli.text.tokenizer import PythiaTokenizer
+from pythia_cli.weights.int8_file import Int8File
 
 GREEDY = SamplingOptions(temperature=0)
 

@@ -10,8 +10,8 @@ import pytest
 
 import pythia_cli
 from pythia_cli.engine.loglikelihood import encode_pair
-from pythia_cli.engine.model import Model
 from pythia_cli.errors import InvalidValue, UsageError
+from pythia_cli.library.model import Model
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 

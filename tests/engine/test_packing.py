@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine import packing
 from pythia_cli.engine.forward_pass import CHUNK
 from pythia_cli.engine.kv_cache import KVCache
@@ -21,6 +20,7 @@ from pythia_cli.engine.targets import NO_TARGET, TargetedText
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import UsageError
 from pythia_cli.reporting import Task
+from pythia_cli.weights.int8_file import Int8File
 
 
 @pytest.fixture(scope="module")

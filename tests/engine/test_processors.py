@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.byte_parts import PRECISIONS
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.jit import processor
 from pythia_cli.jit.tiers import choose, tiers_of
+from pythia_cli.weights.int8_file import Int8File
 from tests.golden_index import golden
 
 NAME = "head20-rope-parameters"
@@ -28,7 +28,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import numpy as np
-from pythia_cli.checkpoints.int8_file import Int8File
+from pythia_cli.weights.int8_file import Int8File
 from pythia_cli.engine.transformer import Transformer
 
 path, tokens, out = sys.argv[1:]

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint, expected_tensors
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.checkpoints.quantize import quantize_matrix
 from pythia_cli.engine.reference import Reference, dequantized
 from pythia_cli.engine.scores import score_logits
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint, expected_tensors
+from pythia_cli.weights.int8_file import Int8File
 from tests.golden_index import NAMES, golden
 
 # For logits up to 8. float64 changes them by up to 4e-6, the tanh form of GELU by 1e-4 to 1e-3, and

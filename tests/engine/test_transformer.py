@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine import transformer
 from pythia_cli.engine.byte_parts import Precision
 from pythia_cli.engine.forward_pass import CHUNK
@@ -21,6 +20,7 @@ from pythia_cli.engine.scores import score_logits
 from pythia_cli.engine.targets import NO_TARGET
 from pythia_cli.engine.transformer import LOGITS_CHUNK, Transformer
 from pythia_cli.errors import UsageError
+from pythia_cli.weights.int8_file import Int8File
 from tests.golden_index import NAMES, golden
 
 # Activations and cache are rounded to 1/32767 of the largest value of a row, about six times per

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from tests.fuzz.configs import OLD
 from tests.fuzz.mutate import NUMBERS, TEXTS, mutated_bytes, near, odd_value
 from tests.fuzz.pickles import Call, Global, Stored, dumps

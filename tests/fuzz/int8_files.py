@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import pythia_cli
-from pythia_cli.checkpoints.int8_file import tensor_shapes
+from pythia_cli.weights.int8_file import tensor_shapes
 from tests.fuzz.configs import check_config
 from tests.fuzz.mutate import NUMBERS, json_bytes, mutated_bytes, mutated_json, near, odd_value
 from tests.fuzz.samples import TINY, int8_file, split_safetensors

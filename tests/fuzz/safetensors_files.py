@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.errors import PythiaError
 from pythia_cli.files.safetensors_layout import read_layout
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from tests.fuzz.configs import OLD
 from tests.fuzz.mutate import NUMBERS, TEXTS, json_bytes, mutated_bytes, mutated_json, near
 from tests.fuzz.samples import float_tensors, safetensors_file, tokenizer_json

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.checkpoints.float_checkpoint import expected_tensors
-from pythia_cli.checkpoints.int8_file import Int8Writer, Source, tensor_shapes
 from pythia_cli.suite.config import ModelConfig
+from pythia_cli.weights.float_checkpoint import expected_tensors
+from pythia_cli.weights.int8_file import Int8Writer, Source, tensor_shapes
 from tests.conftest import DEMO
 
 N_MERGES = 40

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import FORMAT_VERSION, Int8File
 from pythia_cli.checkpoints.quantize import write_int8
-from pythia_cli.checkpoints.source import Source
 from pythia_cli.engine.reference import Reference
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
+from pythia_cli.weights.int8_file import FORMAT_VERSION, Int8File
+from pythia_cli.weights.source import Source
 
 GOLDEN = Path(__file__).resolve().parent
 TOKENIZER = GOLDEN.parents[1] / "pythia_cli" / "demo" / "step3000" / "tokenizer.json"

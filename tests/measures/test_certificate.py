@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import Int8File
 from pythia_cli.engine.reference import Reference
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import InputError
 from pythia_cli.measures.certificate import TextCertifier, certify
 from pythia_cli.reporting import Reporter
 from pythia_cli.text.tokenizer import PythiaTokenizer
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
+from pythia_cli.weights.int8_file import Int8File
 from tests.reporting import Counted
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from pythia_cli.checkpoints.from_folder import install_demo, install_folder
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.engine.load import load
 from pythia_cli.errors import InvalidValue, NotInstalled
+from pythia_cli.library.load import load
 from pythia_cli.measures.content import ContentCheck, check_content, sample_text
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.text.tokenizer import PythiaTokenizer

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 
 import pythia_cli
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import Int8File
-from pythia_cli.engine.model import Model
 from pythia_cli.engine.reference import Reference
 from pythia_cli.engine.text_plan import TextPlan
 from pythia_cli.engine.windows import stride_windows
+from pythia_cli.library.model import Model
 from pythia_cli.measures.perplexity import perplexity
 from pythia_cli.reporting import Task
 from pythia_cli.text.encoded import Encoded
 from pythia_cli.text.tokenizer import PythiaTokenizer
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
+from pythia_cli.weights.int8_file import Int8File
 
 
 @pytest.fixture(scope="module")

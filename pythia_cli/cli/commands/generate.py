@@ -24,7 +24,7 @@ from pythia_cli.text.printable import visible
 
 if TYPE_CHECKING:
     from pythia_cli.engine.generate import Generated, GenerateOptions
-    from pythia_cli.engine.model import Model
+    from pythia_cli.library.model import Model
 
 _SAMPLING = "Sampling, applied in this order"
 

@@ -24,9 +24,9 @@ from pythia_cli.errors import PythiaError
 from pythia_cli.text.printable import one_line
 
 if TYPE_CHECKING:
-    from pythia_cli.engine.model import Model
     from pythia_cli.engine.text_plan import TextPlan
     from pythia_cli.engine.totals import Totals
+    from pythia_cli.library.model import Model
     from pythia_cli.measures.perplexity import Perplexity
     from pythia_cli.measures.protocols import Protocol
 

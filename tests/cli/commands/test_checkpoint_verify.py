@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pythia_cli.checkpoints.int8_file import Int8File
+from pythia_cli.weights.int8_file import Int8File
 from tests.cli.running import Pythia
 from tests.conftest import DEMO
 from tests.fakes.suite import make_checkpoint

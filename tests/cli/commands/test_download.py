@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pythia_cli.checkpoints.int8_file import Int8File
+from pythia_cli.weights.int8_file import Int8File
 from tests.cli.running import Pythia, Result, listing, without_model_lines
 from tests.cli.screens import screen_of
 from tests.fakes.hub import Branch, Faults, Hub, commit_of

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.errors import IntegrityError, UnsafeFile
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from tests.float_folders import BIAS, Folder
 
 BIN = "pytorch_model.bin"

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint, expected_tensors
 from pythia_cli.errors import (
     InputError,
     IntegrityError,
@@ -27,6 +26,7 @@ from pythia_cli.errors import (
 from pythia_cli.files.safetensors_layout import read_layout
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.models import SIZES
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint, expected_tensors
 from tests.float_folders import BIAS, DENSE, EMBED_IN, TINY, Folder
 from tests.reporting import Counted
 

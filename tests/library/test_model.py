@@ -11,8 +11,8 @@ import pytest
 
 import pythia_cli
 from pythia_cli.engine.generate import Generated, GenerateOptions
-from pythia_cli.engine.model import Model
 from pythia_cli.errors import InputError, InvalidValue, PromptTooLong, UsageError
+from pythia_cli.library.model import Model
 from tests.reporting import Recording
 
 TEXTS = ["It was not a small one.", "", "a", "She looked at him and said nothing.", "It was not"]

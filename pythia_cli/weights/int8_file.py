@@ -19,13 +19,13 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from pythia_cli.checkpoints.source import SHA256, Source
 from pythia_cli.errors import IntegrityError, InvalidValue, NewerFormat, NotFound, ResourceError
 from pythia_cli.files.reading import parse_json_object
 from pythia_cli.files.safetensors_layout import Layout, TensorPlace, read_layout
 from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.parameters import MODULES, Module
+from pythia_cli.weights.source import SHA256, Source
 
 FORMAT = "pythia-int8"
 FORMAT_VERSION = 1

@@ -11,9 +11,9 @@ import pytest
 
 import pythia_cli
 from pythia_cli.checkpoints import install as installing
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import NotInstalled, UnknownName, UsageError
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from tests.publishing import FIRST, SECOND, publish
 
 

@@ -16,10 +16,10 @@ import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pythia_cli.checkpoints.strided import StridedPlace
-from pythia_cli.checkpoints.tensor_pickle import PickledTensor, Storage, Unsupported, read_pickle
 from pythia_cli.errors import IntegrityError
 from pythia_cli.files.reading import open_regular
+from pythia_cli.weights.strided import StridedPlace
+from pythia_cli.weights.tensor_pickle import PickledTensor, Storage, Unsupported, read_pickle
 
 _MOST = 1 << 20
 """The most bytes of a pickle, or of the list of an archive's entries: some 5000 tensors."""

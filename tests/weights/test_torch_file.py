@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 import torch
 
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
 from pythia_cli.errors import IntegrityError, ResourceError
 from pythia_cli.suite.config import ModelConfig
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from tests.float_folders import BIAS, DENSE, Folder
 
 BIN = "pytorch_model.bin"
@@ -150,7 +150,7 @@ def test_reading_needs_no_torch(folder: Folder) -> None:
     folder.save(BIN)
     program = (
         "import sys; from pathlib import Path;"
-        "from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint;"
+        "from pythia_cli.weights.float_checkpoint import FloatCheckpoint;"
         f"FloatCheckpoint(Path(sys.argv[1])).tensor({BIAS!r}); print('torch' in sys.modules)"
     )
     command = [sys.executable, "-c", program, str(folder.path)]

@@ -8,9 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.checkpoints.fingerprint import fingerprint
-from pythia_cli.checkpoints.strided import FLOATS, StridedPlace, contiguous, read_float32
-from pythia_cli.checkpoints.torch_file import read_places
 from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceError, UnsafeFile
 from pythia_cli.files.reading import file_sha256, read_at_most, read_json_object
 from pythia_cli.files.safetensors_layout import read_layout
@@ -19,6 +16,9 @@ from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.config_json import parse_config_json
 from pythia_cli.suite.parameters import published_tensors
 from pythia_cli.text.tokenizer_json import MOST_BYTES
+from pythia_cli.weights.fingerprint import fingerprint
+from pythia_cli.weights.strided import FLOATS, StridedPlace, contiguous, read_float32
+from pythia_cli.weights.torch_file import read_places
 
 SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")

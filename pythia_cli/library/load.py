@@ -8,8 +8,8 @@ from pathlib import Path
 from pythia_cli.checkpoints.open_checkpoint import OpenCheckpoint, open_checkpoint
 from pythia_cli.checkpoints.resolve import is_local_folder, resolve, resolve_model
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.engine.model import Dtype, Model
 from pythia_cli.errors import UsageError
+from pythia_cli.library.model import Dtype, Model
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import DEMO

@@ -14,9 +14,9 @@ import pytest
 
 import pythia_cli
 from pythia_cli.engine.generate import GenerateOptions
-from pythia_cli.engine.model import Model
 from pythia_cli.engine.sampling import SamplingOptions
 from pythia_cli.errors import UsageError
+from pythia_cli.library.model import Model
 from tests.system.test_one_thread import elsewhere
 
 PROMPTS = ["It was not", "She looked at him and", "He had"]

@@ -16,15 +16,15 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from pythia_cli.checkpoints import int8_file
-from pythia_cli.checkpoints.float_checkpoint import FloatCheckpoint
-from pythia_cli.checkpoints.int8_file import ALIGNMENT, Int8File, tensor_shapes
 from pythia_cli.checkpoints.quantize import write_int8
-from pythia_cli.checkpoints.source import Source
 from pythia_cli.engine.reference import Reference, dequantized
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import IntegrityError, NotFound, PythiaError
 from pythia_cli.files.safetensors_layout import read_layout
+from pythia_cli.weights import int8_file
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
+from pythia_cli.weights.int8_file import ALIGNMENT, Int8File, tensor_shapes
+from pythia_cli.weights.source import Source
 from tests.conftest import GOLDEN
 from tests.float_folders import TINY, Folder
 from tests.golden_index import NAMES

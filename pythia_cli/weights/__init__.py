@@ -1,0 +1,1 @@
+"""The files that hold weights: float checkpoints as published, and our int8 file."""
