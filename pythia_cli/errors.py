@@ -15,6 +15,7 @@ PythiaError
 │   ├── UnknownName
 │   ├── NotInstalled
 │   ├── NoFloatWeights      the float weights of an int8 checkpoint are gone
+│   ├── NoByteParts         an int8 file of an earlier version lacks what precision "fast" needs
 │   ├── NotOnHub            no such repository, branch or file on the Hub
 │   └── NotCached           offline, and missing in the Hugging Face cache
 ├── NetworkError            no valid answer from the Hub; a retry may help   (exit status 4)
@@ -94,7 +95,7 @@ class NotUtf8(InputError):
     def __init__(
         self, source: str | Path, byte: int, offset: int, guess: str | None, line: int | None = None
     ) -> None:
-        at = "" if line is None else f"line {line} "
+        at = f"line {line} " if line is not None else ""
         but = f"; it looks like {guess}" if guess else ""
         super().__init__(source, f"{at}is not UTF-8 text: byte {byte:#04x} at offset {offset}{but}")
         self.byte, self.offset, self.guess, self.line = byte, offset, guess, line
@@ -104,21 +105,17 @@ class TextTooShort(InputError):
     """A text has too few tokens: the protocol would score none of them."""
 
     def __init__(self, source: str | Path, n_tokens: int, protocol: str, n_needed: int) -> None:
-        super().__init__(
-            source, f"has {n_tokens} tokens; the {protocol} protocol needs at least {n_needed}"
-        )
-        self.n_tokens = n_tokens
-        self.n_needed = n_needed
+        needs = f"the {protocol} protocol needs at least {n_needed}"
+        super().__init__(source, f"has {n_tokens} tokens; {needs}")
+        self.n_tokens, self.n_needed = n_tokens, n_needed
 
 
 class PromptTooLong(UsageError):
     """A prompt does not fit in the context with one new token. index: in the list of prompts."""
 
     def __init__(self, n_prompt_tokens: int, n_ctx: int, index: int = 0) -> None:
-        super().__init__(
-            f"the prompt has {n_prompt_tokens} tokens, but the context of this model holds {n_ctx},"
-            " including at least one new token"
-        )
+        room = f"the context of this model holds {n_ctx}, including at least one new token"
+        super().__init__(f"the prompt has {n_prompt_tokens} tokens, but {room}")
         self.n_prompt_tokens, self.n_ctx, self.index = n_prompt_tokens, n_ctx, index
 
 
@@ -174,8 +171,17 @@ class NoFloatWeights(NotFound):
 
     def __init__(self, checkpoint: object, reason: str, folder: Path | None = None) -> None:
         super().__init__(f"the float checkpoint that {checkpoint} was made from {reason}")
+        self.checkpoint, self.folder = checkpoint, folder
+
+
+class NoByteParts(NotFound):
+    """The int8 file was made by an earlier version, which knew precision "exact" only."""
+
+    def __init__(self, checkpoint: object) -> None:
+        super().__init__(
+            f"{checkpoint} was quantized by an earlier version, without precision fast"
+        )
         self.checkpoint = checkpoint
-        self.folder = folder
 
 
 class NotOnHub(NotFound):
@@ -184,9 +190,7 @@ class NotOnHub(NotFound):
     checkpoint: the requested one. problem: a reported problem of its branch, or None.
     """
 
-    def __init__(
-        self, what: str, *, checkpoint: object | None = None, problem: str | None = None
-    ) -> None:
+    def __init__(self, what: str, *, checkpoint: object = None, problem: str | None = None) -> None:
         super().__init__(what)
         self.checkpoint, self.problem = checkpoint, problem
 
@@ -222,8 +226,8 @@ class NotAHub(NetworkError):
     """The server at the Hub's address is not a Hugging Face Hub. reason: how that shows."""
 
     def __init__(self, endpoint: str, reason: str = "") -> None:
-        why = f": {reason}" if reason else ""
-        super().__init__(f"the server at {endpoint} is not a Hugging Face Hub{why}")
+        what = f"the server at {endpoint} is not a Hugging Face Hub"
+        super().__init__(f"{what}: {reason}" if reason else what)
         self.endpoint = endpoint
 
 
@@ -240,8 +244,7 @@ class IntegrityError(PythiaError):
 
     def __init__(self, path: str | Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
-        self.path = path
-        self.reason = reason
+        self.path, self.reason = path, reason
 
 
 class DamagedCheckpoint(IntegrityError):
@@ -273,19 +276,16 @@ class ResourceError(PythiaError):
 
     def __init__(self, path: str | Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
-        self.path = path
-        self.reason = reason
+        self.path, self.reason = path, reason
 
 
 class NoRoom(ResourceError):
     """The disk has too little space. n_bytes: needed; free: available, both in bytes."""
 
     def __init__(self, path: str | Path, what: str, n_bytes: float, free: float) -> None:
-        super().__init__(
-            path, f"{what} needs {n_bytes / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free"
-        )
-        self.n_bytes = n_bytes
-        self.free = free
+        needed, left = f"{n_bytes / 1e6:,.0f} MB", f"{free / 1e6:,.0f} MB"
+        super().__init__(path, f"{what} needs {needed}, and {left} are free")
+        self.n_bytes, self.free = n_bytes, free
 
 
 class StoreNotWritable(ResourceError):

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.files.safetensors_layout import read_layout
-from pythia_cli.weights import int8_file
-from pythia_cli.weights.int8_file import Int8File, Int8Writer, tensor_shapes
+from pythia_cli.weights.int8_file import Int8File
+from pythia_cli.weights.int8_layout import header_bytes, tensor_shapes
+from pythia_cli.weights.int8_writer import Int8Writer
 
 
 def with_header(path: Path, config: dict[str, Any] | str | None = None, **metadata: str) -> None:
@@ -26,7 +27,7 @@ def with_header(path: Path, config: dict[str, Any] | str | None = None, **metada
     if isinstance(config, dict):
         config = json.dumps({**json.loads(kept["config"]), **config})
     changed = {**kept, **metadata, **({} if config is None else {"config": config})}
-    path.write_bytes(int8_file._header_bytes(shapes, changed, hashes) + body)
+    path.write_bytes(header_bytes(shapes, changed, hashes) + body)
 
 
 def with_tensors(path: Path, change: Callable[[str, np.ndarray[Any, Any]], Any]) -> None:
@@ -36,7 +37,7 @@ def with_tensors(path: Path, change: Callable[[str, np.ndarray[Any, Any]], Any])
     config = dataclasses.replace(file.config, d_vocab=len(tensors["embed_in.weight"]))
     aside = path.with_name("aside")
     with aside.open("wb") as written:
-        writer = Int8Writer(written, config, file.source, file.tokenizer_sha256)
+        writer = Int8Writer(written, config, file.source, file.tokenizer_sha256, file.calibration)
         for name, array in tensors.items():
             writer.write_tensor(name, iter([array]))
         writer.finish()

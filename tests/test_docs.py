@@ -17,15 +17,16 @@ import pytest
 
 from pythia_cli.cli import app
 from pythia_cli.cli.errors import ExitStatus
+from pythia_cli.files.safetensors_layout import read_layout
 from pythia_cli.kernels.sizes import activation_levels
 from pythia_cli.measures import certificate
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.expected_nll import expected_nll
 from pythia_cli.suite.known_problems import REPORTS
 from pythia_cli.suite.steps import DEMO_STEPS
-from pythia_cli.weights import int8_file
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from pythia_cli.weights.int8_file import Int8File
+from pythia_cli.weights.int8_layout import tensor_shapes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -85,14 +86,14 @@ def test_int8_reader_dequantizes(
 
 def test_int8_tensors_and_metadata(demo_int8: Int8File) -> None:
     config = demo_int8.config
-    shapes = int8_file.tensor_shapes(config)
+    shapes = tensor_shapes(config)
     table = rows(section("int8-file.md", "## Tensors"))
     assert [row[0].strip("`") for row in table] == list(shapes)
     for name, dtype, shape in table:
         expected = eval(shape.strip("`"), {}, config.to_dict())
         assert (dtype, tuple(expected)) == shapes[name.strip("`")]
     keys = [row[0].strip("`") for row in rows(section("int8-file.md", "## Metadata"))]
-    assert keys == list(int8_file.read_layout(demo_int8.path).metadata)
+    assert keys == list(read_layout(demo_int8.path).metadata)
     (fields,) = [
         row[1] for row in rows(section("int8-file.md", "## Metadata")) if "config" in row[0]
     ]

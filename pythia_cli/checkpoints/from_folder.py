@@ -30,6 +30,7 @@ from pythia_cli.weights.float_checkpoint import (
     FloatCheckpoint,
     read_files,
 )
+from pythia_cli.weights.int8_layout import QUANTIZATIONS
 from pythia_cli.weights.source import COMMIT, Source
 
 
@@ -141,20 +142,33 @@ def install_demo(
     store: Store,
     reporter: Reporter = SILENT,
     n_threads: int | None = None,
+    *,
+    for_fast: bool = False,
 ) -> Installed:
-    """Quantize and install a step of the built-in demo suite, unless it is installed."""
+    """Quantize and install a step of the built-in demo suite, unless it is installed.
+
+    for_fast: and for precision "fast".
+    """
+
+    def will_do(installed: Installed) -> bool:
+        return not for_fast or _is_for_fast(installed)
+
     folder = DEMO_FOLDER / checkpoint.revision
-    return _install(
-        folder, checkpoint, store, lambda installed: True, reporter, n_threads=n_threads
-    )
+    return _install(folder, checkpoint, store, will_do, reporter, n_threads=n_threads)
 
 
 def install_local(
-    folder: Path, store: Store, reporter: Reporter = SILENT, n_threads: int | None = None
+    folder: Path,
+    store: Store,
+    reporter: Reporter = SILENT,
+    n_threads: int | None = None,
+    *,
+    for_fast: bool = False,
 ) -> Installed:
     """Install a local folder's checkpoint under a name made from its path.
 
-    Quantizes it again if the folder's files have changed.
+    Quantizes it again if the folder's files have changed. for_fast: or if it was quantized without
+    what precision "fast" needs.
     """
     files = read_files(folder)
     resolved = folder.resolve()
@@ -163,9 +177,14 @@ def install_local(
     checkpoint = Checkpoint(f"{LOCAL_PREFIX}{name}-{digest}", 0)
 
     def is_current(installed: Installed) -> bool:
-        return bool(installed.manifest["source_files"] == fingerprint(files))
+        is_same = bool(installed.manifest["source_files"] == fingerprint(files))
+        return is_same and (not for_fast or _is_for_fast(installed))
 
     return _install(folder, checkpoint, store, is_current, reporter, n_threads=n_threads)
+
+
+def _is_for_fast(installed: Installed) -> bool:
+    return bool(installed.manifest["quantization"] != QUANTIZATIONS[1])
 
 
 def _install(

@@ -22,7 +22,7 @@ from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.known_problems import known_problem, report_lines
 from pythia_cli.suite.models import MODELS, repository
 from pythia_cli.weights.float_checkpoint import INDEX_FILES, PREFERENCE
-from pythia_cli.weights.int8_file import data_bytes
+from pythia_cli.weights.int8_layout import data_bytes
 
 _CONFIG, _TOKENIZER = "config.json", "tokenizer.json"
 _SHARDS = {

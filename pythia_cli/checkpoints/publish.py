@@ -21,7 +21,7 @@ from typing import Any
 from pythia_cli.checkpoints.clean_up import clean_up, discard, named_files
 from pythia_cli.checkpoints.incoming import new_folder
 from pythia_cli.checkpoints.manifest import MANIFEST, VERSION
-from pythia_cli.checkpoints.quantize import n_parameters, write_int8
+from pythia_cli.checkpoints.quantize import write_int8
 from pythia_cli.checkpoints.room import check_room
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import IntegrityError, StoreNotWritable
@@ -32,7 +32,8 @@ from pythia_cli.files.removing import remove_file, remove_tree
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
-from pythia_cli.weights.int8_file import Int8File, data_bytes
+from pythia_cli.weights.int8_file import Int8File
+from pythia_cli.weights.int8_layout import data_bytes
 from pythia_cli.weights.source import Source
 
 _noted: set[Path] = set()
@@ -104,14 +105,15 @@ def publish(
         n_bytes = data_bytes(source_checkpoint.config)
         check_room(work.folder, n_bytes, f"quantizing {work.checkpoint}")
         weights = work.folder / "weights"
-        label = f"quantizing {work.checkpoint}"
-        with reporter.task(label, n_parameters(source_checkpoint), "weights") as task:
-            write_int8(source_checkpoint, weights, source, task, n_threads)
-            _fsync(weights)
-            # Closed before it is renamed, as Windows refuses to rename a mapped file.
-            with contextlib.closing(Int8File(weights)) as file:
-                if damaged := file.damaged_tensors(n_threads=n_threads):
-                    raise IntegrityError(weights, f"{damaged[0]} was not read back as written")
+        write_int8(
+            source_checkpoint, weights, source,
+            name=str(work.checkpoint), reporter=reporter, n_threads=n_threads,
+        )  # fmt: skip
+        _fsync(weights)
+        # Closed before it is renamed, as Windows refuses to rename a mapped file.
+        with contextlib.closing(Int8File(weights)) as file:
+            if damaged := file.damaged_tensors(n_threads=n_threads):
+                raise IntegrityError(weights, f"{damaged[0]} was not read back as written")
         certificate = certify(weights) if certify is not None else None
         if not source_checkpoint.is_unchanged(source.files):
             raise IntegrityError(source_checkpoint.folder, "changed while it was read")

@@ -54,6 +54,15 @@ def _no_float_weights(error: Any) -> str:
     return "--dtype float32 -m FOLDER, with its present folder"
 
 
+def _no_byte_parts(error: Any) -> str:
+    from pythia_cli.suite.models import MODELS
+
+    model, step = error.checkpoint.model, error.checkpoint.step
+    if model in MODELS:
+        return f"pythia download -m {model} -c {step} --replace"
+    return f"pythia quantize FOLDER --as {error.checkpoint} --replace, or --precision exact"
+
+
 def _not_on_hub(error: Any) -> str:
     if error.problem:
         return f"another step; reported problem: {error.problem}"
@@ -129,6 +138,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (errors.UnsupportedModel, _unsupported),
     (errors.NotInstalled, _not_installed),
     (errors.NoFloatWeights, _no_float_weights),
+    (errors.NoByteParts, _no_byte_parts),
     (errors.NotOnHub, _not_on_hub),
     (errors.NotCached, "try again with a network connection, without --offline and HF_HUB_OFFLINE"),
     (

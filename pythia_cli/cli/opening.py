@@ -13,6 +13,7 @@ from pythia_cli.errors import PythiaError
 
 if TYPE_CHECKING:
     from pythia_cli.checkpoints.store import Store
+    from pythia_cli.engine.byte_parts import Precision
     from pythia_cli.library.model import Dtype, Model
 
 _DEMO_HINT = "to use pythia-410m: pythia download"
@@ -40,6 +41,7 @@ def open_model(
     notices: Notices | None = None,
     *,
     dtype: Dtype = "int8",
+    precision: Precision = "exact",
     threads: int | None = None,
     plain_text: bool = False,
 ) -> Model:
@@ -54,6 +56,7 @@ def open_model(
         model,
         step,
         dtype=dtype,
+        precision=precision,
         n_threads=threads,
         plain_text=plain_text,
         store=store,
@@ -77,6 +80,8 @@ def _model_line(model: Model) -> str:
     from pythia_cli.suite.models import DEMO
 
     line = f"{model_name(model)}, {model.dtype}"
+    if model.precision == "fast":
+        line += ", precision fast"
     if model.checkpoint.model == DEMO:
         line += ": a small built-in model, not a Pythia"
     elif (seen := model.checkpoint.tokens_seen) is not None:

@@ -8,7 +8,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pythia_cli import settings
 from pythia_cli.reporting import NO_TASK, Bars, Task
@@ -85,9 +85,17 @@ def say_installed(installed: Installed, notices: Notices) -> None:
     if certificate is not None:
         notices.say(
             f"int8 against float32 on {certificate['n_tokens']} tokens of"
-            f" {certificate['text_name']}:"
-            f" nll {certificate['delta_nll']:+.2g} nats a token,"
-            f" KL mean {certificate['kl_mean']:.2g}, median {certificate['kl_median']:.2g},"
-            f" 99 % {certificate['kl_p99']:.2g}, max {certificate['kl_max']:.2g},"
-            f" top-1 agreement {certificate['top1_agreement']:.2%}"
+            f" {certificate['text_name']}: {_error(certificate)}"
         )
+        if "fast" in certificate:
+            notices.say(f"with --precision fast: {_error(certificate['fast'])}")
+
+
+def _error(figures: dict[str, Any]) -> str:
+    """The quantization error in words."""
+    return (
+        f"nll {figures['delta_nll']:+.2g} nats a token,"
+        f" KL mean {figures['kl_mean']:.2g}, median {figures['kl_median']:.2g},"
+        f" 99 % {figures['kl_p99']:.2g}, max {figures['kl_max']:.2g},"
+        f" top-1 agreement {figures['top1_agreement']:.2%}"
+    )

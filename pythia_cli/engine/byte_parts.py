@@ -1,4 +1,4 @@
-"""What the layers' linears need for activations of 8 bits, made from an int8 file."""
+"""What the layers' linears need for activations of 8 bits."""
 
 from __future__ import annotations
 
@@ -6,34 +6,27 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from pythia_cli.weights.int8_file import Int8File, tensors_in_order
+from pythia_cli.suite.parameters import MODULES
+from pythia_cli.weights.int8_layout import BYTE_PARTS, DTYPES, Int8Weights
 
 Precision = Literal["exact", "fast"]
 """The bits of the activations: 16, or 8 in the layers."""
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
-_LINEARS = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
+_LINEARS = tuple(module for module in MODULES if module.kind == "linear")
 _Parts = dict[str, dict[str, np.ndarray[Any, Any]]]
 
 
-def byte_parts(file: Int8File) -> _Parts:
-    """ByteModel of kernels/structures.py, for this file."""
-    found: _Parts = {}
-    for name, tensor in tensors_in_order(file.config).items():
-        linear = tensor.module.short_name
-        if linear in _LINEARS and tensor.part == "weight":
-            weight = file.tensors[name]
-            n_layers, _, d_in = weight.shape
-            found[linear] = {
-                "centre": np.zeros((n_layers, d_in), np.float32),
-                "bias": file.tensors[f"{tensor.module.name}.bias"],
-                "row_sums": weight.sum(axis=2, dtype=np.int32),
-            }
-    return found
+def byte_parts(weights: Int8Weights) -> _Parts:
+    """ByteModel of kernels/structures.py, for this model."""
+    return {
+        linear.short_name: {part: weights.tensors[f"{linear.name}.{part}"] for part in BYTE_PARTS}
+        for linear in _LINEARS
+    }
 
 
 def no_byte_parts() -> _Parts:
     """ByteModel for a model that is not fast: nothing reads it."""
-    reals, ints = np.empty((0, 0), np.float32), np.empty((0, 0), np.int32)
-    return {linear: {"centre": reals, "bias": reals, "row_sums": ints} for linear in _LINEARS}
+    parts = {part: np.empty((0, 0), DTYPES[dtype]) for part, dtype in BYTE_PARTS.items()}
+    return {linear.short_name: parts for linear in _LINEARS}

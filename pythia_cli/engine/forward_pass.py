@@ -22,7 +22,7 @@ from pythia_cli.kernels.sizes import (
 )
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.system.one_thread import OneThread
-from pythia_cli.weights.int8_file import Int8File
+from pythia_cli.weights.int8_layout import Int8Weights
 
 CHUNK = 256
 """Tokens per pass: enough to reuse each weight, few enough to respond to interrupts."""
@@ -64,13 +64,16 @@ class ForwardPass:
     these buffers, or outputs that the next call reuses, beyond a call.
     """
 
-    def __init__(self, file: Int8File, n_threads: int, precision: Precision = "exact") -> None:
-        config = file.config
+    def __init__(
+        self, weights: Int8Weights, n_threads: int, precision: Precision = "exact"
+    ) -> None:
+        config = weights.config
         self.one_thread = OneThread()
         self._team = Team(n_threads)
         self._forward = compiled.function("forward")
         self._claims = np.zeros(LAYER_CLAIMS * config.n_layers + 1, np.int64)
         self.residual = aligned_zeros((CHUNK, config.d_model), np.float32)
+        self._scratch = _scratch(config, n_threads)
         self.whole = Steps(embeds=1, lo=0, hi=config.n_layers)
         self.no_cache = KVCache(config, 1).arrays
         cos, sin = rotary_tables(config.n_ctx, config.n_rotary, config.rotary_base)
@@ -78,15 +81,15 @@ class ForwardPass:
             "forward",
             shared=self._team.shared,
             model={
-                "weights": weights_of(file),
+                "weights": weights_of(weights),
                 "fast": precision == "fast",
-                "bytes": byte_parts(file) if precision == "fast" else no_byte_parts(),
+                "bytes": byte_parts(weights) if precision == "fast" else no_byte_parts(),
                 "parallel": config.use_parallel_residual,
                 "eps": config.layer_norm_eps,
                 "cos": cos,
                 "sin": sin,
             },
-            scratch={"x": self.residual, "claims": self._claims, **_scratch(config, n_threads)},
+            scratch={"x": self.residual, "claims": self._claims, **self._scratch},
             score_scratch=_score_scratch(config, n_threads),
             steps=self.whole,
             spans=NO_SPANS,
@@ -126,9 +129,29 @@ class ForwardPass:
             self._claims[:] = 0
             self._team.run(self._forward, self._arguments.address)
 
+    def linear_inputs(self, n_tokens: int) -> dict[str, np.ndarray[Any, Any]]:
+        """The inputs [n_tokens, d_in] float64 of the linears of the layer that was run last.
+
+        By the last part of the linear's published name; as quantized in 16 bits, so only with
+        precision "exact".
+        """
+        inputs = {}
+        for linear, scratch in _INPUTS.items():
+            exact = self._scratch[scratch]["exact"]
+            inputs[linear] = exact["q"][:n_tokens] * exact["scales"][:n_tokens, None].astype(float)
+        return inputs
+
     def close(self) -> None:
         """End the threads."""
         self._team.close()
+
+
+_INPUTS = {
+    "query_key_value": "attention_input",
+    "dense": "attended_input",
+    "dense_h_to_4h": "mlp_input",
+    "dense_4h_to_h": "mlp_hidden",
+}
 
 
 def _real(*shape: int) -> np.ndarray[Any, Any]:

@@ -13,7 +13,7 @@ from pythia_cli.engine.kv_cache import KVCache
 from pythia_cli.engine.scores import Scores
 from pythia_cli.engine.targets import NO_TARGET
 from pythia_cli.errors import UsageError
-from pythia_cli.weights.int8_file import Int8File
+from pythia_cli.weights.int8_layout import Int8Weights
 
 LOGITS_CHUNK = 128
 """Tokens per pass if all logits are kept, which take 0.2 MB per token."""
@@ -30,10 +30,12 @@ class Transformer:
     thread is in a call, or in a block of `one_thread`, gets UsageError.
     """
 
-    def __init__(self, file: Int8File, n_threads: int, precision: Precision = "exact") -> None:
-        self.config = file.config
-        self.d_vocab = file.config.d_vocab
-        self._pass = ForwardPass(file, n_threads, precision)
+    def __init__(
+        self, weights: Int8Weights, n_threads: int, precision: Precision = "exact"
+    ) -> None:
+        self.config = weights.config
+        self.d_vocab = weights.config.d_vocab
+        self._pass = ForwardPass(weights, n_threads, precision)
         self.one_thread = self._pass.one_thread
         self._logits = np.empty((1, self.d_vocab), np.float32)
         self._each = NOTHING  # the outputs of the last decode, often reused by the next
@@ -201,6 +203,11 @@ class Transformer:
             if not finished:
                 cache.truncate(int(spans[0, 1]))
         return new
+
+    def linear_inputs(self, n_tokens: int) -> dict[str, np.ndarray[Any, Any]]:
+        """The inputs of the linears of the layer that `layers` has just run, as ForwardPass has."""
+        with self.one_thread:
+            return self._pass.linear_inputs(n_tokens)
 
     def unembed(self, residual: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The logits [n, d_vocab] of the last residual stream [n, d_model], until the next call."""

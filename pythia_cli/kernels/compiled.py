@@ -11,7 +11,10 @@ from pythia_cli.jit.library import Library
 
 _LIBRARY = Library(
     Path(__file__).parent,
-    [f"{__package__}.{module}" for module in ("forward", "softmax", "quantize_weights")],
+    [
+        f"{__package__}.{module}"
+        for module in ("forward", "softmax", "quantize_weights", "correct_bias")
+    ],
 )
 
 load = _LIBRARY.load

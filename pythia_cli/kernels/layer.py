@@ -82,7 +82,7 @@ def _multiply(
     """out = or += the linear of layer i of x; outputs lo..hi."""
     weight, scales = linears.weight[i], linears.scales[i]
     if model.fast:
-        linear = ByteLinear(weight, scales, parts.bias[i], parts.row_sums[i])
+        linear = ByteLinear(weight, scales, parts.centred_bias[i], parts.row_sums[i])
         byte_matmul(linear, x.bytes, adds, out, lo, hi)
     else:
         matmul(Linear(weight, scales, linears.bias[i]), x.exact, adds, out, lo, hi)

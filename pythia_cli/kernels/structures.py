@@ -27,12 +27,12 @@ class Weights(NamedTuple):
 class ByteParts(NamedTuple):
     """What the linears of all layers need besides their weights for inputs of 8 bits.
 
-    centre [n_layers, d_in]: taken off their input. bias [n_layers, d_out]: that of the linear, and
-    what it makes of the centre. row_sums [n_layers, d_out].
+    centre [n_layers, d_in]: taken off their input. centred_bias [n_layers, d_out]: their bias, and
+    what they make of the centre. row_sums [n_layers, d_out].
     """
 
     centre: Floats2
-    bias: Floats2
+    centred_bias: Floats2
     row_sums: Int32s2
 
 

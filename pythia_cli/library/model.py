@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pythia_cli.checkpoints.open_checkpoint import OpenCheckpoint
+from pythia_cli.engine.byte_parts import Precision
 from pythia_cli.engine.checks import check_whole, listed
 from pythia_cli.engine.generate import Generated, GenerateOptions, encode_prompts, generate
 from pythia_cli.engine.sampling import SamplingOptions
@@ -45,21 +46,22 @@ class Model:
         opened: OpenCheckpoint,
         *,
         dtype: Dtype = "int8",
+        precision: Precision = "exact",
         n_threads: int | None = None,
         plain_text: bool = False,
         reporter: Reporter = SILENT,
     ) -> None:
         self.opened = opened
         self.dtype: Dtype = dtype
+        self.precision: Precision | None = precision if dtype == "int8" else None
         self.n_threads = cores.n_threads() if n_threads is None else n_threads
         cores.check_threads(self.n_threads)
-        self.plain_text = plain_text
-        self.reporter = reporter
+        self.plain_text, self.reporter = plain_text, reporter
         self._is_closed = False
 
     def __repr__(self) -> str:
         name = " ".join(part for part in self.opened.name().values() if part)
-        return f"Model({name}, {self.dtype})"
+        return f"Model({name}, {self.dtype}{', fast' * (self.precision == 'fast')})"
 
     def __enter__(self) -> Model:
         return self
@@ -95,7 +97,8 @@ class Model:
 
     def provenance(self) -> dict[str, Any]:
         """The fields that identify the model and its precision in every record of results."""
-        fields = {**self.opened.provenance(), "dtype": self.dtype, "plain_text": self.plain_text}
+        how = {"dtype": self.dtype, "precision": self.precision, "plain_text": self.plain_text}
+        fields = {**self.opened.provenance(), **how}
         return fields if self.dtype == "int8" else {**fields, "quantization": None}
 
     def tokenize(self, text: str) -> Encoded:
@@ -139,13 +142,9 @@ class Model:
         >>> model.generate("It was", max_tokens=6, temperature=0).text
         ' a very good thing to be'
         """
-        options = GenerateOptions(
-            max_tokens=max_tokens,
-            sampling=SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty),
-            stop=stop,
-            ignore_eos=ignore_eos,
-            seed=secrets.randbits(32) if seed is None else seed,
-        )
+        sampling = SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty)
+        seed = secrets.randbits(32) if seed is None else seed
+        options = GenerateOptions(max_tokens, sampling, stop, ignore_eos, seed)
         (sample,) = self.generate_batch([prompt], options, truncate_prompt=truncate_prompt)
         return sample
 
@@ -275,10 +274,10 @@ class Model:
     def transformer(self) -> Transformer:
         """The int8 engine, for measurements and experiments. Raises UsageError in float32."""
         self._check_open()
-        if self.dtype != "int8":
+        if self.precision is None:
             raise UsageError("text is generated in int8 only; this model was opened as float32")
         compiled.load(self.reporter)
-        return Transformer(self.opened.file, self.n_threads)
+        return Transformer(self.opened.file, self.n_threads, self.precision)
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -290,8 +289,8 @@ class Model:
             return Int8Scorer(self.transformer)
         from pythia_cli.engine.reference import Reference
 
-        source = self.opened.float_checkpoint(self.reporter)
-        return Float32Scorer(Reference.from_checkpoint(source, self.n_threads))
+        floats = self.opened.float_checkpoint(self.reporter)
+        return Float32Scorer(Reference.from_checkpoint(floats, self.n_threads))
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pythia_cli.engine.byte_parts import PRECISIONS
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import InputError
 from pythia_cli.files.reading import read_bytes
@@ -27,7 +29,8 @@ class Certificate:
     """delta_nll: mean nll of int8 minus float32, nats a token. kl: KL(float32 || int8), nats.
 
     Over all next-token distributions in disjoint windows of `context` tokens. top1_agreement: the
-    share of positions where both models have the same most probable token.
+    share of positions where both models have the same most probable token. Those of a checkpoint
+    are of precision "exact"; its record has those of "fast" too, under this name.
     """
 
     text_name: str
@@ -46,6 +49,13 @@ class Certificate:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
+
+    def of_fast(self) -> dict[str, Any]:
+        """For JSON: what differs between the precisions."""
+        return {name: value for name, value in asdict(self).items() if name not in _OF_BOTH}
+
+
+_OF_BOTH = ("text_name", "text_sha256", "n_tokens", "context", "float_nll")
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,40 +86,59 @@ class TextCertifier:
 
         tokenizer = PythiaTokenizer(source.tokenizer_path)
         file = Int8File(weights)
-        model = Transformer(file, n_threads)
+        models = [Transformer(file, n_threads, precision) for precision in PRECISIONS]
         reference = Reference.from_checkpoint(source, n_threads)
         n_tokens = len(tokenizer.encode(self.text)) - 1
         try:
             with reporter.task("certifying", n_tokens, "tokens") as task:
-                return certify(model, reference, tokenizer, self.text, self.name, task).to_dict()
+                found = certify(models, reference, tokenizer, self.text, self.name, task)
         finally:
-            model.close()
-            del model  # it holds arrays of the file, which is to be renamed
+            for model in models:
+                model.close()
+            del models, model  # they hold arrays of the file, which is to be renamed
             file.close()
+        exact, fast = found
+        return {**exact.to_dict(), "fast": fast.of_fast()}
 
 
 def certify(
-    model: Transformer,
+    models: Sequence[Transformer],
     reference: Reference,
     tokenizer: PythiaTokenizer,
     text: str,
     text_name: str,
     task: Task = NO_TASK,
-) -> Certificate:
-    """Run both models over a text. Raises InputError if it has fewer than two tokens."""
+) -> list[Certificate]:
+    """Run the reference and int8 models of the same checkpoint over a text.
+
+    Returns the certificate of each. Raises InputError if the text has fewer than two tokens.
+    """
     token_ids = _encode(tokenizer, text, text_name)
-    context = model.config.n_ctx
-    cache = model.new_cache()
-    columns: list[np.ndarray[Any, Any]] = []
+    context = reference.config.n_ctx
+    caches = [model.new_cache() for model in models]
+    columns: list[list[np.ndarray[Any, Any]]] = [[] for _ in models]
     for begin in range(0, len(token_ids) - 1, context):
         window = token_ids[begin : begin + context + 1]
         inputs, targets = window[:-1], window[1:]
-        cache.truncate(0)
-        both = zip(model.chunks(inputs, cache), reference.chunks(inputs), strict=True)
-        for (at, int8_logits), (_, float_logits) in both:
-            columns.append(_compare(float_logits, int8_logits, targets[at : at + len(int8_logits)]))
-            task.advance(len(int8_logits))
-    float_nll, int8_nll, kl, agrees = np.concatenate(columns, axis=1)
+        runs = []
+        for model, cache in zip(models, caches, strict=True):
+            cache.truncate(0)
+            runs.append(model.chunks(inputs, cache))
+        for (at, float_logits), *others in zip(reference.chunks(inputs), *runs, strict=True):
+            few = targets[at : at + len(float_logits)]
+            for (_, int8_logits), found in zip(others, columns, strict=True):
+                found.append(_compare(float_logits, int8_logits, few))
+            task.advance(len(few))
+    return [
+        _certificate(np.concatenate(found, axis=1), text, text_name, context) for found in columns
+    ]
+
+
+def _certificate(
+    columns: np.ndarray[Any, Any], text: str, text_name: str, context: int
+) -> Certificate:
+    """The figures of one int8 model. columns: as of _compare."""
+    float_nll, int8_nll, kl, agrees = columns
     return Certificate(
         text_name=text_name,
         text_sha256=hashlib.sha256(text.encode()).hexdigest(),

@@ -76,7 +76,8 @@ def page_of(found: Sequence[Perplexity]) -> str:
         "tokens seen in training": shared["tokens_seen"],
         "commit": shared["source"]["commit"],
         "sha256 of the weights": shared["source"]["sha256"],
-        "precision": shared["quantization"] or shared["dtype"],
+        "weights": shared["quantization"] or shared["dtype"],
+        "precision": shared["precision"],
         "protocol": f"{shared['protocol']}, context {shared['context']}, stride {shared['stride']}",
     }
     name = " ".join(str(shared[key]) for key in ("model", "checkpoint") if shared[key])

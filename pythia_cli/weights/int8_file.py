@@ -1,21 +1,17 @@
-"""The int8 checkpoint file (docs/int8-file.md): safetensors, with tensors on 64-byte boundaries.
-
-Written in one pass, and opened by mapping it."""
+"""The int8 checkpoint file (docs/int8-file.md), opened by mapping it."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import mmap
 import os
 import re
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -24,139 +20,22 @@ from pythia_cli.files.reading import parse_json_object
 from pythia_cli.files.safetensors_layout import Layout, TensorPlace, read_layout
 from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.suite.config import ModelConfig
-from pythia_cli.suite.parameters import MODULES, Module
+from pythia_cli.weights.int8_layout import (
+    ALIGNMENT,
+    DTYPES,
+    FORMAT,
+    FORMAT_VERSION,
+    QUANTIZATIONS,
+    header_bytes,
+    tensor_shapes,
+)
 from pythia_cli.weights.source import SHA256, Source
-
-FORMAT = "pythia-int8"
-FORMAT_VERSION = 1
-QUANTIZATION = "int8-row-least-squares"
-ALIGNMENT = 64
-
-_DTYPES: dict[str, np.dtype[Any]] = {
-    "I8": np.dtype("<i1"),
-    "F32": np.dtype("<f4"),
-    "U8": np.dtype("u1"),
-}
-_NO_HASH = "0" * 64
-
-
-class Int8Tensor(NamedTuple):
-    """A tensor of the file: which part of which module it is, its dtype and shape."""
-
-    module: Module
-    part: str
-    dtype: str
-    shape: tuple[int, ...]
-
-
-def tensors_in_order(config: ModelConfig) -> dict[str, Int8Tensor]:
-    """Every tensor by name, in the order of the file: the int8 matrices first, then the rest."""
-    tensors = {}
-    for module in MODULES:
-        if module.is_matrix:
-            shape = module.stacked_shape("weight", config)
-            tensors[f"{module.name}.weight"] = Int8Tensor(module, "weight", "I8", shape)
-    for module in MODULES:
-        parts = module.published_parts
-        for part in ("scales", *parts[1:]) if module.is_matrix else parts:
-            shape = module.stacked_shape(part, config)
-            tensors[f"{module.name}.{part}"] = Int8Tensor(module, part, "F32", shape)
-    return tensors
-
-
-def tensor_shapes(config: ModelConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """dtype and shape of every tensor, in the order of the file."""
-    tensors = tensors_in_order(config)
-    return {name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()}
-
-
-def data_bytes(config: ModelConfig) -> int:
-    """The size of all tensors in bytes; the file is slightly larger."""
-    return sum(
-        prod(shape) * _DTYPES[dtype].itemsize for dtype, shape in tensor_shapes(config).values()
-    )
-
-
-class Int8Writer:
-    """Writes an int8 file: call `write_tensor` for each tensor in the file's order, then `finish`.
-
-    The header has the tensors' hashes, so `finish` writes it last.
-    """
-
-    def __init__(self, file: BinaryIO, config: ModelConfig, source: Source, tokenizer: str) -> None:
-        self._file = file
-        self._shapes = tensor_shapes(config)
-        self._hashes = dict.fromkeys(self._shapes, _NO_HASH)
-        self._metadata = {
-            "format": FORMAT,
-            "format_version": str(FORMAT_VERSION),
-            "config": json.dumps(config.to_dict()),
-            "source": json.dumps(source.to_dict()),
-            "quantization": QUANTIZATION,
-            "tokenizer_sha256": tokenizer,
-        }
-        self._file.write(bytes(len(self._header())))
-
-    def write_tensor(self, name: str, pieces: Iterator[np.ndarray[Any, Any]]) -> None:
-        """Write one tensor, given in pieces along its first axes."""
-        dtype, shape = self._shapes[name]
-        digest = hashlib.sha256()
-        n_bytes = 0
-        for piece in pieces:
-            data = np.ascontiguousarray(piece, _DTYPES[dtype]).data.cast("B")
-            digest.update(data)
-            self._file.write(data)
-            n_bytes += len(data)
-        assert n_bytes == prod(shape) * _DTYPES[dtype].itemsize, name
-        self._file.write(bytes(-n_bytes % ALIGNMENT))
-        self._hashes[name] = digest.hexdigest()
-
-    def finish(self) -> None:
-        """Write the header at the start of the file."""
-        self._file.seek(0)
-        self._file.write(self._header())
-
-    def _header(self) -> bytes:
-        return _header_bytes(self._shapes, self._metadata, self._hashes)
-
-
-def _header_bytes(
-    shapes: Mapping[str, tuple[str, tuple[int, ...]]],
-    metadata: Mapping[str, str],
-    hashes: Mapping[str, str],
-) -> bytes:
-    """The header for these tensors: length, JSON, and spaces up to the 64-byte boundary.
-
-    The same arguments always give the same bytes. The last metadata entry is the sha256 of the
-    JSON without that entry.
-    """
-    entries: dict[str, Any] = {}
-    offset = 0
-
-    def add(name: str, dtype: str, shape: tuple[int, ...]) -> None:
-        nonlocal offset
-        n_bytes = prod(shape) * _DTYPES[dtype].itemsize
-        entries[name] = {
-            "dtype": dtype,
-            "shape": list(shape),
-            "data_offsets": [offset, offset + n_bytes],
-        }
-        offset += n_bytes
-
-    for name, (dtype, shape) in shapes.items():
-        add(name, dtype, shape)
-        if padding := -offset % ALIGNMENT:
-            add(f"_padding.{name}", "U8", (padding,))
-    described = {**metadata, "tensors_sha256": json.dumps(dict(hashes))}
-    digest = hashlib.sha256(json.dumps({"__metadata__": described, **entries}).encode()).hexdigest()
-    text = json.dumps({"__metadata__": {**described, "header_sha256": digest}, **entries}).encode()
-    text += b" " * (-(8 + len(text)) % ALIGNMENT)
-    return struct.pack("<Q", len(text)) + text
 
 
 class Int8File:
     """A mapped int8 file: `config`, `source`, `quantization`, `tokenizer_sha256`, `tensors`.
 
+    version: its format version; `has_byte_parts` from 2 on, and `calibration`, else None.
     tensors: read-only arrays in the mapped file, by name. Opening checks format, version, sizes,
     shapes, the header's hash, and that scales, biases and norms are finite; but not the hashes of
     the weights (see `damaged_tensors`). Raises NotFound, IntegrityError, ResourceError.
@@ -180,21 +59,22 @@ class Int8File:
     def _read_header(self, layout: Layout) -> None:
         """Set all that the header says. It must be the one that we would write for the same."""
         path, metadata = self.path, layout.metadata
-        _check_format(path, metadata)
+        self.version = _version(path, metadata)
         try:
             self.config = ModelConfig(**parse_json_object(metadata["config"]))
             self.source = Source.from_dict(parse_json_object(metadata["source"]))
             self.quantization = metadata["quantization"]
             self.tokenizer_sha256 = metadata["tokenizer_sha256"]
+            self.calibration = self._read_calibration(metadata)
             self.header_sha256 = metadata["header_sha256"]
             self.tensors_sha256: dict[str, str] = parse_json_object(metadata["tensors_sha256"])
-            shapes = tensor_shapes(self.config)
+            shapes = tensor_shapes(self.config, self.version)
             written = {
                 key: value
                 for key, value in metadata.items()
                 if key not in ("tensors_sha256", "header_sha256")
             }
-            expected = _header_bytes(shapes, written, self.tensors_sha256)
+            expected = header_bytes(shapes, written, self.tensors_sha256)
         except KeyError as error:
             raise IntegrityError(path, f"damaged header: it has no {error}") from error
         except (TypeError, ValueError, InvalidValue) as error:
@@ -206,10 +86,25 @@ class Int8File:
             raise IntegrityError(path, "damaged header: its sha256 does not match")
         if not SHA256.fullmatch(self.tokenizer_sha256):
             raise IntegrityError(path, "damaged header: tokenizer_sha256 is no hash")
-        if self.quantization != QUANTIZATION:
+        if self.quantization != (expected_name := QUANTIZATIONS[self.version]):
             raise IntegrityError(
-                path, f"quantization {self.quantization!r} is not {QUANTIZATION!r}"
+                path, f"quantization {self.quantization!r} is not {expected_name!r}"
             )
+
+    def _read_calibration(self, metadata: Mapping[str, str]) -> dict[str, Any] | None:
+        if not self.has_byte_parts:
+            return None
+        calibration = parse_json_object(metadata["calibration"])
+        match calibration:
+            case {"text_sha256": str(digest), "n_tokens": int(n)} if SHA256.fullmatch(digest):
+                if len(calibration) == 2 and not isinstance(n, bool) and n >= 0:
+                    return calibration
+        raise ValueError("calibration")
+
+    @property
+    def has_byte_parts(self) -> bool:
+        """Whether inputs of the linears may have 8 bits (precision "fast")."""
+        return self.version > 1
 
     def damaged_tensors(self, task: Task = NO_TASK, n_threads: int = 1) -> list[str]:
         """The names of damaged tensors. Reads everything; `task` advances by bytes.
@@ -254,18 +149,21 @@ class Int8File:
             self._map.close()
 
     def _view(self, place: TensorPlace) -> np.ndarray[Any, Any]:
-        flat = np.frombuffer(self._map, _DTYPES[place.dtype], prod(place.shape), place.offset)
+        flat = np.frombuffer(self._map, DTYPES[place.dtype], prod(place.shape), place.offset)
         return flat.reshape(place.shape)
 
 
-def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
+def _version(path: Path, metadata: Mapping[str, str]) -> int:
+    """The format version. Raises NewerFormat, and IntegrityError if it is not our format."""
     if metadata.get("format") != FORMAT:
         raise IntegrityError(path, "not an int8 file made by pythia")
-    if (version := metadata.get("format_version", "")) != str(FORMAT_VERSION):
-        reason = f"format version {version[:9]}; this pythia reads version {FORMAT_VERSION}"
-        if re.fullmatch("[1-9][0-9]{0,8}", version):
-            raise NewerFormat(path, reason)
-        raise IntegrityError(path, reason)
+    version = metadata.get("format_version", "")
+    if version in map(str, QUANTIZATIONS):
+        return int(version)
+    reason = f"format version {version[:9]}; this pythia reads versions 1 to {FORMAT_VERSION}"
+    if re.fullmatch("[1-9][0-9]{0,8}", version):
+        raise NewerFormat(path, reason)
+    raise IntegrityError(path, reason)
 
 
 def _map_file(path: Path, expected: os.stat_result) -> mmap.mmap:

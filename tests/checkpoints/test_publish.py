@@ -33,7 +33,8 @@ from pythia_cli.errors import (
 from pythia_cli.files.publishing import write_json
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
-from pythia_cli.weights.int8_file import Int8File, data_bytes
+from pythia_cli.weights.int8_file import Int8File
+from pythia_cli.weights.int8_layout import data_bytes
 from pythia_cli.weights.source import Source
 from tests.failing import CALLS, fail_fsync, failures, without_locks
 from tests.no_files import IN_PLACE_OF_A_FILE

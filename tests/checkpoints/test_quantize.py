@@ -11,11 +11,13 @@ import pytest
 from pythia_cli.checkpoints.quantize import n_parameters, quantize_matrix, write_int8
 from pythia_cli.engine.reference import dequantized
 from pythia_cli.errors import IntegrityError
+from pythia_cli.suite.models import MODELS
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint, expected_tensors
 from pythia_cli.weights.int8_file import Int8File
+from pythia_cli.weights.int8_layout import data_bytes
 from pythia_cli.weights.source import Source
 from tests.float_folders import DENSE, Folder
-from tests.reporting import Counted
+from tests.reporting import Recording
 
 SOURCE = Source(None, None, None, {"model.safetensors": "0" * 64})
 
@@ -34,12 +36,14 @@ def write(folder: Folder, name: str = "int8") -> Int8File:
 
 
 def test_every_tensor_lands_in_its_place(folder: Folder) -> None:
-    """Norms and biases to the bit; matrices within half a step where they are not clipped."""
+    """Norms to the bit, biases nearly; matrices within half a step where they are not clipped."""
     file, checkpoint = write(folder), FloatCheckpoint(folder.path)
     for name, shape in expected_tensors(checkpoint.config).items():
         values, stored = checkpoint.tensor(name), dequantized(file, name)
-        if len(shape) == 1:
+        if "norm" in name:
             np.testing.assert_array_equal(stored, values)
+        elif len(shape) == 1:
+            assert 0 < np.abs(stored - values).max() < 0.1
         else:
             step = np.abs(values).max(axis=1, keepdims=True) / 127
             within = np.abs(values) <= 100 * step
@@ -83,11 +87,19 @@ def test_the_form_it_was_published_in_changes_no_tensor(
 
 
 def test_progress_counts_every_parameter_once(folder: Folder) -> None:
-    task = Counted()
+    reporter = Recording()
     checkpoint = FloatCheckpoint(folder.path)
-    write_int8(checkpoint, folder.path.parent / "int8", SOURCE, task)
+    write_int8(checkpoint, folder.path.parent / "int8", SOURCE, name="it", reporter=reporter)
     total = sum(int(np.prod(shape)) for shape in expected_tensors(checkpoint.config).values())
-    assert task.done == n_parameters(checkpoint) == total
+    quantizing, calibrating = reporter.tasks
+    assert (quantizing.label, calibrating.label) == ("quantizing it", "calibrating it")
+    assert quantizing.done == quantizing.total == n_parameters(checkpoint) == total
+    assert 0 < calibrating.done == calibrating.total < total
+
+
+def test_what_8_bit_inputs_need_is_small() -> None:
+    config = MODELS["pythia-410m"]
+    assert data_bytes(config) < 1.01 * data_bytes(config, version=1)
 
 
 def test_a_file_is_never_overwritten(folder: Folder) -> None:
@@ -118,4 +130,4 @@ def test_the_demo_in_int8_is_a_quarter_of_its_float32_size(
     demo_int8: Int8File, demo_folder: Callable[[int], Path]
 ) -> None:
     n = n_parameters(FloatCheckpoint(demo_folder(3000)))
-    assert demo_int8.path.stat().st_size < 1.06 * n
+    assert demo_int8.path.stat().st_size < 1.08 * n

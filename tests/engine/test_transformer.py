@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
@@ -32,14 +32,28 @@ TOLERANCE = {"exact": 1.5e-3, "fast": 0.1}
 
 
 class ByteReference(Reference):
-    """The twin of `fast`: the inputs of the layers' linears are rounded to 255 levels."""
+    """The twin of `fast`: inputs of the layers' linears are centred and rounded to 255 levels."""
+
+    parts: ClassVar[Mapping[str, np.ndarray[Any, Any]]] = {}
+
+    @classmethod
+    def from_int8(cls, file: Int8File, n_threads: int = 1) -> Reference:
+        twin = super().from_int8(file, n_threads)
+        twin.parts = file.tensors  # type: ignore[attr-defined]
+        return twin
 
     def _linear(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        layer, linear = name.removeprefix("layers.").split(".", 1)
+        centre, bias = (
+            torch.from_numpy(self.parts[f"layers.{linear}.{part}"][int(layer)].copy())
+            for part in ("centre", "centred_bias")
+        )
+        x = x - centre
         low = x.amin(-1, keepdim=True).clamp(max=0)
         scale = (x.amax(-1, keepdim=True).clamp(min=0) - low) / 255
         zero = (-low / scale).round()
         levels = ((x / scale).round() + zero).clamp(0, 255)
-        return super()._linear((levels - zero) * scale, name)
+        return (levels - zero) * scale @ self.tensors[f"{name}.weight"].T + bias
 
 
 OpenModel = Callable[[Int8File, int], Transformer]

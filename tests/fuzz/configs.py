@@ -9,7 +9,7 @@ from typing import Any
 
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.weights.float_checkpoint import read_config
-from pythia_cli.weights.int8_file import data_bytes
+from pythia_cli.weights.int8_layout import data_bytes
 from tests.fuzz.mutate import NUMBERS, json_bytes, mutated_json
 
 OLD: dict[str, Any] = {

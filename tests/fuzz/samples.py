@@ -14,7 +14,9 @@ import numpy as np
 
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.weights.float_checkpoint import expected_tensors
-from pythia_cli.weights.int8_file import Int8Writer, Source, tensor_shapes
+from pythia_cli.weights.int8_layout import tensor_shapes
+from pythia_cli.weights.int8_writer import Int8Writer
+from pythia_cli.weights.source import Source
 from tests.conftest import DEMO
 
 N_MERGES = 40
@@ -54,9 +56,12 @@ def int8_file(tokenizer_sha256: str) -> bytes:
     numbers = np.random.default_rng(7)
     file = io.BytesIO()
     source = Source(None, None, None, {"model.safetensors": "5" * 64})
-    writer = Int8Writer(file, TINY, source, tokenizer_sha256)
+    calibration = {"text_sha256": "6" * 64, "n_tokens": 24}
+    writer = Int8Writer(file, TINY, source, tokenizer_sha256, calibration)
     for name, (dtype, shape) in tensor_shapes(TINY).items():
-        values = numbers.integers(-127, 128, shape) if dtype == "I8" else numbers.random(shape) / 64
+        values = numbers.random(shape) / 64
+        if dtype != "F32":
+            values = numbers.integers(-127, 128, shape)
         writer.write_tensor(name, iter([values]))
     writer.finish()
     return file.getvalue()

@@ -18,7 +18,8 @@ import numpy as np
 from pythia_cli.checkpoints.quantize import write_int8
 from pythia_cli.engine.reference import Reference
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
-from pythia_cli.weights.int8_file import FORMAT_VERSION, Int8File
+from pythia_cli.weights.int8_file import Int8File
+from pythia_cli.weights.int8_layout import FORMAT_VERSION
 from pythia_cli.weights.source import Source
 
 GOLDEN = Path(__file__).resolve().parent

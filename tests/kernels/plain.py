@@ -157,6 +157,18 @@ def quantize_weights(a: Arrays) -> dict[str, Expected]:
     return {"error": Expected(np.min(errors, axis=0), np.linalg.norm(w, axis=1))}
 
 
+def correct_bias(a: Arrays) -> dict[str, Expected]:
+    w, mean, bias = (a[name].astype(np.float64) for name in ("w", "mean", "bias"))
+    error = w - a["q"] * a["scales"].astype(np.float64)[:, None]
+    roundings = lane_roundings(w)
+    terms = np.abs(bias) + roundings * (np.abs(w) @ np.abs(mean))
+    return {
+        "corrected": Expected(bias + error @ mean, terms),
+        "centred": Expected(bias + w @ mean, terms),
+        "row_sums": Expected(a["q"].sum(axis=1, dtype=np.int64), 0.0),
+    }
+
+
 def to_int8(w: Array, scales: Array) -> Array:
     """w [n, d] rounded to levels -127 to 127 with scales [n, 1], dequantized."""
     levels = np.divide(w, scales, out=np.zeros_like(w), where=scales > 0)

@@ -14,6 +14,7 @@ import numba
 import numpy as np
 
 from pythia_cli.kernels.attention import CachedLayer, append_to_cache, attention
+from pythia_cli.kernels.correct_bias import correct_bias
 from pythia_cli.kernels.embedding import Embedding, embed
 from pythia_cli.kernels.gelu import erf, gelu
 from pythia_cli.kernels.layer_norm import Norm, layer_norm
@@ -257,6 +258,17 @@ def read_inputs(a: Arrays) -> Arrays:
     return read_activations(written_inputs(a))
 
 
+def quantized_rows(case: Draw) -> Arrays:
+    w = case.floats(case.n, case.d)
+    q, scales = np.empty(w.shape, np.int8), np.empty(case.n, np.float32)
+    quantize_weights(w, SCALE_CANDIDATES, np.empty_like(w[0]), q, scales, 0, case.n)
+    return {
+        "w": w, "q": q, "scales": scales, "mean": case.floats(case.d), "bias": case.floats(case.n),
+        "error": unwritten(case.d), "corrected": unwritten(case.n), "centred": unwritten(case.n),
+        "row_sums": unwritten(case.n, dtype=np.int32),
+    }  # fmt: skip
+
+
 def weights(case: Draw) -> Arrays:
     return {
         "w": case.floats(case.n_rows, case.d),
@@ -436,6 +448,10 @@ KERNELS = [
         "quantize_weights", quantize_weights, weights, only("q", "scales"), plain.quantize_weights,
         2e-7, "the errors that rank the candidates: a product and a difference for each weight",
         measured=read_weights,
+    ),
+    Twin(
+        "correct_bias", correct_bias, quantized_rows, only("corrected", "centred", "row_sums"),
+        plain.correct_bias, 2e-7, "a chain of fused multiply-adds in each lane",
     ),
     Twin(
         "rotate_half", rotate_half, heads, only("x"), plain.rotate_half, 2e-7,

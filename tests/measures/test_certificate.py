@@ -42,7 +42,7 @@ def test_the_demos_error_is_small_on_its_whole_text(
     model: Transformer, reference: Reference, demo_tokenizer: PythiaTokenizer, eval_text: str
 ) -> None:
     task = Counted()
-    certificate = certify(model, reference, demo_tokenizer, eval_text, "eval.txt", task)
+    (certificate,) = certify([model], reference, demo_tokenizer, eval_text, "eval.txt", task)
     assert certificate.kl_mean <= 1.4e-4
     assert abs(certificate.delta_nll) <= 1e-3
     assert certificate.top1_agreement >= 0.985
@@ -77,7 +77,7 @@ def test_figures_are_those_of_a_plain_computation(
             agrees = float(p[t].argmax() == q[t].argmax())
             rows.append([-p[t, targets[t]], -q[t, targets[t]], kl, agrees])
     float_nll, int8_nll, kls, agreements = np.array(rows).T
-    certificate = certify(model, other, demo_tokenizer, text, "x")
+    (certificate,) = certify([model], other, demo_tokenizer, text, "x")
     assert certificate.n_tokens == len(rows)
     assert certificate.float_nll == pytest.approx(float_nll.mean(), rel=1e-5)
     assert certificate.int8_nll == pytest.approx(int8_nll.mean(), rel=1e-9)
@@ -94,7 +94,7 @@ def test_a_text_of_exactly_a_window_and_one_token_is_one_window(
 ) -> None:
     text = "a\n" * 256 + "a"
     assert len(demo_tokenizer.encode(text)) == 513
-    certificate = certify(model, reference, demo_tokenizer, text, "x")
+    (certificate,) = certify([model], reference, demo_tokenizer, text, "x")
     assert certificate.n_tokens == 512
 
 
@@ -103,7 +103,7 @@ def test_a_text_too_short_is_refused(
     model: Transformer, reference: Reference, demo_tokenizer: PythiaTokenizer, text: str
 ) -> None:
     with pytest.raises(InputError, match=r"short\.txt"):
-        certify(model, reference, demo_tokenizer, text, "short.txt")
+        certify([model], reference, demo_tokenizer, text, "short.txt")
 
 
 def test_the_dequantized_model_is_nearer_than_the_float_one(
@@ -111,7 +111,7 @@ def test_the_dequantized_model_is_nearer_than_the_float_one(
 ) -> None:
     """Against its own weights only the kernels' error is left, some hundred times smaller."""
     twin = Reference.from_int8(demo_int8)
-    certificate = certify(model, twin, demo_tokenizer, eval_text[:4000], "x")
+    (certificate,) = certify([model], twin, demo_tokenizer, eval_text[:4000], "x")
     assert 0 <= certificate.kl_mean <= 2e-6
     assert abs(certificate.delta_nll) <= 1e-4
 

@@ -26,6 +26,7 @@ def bench(
     rounds: Annotated[
         int, typer.Option(min=1, metavar="N", help="Measure N times and show medians.")
     ] = 3,
+    precision: options.Precision = "exact",
     store: options.StoreFolder = None,
     threads: options.Threads = None,
     as_json: options.Json = False,
@@ -46,11 +47,14 @@ def bench(
 
     notices = Notices(quiet=quiet)
     where = options.open_store(store)
-    with opening.open_model(model, checkpoint, where, notices, threads=threads) as opened:
+    with opening.open_model(
+        model, checkpoint, where, notices, precision=precision, threads=threads
+    ) as opened:
         figures = measure(opened, rounds)
         if as_json:
             record = {
                 **opened.opened.provenance(),
+                "precision": precision,
                 "threads": opened.n_threads,
                 "rounds": rounds,
                 **figures.to_dict(),
@@ -60,7 +64,7 @@ def bench(
         else:
             n_threads = f"{opened.n_threads} thread{'s' * (opened.n_threads > 1)}"
             n_rounds = "1 round" if rounds == 1 else f"medians of {rounds} rounds"
-            typer.echo(f"{opening.model_name(opened)}, int8, {n_threads}, {n_rounds}")
+            typer.echo(f"{opening.model_name(opened)}, int8, {precision}, {n_threads}, {n_rounds}")
             print_columns(_rows(figures), ["left", "right", "left"])
     sys.stdout.flush()
 

@@ -100,6 +100,7 @@ def generate(
         typer.Option("--no-stream", help="Print a sample when it is done.", rich_help_panel=OUTPUT),
     ] = False,
     store: options.StoreFolder = None,
+    precision: options.Precision = "exact",
     threads: options.Threads = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -139,8 +140,9 @@ def generate(
 
     started = time.perf_counter()
     with opening.open_model(
-        model, checkpoint, where, notices, threads=threads, plain_text=plain_text
-    ) as opened:
+        model, checkpoint, where, notices,
+        precision=precision, threads=threads, plain_text=plain_text,
+    ) as opened:  # fmt: skip
         indices, source = list(texts), inputs.name_of(prompt_file or "")
         failed = {index: str(error) for index, error in errors.items()}
 

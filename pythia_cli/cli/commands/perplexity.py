@@ -65,6 +65,7 @@ def perplexity(
         Literal["int8", "float32"],
         typer.Option(help="float32 runs the slow reference, and needs the float checkpoint."),
     ] = "int8",
+    precision: options.Precision = "exact",
     per_token: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write one JSON object for each token; - is stdout.",
@@ -115,8 +116,9 @@ def perplexity(
     if len(files) == 1:
         failures.exit()
     with opening.open_model(
-        model, checkpoint, where, notices, dtype=dtype, threads=threads, plain_text=plain_text
-    ) as opened:
+        model, checkpoint, where, notices,
+        dtype=dtype, precision=precision, threads=threads, plain_text=plain_text,
+    ) as opened:  # fmt: skip
         chosen = Protocol.make(protocol, opened.config.n_ctx, context, stride, bos)
         tokenizer = opened.tokenizer
 

@@ -19,7 +19,7 @@ def test_table(pythia: Pythia) -> None:
     done = pythia(*ONE_ROUND)
     assert without_model_lines(done.err) == []
     title, *lines = done.out.splitlines()
-    assert title == "demo step3000, int8, 1 thread, 1 round"
+    assert title == "demo step3000, int8, exact, 1 thread, 1 round"
     assert [re.split(r"  +", line)[0] for line in lines] == [
         "reading memory",
         "decode, 64 tokens after 8",

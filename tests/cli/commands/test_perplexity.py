@@ -15,7 +15,7 @@ from tests.cli.running import MODULE, Pythia, error_line, together, without_mode
 
 FIELDS = {
     "file", "model", "checkpoint", "step", "tokens_seen", "source", "quantization",
-    "tokenizer_sha256", "dtype", "protocol", "context", "stride", "bos", "plain_text", "nll",
+    "tokenizer_sha256", "dtype", "precision", "protocol", "context", "stride", "bos", "plain_text", "nll",
     "mean_nll", "n_tokens", "n_bytes", "n_words",
     "perplexity", "bits_per_byte", "byte_perplexity", "word_perplexity", "stderr", "seconds",
     "tokens_per_second",
@@ -44,7 +44,7 @@ def test_record(scored: tuple[dict[str, Any], list[Any]], short_text: Path) -> N
     assert (record["model"], record["checkpoint"]) == ("demo", "step3000")
     assert set(record["source"]) == {"repo", "revision", "commit", "sha256"}
     assert (record["protocol"], record["context"], record["stride"]) == ("stride", 512, 256)
-    assert (record["bos"], record["dtype"]) == (False, "int8")
+    assert (record["bos"], record["dtype"], record["precision"]) == (False, "int8", "exact")
     assert (record["step"], record["tokens_seen"]) == (3000, None)
     n, nll = record["n_tokens"], record["nll"]
     assert record["mean_nll"] == nll / n

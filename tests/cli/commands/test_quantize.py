@@ -30,7 +30,7 @@ def certified(
         "quantize", DEMO / "step3000", "--as", "mine@7", "--certify", short_text, "--json",
         "--commit", COMMIT,
     )  # fmt: skip
-    assert "installed mine@7: 2.3 MB" in done.err
+    assert "installed mine@7: 2.4 MB" in done.err
     assert "top-1 agreement" in done.err
     return own, done.record
 

@@ -1,0 +1,68 @@
+"""Measures the inputs of a model's linears on a text."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from pythia_cli.checkpoints.calibration_text import TEXT
+from pythia_cli.engine.forward_pass import CHUNK
+from pythia_cli.engine.transformer import Transformer
+from pythia_cli.suite.config import ModelConfig
+from pythia_cli.suite.parameters import MODULES
+from pythia_cli.text.tokenizer import PythiaTokenizer
+from pythia_cli.weights.int8_layout import Int8Weights
+
+_MOST_TOKENS = 512
+
+Means = dict[str, np.ndarray[Any, Any]]
+"""The mean input [n_layers, d_in] float32 of each linear, by its name in the int8 file."""
+
+
+def calibration_tokens(tokenizer: PythiaTokenizer, config: ModelConfig) -> np.ndarray[Any, Any]:
+    """The first tokens [n] of the calibration text: those that the model has and has room for."""
+    token_ids = tokenizer.encode(TEXT)
+    return token_ids[token_ids < config.d_vocab][: min(_MOST_TOKENS, config.n_ctx)]
+
+
+def calibration_metadata(token_ids: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """What the int8 file says of the calibration."""
+    return {"text_sha256": hashlib.sha256(TEXT.encode()).hexdigest(), "n_tokens": len(token_ids)}
+
+
+def mean_inputs(weights: Int8Weights, token_ids: np.ndarray[Any, Any], n_threads: int) -> Means:
+    """Run the model, with activations of 16 bits, over token_ids [n].
+
+    Means that are not finite, as of a model whose activations overflow, are zero.
+    """
+    config = weights.config
+    means = {
+        linear.name: np.zeros((config.n_layers, linear.weight_shape(config)[1]))
+        for linear in MODULES
+        if linear.kind == "linear"
+    }
+    if len(token_ids) == 0:
+        return {name: mean.astype(np.float32) for name, mean in means.items()}
+    model = Transformer(weights, n_threads)
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            _add_inputs(model, token_ids, means)
+            found = {n: (total / len(token_ids)).astype(np.float32) for n, total in means.items()}
+    finally:
+        model.close()
+    return {name: np.where(np.isfinite(mean), mean, np.float32(0)) for name, mean in found.items()}
+
+
+def _add_inputs(model: Transformer, token_ids: np.ndarray[Any, Any], sums: Means) -> None:
+    """sums[linear][layer] += the inputs of all tokens, in their order."""
+    cache = model.new_cache(len(token_ids))
+    for at in range(0, len(token_ids), CHUNK):
+        residual = model.embed(token_ids[at : at + CHUNK])
+        for layer in range(model.config.n_layers):
+            residual = model.layers(residual, layer, layer + 1, cache)
+            inputs = model.linear_inputs(len(residual))
+            for name, layer_sums in sums.items():
+                # Along the first axis, numpy adds row by row: the same bits on all processors.
+                layer_sums[layer] += inputs[name.rpartition(".")[2]].sum(axis=0)
