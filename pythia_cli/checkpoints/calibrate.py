@@ -11,14 +11,17 @@ from pythia_cli.checkpoints.calibration_text import TEXT
 from pythia_cli.engine.forward_pass import CHUNK
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.suite.config import ModelConfig
-from pythia_cli.suite.parameters import MODULES
+from pythia_cli.suite.parameters import MODULES, Module
 from pythia_cli.text.tokenizer import PythiaTokenizer
 from pythia_cli.weights.int8_layout import Int8Weights
 
 _MOST_TOKENS = 512
 
 Means = dict[str, np.ndarray[Any, Any]]
-"""The mean input [n_layers, d_in] float32 of each linear, by its name in the int8 file."""
+"""The mean input [n_layers or 1, d_in] float32 of each, by its name in the int8 file."""
+
+CALIBRATED = tuple(module for module in MODULES if module.kind in ("linear", "unembedding"))
+"""The modules whose biases are corrected."""
 
 
 def calibration_tokens(tokenizer: PythiaTokenizer, config: ModelConfig) -> np.ndarray[Any, Any]:
@@ -38,11 +41,7 @@ def mean_inputs(weights: Int8Weights, token_ids: np.ndarray[Any, Any], n_threads
     Means that are not finite, as of a model whose activations overflow, are zero.
     """
     config = weights.config
-    means = {
-        linear.name: np.zeros((config.n_layers, linear.weight_shape(config)[1]))
-        for linear in MODULES
-        if linear.kind == "linear"
-    }
+    means = {module.name: _zeros(module, config) for module in CALIBRATED}
     if len(token_ids) == 0:
         return {name: mean.astype(np.float32) for name, mean in means.items()}
     model = Transformer(weights, n_threads)
@@ -55,6 +54,11 @@ def mean_inputs(weights: Int8Weights, token_ids: np.ndarray[Any, Any], n_threads
     return {name: np.where(np.isfinite(mean), mean, np.float32(0)) for name, mean in found.items()}
 
 
+def _zeros(module: Module, config: ModelConfig) -> np.ndarray[Any, Any]:
+    n_layers = config.n_layers if module.in_layers else 1
+    return np.zeros((n_layers, module.weight_shape(config)[1]))
+
+
 def _add_inputs(model: Transformer, token_ids: np.ndarray[Any, Any], sums: Means) -> None:
     """sums[linear][layer] += the inputs of all tokens, in their order."""
     cache = model.new_cache(len(token_ids))
@@ -62,7 +66,16 @@ def _add_inputs(model: Transformer, token_ids: np.ndarray[Any, Any], sums: Means
         residual = model.embed(token_ids[at : at + CHUNK])
         for layer in range(model.config.n_layers):
             residual = model.layers(residual, layer, layer + 1, cache)
-            inputs = model.linear_inputs(len(residual))
-            for name, layer_sums in sums.items():
-                # Along the first axis, numpy adds row by row: the same bits on all processors.
-                layer_sums[layer] += inputs[name.rpartition(".")[2]].sum(axis=0)
+            for module in CALIBRATED:
+                if module.in_layers:
+                    sums[module.name][layer] += _sum_of(model, module, len(residual))
+        model.unembed(residual)
+        for module in CALIBRATED:
+            if not module.in_layers:
+                sums[module.name][0] += _sum_of(model, module, len(residual))
+
+
+def _sum_of(model: Transformer, module: Module, n_tokens: int) -> np.ndarray[Any, Any]:
+    # Along the first axis, numpy adds row by row: the same bits on all processors.
+    total: np.ndarray[Any, Any] = model.linear_input(module.short_name, n_tokens).sum(axis=0)
+    return total

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 import numpy as np
 
 from pythia_cli.checkpoints.calibrate import (
+    CALIBRATED,
     calibration_metadata,
     calibration_tokens,
     mean_inputs,
@@ -116,11 +117,11 @@ class _Quantizer:
         with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             tensors = {**self._written(mapped, writer), **rest}
             means = mean_inputs(_Weights(self._config, tensors), token_ids, self._n_threads)
-            n_weights = sum(math.prod(self._shapes[f"{one.name}.weight"][1]) for one in _LINEARS)
+            n_weights = sum(math.prod(self._shapes[f"{one.name}.weight"][1]) for one in CALIBRATED)
             label = f"calibrating {self._name}"
             with self._reporter.task(label, n_weights, "weights") as task:
-                for linear in _LINEARS:
-                    rest |= self._corrected(linear, means[linear.name], tensors, task)
+                for module in CALIBRATED:
+                    rest |= self._corrected(module, means[module.name], tensors, task)
             del tensors  # before the map is closed
         for name in self._shapes:
             if name in rest:
@@ -180,10 +181,13 @@ class _Quantizer:
         }
 
     def _corrected(
-        self, linear: Module, means: np.ndarray[Any, Any], tensors: _Arrays, task: Task
+        self, module: Module, means: np.ndarray[Any, Any], tensors: _Arrays, task: Task
     ) -> _Arrays:
-        """The corrected bias of a linear, and its BYTE_PARTS."""
-        q, scales, bias = (tensors[f"{linear.name}.{p}"] for p in ("weight", "scales", "bias"))
+        """The corrected bias of a module and, for a linear, its BYTE_PARTS."""
+        q, scales = (tensors[f"{module.name}.{part}"] for part in ("weight", "scales"))
+        bias = tensors.get(f"{module.name}.bias", np.zeros_like(scales))
+        if not module.in_layers:
+            q, scales, bias = q[None], scales[None], bias[None]
         found = {
             "bias": np.empty_like(bias),
             "centred_bias": np.empty_like(bias),
@@ -203,14 +207,13 @@ class _Quantizer:
             )  # fmt: skip
             return w.size
 
-        for n in _in_order(self._pool, correct, self._blocks(linear)):
+        for n in _in_order(self._pool, correct, self._blocks(module)):
             task.advance(n)
         means = _kept_finite(bias, found, means)
+        if not module.in_layers:
+            return {f"{module.name}.bias": found["bias"][0]}
         parts = {"bias": found["bias"], "centre": means, **found}
-        return {f"{linear.name}.{part}": parts[part] for part in ("bias", *BYTE_PARTS)}
-
-
-_LINEARS = tuple(module for module in MODULES if module.kind == "linear")
+        return {f"{module.name}.{part}": parts[part] for part in ("bias", *BYTE_PARTS)}
 
 
 def _kept_finite(

@@ -129,17 +129,16 @@ class ForwardPass:
             self._claims[:] = 0
             self._team.run(self._forward, self._arguments.address)
 
-    def linear_inputs(self, n_tokens: int) -> dict[str, np.ndarray[Any, Any]]:
-        """The inputs [n_tokens, d_in] float64 of the linears of the layer that was run last.
+    def linear_input(self, linear: str, n_tokens: int) -> np.ndarray[Any, Any]:
+        """The input [n_tokens, d_in] float64 of a linear of the layer, or embed_out, run last.
 
-        By the last part of the linear's published name; as quantized in 16 bits, so only with
-        precision "exact".
+        linear: the last part of its published name. The input is as quantized in 16 bits, so only
+        with precision "exact".
         """
-        inputs = {}
-        for linear, scratch in _INPUTS.items():
-            exact = self._scratch[scratch]["exact"]
-            inputs[linear] = exact["q"][:n_tokens] * exact["scales"][:n_tokens, None].astype(float)
-        return inputs
+        exact = self._scratch[_INPUTS[linear]]["exact"]
+        found: np.ndarray[Any, Any] = exact["q"][:n_tokens].astype(np.float64)
+        found *= exact["scales"][:n_tokens, None]
+        return found
 
     def close(self) -> None:
         """End the threads."""
@@ -151,6 +150,7 @@ _INPUTS = {
     "dense": "attended_input",
     "dense_h_to_4h": "mlp_input",
     "dense_4h_to_h": "mlp_hidden",
+    "embed_out": "attention_input",
 }
 
 

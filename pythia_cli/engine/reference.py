@@ -32,6 +32,7 @@ class Reference:
     ) -> None:
         self._n_threads = n_threads
         self.config = config
+        self.unembedding_bias: torch.Tensor | None = None  # int8 files have one
         self.tensors = {
             name.removeprefix(_PREFIX): torch.from_numpy(tensor(name))
             for name in expected_tensors(config)
@@ -47,7 +48,10 @@ class Reference:
     @classmethod
     def from_int8(cls, file: Int8File, n_threads: int = 1) -> Reference:
         """The model with dequantized int8 weights, to check the int8 kernels."""
-        return cls(file.config, lambda name: dequantized(file, name), n_threads)
+        model = cls(file.config, lambda name: dequantized(file, name), n_threads)
+        if (bias := file.tensors.get("embed_out.bias")) is not None:
+            model.unembedding_bias = torch.from_numpy(np.array(bias))
+        return model
 
     def hidden(self, token_ids: np.ndarray[Any, Any]) -> torch.Tensor:
         """token_ids [n] -> the final layer norm's output [n, d_model]."""
@@ -88,6 +92,8 @@ class Reference:
         for at in range(0, len(hidden), LOGITS_CHUNK):
             with self._running():
                 rows = hidden[at : at + LOGITS_CHUNK] @ self.tensors["embed_out.weight"].T
+                if self.unembedding_bias is not None:
+                    rows = rows + self.unembedding_bias
             yield first + at, rows.numpy()
 
     def score(self, token_ids: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> Scores:

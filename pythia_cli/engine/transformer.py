@@ -204,10 +204,10 @@ class Transformer:
                 cache.truncate(int(spans[0, 1]))
         return new
 
-    def linear_inputs(self, n_tokens: int) -> dict[str, np.ndarray[Any, Any]]:
-        """The inputs of the linears of the layer that `layers` has just run, as ForwardPass has."""
+    def linear_input(self, linear: str, n_tokens: int) -> np.ndarray[Any, Any]:
+        """What `layers`, of one layer, or `unembed` has just given a linear: see ForwardPass."""
         with self.one_thread:
-            return self._pass.linear_inputs(n_tokens)
+            return self._pass.linear_input(linear, n_tokens)
 
     def unembed(self, residual: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The logits [n, d_vocab] of the last residual stream [n, d_model], until the next call."""

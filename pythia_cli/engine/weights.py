@@ -10,14 +10,15 @@ from pythia_cli.weights.int8_layout import Int8Weights, tensors_in_order
 
 
 def weights_of(weights: Int8Weights) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
-    """The tensors that files of all versions have, by the module's short name and the part.
+    """The tensors that kernels take in any precision, by the module's short name and the part.
 
-    The published model has no bias for embed_out, so one of zeros is added.
+    The published model has no bias for embed_out, and neither have files of version 1: it is zero.
     """
     found: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
     for name, tensor in tensors_in_order(weights.config, version=1).items():
         module = found.setdefault(tensor.module.short_name, {})
         module[tensor.part] = weights.tensors[name]
         if tensor.module.kind == "unembedding":
-            module["bias"] = np.zeros(weights.config.d_vocab, np.float32)
+            zeros = np.zeros(weights.config.d_vocab, np.float32)
+            module["bias"] = weights.tensors.get(f"{tensor.module.name}.bias", zeros)
     return found

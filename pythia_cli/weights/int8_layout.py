@@ -64,8 +64,11 @@ def tensors_in_order(config: ModelConfig, version: int = FORMAT_VERSION) -> dict
         for part in ("scales", *parts[1:]) if module.is_matrix else parts:
             shape = module.stacked_shape(part, config)
             tensors[f"{module.name}.{part}"] = Int8Tensor(module, part, "F32", shape)
-    for module in MODULES:
-        if version > 1 and module.kind == "linear":
+    for module in MODULES if version > 1 else ():
+        if module.kind == "unembedding":
+            shape = module.stacked_shape("bias", config)
+            tensors[f"{module.name}.bias"] = Int8Tensor(module, "bias", "F32", shape)
+        if module.kind == "linear":
             n_layers, d_out, d_in = module.stacked_shape("weight", config)
             for part, dtype in BYTE_PARTS.items():
                 shape = (n_layers, d_in if part == "centre" else d_out)

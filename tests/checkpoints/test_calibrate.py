@@ -10,18 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from pythia_cli.checkpoints.calibrate import calibration_tokens, mean_inputs
+from pythia_cli.checkpoints.calibrate import CALIBRATED, calibration_tokens, mean_inputs
 from pythia_cli.checkpoints.calibration_text import TEXT
 from pythia_cli.checkpoints.quantize import write_int8
 from pythia_cli.engine.reference import Reference, dequantized
-from pythia_cli.suite.parameters import MODULES
 from pythia_cli.text.tokenizer import PythiaTokenizer
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from pythia_cli.weights.int8_file import Int8File
 from pythia_cli.weights.source import Source
 from tests.float_folders import Folder
 
-LINEARS = [module for module in MODULES if module.kind == "linear"]
+LINEARS = [module for module in CALIBRATED if module.in_layers]
 SOURCE = Source(None, None, None, {"model.safetensors": "0" * 64})
 
 
@@ -43,9 +42,10 @@ def test_means_are_those_of_the_plain_model(
         token_ids = np.random.default_rng(n).integers(0, file.config.d_vocab, n)
         token_ids = token_ids[: file.config.n_ctx]
         twin = Listening.from_int8(file)
-        twin.hidden(token_ids)
+        hidden = twin.hidden(token_ids).double().mean(0).numpy()
         means = mean_inputs(file, token_ids, 2)
-        assert list(means) == [linear.name for linear in LINEARS]
+        assert list(means) == [module.name for module in CALIBRATED]
+        np.testing.assert_allclose(means["embed_out"][0], hidden, atol=1e-3)
         for linear in LINEARS:
             for layer in range(file.config.n_layers):
                 expected = twin.inputs[f"layers.{layer}.{linear.name.removeprefix('layers.')}"]

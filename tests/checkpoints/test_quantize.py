@@ -43,7 +43,7 @@ def test_every_tensor_lands_in_its_place(folder: Folder) -> None:
         if "norm" in name:
             np.testing.assert_array_equal(stored, values)
         elif len(shape) == 1:
-            assert 0 < np.abs(stored - values).max() < 0.1
+            assert 0 < np.abs(stored - values).max() < 0.2
         else:
             step = np.abs(values).max(axis=1, keepdims=True) / 127
             within = np.abs(values) <= 100 * step
@@ -130,4 +130,4 @@ def test_the_demo_in_int8_is_a_quarter_of_its_float32_size(
     demo_int8: Int8File, demo_folder: Callable[[int], Path]
 ) -> None:
     n = n_parameters(FloatCheckpoint(demo_folder(3000)))
-    assert demo_int8.path.stat().st_size < 1.08 * n
+    assert demo_int8.path.stat().st_size < 1.09 * n

@@ -15,8 +15,8 @@ from tests.cli.running import MODULE, Pythia, error_line, together, without_mode
 
 FIELDS = {
     "file", "model", "checkpoint", "step", "tokens_seen", "source", "quantization",
-    "tokenizer_sha256", "dtype", "precision", "protocol", "context", "stride", "bos", "plain_text", "nll",
-    "mean_nll", "n_tokens", "n_bytes", "n_words",
+    "tokenizer_sha256", "dtype", "precision", "protocol", "context", "stride", "bos", "plain_text",
+    "nll", "mean_nll", "n_tokens", "n_bytes", "n_words",
     "perplexity", "bits_per_byte", "byte_perplexity", "word_perplexity", "stderr", "seconds",
     "tokens_per_second",
 }  # fmt: skip
