@@ -9,7 +9,7 @@ import numpy as np
 from pythia_cli.engine.byte_parts import Precision, byte_parts, no_byte_parts
 from pythia_cli.engine.kv_cache import KVArrays, KVCache
 from pythia_cli.engine.scores import Scores
-from pythia_cli.engine.weights import weights_of
+from pythia_cli.engine.weights import key_centre, weights_of
 from pythia_cli.errors import UsageError
 from pythia_cli.jit.team import Team
 from pythia_cli.kernels import compiled
@@ -18,6 +18,7 @@ from pythia_cli.kernels.sizes import (
     N_QUERIES,
     SCORE_PIECE,
     aligned_zeros,
+    rotary_blocks,
     rotary_tables,
 )
 from pythia_cli.suite.config import ModelConfig
@@ -86,8 +87,8 @@ class ForwardPass:
                 "bytes": byte_parts(weights) if precision == "fast" else no_byte_parts(),
                 "parallel": config.use_parallel_residual,
                 "eps": config.layer_norm_eps,
-                "cos": cos,
-                "sin": sin,
+                "rotary": {"cos": cos, "sin": sin, "blocks": rotary_blocks(cos, sin)},
+                "key_centre": key_centre(weights),
             },
             scratch={"x": self.residual, "claims": self._claims, **self._scratch},
             score_scratch=_score_scratch(config, n_threads),
@@ -181,7 +182,20 @@ def _scratch(config: ModelConfig, n_ranks: int) -> dict[str, Any]:
         "attended_input": _input(n, d),
         "mlp": _real(n, d_mlp),
         "mlp_hidden": _input(n, d_mlp),
-        "attention_scores": _real(n_ranks, N_QUERIES, KVCache.padded(config.n_ctx)),
+        "attention": _attention_scratch(config, n_ranks),
+    }
+
+
+def _attention_scratch(config: ModelConfig, n_ranks: int) -> dict[str, np.ndarray[Any, Any]]:
+    tile = (n_ranks, N_QUERIES)
+    n_positions = KVCache.padded(config.n_ctx)
+    return {
+        "scores": _real(*tile, n_positions),
+        "weights": aligned_zeros((*tile, n_positions), np.int16),
+        "q": aligned_zeros((*tile, KVCache.padded_head(config.d_head)), np.int16),
+        "turns": _real(*tile, 2 * -(-config.n_rotary // 2)),
+        "q_scales": _real(*tile),
+        "out_scales": _real(*tile),
     }
 
 

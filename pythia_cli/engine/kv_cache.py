@@ -1,8 +1,8 @@
 """The KV cache: the keys and values of the positions so far.
 
-Both are int16, with 32767 levels and one float32 scale for each head and position: k ~ k_q * scale.
-This takes as much memory as float16, and is about 16 times closer to float32 for trained models,
-whose attention scores are large (docs/numerics.md). kernels/attention.py reads and writes it.
+Both are int8, with 127 levels and one float32 scale for each head and position. Keys are kept less
+a centre that is the same for all positions (docs/numerics.md). kernels/attention.py reads and
+writes it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from pythia_cli.suite.config import ModelConfig
 class KVArrays(NamedTuple):
     """The cache of n_rows texts. n_positions is a multiple of KEY_BLOCK = 16.
 
-    keys [n_layers, n_rows, n_heads, n_blocks, d_head, KEY_BLOCK] int16: position p is in block
-    p // KEY_BLOCK, at p % KEY_BLOCK, so that scores vectorise over the positions of a block.
-    values [n_layers, n_rows, n_heads, n_positions, d_head] int16, so that sums over positions
-    vectorise over d_head.
+    keys [n_layers, n_rows, n_heads, n_blocks, n_pairs, 2 * KEY_BLOCK] int8: dimension i of position
+    p is in block p // KEY_BLOCK, pair i // 2, at 2 * (p % KEY_BLOCK) + i % 2. So scores vectorise
+    over the positions of a block, and multiply two dimensions at a time. An odd d_head is padded.
+    values [n_layers, n_rows, n_heads, n_positions / 2, 2 * d_head] int8: dimension i of position p
+    is in row p // 2, at 2 * i + p % 2. So sums over positions vectorise over d_head, two at a time.
     key_scales, value_scales [n_layers, n_rows, n_heads, n_positions] float32.
     """
 
@@ -61,6 +62,11 @@ class KVCache:
         """n_positions, rounded up to a multiple of KEY_BLOCK."""
         return -(-n_positions // KEY_BLOCK) * KEY_BLOCK
 
+    @staticmethod
+    def padded_head(d_head: int) -> int:
+        """The dimensions of a key as it is kept: an even number."""
+        return d_head + d_head % 2
+
     def reserve(self, n_tokens: int) -> int:
         """Add n_tokens positions, and return the first of them.
 
@@ -90,7 +96,7 @@ class KVCache:
         for mine, its, n in zip(
             self.arrays,
             other.arrays,
-            (n_blocks, n_positions, n_positions, n_positions),
+            (n_blocks, n_positions, n_positions // 2, n_positions),
             strict=True,
         ):
             mine[:, self.row, :, :n] = its[:, other.row, :, :n]
@@ -100,10 +106,11 @@ class KVCache:
 def _new_arrays(config: ModelConfig, capacity: int, n_rows: int) -> KVArrays:
     n_positions = KVCache.padded(capacity)
     heads = (config.n_layers, n_rows, config.n_heads)
-    blocks = (n_positions // KEY_BLOCK, config.d_head, KEY_BLOCK)
+    n_pairs = KVCache.padded_head(config.d_head) // 2
+    blocks = (n_positions // KEY_BLOCK, n_pairs, 2 * KEY_BLOCK)
     return KVArrays(
-        keys=aligned_zeros((*heads, *blocks), np.int16),
+        keys=aligned_zeros((*heads, *blocks), np.int8),
         key_scales=aligned_zeros((*heads, n_positions), np.float32),
-        values=aligned_zeros((*heads, n_positions, config.d_head), np.int16),
+        values=aligned_zeros((*heads, n_positions // 2, 2 * config.d_head), np.int8),
         value_scales=aligned_zeros((*heads, n_positions), np.float32),
     )

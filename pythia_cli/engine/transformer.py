@@ -53,7 +53,7 @@ class Transformer:
         At most MOST_TOGETHER, and as many as fit in 1 GiB, but at least one.
         """
         config = self.config
-        n_bytes = capacity * config.n_layers * config.n_heads * (4 * config.d_head + 8)
+        n_bytes = capacity * config.n_layers * config.n_heads * (2 * config.d_head + 8)
         n = max(1, min(n_texts, MOST_TOGETHER, _MOST_BYTES // n_bytes))
         return KVCache.together(config, capacity, n)
 

@@ -22,3 +22,14 @@ def weights_of(weights: Int8Weights) -> dict[str, dict[str, np.ndarray[Any, Any]
             zeros = np.zeros(weights.config.d_vocab, np.float32)
             module["bias"] = weights.tensors.get(f"{tensor.module.name}.bias", zeros)
     return found
+
+
+def key_centre(weights: Int8Weights) -> np.ndarray[Any, Any]:
+    """[n_layers, 3 * d_model] float32, laid out as the bias of query_key_value: the mean keys.
+
+    For files of version 1 it is the bias, which is the larger part of the mean.
+    """
+    name = "layers.attention.query_key_value"
+    bias: np.ndarray[Any, Any] = weights.tensors[f"{name}.bias"]
+    found: np.ndarray[Any, Any] = weights.tensors.get(f"{name}.centred_bias", bias)
+    return found

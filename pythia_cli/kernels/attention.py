@@ -1,7 +1,10 @@
-"""Causal attention of new tokens over a 16-bit KV cache, head by head.
+"""Causal attention of new tokens over an 8-bit KV cache, head by head.
 
-engine/kv_cache.py describes the layout of the cache. Scores vectorise over the positions in a block
-of keys; the weighted sums of values vectorise over d_head.
+engine/kv_cache.py describes the layout of the cache. Keys are kept less their centre c, the same
+for all positions before they are rotated: rotated constants would take most of the 8 bits. With the
+rotation R(p) of position p, a score is q R(p) k = q R(p) (k - c) + q R(p) c. The last term is added
+in float32, as cosines and sines of p, but for dimensions that are not rotated: there it is the same
+for all p, and softmax does not change. docs/numerics.md has the errors.
 """
 
 from __future__ import annotations
@@ -11,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pythia_cli.jit.declare import TIER, jit
-from pythia_cli.jit.signature import Floats4, Int16s5, Int16s6
+from pythia_cli.jit.signature import Floats2, Floats3, Floats4, Int8s5, Int8s6, Int16s3
 from pythia_cli.kernels.quantize_rows import quantize_row
 from pythia_cli.kernels.rotary import rotate_half
-from pythia_cli.kernels.simd import fma
-from pythia_cli.kernels.sizes import KEY_BLOCK, MAX_INT16
-from pythia_cli.kernels.softmax import softmax
+from pythia_cli.kernels.simd import lane_sum
+from pythia_cli.kernels.sizes import KEY_BLOCK, MAX_INT16, MAX_INT32, activation_levels
+from pythia_cli.kernels.softmax import exp_nonpositive, largest_of
 from pythia_cli.kernels.tiles.attention import (
     mix_tile,
     mix_tile_1x1,
@@ -29,14 +32,16 @@ from pythia_cli.kernels.tiles.attention import (
 )
 
 _QUERIES, _VECTORS = TIER.n_queries, TIER.n_vectors
+_LEVELS = 127
+_query_levels = jit(activation_levels)
 
 
 class CachedTexts(NamedTuple):
     """Keys and values. The first two axes of each array are layers and texts."""
 
-    keys: Int16s6
+    keys: Int8s6
     key_scales: Floats4
-    values: Int16s5
+    values: Int8s5
     value_scales: Floats4
 
 
@@ -49,114 +54,223 @@ class CachedLayer(NamedTuple):
     value_scales: Any
 
 
-@jit
-def append_to_cache(qkv: Any, start: Any, cos: Any, sin: Any, kv: Any, lo: Any, hi: Any) -> None:
-    """Rotate q and k of qkv [n_tokens, n_heads * 3 * d_head] in place; store k and v; heads lo..hi.
+class Rotary(NamedTuple):
+    """Rotary tables: cos and sin [n_ctx, half], and both by blocks of positions.
 
-    kv: a CachedLayer. Token t has position start + t. cos and sin come from rotary_tables.
+    blocks [n_blocks, 2 * half, KEY_BLOCK] has the cosines of a block's positions, then the sines.
+    """
+
+    cos: Floats2
+    sin: Floats2
+    blocks: Floats3
+
+
+class AttentionScratch(NamedTuple):
+    """Buffers of each rank for a tile of N_QUERIES queries.
+
+    scores and weights [n_ranks, N_QUERIES, n_positions], q [n_ranks, N_QUERIES, padded d_head],
+    turns [n_ranks, N_QUERIES, 2 * half], q_scales and out_scales [n_ranks, N_QUERIES].
+    """
+
+    scores: Floats3
+    weights: Int16s3
+    q: Int16s3
+    turns: Floats3
+    q_scales: Floats2
+    out_scales: Floats2
+
+
+class Tile(NamedTuple):
+    """The AttentionScratch of one rank."""
+
+    scores: Any
+    weights: Any
+    q: Any
+    turns: Any
+    q_scales: Any
+    out_scales: Any
+
+
+@jit
+def append_to_cache(
+    qkv: Any, start: Any, rotary: Any, centre: Any, kv: Any, row: Any, lo: Any, hi: Any
+) -> None:
+    """Rotate q of qkv [n_tokens, n_heads * 3 * d_head] in place; store k and v; heads lo..hi.
+
+    Token t has position start + t. rotary: a Rotary, kv: a CachedLayer. centre [n_heads * 3 *
+    d_head]: its parts for k are taken off the keys. k of qkv is changed too. row: int16 scratch of
+    at least d_head.
     """
     keys, key_scales, values, value_scales = kv
-    d_head = values.shape[2]
+    d_head = values.shape[2] // 2
     for t in range(qkv.shape[0]):
         position = start + t
-        block, column = position // KEY_BLOCK, position % KEY_BLOCK
+        block, column = position // KEY_BLOCK, 2 * (position % KEY_BLOCK)
+        cos, sin = rotary.cos[position], rotary.sin[position]
         for head in range(lo, hi):
             first = head * 3 * d_head
             q = qkv[t, first : first + d_head]
             k = qkv[t, first + d_head : first + 2 * d_head]
             v = qkv[t, first + 2 * d_head : first + 3 * d_head]
-            rotate_half(q, cos[position], sin[position])
-            rotate_half(k, cos[position], sin[position])
-            key = keys[head, block, :, column]
-            key_scales[head, position] = quantize_row(k, MAX_INT16, key)
-            value_scales[head, position] = quantize_row(v, MAX_INT16, values[head, position])
+            for i in range(d_head):
+                k[i] -= centre[first + d_head + i]
+            rotate_half(q, cos, sin)
+            rotate_half(k, cos, sin)
+            # Into contiguous memory first: LLVM has no vectors for what is scattered.
+            key_scales[head, position] = quantize_row(k, _LEVELS, row)
+            for i in range(0, d_head - 1, 2):
+                keys[head, block, i // 2, column] = np.int8(row[i])
+                keys[head, block, i // 2, column + 1] = np.int8(row[i + 1])
+            if d_head % 2:
+                keys[head, block, d_head // 2, column] = np.int8(row[d_head - 1])
+            value_scales[head, position] = quantize_row(v, _LEVELS, row)
+            for i in range(d_head):
+                values[head, position // 2, 2 * i + position % 2] = np.int8(row[i])
 
 
 @jit
-def _scores(q: Any, q_at: Any, n_queries: Any, kv: Any, head: Any, n_blocks: Any, out: Any) -> None:
-    """out[j, p] = q_j k_p / sqrt(d_head), for n_queries (1 or _QUERIES) and n_blocks of keys."""
-    keys, key_scales = kv[0], kv[1]
-    d_head, q_stride, stride = keys.shape[2], q.shape[1], out.shape[1]
-    block_size = d_head * KEY_BLOCK
-    first = head * keys.shape[1] * block_size
+def _prepare(q: Any, centre: Any, half: Any, j: Any, tile: Any) -> None:
+    """Quantize a rotated query q [d_head], and find its terms with the centre [d_head] of keys.
+
+    With c rotated by the angle a, q c is the sum of (q_i c_i + q_(i+h) c_(i+h)) cos a +
+    (q_(i+h) c_i - q_i c_(i+h)) sin a.
+    """
+    d_head = q.shape[0]
+    scale = np.float32(1.0 / np.sqrt(np.float64(d_head)))
+    tile.q_scales[j] = quantize_row(q, _query_levels(d_head), tile.q[j]) * scale
+    for i in range(half):
+        a, b = q[i] * scale, q[i + half] * scale
+        tile.turns[j, i] = a * centre[i] + b * centre[i + half]
+        tile.turns[j, i + half] = b * centre[i] - a * centre[i + half]
+
+
+@jit
+def _scores(n_queries: Any, kv: Any, head: Any, n_blocks: Any, rotary: Any, tile: Any) -> None:
+    """tile.scores[j, p] = q_j k_p / sqrt(d_head), for n_queries (1 or _QUERIES) and n_blocks."""
+    keys, key_scales, blocks = kv[0], kv[1], rotary.blocks
+    n_pairs, n_turns, stride = keys.shape[2], blocks.shape[1], tile.scores.shape[1]
+    first, first_scale = head * keys.shape[1], head * key_scales.shape[1]
     block = 0
     while block < n_blocks:
-        at, to = first + block * block_size, block * KEY_BLOCK
+        at = (first + block) * n_pairs * 2 * KEY_BLOCK
+        scale_at = first_scale + block * KEY_BLOCK
         if n_queries > 1 and block + _VECTORS <= n_blocks:
-            score_tile(q, q_at, q_stride, keys, at, d_head, out, to, stride)
+            score_tile(
+                tile.q, tile.q_scales, tile.turns, keys, at, n_pairs, key_scales, scale_at,
+                blocks, n_turns, block, tile.scores, stride,
+            )  # fmt: skip
             block += _VECTORS
         elif n_queries > 1:
-            score_tile_narrow(q, q_at, q_stride, keys, at, d_head, out, to, stride)
+            score_tile_narrow(
+                tile.q, tile.q_scales, tile.turns, keys, at, n_pairs, key_scales, scale_at,
+                blocks, n_turns, block, tile.scores, stride,
+            )  # fmt: skip
             block += 1
         elif block + 4 <= n_blocks:
-            score_tile_1x4(q, q_at, q_stride, keys, at, d_head, out, to, stride)
+            score_tile_1x4(
+                tile.q, tile.q_scales, tile.turns, keys, at, n_pairs, key_scales, scale_at,
+                blocks, n_turns, block, tile.scores, stride,
+            )  # fmt: skip
             block += 4
         else:
-            score_tile_1x1(q, q_at, q_stride, keys, at, d_head, out, to, stride)
+            score_tile_1x1(
+                tile.q, tile.q_scales, tile.turns, keys, at, n_pairs, key_scales, scale_at,
+                blocks, n_turns, block, tile.scores, stride,
+            )  # fmt: skip
             block += 1
-    scale = np.float32(1.0 / np.sqrt(np.float64(d_head)))
-    for j in range(n_queries):
-        for p in range(n_blocks * KEY_BLOCK):
-            out[j, p] *= key_scales[head, p] * scale
 
 
 @jit
-def _mix(
-    p: Any, n_queries: Any, n_positions: Any, kv: Any, head: Any, out: Any, out_at: Any
-) -> None:
-    """out.flat[out_at + j * out.shape[1] + d] = sum of p[j, t] v_td over t < n_positions."""
-    values, value_scales = kv[2], kv[3]
-    d_head, p_stride, stride = values.shape[2], p.shape[1], out.shape[1]
-    for j in range(n_queries):
-        for t in range(n_positions):
-            p[j, t] *= value_scales[head, t]
-    first = head * values.shape[1] * d_head
+def _weigh(j: Any, value_scales: Any, n_visible: Any, n_positions: Any, tile: Any) -> None:
+    """The weights of n_visible values for query j, from its scores: softmax times value scale.
+
+    They are int16, with as many levels as int32 sums allow; 0 from n_visible to n_positions. The
+    scale that they lack is in tile.out_scales.
+    """
+    scores, weights = tile.scores[j], tile.weights[j]
+    largest = largest_of(scores, n_visible)
+    for p in range(n_visible):
+        scores[p] = exp_nonpositive(scores[p] - largest)
+    total = lane_sum(scores, n_visible)
+    for p in range(n_visible):
+        scores[p] *= value_scales[p]
+    largest = largest_of(scores, n_visible)
+    # The sum of |weights| must stay below this. Each is rounded up by half a level at most, and the
+    # float sum by less than a thousandth.
+    most = np.float64(MAX_INT32 // _LEVELS) * 0.999 - np.float64(n_visible)
+    levels = most * np.float64(largest) / np.float64(lane_sum(scores, n_visible))
+    if levels > np.float64(MAX_INT16):
+        levels = np.float64(MAX_INT16)
+    levels = np.floor(levels)
+    to_levels, scale = np.float32(0.0), np.float32(0.0)
+    if largest != np.float32(0.0):  # also if it is NaN
+        to_levels = np.float32(levels) / largest
+        scale = np.float32(np.float64(largest) / (levels * np.float64(total)))
+    tile.out_scales[j] = scale
+    for p in range(n_visible):
+        weights[p] = np.int16(np.int32(np.rint(scores[p] * to_levels)))
+    weights[n_visible:n_positions] = 0
+
+
+@jit
+def _mix(n_queries: Any, n_pairs: Any, kv: Any, head: Any, tile: Any, out: Any, at: Any) -> None:
+    """out.flat[at + j * out.shape[1] + d] = the weighted sum of values; n_pairs of positions."""
+    values, weights, scales = kv[2], tile.weights, tile.out_scales
+    width, w_stride, stride = values.shape[2], weights.shape[1], out.shape[1]
+    d_head = width // 2
+    first = head * values.shape[1] * width
     d = 0
     while d + KEY_BLOCK <= d_head:
-        at, to = first + d, out_at + d
+        v_at, to = first + 2 * d, at + d
         if n_queries > 1 and d + _VECTORS * KEY_BLOCK <= d_head:
-            mix_tile(p, 0, p_stride, values, at, d_head, n_positions, out, to, stride)
+            mix_tile(weights, w_stride, scales, values, v_at, width, n_pairs, out, to, stride)
             d += _VECTORS * KEY_BLOCK
         elif n_queries > 1:
-            mix_tile_narrow(p, 0, p_stride, values, at, d_head, n_positions, out, to, stride)
+            mix_tile_narrow(
+                weights, w_stride, scales, values, v_at, width, n_pairs, out, to, stride
+            )
             d += KEY_BLOCK
         elif d + 4 * KEY_BLOCK <= d_head:
-            mix_tile_1x4(p, 0, p_stride, values, at, d_head, n_positions, out, to, stride)
+            mix_tile_1x4(weights, w_stride, scales, values, v_at, width, n_pairs, out, to, stride)
             d += 4 * KEY_BLOCK
         else:
-            mix_tile_1x1(p, 0, p_stride, values, at, d_head, n_positions, out, to, stride)
+            mix_tile_1x1(weights, w_stride, scales, values, v_at, width, n_pairs, out, to, stride)
             d += KEY_BLOCK
-    row, column = out_at // stride, out_at % stride
+    row, column = at // stride, at % stride
     for j in range(n_queries):
         for i in range(d, d_head):
-            total = np.float32(0.0)
-            for t in range(n_positions):
-                total = fma(p[j, t], np.float32(values[head, t, i]), total)
-            out[row + j, column + i] = total
+            total = np.int32(0)
+            for t in range(2 * n_pairs):
+                value = np.int32(values[head, t // 2, 2 * i + t % 2])
+                total = np.int32(total + np.int32(np.int32(weights[j, t]) * value))
+            out[row + j, column + i] = np.float32(total) * scales[j]
 
 
 @jit
-def attention(qkv: Any, start: Any, kv: Any, scores: Any, out: Any, lo: Any, hi: Any) -> None:
+def attention(
+    qkv: Any, start: Any, rotary: Any, centre: Any, kv: Any, tile: Any, out: Any, lo: Any, hi: Any
+) -> None:
     """out [n_tokens, n_heads * d_head] = softmax(q k / sqrt(d_head)) v, causal; heads lo..hi.
 
-    qkv and kv come from append_to_cache. scores [N_QUERIES, n_positions] float32 is scratch, with
-    at least as many positions as kv.
+    qkv and kv come from append_to_cache, which had the same rotary and centre. tile: a Tile, whose
+    n_positions are at least those of kv.
     """
     n_tokens = qkv.shape[0]
-    d_head = kv[2].shape[2]
+    d_head, half = kv[2].shape[2] // 2, rotary.cos.shape[1]
     for head in range(lo, hi):
+        first = head * 3 * d_head
+        key_centre = centre[first + d_head : first + 2 * d_head]
         t = 0
         while t < n_tokens:
             n_queries = _QUERIES if t + _QUERIES <= n_tokens else 1
             # Computed for all positions that the last query of the tile sees. For the other
             # queries, later positions get weight 0.
-            n_positions = start + t + n_queries
-            n_blocks = (n_positions + KEY_BLOCK - 1) // KEY_BLOCK
-            q_at = t * qkv.shape[1] + head * 3 * d_head
-            _scores(qkv, q_at, n_queries, kv, head, n_blocks, scores)
+            n_pairs = (start + t + n_queries + 1) // 2
+            n_blocks = (2 * n_pairs + KEY_BLOCK - 1) // KEY_BLOCK
             for j in range(n_queries):
-                n_visible = start + t + j + 1
-                softmax(scores[j], n_visible)
-                scores[j, n_visible:n_positions] = np.float32(0.0)
-            _mix(scores, n_queries, n_positions, kv, head, out, t * out.shape[1] + head * d_head)
+                _prepare(qkv[t + j, first : first + d_head], key_centre, half, j, tile)
+            _scores(n_queries, kv, head, n_blocks, rotary, tile)
+            for j in range(n_queries):
+                _weigh(j, kv[3][head], start + t + j + 1, 2 * n_pairs, tile)
+            _mix(n_queries, n_pairs, kv, head, tile, out, t * out.shape[1] + head * d_head)
             t += n_queries

@@ -11,7 +11,7 @@ from typing import Any
 
 from pythia_cli.jit.barrier import barrier, claim, share
 from pythia_cli.jit.declare import inlined
-from pythia_cli.kernels.attention import CachedLayer, append_to_cache, attention
+from pythia_cli.kernels.attention import CachedLayer, Tile, append_to_cache, attention
 from pythia_cli.kernels.gelu import gelu
 from pythia_cli.kernels.layer_norm import Norm, layer_norm
 from pythia_cli.kernels.linear import (
@@ -54,7 +54,7 @@ def first_tokens(s: Any, n: Any) -> Any:
     return Scratch(
         s.x[:n], s.normed[:n], _first(s.attention_input, n), _first(s.mlp_input, n),
         s.qkv[:n], s.attended[:n], _first(s.attended_input, n),
-        s.mlp[:n], _first(s.mlp_hidden, n), s.attention_scores, s.claims,
+        s.mlp[:n], _first(s.mlp_hidden, n), s.attention, s.claims,
     )  # fmt: skip
 
 
@@ -115,7 +115,12 @@ def _attend(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> None:
     cache = texts.cache
     n_heads, n_texts = cache.keys.shape[2], texts.spans.shape[0]
     lo, hi = own_share(ranks, n_texts * n_heads)
-    scores = s.attention_scores[ranks.rank]
+    rank, room = ranks.rank, s.attention
+    tile = Tile(
+        room.scores[rank], room.weights[rank], room.q[rank], room.turns[rank],
+        room.q_scales[rank], room.out_scales[rank],
+    )  # fmt: skip
+    centre = model.key_centre[i]
     first = 0
     for text in range(n_texts):
         row, start, n_tokens = texts.spans[text, 0], texts.spans[text, 1], texts.spans[text, 2]
@@ -126,8 +131,8 @@ def _attend(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> None:
             cache.keys[i, row], cache.key_scales[i, row],
             cache.values[i, row], cache.value_scales[i, row],
         )  # fmt: skip
-        append_to_cache(qkv, start, model.cos, model.sin, kv, head_lo, head_hi)
-        attention(qkv, start, kv, scores, attended, head_lo, head_hi)
+        append_to_cache(qkv, start, model.rotary, centre, kv, tile.q[0], head_lo, head_hi)
+        attention(qkv, start, model.rotary, centre, kv, tile, attended, head_lo, head_hi)
         first += n_tokens
 
 

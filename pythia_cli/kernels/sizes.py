@@ -42,6 +42,16 @@ def activation_levels(d_in: int) -> int:
     return min(127 * 256 + 127, MAX_INT32 // (127 * d_in))
 
 
+def rotary_blocks(cos: np.ndarray[Any, Any], sin: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """cos and sin [n_ctx, half] by blocks: [n_blocks, 2 * half, KEY_BLOCK] float32."""
+    both = np.concatenate([cos, sin], axis=1)
+    n_blocks = -(-len(both) // KEY_BLOCK)
+    blocks = aligned_zeros((n_blocks, both.shape[1], KEY_BLOCK), np.float32)
+    padding = ((0, n_blocks * KEY_BLOCK - len(both)), (0, 0))
+    blocks[:] = np.pad(both, padding).reshape(n_blocks, KEY_BLOCK, -1).transpose(0, 2, 1)
+    return blocks
+
+
 def rotary_tables(
     n_ctx: int, n_rotary: int, base: float
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

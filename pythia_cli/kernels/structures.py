@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pythia_cli.jit.signature import Floats2, Floats3, Int32s2, Int64s1
+from pythia_cli.jit.signature import Floats2, Int32s2, Int64s1
+from pythia_cli.kernels.attention import AttentionScratch, Rotary
 from pythia_cli.kernels.embedding import Embedding
 from pythia_cli.kernels.layer_norm import Norm, Norms
 from pythia_cli.kernels.linear import Bytes, Linear, Linears, Quantized
@@ -46,10 +47,11 @@ class ByteModel(NamedTuple):
 
 
 class ForwardModel(NamedTuple):
-    """The model: the same for all passes. cos and sin come from rotary_tables.
+    """The model: the same for all passes.
 
-    fast: 1 if the inputs of the layers' linears have 8 bits, else 0; `bytes` is then used.
-    parallel: 1 if attention and MLP both read the layer's input, else 0.
+    key_centre [n_layers, 3 * d_model]: laid out as the bias of query_key_value; its parts for k are
+    taken off the keys. fast: 1 if the inputs of the layers' linears have 8 bits, else 0; then
+    `bytes` is used. parallel: 1 if attention and MLP both read the layer's input, else 0.
     """
 
     weights: Weights
@@ -57,8 +59,8 @@ class ForwardModel(NamedTuple):
     bytes: ByteModel
     parallel: int
     eps: float
-    cos: Floats2
-    sin: Floats2
+    rotary: Rotary
+    key_centre: Floats2
 
 
 class Input(NamedTuple):
@@ -73,7 +75,6 @@ class Scratch(NamedTuple):
 
     x [n, d_model] is the residual stream. attention_input and mlp_input are its layer norms,
     quantized; either the part `exact` or the part `bytes` of an Input is used.
-    attention_scores [n_ranks, N_QUERIES, n_positions].
     claims [LAYER_CLAIMS * n_layers + 1] must be zero at the start of a pass.
     """
 
@@ -86,7 +87,7 @@ class Scratch(NamedTuple):
     attended_input: Input
     mlp: Floats2
     mlp_hidden: Input
-    attention_scores: Floats3
+    attention: AttentionScratch
     claims: Int64s1
 
 

@@ -43,7 +43,7 @@ def test_every_tensor_lands_in_its_place(folder: Folder) -> None:
         if "norm" in name:
             np.testing.assert_array_equal(stored, values)
         elif len(shape) == 1:
-            assert 0 < np.abs(stored - values).max() < 0.2
+            assert 0 < np.abs(stored - values).max() < 0.5
         else:
             step = np.abs(values).max(axis=1, keepdims=True) / 127
             within = np.abs(values) <= 100 * step

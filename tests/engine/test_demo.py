@@ -15,6 +15,7 @@ from pythia_cli.engine.transformer import Transformer
 from pythia_cli.text.tokenizer import PythiaTokenizer
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from pythia_cli.weights.int8_file import Int8File
+from tests.engine.int8_reference import Int8Reference
 
 # nll in nats per token, by step, as published with the demo: float32, 24 windows of 512 tokens of
 # eval.txt, first tokens not scored.
@@ -55,11 +56,24 @@ def test_the_float_model_has_the_published_nll(
 def test_the_error_of_the_kernels_is_small(
     demo_int8: Int8File, model: Transformer, windows: np.ndarray[Any, Any]
 ) -> None:
+    """Compared with the twin that rounds as the engine does; nats per token.
+
+    A key or value near the middle between two levels may go to either.
+    """
+    twin = Int8Reference.from_int8(demo_int8)
+    off = np.abs(window_nll(model, windows) - window_nll(twin, windows))
+    assert off.max() <= 5e-2
+    assert off.mean() <= 1e-3
+
+
+def test_the_error_of_the_cache_is_small(
+    demo_int8: Int8File, model: Transformer, windows: np.ndarray[Any, Any]
+) -> None:
     """Compared with the reference on dequantized weights; nats per token."""
     twin = Reference.from_int8(demo_int8)
-    off = np.abs(window_nll(model, windows) - window_nll(twin, windows))
-    assert off.max() <= 5e-3
-    assert off.mean() <= 2e-4
+    off = window_nll(model, windows) - window_nll(twin, windows)
+    assert abs(off.mean()) <= 2e-4
+    assert np.abs(off).mean() <= 4e-3
 
 
 def test_decoding_scores_as_prefill_does(model: Transformer, windows: np.ndarray[Any, Any]) -> None:

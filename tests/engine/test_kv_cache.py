@@ -62,8 +62,8 @@ def test_its_arrays_hold_whole_blocks(capacity: int) -> None:
     arrays = KVCache(CONFIG, capacity).arrays
     n_positions = KVCache.padded(capacity)
     assert capacity <= n_positions < capacity + KEY_BLOCK
-    assert arrays.keys.shape == (2, 1, 3, n_positions // KEY_BLOCK, 12, KEY_BLOCK)
-    assert arrays.values.shape == (2, 1, 3, n_positions, 12)
+    assert arrays.keys.shape == (2, 1, 3, n_positions // KEY_BLOCK, 6, 2 * KEY_BLOCK)
+    assert arrays.values.shape == (2, 1, 3, n_positions // 2, 24)
     assert arrays.key_scales.shape == arrays.value_scales.shape == (2, 1, 3, n_positions)
 
 
@@ -72,15 +72,16 @@ def filled(n_texts: int, capacity: int, seed: int) -> list[KVCache]:
     caches = KVCache.together(CONFIG, capacity, n_texts)
     rng = np.random.default_rng(seed)
     for array in caches[0].arrays:
-        array[:] = 1000 * rng.standard_normal(array.shape)
+        array[:] = 30 * rng.standard_normal(array.shape)
     return caches
 
 
 def positions(cache: KVCache, n: int) -> list[np.ndarray]:
     """The first n positions of a cache, one per row."""
     keys, key_scales, values, value_scales = (array[:, cache.row] for array in cache.arrays)
-    # [n_layers, n_heads, n_blocks, d_head, KEY_BLOCK] -> [n_layers, n_heads, n_positions, d_head]
-    keys = keys.swapaxes(-1, -2).reshape(values.shape)
+    shape = (*key_scales.shape, 12)  # [n_layers, n_heads, n_positions, d_head]
+    keys = keys.reshape(*keys.shape[:3], 6, KEY_BLOCK, 2).swapaxes(3, 4).reshape(shape)
+    values = values.reshape(*values.shape[:3], 12, 2).swapaxes(3, 4).reshape(shape)
     return [array[:, :, :n].copy() for array in (keys, key_scales, values, value_scales)]
 
 

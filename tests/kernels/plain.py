@@ -9,7 +9,7 @@ import numpy as np
 from pythia_cli.engine.scores import score_logits
 from pythia_cli.kernels.linear import Quantized
 from pythia_cli.kernels.simd import LANES
-from pythia_cli.kernels.sizes import activation_levels
+from pythia_cli.kernels.sizes import KEY_BLOCK, activation_levels
 from tests.kernels.draws import Array, Arrays, Expected
 
 erf64 = np.vectorize(math.erf, otypes=[np.float64])
@@ -202,38 +202,67 @@ def by_head(qkv: Array, n_heads: int) -> tuple[Array, Array, Array]:
 def append_to_cache(a: Arrays) -> dict[str, Expected]:
     q, k, v = by_head(a["qkv"], len(a["kv"][0]))
     positions = slice(a["start"], a["start"] + len(a["qkv"]))
-    cos, sin = a["cos"][positions], a["sin"][positions]
+    cos, sin = a["rotary"].cos[positions], a["rotary"].sin[positions]
     largest_q = np.abs(q).max(axis=2, keepdims=True)
-    k_scales = np.abs(rotated(k, cos, sin)).max(axis=2, keepdims=True) / 32767
-    v_scales = np.abs(v).max(axis=2, keepdims=True) / 32767
+    centre = key_centre(a)[:, None]
+    kept = rotated(k - centre, cos, sin)
+    k_scales = np.abs(kept).max(axis=2, keepdims=True) / 127
+    v_scales = np.abs(v).max(axis=2, keepdims=True) / 127
+    roundings = np.abs(k).max() + np.abs(centre).max()
     return {
         "q": Expected(rotated(q, cos, sin), largest_q),
-        "k": Expected(rotated(k, cos, sin), half_a_step(32767, k_scales) + np.abs(k).max()),
-        "v": Expected(v, half_a_step(32767, v_scales)),
+        "k": Expected(kept, half_a_step(127, k_scales) + roundings),
+        "v": Expected(v, half_a_step(127, v_scales)),
     }
+
+
+def key_centre(a: Arrays) -> Array:
+    """[n_heads, d_head] float64."""
+    return a["centre"].astype(np.float64).reshape(len(a["kv"][0]), 3, -1)[:, 1]
 
 
 def attention(a: Arrays) -> dict[str, Expected]:
     q, _, _ = by_head(a["qkv"], len(a["kv"][0]))
     k, v = cached(a["kv"])
     n_heads, n_tokens, d_head = q.shape
+    n_positions = k.shape[1]
+    cos, sin = a["rotary"].cos[:n_positions], a["rotary"].sin[:n_positions]
+    centre = rotated(np.repeat(key_centre(a)[:, None], n_positions, axis=1), cos, sin)
     value, terms = np.empty(q.shape), np.empty((n_heads, n_tokens, 1))
     for head in range(n_heads):
         for t in range(n_tokens):
             visible = a["start"] + t + 1
-            keys, values = k[head, :visible], v[head, :visible]
-            scores = keys @ q[head, t] / math.sqrt(d_head)
+            kept, constant, values = (x[head, :visible] for x in (k, centre, v))
+            one = q[head, t] / math.sqrt(d_head)
+            scores = (kept + constant) @ one
             p = np.exp(scores - scores.max())
-            value[head, t] = p / p.sum() @ values
+            p /= p.sum()
+            value[head, t] = p @ values
             # The rounding error of a score is relative to its terms, and exp passes it on.
-            reach = (np.abs(keys) @ np.abs(q[head, t])).max() / math.sqrt(d_head)
-            terms[head, t] = (1 + reach) * np.abs(values).max()
+            reach = ((np.abs(kept) + np.abs(constant)) @ np.abs(one)).max()
+            q_step = np.abs(one).max() / activation_levels(d_head)
+            q_error = 0.5 * q_step * np.abs(kept).sum(axis=1).max() / 2e-7
+            w_error = weight_error(p, a["kv"].value_scales[head, :visible], values) / 2e-7
+            terms[head, t] = (1 + reach + 2 * q_error) * np.abs(values).max() + w_error
     return {"out": Expected(value, terms)}
+
+
+def weight_error(p: Array, scales: Array, values: Array) -> float:
+    """The most that rounding the weights p [n] of values [n, d], times their scales, may change."""
+    w = p * scales
+    if w.max() == 0:
+        return 0.0
+    levels = min(32767, 0.998 * (2**31 - 1) / 127 * w.max() / w.sum() - len(p))
+    in_levels = np.divide(values, scales[:, None], out=np.zeros_like(values), where=values != 0)
+    return float(0.51 * w.max() / levels * np.abs(in_levels).sum(axis=0).max())
 
 
 def cached(kv: tuple[Array, Array, Array, Array]) -> tuple[Array, Array]:
     """k and v [n_heads, n_positions, d_head], float64, of one layer of a cache."""
-    keys, key_scales, values, value_scales = kv
-    n_heads, n_positions, d_head = values.shape
-    k = keys.astype(np.float64).transpose(0, 1, 3, 2).reshape(n_heads, n_positions, d_head)
-    return k * key_scales[..., None], values.astype(np.float64) * value_scales[..., None]
+    keys, key_scales, values, value_scales = (part.astype(np.float64) for part in kv)
+    n_heads, n_rows, width = values.shape
+    n_positions, d_head = 2 * n_rows, width // 2
+    k = keys.reshape(n_heads, -1, keys.shape[2], KEY_BLOCK, 2).transpose(0, 1, 3, 2, 4)
+    k = k.reshape(n_heads, n_positions, -1)[..., :d_head]
+    v = values.reshape(n_heads, n_rows, d_head, 2).swapaxes(2, 3)
+    return k * key_scales[..., None], v.reshape(k.shape) * value_scales[..., None]

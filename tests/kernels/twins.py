@@ -13,7 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from pythia_cli.kernels.attention import CachedLayer, append_to_cache, attention
+from pythia_cli.kernels.attention import CachedLayer, Rotary, Tile, append_to_cache, attention
 from pythia_cli.kernels.correct_bias import correct_bias
 from pythia_cli.kernels.embedding import Embedding, embed
 from pythia_cli.kernels.gelu import erf, gelu
@@ -46,6 +46,7 @@ from pythia_cli.kernels.sizes import (
     SCALE_CANDIDATES,
     SCORE_PIECE,
     activation_levels,
+    rotary_blocks,
     rotary_tables,
 )
 from pythia_cli.kernels.softmax import draw, exp_nonpositive, exponentials, largest_of, softmax
@@ -298,14 +299,23 @@ def new_tokens(case: Draw) -> Arrays:
     n_positions = n_blocks * KEY_BLOCK
     n_rotary = int(d_head * case.rng.choice([0, 0.25, 0.5, 0.9]))
     cos, sin = rotary_tables(n_positions, n_rotary, 10000.0)
+    keys = case.int8(n_heads, n_blocks, (d_head + 1) // 2, 2 * KEY_BLOCK)
+    if d_head % 2:
+        keys[:, :, -1, 1::2] = 0  # the padding
     kv = CachedLayer(
-        case.int16(32767, n_heads, n_blocks, d_head, KEY_BLOCK),
-        case.rng.uniform(0, 3e-5, (n_heads, n_positions)).astype(np.float32),
-        case.int16(32767, n_heads, n_positions, d_head),
-        case.rng.uniform(0, 3e-5, (n_heads, n_positions)).astype(np.float32),
+        keys,
+        case.rng.uniform(0, 8e-3, (n_heads, n_positions)).astype(np.float32),
+        case.int8(n_heads, n_positions // 2, 2 * d_head),
+        case.rng.uniform(0, 8e-3, (n_heads, n_positions)).astype(np.float32),
     )
-    qkv = case.floats(case.n, n_heads * 3 * d_head)
-    return {"qkv": qkv, "start": start, "cos": cos, "sin": sin, "kv": kv}
+    return {
+        "qkv": case.floats(case.n, n_heads * 3 * d_head),
+        "start": start,
+        "rotary": Rotary(cos, sin, rotary_blocks(cos, sin)),
+        "centre": case.floats(n_heads * 3 * d_head),
+        "kv": kv,
+        "row": unwritten(d_head + 3, dtype=np.int16),
+    }
 
 
 def written_to_cache(a: Arrays) -> Arrays:
@@ -329,14 +339,17 @@ def read_cache(a: Arrays) -> Arrays:
 
 def queries(case: Draw) -> Arrays:
     a = new_tokens(case)
-    keys, n_positions = a["kv"][0], a["kv"][1].shape[1]
-    return {
-        "qkv": a["qkv"],
-        "start": a["start"],
-        "kv": a["kv"],
-        "scores": np.full((N_QUERIES, n_positions), np.nan, np.float32),
-        "out": unwritten(case.n, len(keys) * keys.shape[2]),
-    }
+    del a["row"]
+    n_positions, d_head = a["kv"].key_scales.shape[1], a["kv"].values.shape[2] // 2
+    tile = Tile(
+        scores=np.full((N_QUERIES, n_positions), np.nan, np.float32),
+        weights=unwritten(N_QUERIES, n_positions, dtype=np.int16),
+        q=np.zeros((N_QUERIES, d_head + d_head % 2), np.int16),
+        turns=unwritten(N_QUERIES, a["rotary"].blocks.shape[1]),
+        q_scales=unwritten(N_QUERIES),
+        out_scales=unwritten(N_QUERIES),
+    )
+    return {**a, "tile": tile, "out": unwritten(case.n, len(a["kv"].keys) * d_head)}
 
 
 def out_by_head(a: Arrays) -> Arrays:
@@ -460,11 +473,11 @@ KERNELS = [
     ),
     Twin(
         "append_to_cache", append_to_cache, new_tokens, written_to_cache, plain.append_to_cache,
-        2e-7, f"the rotation, then {_HALF_STEP}", measured=read_cache,
+        2e-7, "the rotation, then half a step of int8", measured=read_cache,
     ),
     Twin(
         "attention", attention, queries, out_by_head, plain.attention, 2e-7,
-        "chains of fused multiply-adds, and an exponential; most roundings cancel",
+        "half a step of int16 for queries and weights; multiply-adds, and an exponential",
         kinds=MODERATE,
     ),
 ]  # fmt: skip

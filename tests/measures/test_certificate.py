@@ -109,11 +109,11 @@ def test_a_text_too_short_is_refused(
 def test_the_dequantized_model_is_nearer_than_the_float_one(
     model: Transformer, demo_int8: Int8File, demo_tokenizer: PythiaTokenizer, eval_text: str
 ) -> None:
-    """Against its own weights only the kernels' error is left, some hundred times smaller."""
+    """Against its own weights only the error of cache and kernels is left, ten times smaller."""
     twin = Reference.from_int8(demo_int8)
     (certificate,) = certify([model], twin, demo_tokenizer, eval_text[:4000], "x")
-    assert 0 <= certificate.kl_mean <= 2e-6
-    assert abs(certificate.delta_nll) <= 1e-4
+    assert 0 <= certificate.kl_mean <= 1.5e-5
+    assert abs(certificate.delta_nll) <= 5e-4
 
 
 def test_the_file_is_not_mapped_afterwards(

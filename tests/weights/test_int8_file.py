@@ -420,13 +420,13 @@ def test_the_kept_file_of_version_1_is_read_to_the_bit(tmp_path: Path) -> None:
             assert array.tobytes() == kept[f"tensor:{name}"].tobytes(), name
             assert array.dtype == kept[f"tensor:{name}"].dtype
         token_ids, logits = kept["token_ids"], kept["logits"]
-    # The tolerances of tests/model: of the plain model, and of the kernels.
+    # The tolerances of the plain model, and of the kernels with their 8-bit cache.
     assert np.abs(Reference.from_int8(file).logits(token_ids) - logits).max() <= 1e-4
     model = Transformer(file, 1)
     chunks = model.chunks(token_ids, model.new_cache())
     got = np.concatenate([rows.copy() for _, rows in chunks])
     model.close()
-    assert np.abs(got - logits).max() <= 1.5e-3
+    assert np.abs(got - logits).max() <= 0.06
 
 
 def test_the_kept_file_has_not_changed() -> None:

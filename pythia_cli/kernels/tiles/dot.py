@@ -61,7 +61,7 @@ def emit_dots(
     new_sums = []
     for row_sums, row in zip(sums, w_rows, strict=True):
         if ahead:
-            _prefetch(builder, builder.gep(row, [builder.add(at, _I64(ahead))]))
+            prefetch(builder, builder.gep(row, [builder.add(at, _I64(ahead))]))
         w = dots.weights(row, at)
         pairs = zip(row_sums, xs, strict=True)
         new_sums.append([dots.added(parts, w, x) for parts, x in pairs])
@@ -194,7 +194,7 @@ def _function(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
 
 
-def _prefetch(builder: Any, place: Any) -> None:
+def prefetch(builder: Any, place: Any) -> None:
     """Prefetch into the L2 cache, for reading. An invalid address does no harm."""
     arguments = [_I8.as_pointer(), _I32, _I32, _I32]
     function = _function(builder, "llvm.prefetch.p0i8", ir.VoidType(), arguments)
