@@ -13,18 +13,19 @@ import torch
 from pythia_cli.checkpoints.calibrate import CALIBRATED, calibration_tokens, mean_inputs
 from pythia_cli.checkpoints.calibration_text import TEXT
 from pythia_cli.checkpoints.quantize import write_int8
-from pythia_cli.engine.reference import Reference, dequantized
+from pythia_cli.engine.reference import dequantized
 from pythia_cli.text.tokenizer import PythiaTokenizer
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from pythia_cli.weights.int8_file import Int8File
 from pythia_cli.weights.source import Source
+from tests.engine.int8_reference import Int8Reference
 from tests.float_folders import Folder
 
 LINEARS = [module for module in CALIBRATED if module.in_layers]
 SOURCE = Source(None, None, None, {"model.safetensors": "0" * 64})
 
 
-class Listening(Reference):
+class Listening(Int8Reference):
     """Remembers the inputs of its linears."""
 
     def _linear(self, x: torch.Tensor, name: str) -> torch.Tensor:
@@ -45,11 +46,11 @@ def test_means_are_those_of_the_plain_model(
         hidden = twin.hidden(token_ids).double().mean(0).numpy()
         means = mean_inputs(file, token_ids, 2)
         assert list(means) == [module.name for module in CALIBRATED]
-        np.testing.assert_allclose(means["embed_out"][0], hidden, atol=1e-3)
+        np.testing.assert_allclose(means["embed_out"][0], hidden, atol=1e-2)
         for linear in LINEARS:
             for layer in range(file.config.n_layers):
                 expected = twin.inputs[f"layers.{layer}.{linear.name.removeprefix('layers.')}"]
-                np.testing.assert_allclose(means[linear.name][layer], expected, atol=2e-4)
+                np.testing.assert_allclose(means[linear.name][layer], expected, atol=2e-2)
 
 
 def test_threads_change_no_bit(demo_int8: Int8File) -> None:

@@ -106,14 +106,14 @@ def test_checkpoint_list(in_own_store: Pythia, columns: int) -> None:
     whole = [
         "checkpoint     size                  KL  delta nll   top-1",
         "* demo@3000  2.4 MB  ━━━━━╸",
-        "  mine@7     4.3 MB  ━━━━━━━━━━  0.0001     -9e-05  99.25%",
+        "  mine@7     4.4 MB  ━━━━━━━━━━  0.0001     -9e-05  99.25%",
     ]
     narrow = [line[:39].rstrip() for line in whole]
     shown = screen_of(in_own_store, "checkpoint", "list", columns=columns)
     assert shown == (whole if columns == 80 else narrow)
     assert in_own_store("checkpoint", "list").out.splitlines() == [
         "* demo@3000                      2.4 MB",
-        "  mine@7                         4.3 MB                    KL 0.0001  delta nll -9e-05"
+        "  mine@7                         4.4 MB                    KL 0.0001  delta nll -9e-05"
         "  top-1 99.25%",
     ]
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import pythia_cli
+from pythia_cli.engine.byte_parts import Precision
 from pythia_cli.weights.int8_layout import tensor_shapes
 from tests.fuzz.configs import check_config
 from tests.fuzz.mutate import NUMBERS, json_bytes, mutated_bytes, mutated_json, near, odd_value
@@ -82,13 +83,18 @@ class Int8Files:
     def check(self, data: bytes) -> None:
         place = self._place
         place.weights.write_bytes(data)
+        precision: Precision = "exact"
         try:
             header, _ = split_safetensors(data)
             manifest = json.dumps(manifest_for(header))
-        except (ValueError, struct.error, AttributeError, RecursionError):
+            if header["__metadata__"]["format_version"] == "2" and zlib.crc32(data) % 3 == 0:
+                precision = "fast"
+        except (ValueError, struct.error, AttributeError, RecursionError, KeyError, TypeError):
             manifest = json.dumps(manifest_for({}))
         place.manifest.write_text(manifest)
-        with pythia_cli.load(str(CHECKPOINT), store=place.store, n_threads=1) as model:
+        with pythia_cli.load(
+            str(CHECKPOINT), store=place.store, n_threads=1, precision=precision
+        ) as model:
             check_config(model.config)
             for name, values in model.opened.file.tensors.items():
                 values.sum(dtype=np.float64)
