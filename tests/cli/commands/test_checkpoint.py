@@ -29,7 +29,7 @@ def test_list(pythia: Pythia) -> None:
     assert (record["model"], record["checkpoint"], record["step"]) == ("demo", "step3000", 3000)
     assert record["tokens_seen"] is None
     assert record["n_bytes"] == sum(p.stat().st_size for p in Path(record["folder"]).iterdir())
-    assert pythia("checkpoint", "list").out == f"* {'demo@3000':<24} {'2.3':>9} MB\n"
+    assert pythia("checkpoint", "list").out == f"* {'demo@3000':<24} {'2.4':>9} MB\n"
 
 
 def test_published_steps_with_what_is_reported_of_them(pythia: Pythia) -> None:
