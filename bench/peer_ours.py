@@ -10,6 +10,7 @@ import numpy as np
 from peer_worker import EARLY, LATE, N_DECODE, N_LATE, N_PROMPT, N_WINDOW, rate, tokens
 
 from pythia_cli.diagnostics.bench import streamed_bytes
+from pythia_cli.engine.byte_parts import Precision
 from pythia_cli.engine.kv_cache import KVCache
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.weights.int8_file import Int8File
@@ -18,9 +19,9 @@ N_SAMPLES = 4
 
 
 class Engine:
-    def __init__(self, model: str, n_threads: int) -> None:
+    def __init__(self, model: str, n_threads: int, precision: Precision = "exact") -> None:
         self._file = Int8File(Path(model))
-        self._model = Transformer(self._file, n_threads)
+        self._model = Transformer(self._file, n_threads, precision)
         self._cache = self._model.new_cache()
         self._tokens = np.array(tokens(LATE))
 

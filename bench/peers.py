@@ -30,7 +30,7 @@ import peer_report
 import peer_setup
 from full_model import float_model
 from machine import cpu_model, has_avx512, process_cost
-from peer_report import OURS, Figures
+from peer_report import FAST, OURS, Figures
 
 BANDWIDTH, REFERENCE = "machine", "torch-float32"
 LEAST_CORRELATION = 0.99
@@ -64,6 +64,7 @@ CTRANSLATE2_BEST = (
 ENGINES = (
     Engine(BANDWIDTH, "peer_bandwidth", "int8", figures=("read_gb_per_second",), n_cold=0),
     Engine(OURS, "peer_ours", "int8", figures=(*COMMON, "decode_100", "samples_4")),
+    Engine(FAST, "peer_ours", "int8", ("fast",), figures=("score_512", "prefill_512"), n_cold=0),
     Engine("llama.cpp", "peer_llama", "gguf", ("0",)),
     Engine("llama.cpp-flash", "peer_llama", "gguf", ("1",)),
     Engine("ctranslate2", "peer_ctranslate2", "ctranslate2", environment=CTRANSLATE2_BEST),
@@ -160,7 +161,7 @@ class Comparison:
                     for figure in engine.figures[:3]:
                         worker.ask(figure)
             except Broken as error:
-                if engine.name in (OURS, BANDWIDTH, REFERENCE):
+                if engine.name in (OURS, FAST, BANDWIDTH, REFERENCE):
                     raise SystemExit(f"{engine.name} failed:\n{error}") from error
                 self.refused[engine.name] = f"failed: {error}"
             if engine.name in self.refused or engine.name not in wanted:
@@ -274,7 +275,7 @@ def main() -> None:
         "--model", type=Path, help="a float checkpoint's folder (config.json, model.safetensors)"
     )
     parser.add_argument("--venv", type=Path, default=peer_setup.ROOT / ".peers-venv")
-    names = [engine.name for engine in ENGINES if engine.name not in (OURS, BANDWIDTH)]
+    names = [engine.name for engine in ENGINES if engine.name not in (OURS, FAST, BANDWIDTH)]
     parser.add_argument("--only", metavar="NAME,...", help=f"peers, of {', '.join(names)}")
     parser.add_argument("--keep", type=Path, help="keep the conversions of this model here")
     parser.add_argument("--out", type=Path, help="write the JSON here too")
@@ -298,7 +299,7 @@ def main() -> None:
         }
         comparison = Comparison(python, models, work, arguments.threads)
         try:
-            comparison.open(wanted | {OURS, BANDWIDTH})
+            comparison.open(wanted | {OURS, FAST, BANDWIDTH})
             streamed = comparison.streamed_bytes()
             figures = measure(comparison, arguments.rounds)
         finally:
