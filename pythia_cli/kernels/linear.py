@@ -124,10 +124,11 @@ def _row_by_row(vector: int, offset: int, corrected: Any) -> Any:
 
 
 _FULL = TIER.n_tokens
-_tile_full = linear_tile(_FULL)
-_tile_4 = linear_tile(4)
-_tile_2 = linear_tile(2)
-_tile_1 = linear_tile(1)
+_tile_full = linear_tile(_FULL, streams=False)
+_tile_first = linear_tile(_FULL, streams=True)
+_tile_4 = linear_tile(4, streams=True)
+_tile_2 = linear_tile(2, streams=True)
+_tile_1 = linear_tile(1, streams=True)
 _BLOCK_BYTES = 256 * 1024
 
 
@@ -149,7 +150,11 @@ def _tiled(vector: int, rows: Any) -> Any:
             token = 0
             while token < n_tokens:
                 left = n_tokens - token
-                if left >= _FULL and left != 8:
+                if token == 0 and left >= _FULL and left != 8:
+                    for row in range(block_lo, block_hi, TILE_ROWS):
+                        _tile_first(linear, row, x, token, d_in, adds, out, d_out)
+                    token += _FULL
+                elif left >= _FULL and left != 8:
                     for row in range(block_lo, block_hi, TILE_ROWS):
                         _tile_full(linear, row, x, token, d_in, adds, out, d_out)
                     token += _FULL

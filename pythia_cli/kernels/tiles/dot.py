@@ -39,13 +39,13 @@ def byte_offset(tier: Tier) -> int:
 
 
 def emit_dots(
-    builder: Any, dots: Any, w_rows: list[Any], x_rows: list[Any], k: Any, ahead: int = 0
+    builder: Any, dots: Any, w_rows: list[Any], x_rows: list[Any], k: Any, ahead: Any = None
 ) -> list[list[Any]]:
     """Emit a loop over k. For each row of w and x: an int32 vector; its lanes add up to the dot.
 
-    w_rows point to int8, x_rows to what `dots` takes; k is a positive multiple of dots.vector. If
-    `ahead` is not 0, w is prefetched that many bytes ahead: the processor's own prefetching stops
-    at the end of each 4 KiB page.
+    w_rows point to int8, x_rows to what `dots` takes; k is a positive multiple of dots.vector. With
+    `ahead`, an int64, w is prefetched that many bytes ahead: the processor's own prefetching stops
+    at the end of each 4 KiB page, and needs some lines of each row to begin.
     """
     before = builder.block
     loop = builder.append_basic_block("dots")
@@ -60,8 +60,8 @@ def emit_dots(
     xs = [dots.activations(row, at) for row in x_rows]
     new_sums = []
     for row_sums, row in zip(sums, w_rows, strict=True):
-        if ahead:
-            prefetch(builder, builder.gep(row, [builder.add(at, _I64(ahead))]))
+        if ahead is not None:
+            prefetch(builder, builder.gep(row, [builder.add(at, ahead)]))
         w = dots.weights(row, at)
         pairs = zip(row_sums, xs, strict=True)
         new_sums.append([dots.added(parts, w, x) for parts, x in pairs])

@@ -47,7 +47,7 @@ def dot(typingctx: Any, w: Any, w_at: Any, x: Any, x_at: Any, k: Any) -> Any:
         w_row = builder.gep(data_of(context, builder, signature, args, 0), [w_at])
         x_row = builder.gep(data_of(context, builder, signature, args, 2), [x_at])
         dots = _dots(builder, x)
-        ((vector,),) = emit_dots(builder, dots, [w_row], [x_row], k, _STREAM_AHEAD)
+        ((vector,),) = emit_dots(builder, dots, [w_row], [x_row], k, _I64(_STREAM_AHEAD))
         return lane_sum_of(builder, vector)
 
     return types.int32(w, types.intp, x, types.intp, types.intp), codegen
@@ -58,8 +58,11 @@ def _dots(builder: Any, x: Any) -> Any:
     return (byte_dots if x.dtype == types.uint8 else exact_dots)(builder, TIER)
 
 
-def linear_tile(n_tokens: int) -> Any:
-    """An intrinsic: `matmul` for TILE_ROWS rows of a linear and n_tokens rows of x."""
+def linear_tile(n_tokens: int, *, streams: bool) -> Any:
+    """An intrinsic: `matmul` for TILE_ROWS rows of a linear and n_tokens rows of x.
+
+    streams: the weights come from memory; those of the next tile are prefetched.
+    """
 
     @intrinsic
     def tile(
@@ -71,7 +74,8 @@ def linear_tile(n_tokens: int) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             place = _Place(context, builder, signature, args, n_tokens)
             dots = _dots(builder, x.types[x.fields.index("q")])
-            sums = emit_dots(builder, dots, place.w_rows, place.x_rows, place.d_in)
+            ahead = builder.mul(place.d_in, _I64(TILE_ROWS)) if streams else None
+            sums = emit_dots(builder, dots, place.w_rows, place.x_rows, place.d_in, ahead)
             place.finish([sums[r][t] for t in range(n_tokens) for r in range(TILE_ROWS)])
             return context.get_dummy_value()
 
