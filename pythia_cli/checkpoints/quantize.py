@@ -114,15 +114,17 @@ class _Quantizer:
         with self._reporter.task(label, n_parameters(checkpoint), "weights") as task:
             rest = self._write_matrices(writer, task)
         self._file.flush()
-        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            tensors = {**self._written(mapped, writer), **rest}
-            means = mean_inputs(_Weights(self._config, tensors), token_ids, self._n_threads)
-            n_weights = sum(math.prod(self._shapes[f"{one.name}.weight"][1]) for one in CALIBRATED)
-            label = f"calibrating {self._name}"
-            with self._reporter.task(label, n_weights, "weights") as task:
-                for module in CALIBRATED:
-                    rest |= self._corrected(module, means[module.name], tensors, task)
-            del tensors  # before the map is closed
+        # Not in a `with`: after an error, which would be lost, arrays still refer to the map.
+        mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        tensors = {**self._written(mapped, writer), **rest}
+        means = mean_inputs(_Weights(self._config, tensors), token_ids, self._n_threads)
+        n_weights = sum(math.prod(self._shapes[f"{one.name}.weight"][1]) for one in CALIBRATED)
+        label = f"calibrating {self._name}"
+        with self._reporter.task(label, n_weights, "weights") as task:
+            for module in CALIBRATED:
+                rest |= self._corrected(module, means[module.name], tensors, task)
+        del tensors
+        mapped.close()
         for name in self._shapes:
             if name in rest:
                 writer.write_tensor(name, [rest[name]])

@@ -17,7 +17,7 @@ from pythia_cli.weights.int8_file import Int8File
 from pythia_cli.weights.int8_layout import data_bytes
 from pythia_cli.weights.source import Source
 from tests.float_folders import DENSE, Folder
-from tests.reporting import Recording
+from tests.reporting import Counted, Recording
 
 SOURCE = Source(None, None, None, {"model.safetensors": "0" * 64})
 
@@ -131,3 +131,24 @@ def test_the_demo_in_int8_is_a_quarter_of_its_float32_size(
 ) -> None:
     n = n_parameters(FloatCheckpoint(demo_folder(3000)))
     assert demo_int8.path.stat().st_size < 1.09 * n
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, IntegrityError("model.safetensors", "is gone")])
+def test_a_failure_while_calibrating_is_raised_as_it_is(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, error: type[BaseException] | BaseException
+) -> None:
+    """The map of the unfinished file, which arrays still refer to, does not hide it."""
+
+    class Failing(Recording):
+        def task(self, label: str, total: int, unit: str) -> Counted:
+            if label.startswith("calibrating"):
+                monkeypatch.setattr(FloatCheckpoint, "rows", fail)
+            return super().task(label, total, unit)
+
+    def fail(*arguments: object) -> None:
+        raise error
+
+    with pytest.raises(error if isinstance(error, type) else type(error)):
+        write_int8(
+            FloatCheckpoint(folder.path), folder.path.parent / "int8", SOURCE, reporter=Failing()
+        )
