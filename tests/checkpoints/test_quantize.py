@@ -133,9 +133,9 @@ def test_the_demo_in_int8_is_a_quarter_of_its_float32_size(
     assert demo_int8.path.stat().st_size < 1.09 * n
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, IntegrityError("model.safetensors", "is gone")])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), IntegrityError("model", "is gone")])
 def test_a_failure_while_calibrating_is_raised_as_it_is(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch, error: type[BaseException] | BaseException
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     """The map of the unfinished file, which arrays still refer to, does not hide it."""
 
@@ -148,7 +148,7 @@ def test_a_failure_while_calibrating_is_raised_as_it_is(
     def fail(*arguments: object) -> None:
         raise error
 
-    with pytest.raises(error if isinstance(error, type) else type(error)):
+    with pytest.raises(type(error)):
         write_int8(
             FloatCheckpoint(folder.path), folder.path.parent / "int8", SOURCE, reporter=Failing()
         )
