@@ -27,7 +27,7 @@ Start here:
 
   pythia generate "Once upon a time"    # with a small built-in model
 
-  pythia download                       # pythia-410m: 911 MB, 407 MB in int8
+  pythia download                       # pythia-410m: 911 MB, 410 MB in int8
 
   pythia perplexity book.txt --show     # colour a text by surprisal
 

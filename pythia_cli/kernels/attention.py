@@ -203,7 +203,7 @@ def _weigh(j: Any, value_scales: Any, n_visible: Any, n_positions: Any, tile: An
         levels = np.float64(MAX_INT16)
     levels = np.floor(levels)
     to_levels, scale = np.float32(0.0), np.float32(0.0)
-    if largest != np.float32(0.0):  # also if it is NaN
+    if not largest < np.float32(1e-37):  # also if it is NaN; smaller ones have no inverse
         to_levels = np.float32(levels) / largest
         scale = np.float32(np.float64(largest) / (levels * np.float64(total)))
     tile.out_scales[j] = scale

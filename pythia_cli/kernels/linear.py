@@ -150,13 +150,12 @@ def _tiled(vector: int, rows: Any) -> Any:
             token = 0
             while token < n_tokens:
                 left = n_tokens - token
-                if token == 0 and left >= _FULL and left != 8:
+                if left >= _FULL and left != 8:
                     for row in range(block_lo, block_hi, TILE_ROWS):
-                        _tile_first(linear, row, x, token, d_in, adds, out, d_out)
-                    token += _FULL
-                elif left >= _FULL and left != 8:
-                    for row in range(block_lo, block_hi, TILE_ROWS):
-                        _tile_full(linear, row, x, token, d_in, adds, out, d_out)
+                        if token == 0:
+                            _tile_first(linear, row, x, token, d_in, adds, out, d_out)
+                        else:
+                            _tile_full(linear, row, x, token, d_in, adds, out, d_out)
                     token += _FULL
                 elif left >= 4 and _FULL > 4:
                     for row in range(block_lo, block_hi, TILE_ROWS):
