@@ -14,6 +14,7 @@ from pythia_cli.errors import UsageError
 from pythia_cli.jit.team import Team
 from pythia_cli.kernels import compiled
 from pythia_cli.kernels.sizes import (
+    LANES,
     LAYER_CLAIMS,
     N_QUERIES,
     SCORE_PIECE,
@@ -73,7 +74,8 @@ class ForwardPass:
         self._team = Team(n_threads)
         self._forward = compiled.function("forward")
         self._claims = np.zeros(LAYER_CLAIMS * config.n_layers + 1, np.int64)
-        self.residual = aligned_zeros((CHUNK, config.d_model), np.float32)
+        x = _wide(config.d_model)
+        self.residual = x[:, : config.d_model]
         self._scratch = _scratch(config, n_threads)
         self.whole = Steps(embeds=1, lo=0, hi=config.n_layers)
         self.no_cache = KVCache(config, 1).arrays
@@ -90,7 +92,7 @@ class ForwardPass:
                 "rotary": {"cos": cos, "sin": sin, "blocks": rotary_blocks(cos, sin)},
                 "key_centre": key_centre(weights),
             },
-            scratch={"x": self.residual, "claims": self._claims, **self._scratch},
+            scratch={"x": x, "claims": self._claims, **self._scratch},
             score_scratch=_score_scratch(config, n_threads),
             steps=self.whole,
             spans=NO_SPANS,
@@ -159,13 +161,29 @@ def _real(*shape: int) -> np.ndarray[Any, Any]:
     return aligned_zeros(shape, np.float32)
 
 
-def _input(n: int, d: int) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
+def _wide(d: int) -> np.ndarray[Any, Any]:
+    """Room for d numbers of CHUNK tokens, and a cache line between them.
+
+    If rows are a power of two long, all have the same place in a cache, which has room for few.
+    """
+    return _real(CHUNK, d + LANES)
+
+
+def _input(d: int) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
+    """Room for the input of a linear of CHUNK tokens: pages that nothing uses take no memory."""
+    n, n_groups = CHUNK, CHUNK // LANES
+    packed = d % (4 * LANES) == 0
     return {
-        "exact": {"q": aligned_zeros((n, d), np.int16), "scales": _real(n)},
+        "exact": {
+            "q": aligned_zeros((n, d), np.int16),
+            "scales": _real(n),
+            "lanes": aligned_zeros((packed * n_groups, d // 2, LANES), np.int32),
+        },
         "bytes": {
             "q": aligned_zeros((n, d), np.uint8),
             "scales": _real(n),
             "zeros": aligned_zeros((n,), np.int32),
+            "lanes": aligned_zeros((packed * n_groups, d // 4, LANES), np.int32),
         },
     }
 
@@ -175,13 +193,13 @@ def _scratch(config: ModelConfig, n_ranks: int) -> dict[str, Any]:
     n, d, d_mlp = CHUNK, config.d_model, config.d_mlp
     return {
         "normed": _real(n, d),
-        "attention_input": _input(n, d),
-        "mlp_input": _input(n, d),
-        "qkv": _real(n, 3 * d),
-        "attended": _real(n, d),
-        "attended_input": _input(n, d),
-        "mlp": _real(n, d_mlp),
-        "mlp_hidden": _input(n, d_mlp),
+        "attention_input": _input(d),
+        "mlp_input": _input(d),
+        "qkv": _wide(3 * d),
+        "attended": _wide(d),
+        "attended_input": _input(d),
+        "mlp": _wide(d_mlp),
+        "mlp_hidden": _input(d_mlp),
         "attention": _attention_scratch(config, n_ranks),
     }
 
@@ -195,6 +213,7 @@ def _attention_scratch(config: ModelConfig, n_ranks: int) -> dict[str, np.ndarra
         "q": aligned_zeros((*tile, KVCache.padded_head(config.d_head)), np.int16),
         "turns": _real(*tile, 2 * -(-config.n_rotary // 2)),
         "q_scales": _real(*tile),
+        "sums": _real(*tile, 3),
         "out_scales": _real(*tile),
     }
 
@@ -205,7 +224,7 @@ def _score_scratch(config: ModelConfig, n_ranks: int) -> dict[str, np.ndarray[An
     n_pieces = -(-config.d_vocab // SCORE_PIECE)
     return {
         "target_logits": _real(n, 1),
-        "logits": _real(n_ranks, n, SCORE_PIECE),
+        "logits": _real(n_ranks, n, SCORE_PIECE + LANES),
         "p": _real(n_ranks, SCORE_PIECE),
         "sums": np.empty((n, n_pieces, 4)),
     }

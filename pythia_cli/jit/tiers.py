@@ -21,7 +21,8 @@ class Tier:
     tokens in a matmul tile, which has four rows. n_queries, n_vectors: an attention tile holds
     n_queries * n_vectors vectors of 16 floats. instruction: LLVM's multiply-add intrinsic.
     byte_vector, byte_instruction: the same for activations of 8 bits; without an instruction of
-    their own they are widened.
+    their own they are widened. has_lanes: whether groups of tokens have tiles with a token in each
+    lane (tiles/lanes.py).
     """
 
     name: str
@@ -34,6 +35,7 @@ class Tier:
     instruction: str
     byte_vector: int
     byte_instruction: str
+    has_lanes: bool = False
 
 
 _PMADDWD_512 = "llvm.x86.avx512.pmaddw.d.512"
@@ -46,7 +48,19 @@ _SDOT = "llvm.aarch64.neon.sdot.v4i32.v16i8"
 # weights, 1 of activations, some spare. 16 registers: 8 sums, 2 rows of activations, 1 of weights,
 # 1 product.
 X86_TIERS = (
-    Tier("avx512-vnni", ("avx512bw", "avx512vnni"), (), 32, 6, 8, 2, _PMADDWD_512, 64, _DPBUSD_512),
+    Tier(
+        "avx512-vnni",
+        ("avx512bw", "avx512vnni"),
+        (),
+        32,
+        6,
+        8,
+        2,
+        _PMADDWD_512,
+        64,
+        _DPBUSD_512,
+        True,
+    ),
     Tier("avx512", ("avx512bw",), ("avx512vnni", "avxvnni"), 32, 6, 8, 2, _PMADDWD_512, 32, ""),
     Tier("avx-vnni", ("avx2", "avxvnni"), ("avx512",), 16, 2, 4, 1, _PMADDWD_256, 32, _DPBUSD_256),
     Tier("avx2", ("avx2",), ("avx512", "avxvnni"), 16, 2, 4, 1, _PMADDWD_256, 16, ""),

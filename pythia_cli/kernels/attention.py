@@ -17,9 +17,8 @@ from pythia_cli.jit.declare import TIER, jit
 from pythia_cli.jit.signature import Floats2, Floats3, Floats4, Int8s5, Int8s6, Int16s3
 from pythia_cli.kernels.quantize_rows import quantize_row
 from pythia_cli.kernels.rotary import rotate_half
-from pythia_cli.kernels.simd import lane_sum
 from pythia_cli.kernels.sizes import KEY_BLOCK, MAX_INT16, MAX_INT32, activation_levels
-from pythia_cli.kernels.softmax import exp_nonpositive, largest_of
+from pythia_cli.kernels.tiles.append import store_every_other, store_pairs
 from pythia_cli.kernels.tiles.attention import (
     mix_tile,
     mix_tile_1x1,
@@ -30,9 +29,11 @@ from pythia_cli.kernels.tiles.attention import (
     score_tile_1x4,
     score_tile_narrow,
 )
+from pythia_cli.kernels.tiles.weights import to_levels, weighted_exponentials
 
 _QUERIES, _VECTORS = TIER.n_queries, TIER.n_vectors
 _LEVELS = 127
+_weighted_4, _weighted_1 = weighted_exponentials(4), weighted_exponentials(1)
 _query_levels = jit(activation_levels)
 
 
@@ -69,7 +70,8 @@ class AttentionScratch(NamedTuple):
     """Buffers of each rank for a tile of N_QUERIES queries.
 
     scores and weights [n_ranks, N_QUERIES, n_positions], q [n_ranks, N_QUERIES, padded d_head],
-    turns [n_ranks, N_QUERIES, 2 * half], q_scales and out_scales [n_ranks, N_QUERIES].
+    turns [n_ranks, N_QUERIES, 2 * half], sums [n_ranks, N_QUERIES, 3], q_scales and out_scales
+    [n_ranks, N_QUERIES].
     """
 
     scores: Floats3
@@ -77,6 +79,7 @@ class AttentionScratch(NamedTuple):
     q: Int16s3
     turns: Floats3
     q_scales: Floats2
+    sums: Floats3
     out_scales: Floats2
 
 
@@ -88,6 +91,7 @@ class Tile(NamedTuple):
     q: Any
     turns: Any
     q_scales: Any
+    sums: Any
     out_scales: Any
 
 
@@ -112,20 +116,18 @@ def append_to_cache(
             q = qkv[t, first : first + d_head]
             k = qkv[t, first + d_head : first + 2 * d_head]
             v = qkv[t, first + 2 * d_head : first + 3 * d_head]
+            key_at = (head * keys.shape[1] + block) * keys.shape[2] * 2 * KEY_BLOCK + column
+            value_at = (head * values.shape[1] + position // 2) * 2 * d_head
             for i in range(d_head):
                 k[i] -= centre[first + d_head + i]
             rotate_half(q, cos, sin)
             rotate_half(k, cos, sin)
-            # Into contiguous memory first: LLVM has no vectors for what is scattered.
             key_scales[head, position] = quantize_row(k, _LEVELS, row)
-            for i in range(0, d_head - 1, 2):
-                keys[head, block, i // 2, column] = np.int8(row[i])
-                keys[head, block, i // 2, column + 1] = np.int8(row[i + 1])
+            store_pairs(row, d_head // 2, keys, key_at, 2 * KEY_BLOCK)
             if d_head % 2:
                 keys[head, block, d_head // 2, column] = np.int8(row[d_head - 1])
             value_scales[head, position] = quantize_row(v, _LEVELS, row)
-            for i in range(d_head):
-                values[head, position // 2, 2 * i + position % 2] = np.int8(row[i])
+            store_every_other(row, d_head, values, value_at, position % 2)
 
 
 @jit
@@ -181,35 +183,41 @@ def _scores(n_queries: Any, kv: Any, head: Any, n_blocks: Any, rotary: Any, tile
 
 
 @jit
-def _weigh(j: Any, value_scales: Any, n_visible: Any, n_positions: Any, tile: Any) -> None:
-    """The weights of n_visible values for query j, from its scores: softmax times value scale.
+def _weigh(n_queries: Any, value_scales: Any, n_visible: Any, n_blocks: Any, tile: Any) -> None:
+    """The weights of values for n_queries, from their scores: softmax times value scale.
 
-    They are int16, with as many levels as int32 sums allow; 0 from n_visible to n_positions. The
-    scale that they lack is in tile.out_scales.
+    Query j sees n_visible + j values. The weights are int16, with as many levels as int32 sums
+    allow; 0 for others in n_blocks. The scale that they lack is in tile.out_scales.
     """
-    scores, weights = tile.scores[j], tile.weights[j]
-    largest = largest_of(scores, n_visible)
-    for p in range(n_visible):
-        scores[p] = exp_nonpositive(scores[p] - largest)
-    total = lane_sum(scores, n_visible)
-    for p in range(n_visible):
-        scores[p] *= value_scales[p]
-    largest = largest_of(scores, n_visible)
+    j = 0
+    while j < n_queries:
+        if j + 4 <= n_queries:
+            _weighted_4(tile.scores, j, n_visible + j, n_blocks, value_scales, tile.sums)
+            j += 4
+        else:
+            _weighted_1(tile.scores, j, n_visible + j, n_blocks, value_scales, tile.sums)
+            j += 1
+    for j in range(n_queries):
+        _round(j, n_visible + j, n_blocks, tile)
+
+
+@jit
+def _round(j: Any, n_visible: Any, n_blocks: Any, tile: Any) -> None:
+    """The weights of query j in levels."""
+    total, weight, largest = tile.sums[j, 0], tile.sums[j, 1], tile.sums[j, 2]
     # The sum of |weights| must stay below this. Each is rounded up by half a level at most, and the
     # float sum by less than a thousandth.
     most = np.float64(MAX_INT32 // _LEVELS) * 0.999 - np.float64(n_visible)
-    levels = most * np.float64(largest) / np.float64(lane_sum(scores, n_visible))
+    levels = most * np.float64(largest) / np.float64(weight)
     if levels > np.float64(MAX_INT16):
         levels = np.float64(MAX_INT16)
     levels = np.floor(levels)
-    to_levels, scale = np.float32(0.0), np.float32(0.0)
+    factor, scale = np.float32(0.0), np.float32(0.0)
     if not largest < np.float32(1e-37):  # also if it is NaN; smaller ones have no inverse
-        to_levels = np.float32(levels) / largest
+        factor = np.float32(levels) / largest
         scale = np.float32(np.float64(largest) / (levels * np.float64(total)))
     tile.out_scales[j] = scale
-    for p in range(n_visible):
-        weights[p] = np.int16(np.int32(np.rint(scores[p] * to_levels)))
-    weights[n_visible:n_positions] = 0
+    to_levels(tile.scores[j], factor, n_blocks, tile.weights[j])
 
 
 @jit
@@ -270,7 +278,6 @@ def attention(
             for j in range(n_queries):
                 _prepare(qkv[t + j, first : first + d_head], key_centre, half, j, tile)
             _scores(n_queries, kv, head, n_blocks, rotary, tile)
-            for j in range(n_queries):
-                _weigh(j, kv[3][head], start + t + j + 1, 2 * n_pairs, tile)
+            _weigh(n_queries, kv[3][head], start + t + 1, n_blocks, tile)
             _mix(n_queries, n_pairs, kv, head, tile, out, t * out.shape[1] + head * d_head)
             t += n_queries

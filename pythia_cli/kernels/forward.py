@@ -8,7 +8,7 @@ from pythia_cli.jit.declare import kernel
 from pythia_cli.jit.signature import Floats2, Int64s1, Int64s2
 from pythia_cli.kernels.attention import CachedTexts
 from pythia_cli.kernels.embedding import embed
-from pythia_cli.kernels.layer import first_tokens, own_share, run_layer
+from pythia_cli.kernels.layer import first_tokens, own_tokens, run_layer
 from pythia_cli.kernels.structures import ForwardModel, Ranks, Scratch, Texts
 from pythia_cli.kernels.unembedding import Outputs, ScoreScratch, TokenScores, unembed
 
@@ -51,7 +51,7 @@ def forward(
     s = first_tokens(scratch, token_ids.shape[0])
     texts = Texts(spans, cache)
     if steps.embeds:
-        lo, hi = own_share(ranks, token_ids.shape[0])
+        lo, hi = own_tokens(ranks, token_ids.shape[0])
         embed(model.weights.embed_in, token_ids, s.x, lo, hi)
     for layer in range(steps.lo, steps.hi):
         if not run_layer(ranks, model, layer, s, texts):

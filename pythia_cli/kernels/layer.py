@@ -21,10 +21,11 @@ from pythia_cli.kernels.linear import (
     Quantized,
     byte_matmul,
     matmul,
+    pack,
     quantize_bytes,
     quantize_input,
 )
-from pythia_cli.kernels.sizes import LAYER_CLAIMS
+from pythia_cli.kernels.sizes import LANES, LAYER_CLAIMS
 from pythia_cli.kernels.structures import Input, Scratch
 
 _BLOCK_BYTES = 128 * 1024  # of weights, claimed by a rank at a time
@@ -34,6 +35,12 @@ _BLOCK_BYTES = 128 * 1024  # of weights, claimed by a rank at a time
 def own_share(ranks: Any, n: Any) -> Any:
     """This rank's part [lo, hi) of n items."""
     return share(n, 1, ranks.rank, ranks.n_ranks)
+
+
+@inlined
+def own_tokens(ranks: Any, n: Any) -> Any:
+    """This rank's part [lo, hi) of n tokens: whole groups of LANES if there are any, to `pack`."""
+    return share(n, LANES if n >= LANES else 1, ranks.rank, ranks.n_ranks)
 
 
 @inlined
@@ -61,8 +68,8 @@ def first_tokens(s: Any, n: Any) -> Any:
 @inlined
 def _first(x: Any, n: Any) -> Any:
     return Input(
-        Quantized(x.exact.q[:n], x.exact.scales[:n]),
-        Bytes(x.bytes.q[:n], x.bytes.scales[:n], x.bytes.zeros[:n]),
+        Quantized(x.exact.q[:n], x.exact.scales[:n], x.exact.lanes[: n // LANES]),
+        Bytes(x.bytes.q[:n], x.bytes.scales[:n], x.bytes.zeros[:n], x.bytes.lanes[: n // LANES]),
     )
 
 
@@ -71,8 +78,10 @@ def _quantize(model: Any, parts: Any, layer: Any, x: Any, out: Any, lo: Any, hi:
     """out ~ x, for the linears of `parts`; tokens lo..hi."""
     if model.fast:
         quantize_bytes(x, parts.centre[layer], out.bytes, lo, hi)
+        pack(out.bytes, lo, hi)
     else:
         quantize_input(x, out.exact, lo, hi)
+        pack(out.exact, lo, hi)
 
 
 @inlined
@@ -118,7 +127,7 @@ def _attend(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> None:
     rank, room = ranks.rank, s.attention
     tile = Tile(
         room.scores[rank], room.weights[rank], room.q[rank], room.turns[rank],
-        room.q_scales[rank], room.out_scales[rank],
+        room.q_scales[rank], room.sums[rank], room.out_scales[rank],
     )  # fmt: skip
     centre = model.key_centre[i]
     first = 0
@@ -157,7 +166,7 @@ def _add(model: Any, i: Any, s: Any, slot: Any, attention_out: Any, mlp_out: Any
     """
     dense, down = model.weights.dense, model.weights.dense_4h_to_h
     parts = model.bytes
-    d_model, d_in = s.x.shape[1], 0
+    d_model, d_in = dense.weight.shape[1], 0
     if attention_out:
         d_in += dense.weight.shape[2]
     if mlp_out:
@@ -175,7 +184,7 @@ def _add(model: Any, i: Any, s: Any, slot: Any, attention_out: Any, mlp_out: Any
 def run_layer(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> Any:
     """Run layer i on the residual stream in the scratch s. Returns False if the run was aborted."""
     w, b = model.weights, model.bytes
-    lo, hi = own_share(ranks, s.x.shape[0])
+    lo, hi = own_tokens(ranks, s.x.shape[0])
 
     _norm(model, w.input_layernorm, b.query_key_value, i, s, s.attention_input, lo, hi)
     if model.parallel:

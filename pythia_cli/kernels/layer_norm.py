@@ -29,10 +29,12 @@ class Norms(NamedTuple):
 def layer_norm(norm: Any, x: Any, eps: Any, out: Any, lo: Any, hi: Any) -> None:
     """out [n_tokens, d] = (x - mean) / sqrt(variance + eps) * weight + bias, tokens lo..hi.
 
+    Rows of x may be longer than d.
+
     The variance is biased and computed in a second pass, as in torch.nn.LayerNorm (Ba et al. 2016).
     """
     weight, bias = norm
-    d = x.shape[1]
+    d = weight.shape[0]
     for t in range(lo, hi):
         mean = lane_sum(x[t], d) / np.float32(d)
         for i in range(d):

@@ -14,10 +14,18 @@ from pythia_cli.jit.signature import (
     Int8s3,
     Int16s2,
     Int32s1,
+    Int32s3,
     UInt8s2,
 )
 from pythia_cli.kernels.quantize_rows import quantize_rows, quantize_rows_bytes
-from pythia_cli.kernels.sizes import activation_levels
+from pythia_cli.kernels.sizes import LANES, activation_levels
+from pythia_cli.kernels.tiles.lanes import (
+    LANE_GROUPS,
+    LANE_ROWS,
+    lanes_tile,
+    pack_group,
+    prefetch_rows,
+)
 from pythia_cli.kernels.tiles.linear import (
     BYTE_OFFSET,
     BYTE_VECTOR,
@@ -45,10 +53,15 @@ class Linears(NamedTuple):
 
 
 class Quantized(NamedTuple):
-    """A linear's input: x ~ q * scales, q [n_tokens, d_in] int16 and scales [n_tokens]."""
+    """A linear's input: x ~ q * scales, q [n_tokens, d_in] int16 and scales [n_tokens].
+
+    lanes [n_groups, d_in / 2, LANES]: q of whole groups of tokens, as `pack` writes it. There may
+    be none.
+    """
 
     q: Int16s2
     scales: Floats1
+    lanes: Int32s3
 
 
 class ByteLinear(NamedTuple):
@@ -61,26 +74,49 @@ class ByteLinear(NamedTuple):
 
 
 class Bytes(NamedTuple):
-    """A linear's input: x ~ (q - zeros) * scales, q [n_tokens, d_in] uint8."""
+    """A linear's input: x ~ (q - zeros) * scales, q [n_tokens, d_in] uint8.
+
+    lanes [n_groups, d_in / 4, LANES]: as in Quantized.
+    """
 
     q: UInt8s2
     scales: Floats1
     zeros: Int32s1
+    lanes: Int32s3
 
 
 _levels = jit(activation_levels)
+_HAS_LANES = TIER.has_lanes
 
 
 @jit
 def quantize_input(x: Any, out: Any, lo: Any, hi: Any) -> None:
-    """out ~ x [n_tokens, d_in], with as many levels as int32 sums allow; tokens lo..hi."""
-    quantize_rows(x, _levels(x.shape[1]), out.q, out.scales, lo, hi)
+    """out ~ x [n_tokens, d_in], with as many levels as int32 sums allow; tokens lo..hi.
+
+    Rows of x may be longer than d_in.
+    """
+    quantize_rows(x, _levels(out.q.shape[1]), out.q, out.scales, lo, hi)
 
 
 @jit
 def quantize_bytes(x: Any, centre: Any, out: Any, lo: Any, hi: Any) -> None:
-    """out ~ x [n_tokens, d_in] - centre [d_in], with 255 levels; tokens lo..hi."""
+    """out ~ x [n_tokens, d_in] - centre [d_in], with 255 levels; tokens lo..hi.
+
+    Rows of x may be longer than d_in.
+    """
     quantize_rows_bytes(x, centre, out.q, out.scales, out.zeros, lo, hi)
+
+
+@jit
+def pack(x: Any, lo: Any, hi: Any) -> None:
+    """x.lanes = x.q, for the whole groups in tokens lo..hi. lo must be a multiple of LANES.
+
+    Nothing where no tile uses it.
+    """
+    if not _HAS_LANES:
+        return
+    for group in range(lo // LANES, min(hi // LANES, x.lanes.shape[0])):
+        pack_group(x.q, group * LANES, x.lanes.shape[1], x.lanes[group])
 
 
 @jit
@@ -129,10 +165,31 @@ _tile_first = linear_tile(_FULL, streams=True)
 _tile_4 = linear_tile(4, streams=True)
 _tile_2 = linear_tile(2, streams=True)
 _tile_1 = linear_tile(1, streams=True)
+_LANE_TOKENS = LANE_GROUPS * LANES
 _BLOCK_BYTES = 256 * 1024
 
 
-def _tiled(vector: int, rows: Any) -> Any:
+@jit
+def _without_lanes(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> Any:
+    return 0
+
+
+@jit
+def _in_lanes(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> Any:
+    """matmul for the groups of tokens in x.lanes, for whole tiles of rows. Returns the tokens."""
+    d_in, d_out = x.q.shape[1], out.shape[1]
+    n_tokens = x.lanes.shape[0] * LANES
+    token = 0
+    while token + _LANE_TOKENS <= n_tokens:
+        for row in range(lo, hi, LANE_ROWS):
+            if token == 0:
+                prefetch_rows(linear.weight, row + LANE_ROWS, d_in)
+            lanes_tile(linear, row, x, token, d_in, adds, out, d_out)
+        token += _LANE_TOKENS
+    return token
+
+
+def _tiled(vector: int, rows: Any, in_lanes: Any) -> Any:
     """matmul in tiles of rows and tokens; `rows` does those left over."""
 
     @jit
@@ -141,13 +198,13 @@ def _tiled(vector: int, rows: Any) -> Any:
         d_out = out.shape[1]
         tiled_to = lo
         if d_in % vector == 0 and n_tokens > 1:
-            tiled_to += (hi - lo) // TILE_ROWS * TILE_ROWS
+            tiled_to += (hi - lo) // LANE_ROWS * LANE_ROWS
         adds = adds != 0
         # A block of rows stays in the L2 cache while all tokens use it.
-        block = max(_BLOCK_BYTES // d_in // TILE_ROWS, 1) * TILE_ROWS
+        block = max(_BLOCK_BYTES // d_in // LANE_ROWS, 1) * LANE_ROWS
         for block_lo in range(lo, tiled_to, block):
             block_hi = min(block_lo + block, tiled_to)
-            token = 0
+            token = in_lanes(linear, x, adds, out, block_lo, block_hi)
             while token < n_tokens:
                 left = n_tokens - token
                 if left >= _FULL and left != 8:
@@ -181,8 +238,11 @@ byte_matmul_plain = _row_by_row(0, BYTE_OFFSET, _without_zero)
 """`byte_matmul` without tiles."""
 
 if TIER.vector:
-    matmul = _tiled(VECTOR, _row_by_row(VECTOR, 0, _exact))
-    byte_matmul = _tiled(BYTE_VECTOR, _row_by_row(BYTE_VECTOR, BYTE_OFFSET, _without_zero))
+    _by_tokens = _in_lanes if _HAS_LANES else _without_lanes
+    matmul = _tiled(VECTOR, _row_by_row(VECTOR, 0, _exact), _by_tokens)
+    byte_matmul = _tiled(
+        BYTE_VECTOR, _row_by_row(BYTE_VECTOR, BYTE_OFFSET, _without_zero), _by_tokens
+    )
 else:
     matmul, byte_matmul = matmul_plain, byte_matmul_plain
 """out [n_tokens, d_out] = linear(x), or += if `adds`; outputs lo..hi.

@@ -37,7 +37,7 @@ def quantize_row(x: Any, levels: Any, x_q: Any) -> Any:
 def quantize_rows(x: Any, levels: Any, x_q: Any, x_scales: Any, lo: Any, hi: Any) -> None:
     """x [n_tokens, d] ~ x_q [n_tokens, d] int16 * x_scales [n_tokens], tokens lo..hi."""
     for t in range(lo, hi):
-        x_scales[t] = quantize_row(x[t], levels, x_q[t])
+        x_scales[t] = quantize_row(x[t, : x_q.shape[1]], levels, x_q[t])
 
 
 _SIGN = np.int32(0x7FFFFFFF)
@@ -85,4 +85,4 @@ def quantize_rows_bytes(
 ) -> None:
     """x - centre ~ (x_q - zeros) * scales: x [n_tokens, d], centre [d], tokens lo..hi."""
     for t in range(lo, hi):
-        scales[t], zeros[t] = quantize_row_bytes(x[t], centre, x_q[t])
+        scales[t], zeros[t] = quantize_row_bytes(x[t, : x_q.shape[1]], centre, x_q[t])

@@ -10,13 +10,11 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from pythia_cli.kernels.sizes import KEY_BLOCK
+from pythia_cli.kernels.sizes import LANES
 from pythia_cli.kernels.tiles.dot import load
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _FLOAT = ir.FloatType()
-
-LANES = KEY_BLOCK
 
 
 @intrinsic
@@ -97,7 +95,11 @@ def _emit_lane_sum(builder: Any, n: Any, term: Any) -> Any:
         vector = builder.load(lanes)
         value = builder.fadd(builder.extract_element(vector, lane), term(at, _FLOAT))
         builder.store(builder.insert_element(vector, value, lane), lanes)
-    vector = builder.load(lanes)
+    return sum_of_lanes(builder, builder.load(lanes))
+
+
+def sum_of_lanes(builder: Any, vector: Any) -> Any:
+    """The sum of LANES floats: the upper half is added to the lower until one is left."""
     width = LANES
     while width > 1:
         width //= 2
@@ -115,3 +117,9 @@ def _emit_lane_sum(builder: Any, n: Any, term: Any) -> Any:
 def data_of(context: Any, builder: Any, signature: Any, args: Any, i: int) -> Any:
     """The data pointer of the array that is argument i."""
     return make_array(signature.args[i])(context, builder, args[i]).data
+
+
+def shape_of(context: Any, builder: Any, signature: Any, args: Any, i: int) -> list[Any]:
+    """The lengths of the array that is argument i."""
+    array = make_array(signature.args[i])(context, builder, args[i])
+    return list(cgutils.unpack_tuple(builder, array.shape))

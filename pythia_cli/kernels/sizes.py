@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
-KEY_BLOCK = 16
-"""Positions per block in the cache of keys: the lanes of a float vector."""
+LANES = 16
+"""The numbers of 32 bits that are handled together, and the tokens in a group."""
+
+KEY_BLOCK = LANES
+"""Positions per block in the cache of keys."""
 
 N_QUERIES = 8
 """The largest number of queries in a tile of attention."""
@@ -18,6 +21,19 @@ SCORE_PIECE = 512
 
 LAYER_CLAIMS = 4
 """Counters per layer of the row blocks claimed by ranks. The unembedding has one more."""
+
+LEAST_EXPONENT = -87.0
+"""float32 exponentials of this and below are 0."""
+
+LOG2_E = 1.4426950408889634
+LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
+"""ln 2 in two parts. The first has few bits, so that its product with a small integer is exact."""
+
+EXP_POLYNOMIAL = (
+    1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1,
+    5.0000001201e-1,
+)  # fmt: skip
+"""exp(r) ~ 1 + r + r^2 P(r) for |r| <= ln 2 / 2, highest power first, as in Cephes' expf."""
 
 MAX_INT32 = 2**31 - 1
 MAX_INT16 = 32767
@@ -37,7 +53,7 @@ def aligned_zeros(shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray
 def activation_levels(d_in: int) -> int:
     """The largest |x_q| for which a dot product with `d_in` int8 weights fits in int32.
 
-    At most 32639, so that x_q also splits into two signed bytes (tiles/dot.py).
+    At most 32639, so that x_q also splits into two signed bytes (tiles/products.py).
     """
     return min(127 * 256 + 127, MAX_INT32 // (127 * d_in))
 

@@ -9,11 +9,18 @@ import numpy as np
 from pythia_cli.jit.declare import jit, kernel
 from pythia_cli.jit.signature import Doubles1, Floats1, Int64s1
 from pythia_cli.kernels.simd import bits_from_float, float_from_bits, lane_sum
-from pythia_cli.kernels.sizes import SCORE_PIECE
+from pythia_cli.kernels.sizes import (
+    EXP_POLYNOMIAL,
+    LEAST_EXPONENT,
+    LN2_HIGH,
+    LN2_LOW,
+    LOG2_E,
+    SCORE_PIECE,
+)
 
-_LOG2_E = np.float32(1.4426950408889634)
-_LN2_HIGH = np.float32(0.693359375)  # has few bits, so n * _LN2_HIGH is exact
-_LN2_LOW = np.float32(-2.12194440e-4)
+_LEAST, _LOG2_E = np.float32(LEAST_EXPONENT), np.float32(LOG2_E)
+_LN2_HIGH, _LN2_LOW = np.float32(LN2_HIGH), np.float32(LN2_LOW)
+_P = tuple(np.float32(coefficient) for coefficient in EXP_POLYNOMIAL)
 _ALL_BUT_SIGN = np.int32(0x7FFFFFFF)
 
 
@@ -23,19 +30,19 @@ def exp_nonpositive(x: Any) -> Any:
 
     As expf of Cephes: 2^n times a polynomial.
     """
-    z = x if x > np.float32(-87.0) else np.float32(-87.0)
+    z = x if x > _LEAST else _LEAST
     n = np.rint(z * _LOG2_E)
     r = z - n * _LN2_HIGH
     r = r - n * _LN2_LOW
-    p = np.float32(1.9875691500e-4)
-    p = p * r + np.float32(1.3981999507e-3)
-    p = p * r + np.float32(8.3334519073e-3)
-    p = p * r + np.float32(4.1665795894e-2)
-    p = p * r + np.float32(1.6666665459e-1)
-    p = p * r + np.float32(5.0000001201e-1)
+    p = _P[0]
+    p = p * r + _P[1]
+    p = p * r + _P[2]
+    p = p * r + _P[3]
+    p = p * r + _P[4]
+    p = p * r + _P[5]
     p = p * r * r + r + np.float32(1.0)
     value = p * float_from_bits(np.int32((np.int32(n) + np.int32(127)) << np.int32(23)))
-    if x <= np.float32(-87.0):
+    if x <= _LEAST:
         value = np.float32(0.0)
     return value if x == x else x
 

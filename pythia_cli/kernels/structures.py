@@ -73,7 +73,8 @@ class Input(NamedTuple):
 class Scratch(NamedTuple):
     """Buffers for the activations of n tokens.
 
-    x [n, d_model] is the residual stream. attention_input and mlp_input are its layer norms,
+    Rows of x, qkv, attended and mlp may be longer than their data. x [n, d_model] is the residual
+    stream. attention_input and mlp_input are its layer norms,
     quantized; either the part `exact` or the part `bytes` of an Input is used.
     claims [LAYER_CLAIMS * n_layers + 1] must be zero at the start of a pass.
     """

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 from pythia_cli.jit.barrier import claim
 from pythia_cli.jit.declare import inlined
 from pythia_cli.jit.signature import Doubles1, Doubles3, Floats2, Floats3, Int64s1
-from pythia_cli.kernels.layer import grain, meet, own_share
+from pythia_cli.kernels.layer import grain, meet, own_tokens
 from pythia_cli.kernels.layer_norm import layer_norm
-from pythia_cli.kernels.linear import Linear, Quantized, matmul, quantize_input
+from pythia_cli.kernels.linear import Linear, Quantized, matmul, pack, quantize_input
 from pythia_cli.kernels.scoring import merge_pieces, score_piece
-from pythia_cli.kernels.sizes import SCORE_PIECE
+from pythia_cli.kernels.sizes import LANES, SCORE_PIECE
 
 
 class ScoreScratch(NamedTuple):
@@ -48,14 +48,15 @@ class Outputs(NamedTuple):
 def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any) -> None:
     """Write the outputs for the residual stream in the scratch s. `room` is a ScoreScratch."""
     m = outputs.rows.shape[0]
-    lo, hi = own_share(ranks, m)
+    lo, hi = own_tokens(ranks, m)
     for i in range(lo, hi):
         row = outputs.rows[i]
         norm = model.weights.final_layer_norm
         layer_norm(norm, s.x[row : row + 1], model.eps, s.normed[i : i + 1], 0, 1)
     room_of_input = s.attention_input.exact
-    x = Quantized(room_of_input.q[:m], room_of_input.scales[:m])
+    x = Quantized(room_of_input.q[:m], room_of_input.scales[:m], room_of_input.lanes[: m // LANES])
     quantize_input(s.normed, x, lo, hi)
+    pack(x, lo, hi)
     if not meet(ranks):
         return
     if outputs.targets.shape[0] > 0:
@@ -79,11 +80,11 @@ def _rows(linear: Any, lo: Any, hi: Any) -> Any:
 def _score(ranks: Any, linear: Any, x: Any, claims: Any, outputs: Any, room: Any) -> None:
     """Score the targets, one piece of the vocabulary at a time; no row of logits is stored."""
     m, d_vocab, last = x.q.shape[0], linear.weight.shape[0], claims.shape[0] - 1
-    t_lo, t_hi = own_share(ranks, m)
+    t_lo, t_hi = own_tokens(ranks, m)
     target_logits = room.target_logits[:m]
     for t in range(t_lo, t_hi):
         target = outputs.targets[t]
-        row = Quantized(x.q[t : t + 1], x.scales[t : t + 1])
+        row = Quantized(x.q[t : t + 1], x.scales[t : t + 1], x.lanes[:0])
         matmul(_rows(linear, target, target + 1), row, False, target_logits[t : t + 1], 0, 1)
     if not meet(ranks):
         return

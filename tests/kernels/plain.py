@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from pythia_cli.engine.scores import score_logits
+from pythia_cli.jit.declare import TIER
 from pythia_cli.kernels.linear import Quantized
-from pythia_cli.kernels.simd import LANES
-from pythia_cli.kernels.sizes import KEY_BLOCK, activation_levels
+from pythia_cli.kernels.sizes import KEY_BLOCK, LANES, activation_levels
 from tests.kernels.draws import Array, Arrays, Expected
 
 erf64 = np.vectorize(math.erf, otypes=[np.float64])
@@ -106,6 +106,13 @@ def matmul(a: Arrays) -> dict[str, Expected]:
     return {"out": Expected(sums * scales + bias + before, terms)}
 
 
+def pack(a: Arrays) -> dict[str, Expected]:
+    """Nothing is written where no tile uses it."""
+    x = a["x"]
+    groups = x.q.view(np.int32).reshape(len(x.lanes), LANES, -1).transpose(0, 2, 1)
+    return {"lanes": Expected(groups if TIER.has_lanes else x.lanes.copy(), 0.0)}
+
+
 def quantize_rows(a: Arrays) -> dict[str, Expected]:
     x = a["x"].astype(np.float64)
     scales = np.abs(x).max(axis=1) / a["levels"]
@@ -120,7 +127,7 @@ def quantize_rows(a: Arrays) -> dict[str, Expected]:
 def byte_matmul(a: Arrays) -> dict[str, Expected]:
     x = a["x"]
     levels = x.q.astype(np.int64) - x.zeros[:, None]
-    return matmul({**a, "x": Quantized(levels, x.scales)})
+    return matmul({**a, "x": Quantized(levels, x.scales, x.lanes)})
 
 
 def quantize_rows_bytes(a: Arrays) -> dict[str, Expected]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pythia_cli.kernels.linear import Linear, Quantized, matmul, matmul_plain
 from pythia_cli.kernels.sizes import MAX_INT16, MAX_INT32, activation_levels
+from tests.kernels.twins import NO_LANES, WIDTH_IN_LANES, packed
 
 both = pytest.mark.parametrize("kernel", [matmul, matmul_plain], ids=["matmul", "matmul_plain"])
 
@@ -21,8 +22,8 @@ def integer_part(
     """out [n_tokens, d_out] with all scales 1 and no bias."""
     out = np.full((len(x), len(w)), np.nan, np.float32)
     ones = np.ones(len(w), np.float32)
-    linear, inputs = Linear(w, ones, 0 * ones), Quantized(x, np.ones(len(x), np.float32))
-    kernel(linear, inputs, False, out, 0, len(w))
+    inputs = packed(Quantized(x, np.ones(len(x), np.float32), NO_LANES))
+    kernel(Linear(w, ones, 0 * ones), inputs, False, out, 0, len(w))
     return out
 
 
@@ -49,7 +50,7 @@ def test_sums_are_exact(kernel: Any, seed: int, n_tokens: int, d_in: int, d_out:
 
 @both
 @pytest.mark.parametrize("d_in", [516, 4096, 20480])
-@pytest.mark.parametrize("n_tokens", [1, 9])
+@pytest.mark.parametrize("n_tokens", [1, 9, 35])
 def test_sums_at_the_bound_do_not_overflow(kernel: Any, d_in: int, n_tokens: int) -> None:
     x = np.full((n_tokens, d_in), activation_levels(d_in), np.int16)
     w = np.full((13, d_in), 127, np.int8)
@@ -59,8 +60,10 @@ def test_sums_at_the_bound_do_not_overflow(kernel: Any, d_in: int, n_tokens: int
 
 @given(
     seed=st.integers(0, 2**32 - 1),
-    n_tokens=st.integers(1, 9),
-    d_in=st.integers(1, 200),
+    n_tokens=st.integers(1, 70),
+    d_in=st.one_of(
+        st.integers(1, 200), st.sampled_from(range(WIDTH_IN_LANES, 400, WIDTH_IN_LANES))
+    ),
     d_out=st.integers(1, 60),
     adds=st.booleans(),
 )
@@ -72,7 +75,7 @@ def test_tiles_change_no_bit(seed: int, n_tokens: int, d_in: int, d_out: int, ad
     x_scales = rng.random(n_tokens, np.float32)
     tiled = rng.random((n_tokens, d_out), np.float32)
     untiled = tiled.copy()
-    linear, inputs = Linear(w, w_scales, bias), Quantized(x, x_scales)
+    linear, inputs = Linear(w, w_scales, bias), packed(Quantized(x, x_scales, NO_LANES))
     matmul(linear, inputs, adds, tiled, 0, d_out)
     matmul_plain(linear, inputs, adds, untiled, 0, d_out)
     assert tiled.tobytes() == untiled.tobytes()

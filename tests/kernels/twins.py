@@ -27,6 +27,7 @@ from pythia_cli.kernels.linear import (
     byte_matmul_plain,
     matmul,
     matmul_plain,
+    pack,
     quantize_bytes,
     quantize_input,
 )
@@ -42,6 +43,8 @@ from pythia_cli.kernels.rotary import rotate_half
 from pythia_cli.kernels.scoring import merge_pieces, score_piece
 from pythia_cli.kernels.sizes import (
     KEY_BLOCK,
+    LANES,
+    MAX_INT16,
     N_QUERIES,
     SCALE_CANDIDATES,
     SCORE_PIECE,
@@ -52,6 +55,10 @@ from pythia_cli.kernels.sizes import (
 from pythia_cli.kernels.softmax import draw, exp_nonpositive, exponentials, largest_of, softmax
 from tests.kernels import plain
 from tests.kernels.draws import MODERATE, Arrays, Draw, Twin, unwritten
+
+NO_LANES = np.empty((0, 0, LANES), np.int32)
+WIDTH_IN_LANES = 4 * LANES
+"""Inputs of a multiple of this width can be packed."""
 
 
 def over_values(function: Any) -> Callable[[Arrays, int, int], None]:
@@ -163,15 +170,21 @@ def norm(case: Draw) -> Arrays:
 
 
 def linear(case: Draw) -> Arrays:
+    """Half of them with groups of tokens in lanes."""
+    if case.rng.integers(2):
+        case = case._replace(n=case.n + 3 * LANES, d=-(-case.d // WIDTH_IN_LANES) * WIDTH_IN_LANES)
     return {
         "linear": Linear(
             weight=case.int8(case.n_rows, case.d),
             scales=case.scales(case.n_rows),
             bias=case.rng.standard_normal(case.n_rows).astype(np.float32),
         ),
-        "x": Quantized(
-            q=case.int16(activation_levels(case.d), case.n, case.d),
-            scales=case.scales(case.n),
+        "x": packed(
+            Quantized(
+                q=case.int16(activation_levels(case.d), case.n, case.d),
+                scales=case.scales(case.n),
+                lanes=NO_LANES,
+            )
         ),
         "adds": bool(case.rng.integers(2)),
         "out": case.floats(case.n, case.n_rows),
@@ -184,12 +197,36 @@ def byte_linear(case: Draw) -> Arrays:
     return {
         **a,
         "linear": ByteLinear(*a["linear"], weight.sum(axis=1, dtype=np.int32)),
-        "x": Bytes(
-            q=case.uint8(case.n, case.d),
-            scales=a["x"].scales,
-            zeros=case.rng.integers(0, 256, case.n, dtype=np.int32),
+        "x": packed(
+            Bytes(
+                q=case.uint8(*a["x"].q.shape),
+                scales=a["x"].scales,
+                zeros=case.rng.integers(0, 256, len(a["x"].q), dtype=np.int32),
+                lanes=NO_LANES,
+            )
         ),
     }
+
+
+def packed(x: Any) -> Any:
+    """The input of a linear, with whole groups of tokens in lanes if its width allows that."""
+    n, d = x.q.shape
+    if d % WIDTH_IN_LANES:
+        return x
+    x = x._replace(lanes=np.zeros((n // LANES, d * x.q.itemsize // 4, LANES), np.int32))
+    pack(x, 0, n)
+    return x
+
+
+def unpacked_inputs(case: Draw) -> Arrays:
+    n, d = LANES * case.n, WIDTH_IN_LANES * (1 + case.d % 3)
+    q = case.int16(MAX_INT16, n, d)
+    lanes = unwritten(case.n, d // 2, LANES, dtype=np.int32)
+    return {"x": Quantized(q, case.scales(n), lanes)}
+
+
+def pack_groups(a: Arrays, lo: int, hi: int) -> None:
+    pack(a["x"], lo * LANES, hi * LANES)
 
 
 def byte_activations(case: Draw) -> Arrays:
@@ -217,12 +254,12 @@ def read_bytes(a: Arrays) -> Arrays:
 
 def byte_inputs(case: Draw) -> Arrays:
     a = byte_activations(case)
-    out = Bytes(a["q"], a["scales"], a["zeros"])
+    out = Bytes(a["q"], a["scales"], a["zeros"], NO_LANES)
     return {"x": a["x"], "centre": a["centre"], "out": out}
 
 
 def written_bytes(a: Arrays) -> Arrays:
-    return a["out"]._asdict()
+    return {name: values for name, values in a["out"]._asdict().items() if name != "lanes"}
 
 
 def activations(case: Draw) -> Arrays:
@@ -248,7 +285,7 @@ def read_activations(a: Arrays) -> Arrays:
 
 def linear_inputs(case: Draw) -> Arrays:
     a = activations(case)
-    return {"x": a["x"], "out": Quantized(a["x_q"], a["x_scales"])}
+    return {"x": a["x"], "out": Quantized(a["x_q"], a["x_scales"], NO_LANES)}
 
 
 def written_inputs(a: Arrays) -> Arrays:
@@ -347,6 +384,7 @@ def queries(case: Draw) -> Arrays:
         q=np.zeros((N_QUERIES, d_head + d_head % 2), np.int16),
         turns=unwritten(N_QUERIES, a["rotary"].blocks.shape[1]),
         q_scales=unwritten(N_QUERIES),
+        sums=unwritten(N_QUERIES, 3),
         out_scales=unwritten(N_QUERIES),
     )
     return {**a, "tile": tile, "out": unwritten(case.n, len(a["kv"].keys) * d_head)}
@@ -456,6 +494,10 @@ KERNELS = [
     Twin(
         "quantize_input", quantize_input, linear_inputs, written_inputs, plain.quantize_input,
         2e-7, _HALF_STEP, measured=read_inputs,
+    ),
+    Twin(
+        "pack", pack, unpacked_inputs, lambda a: {"lanes": a["x"].lanes}, plain.pack, 0.0,
+        "integers that are moved", run=pack_groups,
     ),
     Twin(
         "quantize_weights", quantize_weights, weights, only("q", "scales"), plain.quantize_weights,

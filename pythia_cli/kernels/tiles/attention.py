@@ -7,7 +7,6 @@ vectors of LANES numbers, which LLVM splits to the width of the processor.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -16,8 +15,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from pythia_cli.jit.declare import TIER
-from pythia_cli.kernels.simd import LANES, data_of
-from pythia_cli.kernels.tiles.dot import joined, load, picked, prefetch, splat
+from pythia_cli.kernels.simd import data_of
+from pythia_cli.kernels.sizes import LANES
+from pythia_cli.kernels.tiles.dot import joined, load, loop, picked, prefetch, splat
 
 _I8, _I16, _I32, _I64, _FLOAT = (
     *(ir.IntType(bits) for bits in (8, 16, 32, 64)),
@@ -69,7 +69,7 @@ def _score_tile(n_queries: int, n_blocks: int) -> Any:
                 return [_added(builder, s, *qk) for s, qk in zip(sums, products, strict=True)]
 
             zeros = [ir.Constant(_INT32S, [0] * LANES)] * (n_queries * n_blocks)
-            totals = _loop(builder, n_pairs, zeros, pairs)
+            totals = loop(builder, n_pairs, zeros, pairs)
             scales = [
                 load(builder, key_scales, builder.add(scales_at, _I64(b * LANES)), _FLOATS, align=4)
                 for b in range(n_blocks)
@@ -92,7 +92,7 @@ def _score_tile(n_queries: int, n_blocks: int) -> Any:
                 terms = ((t, c) for t in ts for c in cs)
                 return [_fma(builder, *tc, v) for v, tc in zip(values, terms, strict=True)]
 
-            values = _loop(builder, n_turns, values, turned)
+            values = loop(builder, n_turns, values, turned)
             at = builder.mul(block, _I64(LANES))
             for j, row in enumerate(_rows(builder, scores, at, stride, n_queries)):
                 _store(builder, row, values[j * n_blocks : (j + 1) * n_blocks])
@@ -145,7 +145,7 @@ def _mix_tile(n_queries: int, n_vectors: int) -> Any:
                 return [_added(builder, s, *wv) for s, wv in zip(sums, products, strict=True)]
 
             zeros = [ir.Constant(_INT32S, [0] * LANES)] * (n_queries * n_vectors)
-            totals = _loop(builder, n_pairs, zeros, pairs)
+            totals = loop(builder, n_pairs, zeros, pairs)
             for j, row in enumerate(_rows(builder, out, out_at, out_stride, n_queries)):
                 scale = splat(builder, builder.load(builder.gep(scales, [_I64(j)])), LANES)
                 own = totals[j * n_vectors : (j + 1) * n_vectors]
@@ -204,29 +204,6 @@ def _store(builder: Any, row: Any, vectors: list[Any]) -> None:
     for i, vector in enumerate(vectors):
         place = builder.gep(row, [_I64(i * LANES)])
         builder.store(vector, builder.bitcast(place, _FLOATS.as_pointer()), align=4)
-
-
-def _loop(
-    builder: Any, n: Any, start: list[Any], step: Callable[[Any, list[Any]], list[Any]]
-) -> list[Any]:
-    """Emit a loop over i < n: values = step(i, values), from `start` on. Returns the last."""
-    before = builder.block
-    head, body, after = (builder.append_basic_block(f"loop.{part}") for part in ("", "do", "end"))
-    builder.branch(head)
-    builder.position_at_end(head)
-    i = builder.phi(_I64)
-    i.add_incoming(_I64(0), before)
-    values = [builder.phi(value.type) for value in start]
-    builder.cbranch(builder.icmp_signed("<", i, n), body, after)
-    builder.position_at_end(body)
-    following = step(i, values)
-    for value, first, new in zip(values, start, following, strict=True):
-        value.add_incoming(first, before)
-        value.add_incoming(new, body)
-    i.add_incoming(builder.add(i, _I64(1)), body)
-    builder.branch(head)
-    builder.position_at_end(after)
-    return values
 
 
 score_tile = _score_tile(TIER.n_queries, TIER.n_vectors)

@@ -1,41 +1,14 @@
-"""LLVM code for exact integer dot products of int8 weights and activations of 16 or 8 bits.
-
-16 bits, int16: x86 uses `vpmaddwd`: products of int16, added in pairs. ARM's `sdot` multiplies
-bytes, so each activation is split into two signed bytes. Each byte has its own sum; they are
-combined at the end.
-
-8 bits, uint8: x86 uses `vpdpbusd` where it has VNNI: four products of bytes are added. ARM's `sdot`
-wants signed bytes, so it gets x - 128. Other processors widen both to int16, as for 16 bits.
-"""
+"""LLVM code for integer dot products: the loop of a tile, and vectors that are added up."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils
 
-from pythia_cli.jit.tiers import Tier
-
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
-
-
-def exact_dots(builder: Any, tier: Tier) -> Any:
-    """How to multiply int8 weights and int16 activations, for emit_dots."""
-    return (_SplitDots if "sdot" in tier.instruction else _PairDots)(builder, tier)
-
-
-def byte_dots(builder: Any, tier: Tier) -> Any:
-    """How to multiply int8 weights and uint8 activations, for emit_dots.
-
-    The sums are those of x - byte_offset(tier).
-    """
-    return (_ByteDots if tier.byte_instruction else _WidenedDots)(builder, tier)
-
-
-def byte_offset(tier: Tier) -> int:
-    """What byte_dots takes off each activation."""
-    return 128 if "sdot" in tier.byte_instruction else 0
 
 
 def emit_dots(
@@ -77,111 +50,34 @@ def emit_dots(
     return [[dots.joined(parts) for parts in row] for row in new_sums]
 
 
-class _PairDots:
-    """With `vpmaddwd`: one vector of tier.vector / 2 int32 sums."""
+def loop(
+    builder: Any,
+    n: Any,
+    start: list[Any],
+    body: Callable[[Any, list[Any]], list[Any]],
+    step: int = 1,
+) -> list[Any]:
+    """Emit a loop over i = 0, step, .. < n: values = body(i, values), from `start` on.
 
-    n_parts = 1
-
-    def __init__(self, builder: Any, tier: Tier) -> None:
-        self._builder = builder
-        self.vector = tier.vector
-        self._int16s = ir.VectorType(_I16, tier.vector)
-        self.sums = ir.VectorType(_I32, tier.vector // 2)
-        self._madd = _function(builder, tier.instruction, self.sums, [self._int16s, self._int16s])
-
-    def weights(self, row: Any, at: Any) -> Any:
-        int8s = ir.VectorType(_I8, self._int16s.count)
-        return self._builder.sext(load(self._builder, row, at, int8s, align=1), self._int16s)
-
-    def activations(self, row: Any, at: Any) -> Any:
-        return load(self._builder, row, at, self._int16s, align=2)
-
-    def added(self, parts: list[Any], w: Any, x: Any) -> list[Any]:
-        return [self._builder.add(parts[0], self._builder.call(self._madd, [w, x]))]
-
-    def joined(self, parts: list[Any]) -> Any:
-        return parts[0]
-
-
-class _SplitDots:
-    """With `sdot`: x = 256 * high + low, signed bytes (|x| <= 32639); two vectors of 4 int32."""
-
-    n_parts = 2
-
-    def __init__(self, builder: Any, tier: Tier) -> None:
-        self._builder = builder
-        self.vector = self._n = tier.vector
-        self._int8s = ir.VectorType(_I8, tier.vector)
-        self.sums = ir.VectorType(_I32, tier.vector // 4)
-        self._sdot = _function(
-            builder, tier.instruction, self.sums, [self.sums, self._int8s, self._int8s]
-        )
-
-    def weights(self, row: Any, at: Any) -> Any:
-        return load(self._builder, row, at, self._int8s, align=1)
-
-    def activations(self, row: Any, at: Any) -> tuple[Any, Any]:
-        builder, n = self._builder, self._n
-        x = load(builder, row, at, ir.VectorType(_I16, n), align=2)
-        # Adding 128 rounds the high byte to nearest. The low byte is then 128 too large.
-        x = builder.add(x, ir.Constant(x.type, [128] * n))
-        in_bytes = builder.bitcast(x, ir.VectorType(_I8, 2 * n))
-        low = picked(builder, in_bytes, in_bytes, list(range(0, 2 * n, 2)))
-        high = picked(builder, in_bytes, in_bytes, list(range(1, 2 * n, 2)))
-        return high, builder.xor(low, ir.Constant(low.type, [-128] * n))
-
-    def added(self, parts: list[Any], w: Any, x: tuple[Any, Any]) -> list[Any]:
-        pairs = zip(parts, x, strict=True)
-        return [self._builder.call(self._sdot, [part, w, half]) for part, half in pairs]
-
-    def joined(self, parts: list[Any]) -> Any:
-        high, low = parts
-        eight = ir.Constant(high.type, [8] * high.type.count)
-        return self._builder.add(self._builder.shl(high, eight), low)
-
-
-class _WidenedDots(_PairDots):
-    """As _PairDots, with activations of 8 bits."""
-
-    def activations(self, row: Any, at: Any) -> Any:
-        int8s = ir.VectorType(_I8, self._int16s.count)
-        return self._builder.zext(load(self._builder, row, at, int8s, align=1), self._int16s)
-
-
-class _ByteDots:
-    """With `vpdpbusd`, or with `sdot` and x - 128: one vector of int32 sums of four products."""
-
-    n_parts = 1
-
-    def __init__(self, builder: Any, tier: Tier) -> None:
-        self._builder = builder
-        self.vector = tier.byte_vector
-        self._offset = byte_offset(tier)
-        self._int8s = ir.VectorType(_I8, tier.byte_vector)
-        self.sums = ir.VectorType(_I32, tier.byte_vector // 4)
-        # LLVM types the operands of vpdpbusd as int32, those of sdot as bytes.
-        self._operand = self._int8s if self._offset else self.sums
-        self._dot = _function(
-            builder, tier.byte_instruction, self.sums, [self.sums, self._operand, self._operand]
-        )
-
-    def weights(self, row: Any, at: Any) -> Any:
-        return self._bytes(row, at)
-
-    def activations(self, row: Any, at: Any) -> Any:
-        x = self._bytes(row, at)
-        if not self._offset:
-            return x
-        return self._builder.xor(x, ir.Constant(x.type, [-128] * x.type.count))
-
-    def _bytes(self, row: Any, at: Any) -> Any:
-        return load(self._builder, row, at, self._operand, align=1)
-
-    def added(self, parts: list[Any], w: Any, x: Any) -> list[Any]:
-        return [self._builder.call(self._dot, [parts[0], x, w])]
-
-    def joined(self, parts: list[Any]) -> Any:
-        return parts[0]
+    Returns the last values.
+    """
+    before = builder.block
+    head, inside, after = (builder.append_basic_block(f"loop.{part}") for part in ("", "do", "end"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    i = builder.phi(_I64)
+    i.add_incoming(_I64(0), before)
+    values = [builder.phi(value.type) for value in start]
+    builder.cbranch(builder.icmp_signed("<", i, n), inside, after)
+    builder.position_at_end(inside)
+    following = body(i, values)
+    for value, first, new in zip(values, start, following, strict=True):
+        value.add_incoming(first, before)
+        value.add_incoming(new, inside)
+    i.add_incoming(builder.add(i, _I64(step)), inside)
+    builder.branch(head)
+    builder.position_at_end(after)
+    return values
 
 
 def load(builder: Any, row: Any, at: Any, kind: Any, align: int) -> Any:
@@ -190,22 +86,22 @@ def load(builder: Any, row: Any, at: Any, kind: Any, align: int) -> Any:
     return builder.load(address, align=align)
 
 
-def _function(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+def function(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    """A function of LLVM or the processor, by its name in LLVM."""
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
 
 
 def prefetch(builder: Any, place: Any) -> None:
     """Prefetch into the L2 cache, for reading. An invalid address does no harm."""
     arguments = [_I8.as_pointer(), _I32, _I32, _I32]
-    function = _function(builder, "llvm.prefetch.p0i8", ir.VoidType(), arguments)
-    builder.call(function, [place, _I32(0), _I32(2), _I32(1)])
+    prefetches = function(builder, "llvm.prefetch.p0i8", ir.VoidType(), arguments)
+    builder.call(prefetches, [place, _I32(0), _I32(2), _I32(1)])
 
 
 def lane_sum_of(builder: Any, vector: Any) -> Any:
     """The sum of a vector's lanes."""
     name = f"llvm.vector.reduce.add.v{vector.type.count}i32"
-    function = _function(builder, name, _I32, [vector.type])
-    return builder.call(function, [vector])
+    return builder.call(function(builder, name, _I32, [vector.type]), [vector])
 
 
 def emit_sums(builder: Any, vectors: list[Any]) -> Any:

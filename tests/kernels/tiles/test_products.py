@@ -14,12 +14,15 @@ from llvmlite import ir
 
 from pythia_cli.jit import processor
 from pythia_cli.jit.tiers import ARM_TIERS, X86_TIERS, Tier, tiers_of, without
-from pythia_cli.kernels.tiles.dot import (
+from pythia_cli.kernels.sizes import LANES
+from pythia_cli.kernels.tiles.dot import emit_dots, emit_sums
+from pythia_cli.kernels.tiles.lanes import LANE_GROUPS, LANE_ROWS
+from pythia_cli.kernels.tiles.products import (
     byte_dots,
+    byte_lanes,
     byte_offset,
-    emit_dots,
-    emit_sums,
     exact_dots,
+    exact_lanes,
 )
 
 N_ROWS = 4
@@ -49,6 +52,12 @@ EXPECTED = {
     (byte_dots, "avx2"): ("vpmaddwd", 8),
     (byte_dots, "neon-dot"): ("sdot", 8),
 }
+IN_LANES = [
+    (tier, *expected)
+    for tier in TILED
+    if tier.has_lanes
+    for expected in ((exact_lanes, "vpdpwssd"), (byte_lanes, "vpdpbusd"))
+]
 both_kinds = pytest.mark.parametrize("kind", [exact_dots, byte_dots])
 
 
@@ -71,6 +80,28 @@ def tile_module(tier: Tier, n_tokens: int, kind: Any) -> ir.Module:
     for t in range(n_tokens):
         total = emit_sums(builder, [sums[r][t] for r in range(N_ROWS)])
         place = builder.gep(out, [_I64(t * N_ROWS)])
+        builder.store(total, builder.bitcast(place, total.type.as_pointer()), align=4)
+    builder.ret_void()
+    return module
+
+
+def lanes_module(tier: Tier, kind: Any) -> ir.Module:
+    """void tile(int8 *w, int32 *x, int64 d_in, int32 *out): out [rows, groups, LANES] = w x.
+
+    x [groups, d_in / dots.vector, LANES].
+    """
+    module = ir.Module()
+    arguments = [_I8.as_pointer(), _I32.as_pointer(), _I64, _I32.as_pointer()]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), "tile")
+    builder = ir.IRBuilder(function.append_basic_block())
+    w, x, d_in, out = function.args
+    dots = kind(builder, tier)
+    size = builder.mul(d_in, _I64(LANES // dots.vector))
+    w_rows = [builder.gep(w, [builder.mul(d_in, _I64(i))]) for i in range(LANE_ROWS)]
+    x_rows = [builder.gep(x, [builder.mul(size, _I64(g))]) for g in range(LANE_GROUPS)]
+    sums = [total for row in emit_dots(builder, dots, w_rows, x_rows, d_in) for total in row]
+    for i, total in enumerate(sums):
+        place = builder.gep(out, [_I64(i * LANES)])
         builder.store(total, builder.bitcast(place, total.type.as_pointer()), align=4)
     builder.ret_void()
     return module
@@ -114,6 +145,18 @@ def test_a_tile_has_the_expected_instructions_and_no_spills(tier: Tier, kind: An
     assert not [line for line in loop if re.search(r"\((%rsp|%rbp)\)|\[(sp|x29)", line)], loop
 
 
+@pytest.mark.parametrize(("tier", "kind", "instruction"), IN_LANES)
+def test_a_tile_in_lanes_has_the_expected_instructions(
+    tier: Tier, kind: Any, instruction: str
+) -> None:
+    machine = machine_of(tier)
+    assembly = machine.emit_assembly(optimised(lanes_module(tier, kind), machine))
+    loop = loop_of(assembly, instruction)
+    used = Counter(line.split()[0] for line in loop)
+    assert used[instruction] == LANE_ROWS * LANE_GROUPS, used
+    assert not [line for line in loop if re.search(r"\((%rsp|%rbp)\)", line)], loop
+
+
 def emulated(module: ir.Module) -> None:
     """Define sdot in software: int32 sums of four products of bytes."""
     bytes16, sums4 = ir.VectorType(_I8, 16), ir.VectorType(_I32, 4)
@@ -141,11 +184,8 @@ def runnable() -> list[Tier]:
     return [*tiled, software(NEON)]
 
 
-@pytest.mark.parametrize("tier", runnable(), ids=lambda tier: tier.name)
-@pytest.mark.parametrize("n_tokens", [1, 2, 4, 6])
-@both_kinds
-def test_a_tile_is_exact(tier: Tier, n_tokens: int, kind: Any) -> None:
-    """Random values, and values at the bounds, which give the largest sums."""
+def compiled(module: ir.Module, tier: Tier) -> tuple[Any, Any]:
+    """The function `tile` of a module, and what has to be kept alive for it."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     features = without(tier, processor.features())
@@ -153,14 +193,21 @@ def test_a_tile_is_exact(tier: Tier, n_tokens: int, kind: Any) -> None:
     machine = llvm.Target.from_default_triple().create_target_machine(
         cpu=processor.name(), features=flags, opt=3, jit=True
     )
+    engine = llvm.create_mcjit_compiler(optimised(module, machine), machine)
+    engine.finalize_object()
+    prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, ctypes.c_int64, ctypes.c_void_p)
+    return engine, prototype(engine.get_function_address("tile"))
+
+
+@pytest.mark.parametrize("tier", runnable(), ids=lambda tier: tier.name)
+@pytest.mark.parametrize("n_tokens", [1, 2, 4, 6])
+@both_kinds
+def test_a_tile_is_exact(tier: Tier, n_tokens: int, kind: Any) -> None:
+    """Random values, and values at the bounds, which give the largest sums."""
     module = tile_module(tier, n_tokens, kind)
     if tier.instruction == _SOFTWARE:
         emulated(module)
-    engine = llvm.create_mcjit_compiler(optimised(module, machine), machine)
-    engine.finalize_object()
-    tile = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, ctypes.c_int64, ctypes.c_void_p)(
-        engine.get_function_address("tile")
-    )
+    engine, tile = compiled(module, tier)
     rng = np.random.default_rng(0)
     for d_in in (64, 3 * 64, 512):
         w = rng.integers(-127, 128, (N_ROWS, d_in), dtype=np.int8)
@@ -176,3 +223,27 @@ def test_a_tile_is_exact(tier: Tier, n_tokens: int, kind: Any) -> None:
         out = np.empty((n_tokens, N_ROWS), np.int32)
         tile(w.ctypes.data, x.ctypes.data, d_in, out.ctypes.data)
         np.testing.assert_array_equal(out, (x.astype(np.int64) - offset) @ w.astype(np.int64).T)
+    del engine
+
+
+@pytest.mark.parametrize(("tier", "kind", "instruction"), IN_LANES)
+def test_a_tile_in_lanes_is_exact(tier: Tier, kind: Any, instruction: str) -> None:
+    if tier not in runnable():
+        pytest.skip(f"this processor has no {instruction}")
+    engine, tile = compiled(lanes_module(tier, kind), tier)
+    rng = np.random.default_rng(0)
+    for d_in in (64, 3 * 64, 512):
+        w = rng.integers(-127, 128, (LANE_ROWS, d_in), dtype=np.int8)
+        w[0] = 127
+        if kind is exact_lanes:
+            most = min(32639, (2**31 - 1) // (127 * d_in))
+            x = rng.integers(-most, most + 1, (LANE_GROUPS * LANES, d_in), dtype=np.int16)
+            x[0] = -most
+        else:
+            x = rng.integers(0, 256, (LANE_GROUPS * LANES, d_in), dtype=np.uint8)
+            x[0] = 255
+        groups = x.view(np.int32).reshape(LANE_GROUPS, LANES, -1).transpose(0, 2, 1).copy()
+        out = np.empty((LANE_ROWS, LANE_GROUPS * LANES), np.int32)
+        tile(w.ctypes.data, groups.ctypes.data, d_in, out.ctypes.data)
+        np.testing.assert_array_equal(out, w.astype(np.int64) @ x.astype(np.int64).T)
+    del engine

@@ -1,0 +1,166 @@
+"""Tiles of `matmul` with a token in each lane, so that no vector has to be added up.
+
+For them the quantized inputs of LANES tokens lie side by side (`pack_group`), as int32s of two
+int16s or four bytes of a token. A step multiplies these by as many weights of a row, which are
+copied to all lanes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from pythia_cli.jit.declare import TIER
+from pythia_cli.kernels.simd import data_of
+from pythia_cli.kernels.sizes import LANES
+from pythia_cli.kernels.tiles.dot import (
+    emit_dots,
+    load,
+    picked,
+    prefetch,
+    splat,
+)
+from pythia_cli.kernels.tiles.operands import Operands
+from pythia_cli.kernels.tiles.products import byte_lanes, exact_lanes
+
+_I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+_INT32S, _FLOATS = ir.VectorType(_I32, LANES), ir.VectorType(ir.FloatType(), LANES)
+
+LANE_ROWS, LANE_GROUPS = 8, 2
+"""Rows of weights and groups of tokens in a tile: 16 sums hide the time that each takes."""
+
+
+@intrinsic
+def lanes_tile(
+    typingctx: Any, linear: Any, row: Any, x: Any, token: Any, d_in: Any, adds: Any, out: Any,
+    d_out: Any,
+) -> Any:  # fmt: skip
+    """`matmul` for LANE_ROWS rows of a linear and LANE_GROUPS of LANES tokens.
+
+    From row `row` of the linear and `token` of x on, which is a multiple of LANES.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        operands = Operands(context, builder, signature, args)
+        dots = (byte_lanes if operands.is_bytes else exact_lanes)(builder, TIER)
+        group = builder.sdiv(operands.token, _I64(LANES))
+        size = builder.mul(operands.d_in, _I64(LANES // dots.vector))  # int32s of a group
+        places = [builder.mul(builder.add(group, _I64(g)), size) for g in range(LANE_GROUPS)]
+        x_rows = [builder.gep(operands.field(2, "lanes"), [place]) for place in places]
+        w_rows = operands.weight_rows(LANE_ROWS)
+        sums = emit_dots(builder, dots, w_rows, x_rows, operands.d_in)
+        for g in range(LANE_GROUPS):
+            _finish(operands, [row_sums[g] for row_sums in sums], g * LANES)
+        return context.get_dummy_value()
+
+    index = types.intp
+    return types.void(linear, index, x, index, index, types.boolean, out, index), codegen
+
+
+def _finish(operands: Operands, sums: list[Any], first: int) -> None:
+    """out = or += sums * scales + bias. sums are ordered by row; lane t is token `first` + t."""
+    builder = operands.builder
+    token = builder.add(operands.token, _I64(first))
+    x_scale = operands.load(2, "scales", token, _FLOATS)
+    values = []
+    for r, total in enumerate(sums):
+        row = builder.add(operands.row, _I64(r))
+
+        def of_row(name: str, row: Any = row) -> Any:
+            return splat(builder, operands.load(0, name, row), LANES)
+
+        if operands.is_bytes:
+            zeros = operands.load(2, "zeros", token, _INT32S)
+            total = builder.sub(total, builder.mul(of_row("row_sums"), zeros))
+        scale = builder.fmul(of_row("scales"), x_scale)
+        value = builder.fmul(builder.sitofp(total, _FLOATS), scale)
+        values.append(builder.fadd(value, of_row("bias")))
+    operands.write(token, _transposed(builder, values))
+
+
+def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """LANES vectors of the lanes of 8 or 16 rows.
+
+    First, 4 by 4 numbers are transposed in each quarter of vectors. Then the quarters are.
+    """
+    quarters = range(0, LANES, 4)
+
+    def in_quarters(a: Any, b: Any, *lanes: int) -> Any:
+        """The given lanes of every quarter. 4 to 7 are lanes of the second vector."""
+        places = [
+            q + lane if lane < 4 else LANES + q + lane - 4 for q in quarters for lane in lanes
+        ]
+        return picked(builder, a, b, places)
+
+    fours = []  # for each four rows, four vectors: of lane 0, 1, 2, 3 of all quarters
+    for a, b, c, d in zip(*[iter(rows)] * 4, strict=True):
+        (ab, ab2), (cd, cd2) = (
+            [in_quarters(x, y, 0, 4, 1, 5), in_quarters(x, y, 2, 6, 3, 7)]
+            for x, y in ((a, b), (c, d))
+        )
+        fours.append(
+            [in_quarters(x, y, *lanes) for x, y in ((ab, cd), (ab2, cd2)) for lanes in _HALVES]
+        )
+
+    def quarters_of(a: Any, b: Any, *which: int) -> Any:
+        """The given quarters; 4 to 7 are those of the second vector."""
+        return picked(builder, a, b, [4 * q + lane for q in which for lane in range(4)])
+
+    found: dict[int, Any] = {}
+    for lane in range(4):
+        column = [four[lane] for four in fours]
+        for half, which in enumerate(_HALVES):
+            pairs = [quarters_of(a, b, *which) for a, b in zip(*[iter(column)] * 2, strict=True)]
+            for i, odd in enumerate(((0, 2, 4, 6), (1, 3, 5, 7))):
+                part = quarters_of(pairs[0], pairs[-1], *odd[: 2 * len(pairs)])
+                found[4 * (2 * half + i) + lane] = part
+    return [found[lane] for lane in range(LANES)]
+
+
+_HALVES = ((0, 1, 4, 5), (2, 3, 6, 7))
+
+
+@intrinsic
+def pack_group(typingctx: Any, q: Any, first: Any, n: Any, lanes: Any) -> Any:
+    """lanes[i, t] = q[first + t, i] for t < LANES and i < n, a multiple of LANES; all int32s.
+
+    q is an array of quantized inputs, with n int32s in a row; lanes [n, LANES].
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source, target = (
+            builder.bitcast(data_of(context, builder, signature, args, i), _I32.as_pointer())
+            for i in (0, 3)
+        )
+        _, first, n, _ = args
+        places = [builder.mul(builder.add(first, _I64(t)), n) for t in range(LANES)]
+        rows = [builder.gep(source, [place]) for place in places]
+        with cgutils.for_range_slice(builder, _I64(0), n, _I64(LANES)) as (at, _):
+            tokens = [load(builder, row, at, _INT32S, align=4) for row in rows]
+            for i, vector in enumerate(_transposed(builder, tokens)):
+                place = builder.mul(builder.add(at, _I64(i)), _I64(LANES))
+                address = builder.bitcast(builder.gep(target, [place]), _INT32S.as_pointer())
+                builder.store(vector, address, align=4)
+        return context.get_dummy_value()
+
+    return types.void(q, types.intp, types.intp, lanes), codegen
+
+
+@intrinsic
+def prefetch_rows(typingctx: Any, weight: Any, row: Any, d_in: Any) -> Any:
+    """Prefetch LANE_ROWS rows of weights from `row` on, which need not exist."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _, row, d_in = args
+        data = data_of(context, builder, signature, args, 0)
+        start = builder.gep(data, [builder.mul(row, d_in)])
+        n = builder.mul(d_in, _I64(LANE_ROWS))
+        with cgutils.for_range_slice(builder, _I64(0), n, _I64(64)) as (at, _):
+            prefetch(builder, builder.gep(start, [at]))
+        return context.get_dummy_value()
+
+    return types.void(weight, types.intp, types.intp), codegen
