@@ -18,6 +18,7 @@ from pythia_cli.kernels.sizes import (
     LAYER_CLAIMS,
     N_QUERIES,
     SCORE_PIECE,
+    SCORE_TOKENS,
     aligned_zeros,
     rotary_blocks,
     rotary_tables,
@@ -224,7 +225,7 @@ def _score_scratch(config: ModelConfig, n_ranks: int) -> dict[str, np.ndarray[An
     n_pieces = -(-config.d_vocab // SCORE_PIECE)
     return {
         "target_logits": _real(n, 1),
-        "logits": _real(n_ranks, n, SCORE_PIECE + LANES),
+        "logits": _real(n_ranks, SCORE_TOKENS, SCORE_PIECE + LANES),
         "p": _real(n_ranks, SCORE_PIECE),
         "sums": np.empty((n, n_pieces, 4)),
     }

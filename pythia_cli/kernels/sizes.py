@@ -19,6 +19,9 @@ N_QUERIES = 8
 SCORE_PIECE = 512
 """Logits per piece: exponentials are summed in float32 within a piece, then in float64."""
 
+SCORE_TOKENS = 64
+"""Tokens whose logits of a piece are kept at a time."""
+
 LAYER_CLAIMS = 4
 """Counters per layer of the row blocks claimed by ranks. The unembedding has one more."""
 

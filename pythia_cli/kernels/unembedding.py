@@ -11,14 +11,14 @@ from pythia_cli.kernels.layer import grain, meet, own_tokens
 from pythia_cli.kernels.layer_norm import layer_norm
 from pythia_cli.kernels.linear import Linear, Quantized, matmul, pack, quantize_input
 from pythia_cli.kernels.scoring import merge_pieces, score_piece
-from pythia_cli.kernels.sizes import LANES, SCORE_PIECE
+from pythia_cli.kernels.sizes import LANES, SCORE_PIECE, SCORE_TOKENS
 
 
 class ScoreScratch(NamedTuple):
     """Buffers to score up to n tokens.
 
-    target_logits [n, 1], logits [n_ranks, n, SCORE_PIECE], p [n_ranks, SCORE_PIECE],
-    sums [n, n_pieces, 4].
+    target_logits [n, 1], logits [n_ranks, SCORE_TOKENS, > SCORE_PIECE],
+    p [n_ranks, SCORE_PIECE], sums [n, n_pieces, 4].
     """
 
     target_logits: Floats2
@@ -54,7 +54,7 @@ def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any) -> None:
         norm = model.weights.final_layer_norm
         layer_norm(norm, s.x[row : row + 1], model.eps, s.normed[i : i + 1], 0, 1)
     room_of_input = s.attention_input.exact
-    x = Quantized(room_of_input.q[:m], room_of_input.scales[:m], room_of_input.lanes[: m // LANES])
+    x = _tokens(room_of_input, 0, m)
     quantize_input(s.normed, x, lo, hi)
     pack(x, lo, hi)
     if not meet(ranks):
@@ -77,6 +77,13 @@ def _rows(linear: Any, lo: Any, hi: Any) -> Any:
 
 
 @inlined
+def _tokens(x: Any, lo: Any, hi: Any) -> Any:
+    """The part of a Quantized for tokens lo..hi. lo is a multiple of LANES, or hi is lo + 1."""
+    first = lo // LANES
+    return Quantized(x.q[lo:hi], x.scales[lo:hi], x.lanes[first : first + (hi - lo) // LANES])
+
+
+@inlined
 def _score(ranks: Any, linear: Any, x: Any, claims: Any, outputs: Any, room: Any) -> None:
     """Score the targets, one piece of the vocabulary at a time; no row of logits is stored."""
     m, d_vocab, last = x.q.shape[0], linear.weight.shape[0], claims.shape[0] - 1
@@ -84,16 +91,21 @@ def _score(ranks: Any, linear: Any, x: Any, claims: Any, outputs: Any, room: Any
     target_logits = room.target_logits[:m]
     for t in range(t_lo, t_hi):
         target = outputs.targets[t]
-        row = Quantized(x.q[t : t + 1], x.scales[t : t + 1], x.lanes[:0])
-        matmul(_rows(linear, target, target + 1), row, False, target_logits[t : t + 1], 0, 1)
+        row = _rows(linear, target, target + 1)
+        matmul(row, _tokens(x, t, t + 1), False, target_logits[t : t + 1], 0, 1)
     if not meet(ranks):
         return
     logits, p = room.logits[ranks.rank], room.p[ranks.rank]
     lo, hi = claim(claims, last, SCORE_PIECE, d_vocab)
     while lo < hi:
         n, piece = hi - lo, lo // SCORE_PIECE
-        matmul(_rows(linear, lo, hi), x, False, logits, 0, n)
-        score_piece(logits, n, target_logits, piece, p, room.sums, 0, m)
+        rows = _rows(linear, lo, hi)
+        # Some tokens at a time, so that their logits are still in the L2 cache when they are read.
+        for first in range(0, m, SCORE_TOKENS):
+            end = min(first + SCORE_TOKENS, m)
+            matmul(rows, _tokens(x, first, end), False, logits, 0, n)
+            targets, sums = target_logits[first:end], room.sums[first:end]
+            score_piece(logits, n, targets, piece, p, sums, 0, end - first)
         lo, hi = claim(claims, last, SCORE_PIECE, d_vocab)
     if not meet(ranks):
         return
