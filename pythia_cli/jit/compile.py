@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 from numba.np.numpy_support import from_dtype
 
-from pythia_cli.jit.declare import KERNELS
+from pythia_cli.jit.declare import KERNELS, only_for_objects
 from pythia_cli.jit.object_cache import CompiledKernel, packed
 from pythia_cli.jit.signature import array_type, fields_of, hints_of, signature_of, to_json
 
@@ -36,6 +36,7 @@ def main(modules: list[str]) -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # Numba may print debug output
     threading.Thread(target=_leave_with_the_caller, daemon=True).start()
+    only_for_objects()
     for module in modules:
         importlib.import_module(module)
     data = packed({name: compile_kernel(kernel) for name, kernel in KERNELS.items()})

@@ -38,6 +38,15 @@ TIER = _compile_for_tier()
 
 _FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 
+
+def only_for_objects() -> None:
+    """Leave out of kernels declared from now on what Python needs to call them.
+
+    It takes a tenth of the time of compiling.
+    """
+    _FLAGS.update(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
 KERNELS: dict[str, Any] = {}
 """The kernels that Python calls, by name. Importing a module adds its kernels."""
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from pythia_cli.jit.barrier import barrier, claim, share
-from pythia_cli.jit.declare import inlined
+from pythia_cli.jit.declare import inlined, jit
+from pythia_cli.jit.literals import any_value
 from pythia_cli.kernels.attention import CachedLayer, Tile, append_to_cache, attention
 from pythia_cli.kernels.gelu import gelu
 from pythia_cli.kernels.layer_norm import Norm, layer_norm
@@ -73,10 +74,10 @@ def _first(x: Any, n: Any) -> Any:
     )
 
 
-@inlined
-def _quantize(model: Any, parts: Any, layer: Any, x: Any, out: Any, lo: Any, hi: Any) -> None:
+@jit
+def _quantize(fast: Any, parts: Any, layer: Any, x: Any, out: Any, lo: Any, hi: Any) -> None:
     """out ~ x, for the linears of `parts`; tokens lo..hi."""
-    if model.fast:
+    if fast:
         quantize_bytes(x, parts.centre[layer], out.bytes, lo, hi)
         pack(out.bytes, lo, hi)
     else:
@@ -84,13 +85,13 @@ def _quantize(model: Any, parts: Any, layer: Any, x: Any, out: Any, lo: Any, hi:
         pack(out.exact, lo, hi)
 
 
-@inlined
+@jit
 def _multiply(
-    model: Any, linears: Any, parts: Any, i: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any
+    fast: Any, linears: Any, parts: Any, i: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any
 ) -> None:
     """out = or += the linear of layer i of x; outputs lo..hi."""
     weight, scales = linears.weight[i], linears.scales[i]
-    if model.fast:
+    if fast:
         linear = ByteLinear(weight, scales, parts.centred_bias[i], parts.row_sums[i])
         byte_matmul(linear, x.bytes, adds, out, lo, hi)
     else:
@@ -104,17 +105,18 @@ def _norm(
     """out ~ the layer norm of the residual stream, quantized for `parts`; tokens lo..hi."""
     norm = Norm(norms.weight[layer], norms.bias[layer])
     layer_norm(norm, s.x, model.eps, s.normed, lo, hi)
-    _quantize(model, parts, layer, s.normed, out, lo, hi)
+    _quantize(model.fast, parts, layer, s.normed, out, lo, hi)
 
 
 @inlined
 def _query_key_value(model: Any, i: Any, s: Any) -> None:
     linears, parts = model.weights.query_key_value, model.bytes.query_key_value
+    sets = any_value(False)
     slot = LAYER_CLAIMS * i
     _, d_out, d_in = linears.weight.shape
     lo, hi = claim(s.claims, slot, grain(d_in), d_out)
     while lo < hi:
-        _multiply(model, linears, parts, i, s.attention_input, False, s.qkv, lo, hi)
+        _multiply(model.fast, linears, parts, i, s.attention_input, sets, s.qkv, lo, hi)
         lo, hi = claim(s.claims, slot, grain(d_in), d_out)
 
 
@@ -149,11 +151,12 @@ def _attend(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> None:
 def _mlp_up(model: Any, i: Any, s: Any) -> None:
     """The first half of the MLP, including its GELU."""
     linears, parts = model.weights.dense_h_to_4h, model.bytes.dense_h_to_4h
+    sets = any_value(False)
     slot = LAYER_CLAIMS * i + 1
     _, d_out, d_in = linears.weight.shape
     lo, hi = claim(s.claims, slot, grain(d_in), d_out)
     while lo < hi:
-        _multiply(model, linears, parts, i, s.mlp_input, False, s.mlp, lo, hi)
+        _multiply(model.fast, linears, parts, i, s.mlp_input, sets, s.mlp, lo, hi)
         gelu(s.mlp, lo, hi)
         lo, hi = claim(s.claims, slot, grain(d_in), d_out)
 
@@ -164,8 +167,8 @@ def _add(model: Any, i: Any, s: Any, slot: Any, attention_out: Any, mlp_out: Any
 
     The rank that claims a row adds both.
     """
-    dense, down = model.weights.dense, model.weights.dense_4h_to_h
-    parts = model.bytes
+    dense, down, parts = model.weights.dense, model.weights.dense_4h_to_h, model.bytes
+    adds = any_value(True)
     d_model, d_in = dense.weight.shape[1], 0
     if attention_out:
         d_in += dense.weight.shape[2]
@@ -174,9 +177,9 @@ def _add(model: Any, i: Any, s: Any, slot: Any, attention_out: Any, mlp_out: Any
     lo, hi = claim(s.claims, slot, grain(d_in), d_model)
     while lo < hi:
         if attention_out:
-            _multiply(model, dense, parts.dense, i, s.attended_input, True, s.x, lo, hi)
+            _multiply(model.fast, dense, parts.dense, i, s.attended_input, adds, s.x, lo, hi)
         if mlp_out:
-            _multiply(model, down, parts.dense_4h_to_h, i, s.mlp_hidden, True, s.x, lo, hi)
+            _multiply(model.fast, down, parts.dense_4h_to_h, i, s.mlp_hidden, adds, s.x, lo, hi)
         lo, hi = claim(s.claims, slot, grain(d_in), d_model)
 
 
@@ -200,11 +203,11 @@ def run_layer(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> Any:
 
     _attend(ranks, model, i, s, texts)
     if model.parallel:
-        _quantize(model, b.dense_4h_to_h, i, s.mlp, s.mlp_hidden, lo, hi)
+        _quantize(model.fast, b.dense_4h_to_h, i, s.mlp, s.mlp_hidden, lo, hi)
     if not meet(ranks):
         return False
 
-    _quantize(model, b.dense, i, s.attended, s.attended_input, lo, hi)
+    _quantize(model.fast, b.dense, i, s.attended, s.attended_input, lo, hi)
     if not meet(ranks):
         return False
 
@@ -224,7 +227,7 @@ def _run_mlp(ranks: Any, model: Any, i: Any, s: Any, lo: Any, hi: Any) -> Any:
     _mlp_up(model, i, s)
     if not meet(ranks):
         return False
-    _quantize(model, b.dense_4h_to_h, i, s.mlp, s.mlp_hidden, lo, hi)
+    _quantize(model.fast, b.dense_4h_to_h, i, s.mlp, s.mlp_hidden, lo, hi)
     if not meet(ranks):
         return False
     _add(model, i, s, LAYER_CLAIMS * i + 3, False, True)

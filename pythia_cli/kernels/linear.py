@@ -24,7 +24,6 @@ from pythia_cli.kernels.tiles.lanes import (
     LANE_ROWS,
     lanes_tile,
     pack_group,
-    prefetch_rows,
 )
 from pythia_cli.kernels.tiles.linear import (
     BYTE_OFFSET,
@@ -182,8 +181,6 @@ def _in_lanes(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> Any
     token = 0
     while token + _LANE_TOKENS <= n_tokens:
         for row in range(lo, hi, LANE_ROWS):
-            if token == 0:
-                prefetch_rows(linear.weight, row + LANE_ROWS, d_in)
             lanes_tile(linear, row, x, token, d_in, adds, out, d_out)
         token += _LANE_TOKENS
     return token

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from pythia_cli.jit.barrier import claim
 from pythia_cli.jit.declare import inlined
+from pythia_cli.jit.literals import any_value
 from pythia_cli.jit.signature import Doubles1, Doubles3, Floats2, Floats3, Int64s1
 from pythia_cli.kernels.layer import grain, meet, own_tokens
 from pythia_cli.kernels.layer_norm import layer_norm
@@ -66,7 +67,7 @@ def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any) -> None:
     d_vocab, d_model = linear.weight.shape
     lo, hi = claim(s.claims, last, grain(d_model), d_vocab)
     while lo < hi:
-        matmul(linear, x, False, outputs.logits, lo, hi)
+        matmul(linear, x, any_value(False), outputs.logits, lo, hi)
         lo, hi = claim(s.claims, last, grain(d_model), d_vocab)
 
 
@@ -88,11 +89,12 @@ def _score(ranks: Any, linear: Any, x: Any, claims: Any, outputs: Any, room: Any
     """Score the targets, one piece of the vocabulary at a time; no row of logits is stored."""
     m, d_vocab, last = x.q.shape[0], linear.weight.shape[0], claims.shape[0] - 1
     t_lo, t_hi = own_tokens(ranks, m)
+    adds, zero = any_value(False), any_value(0)
     target_logits = room.target_logits[:m]
     for t in range(t_lo, t_hi):
         target = outputs.targets[t]
         row = _rows(linear, target, target + 1)
-        matmul(row, _tokens(x, t, t + 1), False, target_logits[t : t + 1], 0, 1)
+        matmul(row, _tokens(x, t, t + 1), adds, target_logits[t : t + 1], zero, zero + 1)
     if not meet(ranks):
         return
     logits, p = room.logits[ranks.rank], room.p[ranks.rank]
@@ -103,7 +105,7 @@ def _score(ranks: Any, linear: Any, x: Any, claims: Any, outputs: Any, room: Any
         # Some tokens at a time, so that their logits are still in the L2 cache when they are read.
         for first in range(0, m, SCORE_TOKENS):
             end = min(first + SCORE_TOKENS, m)
-            matmul(rows, _tokens(x, first, end), False, logits, 0, n)
+            matmul(rows, _tokens(x, first, end), adds, logits, zero, n)
             targets, sums = target_logits[first:end], room.sums[first:end]
             score_piece(logits, n, targets, piece, p, sums, 0, end - first)
         lo, hi = claim(claims, last, SCORE_PIECE, d_vocab)

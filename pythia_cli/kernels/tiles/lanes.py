@@ -21,7 +21,6 @@ from pythia_cli.kernels.tiles.dot import (
     emit_dots,
     load,
     picked,
-    prefetch,
     splat,
 )
 from pythia_cli.kernels.tiles.operands import Operands
@@ -51,8 +50,8 @@ def lanes_tile(
         size = builder.mul(operands.d_in, _I64(LANES // dots.vector))  # int32s of a group
         places = [builder.mul(builder.add(group, _I64(g)), size) for g in range(LANE_GROUPS)]
         x_rows = [builder.gep(operands.field(2, "lanes"), [place]) for place in places]
-        w_rows = operands.weight_rows(LANE_ROWS)
-        sums = emit_dots(builder, dots, w_rows, x_rows, operands.d_in)
+        *w_rows, following = operands.weight_rows(LANE_ROWS + 1)
+        sums = emit_dots(builder, dots, w_rows, x_rows, operands.d_in, following=following)
         for g in range(LANE_GROUPS):
             _finish(operands, [row_sums[g] for row_sums in sums], g * LANES)
         return context.get_dummy_value()
@@ -148,19 +147,3 @@ def pack_group(typingctx: Any, q: Any, first: Any, n: Any, lanes: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(q, types.intp, types.intp, lanes), codegen
-
-
-@intrinsic
-def prefetch_rows(typingctx: Any, weight: Any, row: Any, d_in: Any) -> Any:
-    """Prefetch LANE_ROWS rows of weights from `row` on, which need not exist."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _, row, d_in = args
-        data = data_of(context, builder, signature, args, 0)
-        start = builder.gep(data, [builder.mul(row, d_in)])
-        n = builder.mul(d_in, _I64(LANE_ROWS))
-        with cgutils.for_range_slice(builder, _I64(0), n, _I64(64)) as (at, _):
-            prefetch(builder, builder.gep(start, [at]))
-        return context.get_dummy_value()
-
-    return types.void(weight, types.intp, types.intp), codegen
