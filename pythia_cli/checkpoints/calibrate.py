@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,14 @@ _MOST_TOKENS = 512
 Means = dict[str, np.ndarray[Any, Any]]
 """The mean input [n_layers or 1, d_in] float32 of each, by its name in the int8 file."""
 
+
+class Calibration(NamedTuple):
+    """The mean inputs of all, and the inputs [n, d_model] float64 of the unembedding."""
+
+    means: Means
+    unembedded: np.ndarray[Any, Any]
+
+
 CALIBRATED = tuple(module for module in MODULES if module.kind in ("linear", "unembedding"))
 """The modules whose biases are corrected."""
 
@@ -35,23 +43,25 @@ def calibration_metadata(token_ids: np.ndarray[Any, Any]) -> dict[str, Any]:
     return {"text_sha256": hashlib.sha256(TEXT.encode()).hexdigest(), "n_tokens": len(token_ids)}
 
 
-def mean_inputs(weights: Int8Weights, token_ids: np.ndarray[Any, Any], n_threads: int) -> Means:
-    """Run the model, with activations of 16 bits, over token_ids [n].
+def calibrate(weights: Int8Weights, token_ids: np.ndarray[Any, Any], n_threads: int) -> Calibration:
+    """Run the model, with activations of 16 bits, over token_ids [n]. Its logits do not matter.
 
     Means that are not finite, as of a model whose activations overflow, are zero.
     """
     config = weights.config
-    means = {module.name: _zeros(module, config) for module in CALIBRATED}
-    if len(token_ids) == 0:
-        return {name: mean.astype(np.float32) for name, mean in means.items()}
-    model = Transformer(weights, n_threads)
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            _add_inputs(model, token_ids, means)
-            found = {n: (total / len(token_ids)).astype(np.float32) for n, total in means.items()}
-    finally:
-        model.close()
-    return {name: np.where(np.isfinite(mean), mean, np.float32(0)) for name, mean in found.items()}
+    sums = {module.name: _zeros(module, config) for module in CALIBRATED}
+    unembedded = np.empty((0, config.d_model))
+    if len(token_ids) > 0:
+        model = Transformer(weights, n_threads)
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                unembedded = _add_inputs(model, token_ids, sums)
+        finally:
+            model.close()
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = {n: (s / max(len(token_ids), 1)).astype(np.float32) for n, s in sums.items()}
+    finite = {n: np.where(np.isfinite(mean), mean, np.float32(0)) for n, mean in means.items()}
+    return Calibration(finite, unembedded)
 
 
 def _zeros(module: Module, config: ModelConfig) -> np.ndarray[Any, Any]:
@@ -59,9 +69,14 @@ def _zeros(module: Module, config: ModelConfig) -> np.ndarray[Any, Any]:
     return np.zeros((n_layers, module.weight_shape(config)[1]))
 
 
-def _add_inputs(model: Transformer, token_ids: np.ndarray[Any, Any], sums: Means) -> None:
-    """sums[linear][layer] += the inputs of all tokens, in their order."""
-    cache = model.new_cache(len(token_ids))
+def _add_inputs(
+    model: Transformer, token_ids: np.ndarray[Any, Any], sums: Means
+) -> np.ndarray[Any, Any]:
+    """sums[linear][layer] += the inputs of all tokens, in their order.
+
+    Returns those of the unembedding.
+    """
+    cache, unembedded = model.new_cache(len(token_ids)), []
     for at in range(0, len(token_ids), CHUNK):
         residual = model.embed(token_ids[at : at + CHUNK])
         for layer in range(model.config.n_layers):
@@ -72,7 +87,10 @@ def _add_inputs(model: Transformer, token_ids: np.ndarray[Any, Any], sums: Means
         model.unembed(residual)
         for module in CALIBRATED:
             if not module.in_layers:
-                sums[module.name][0] += _sum_of(model, module, len(residual))
+                inputs = model.linear_input(module.short_name, len(residual))
+                sums[module.name][0] += inputs.sum(axis=0)
+                unembedded.append(inputs)
+    return np.concatenate(unembedded)
 
 
 def _sum_of(model: Transformer, module: Module, n_tokens: int) -> np.ndarray[Any, Any]:

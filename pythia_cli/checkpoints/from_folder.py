@@ -184,7 +184,7 @@ def install_local(
 
 
 def _is_for_fast(installed: Installed) -> bool:
-    return bool(installed.manifest["quantization"] != QUANTIZATIONS[1])
+    return bool(installed.manifest["quantization"] not in QUANTIZATIONS[1])
 
 
 def _install(

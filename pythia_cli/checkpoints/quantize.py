@@ -1,7 +1,8 @@
 """Quantizes float tensors to an int8 file: symmetric, with one scale for each row of a matrix.
 
-Then the model is run on a short text, and the biases of its linears are corrected for the mean
-inputs that are found: the float tensors of the linears are read a second time.
+Then the model is run on a short text. The biases of its linears are corrected for the mean inputs
+that are found: the float tensors of the linears are read a second time. The unembedding comes last:
+its rounding, too, takes into account what was found.
 """
 
 from __future__ import annotations
@@ -19,36 +20,31 @@ import numpy as np
 
 from pythia_cli.checkpoints.calibrate import (
     CALIBRATED,
+    calibrate,
     calibration_metadata,
     calibration_tokens,
-    mean_inputs,
 )
-from pythia_cli.kernels import compiled
-from pythia_cli.kernels.sizes import SCALE_CANDIDATES
+from pythia_cli.checkpoints.feedback import feedback_of
+from pythia_cli.checkpoints.rows import (
+    correct_bias,
+    kept_finite,
+    quantize_matrix,
+    quantize_with_feedback,
+    room_for_biases,
+)
 from pythia_cli.reporting import SILENT, Reporter, Task
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.parameters import MODULES, Module
 from pythia_cli.text.tokenizer import PythiaTokenizer
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
-from pythia_cli.weights.int8_layout import BYTE_PARTS, tensor_shapes
+from pythia_cli.weights.int8_layout import BYTE_PARTS, DTYPES, tensor_shapes
 from pythia_cli.weights.int8_writer import Int8Writer
 from pythia_cli.weights.source import Source
 
 _T = TypeVar("_T")
 _BLOCK = 1 << 18  # weights that a thread quantizes at a time; as float32 they fit in its cache
+_UNEMBEDDING = MODULES[-1]
 _AHEAD = 16  # blocks that may be quantized before they are written
-
-
-def quantize_matrix(w: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """w [d_out, d_in] float32 -> q [d_out, d_in] int8, scales [d_out] float32; w ~ q * scales."""
-    w = np.ascontiguousarray(w, np.float32)
-    q, scales = np.empty(w.shape, np.int8), np.empty(len(w), np.float32)
-    error = np.empty(w.shape[1], np.float32)
-    compiled.call(
-        "quantize_weights",
-        w=w, candidates=SCALE_CANDIDATES, error=error, q=q, scales=scales, lo=0, hi=len(w),
-    )  # fmt: skip
-    return q, scales
 
 
 _Arrays = dict[str, np.ndarray[Any, Any]]
@@ -110,21 +106,26 @@ class _Quantizer:
             hashlib.sha256(content).hexdigest(),
             calibration_metadata(token_ids),
         )
+        n_last = math.prod(self._shapes[f"{_UNEMBEDDING.name}.weight"][1])
         label = f"quantizing {self._name}"
-        with self._reporter.task(label, n_parameters(checkpoint), "weights") as task:
+        with self._reporter.task(label, n_parameters(checkpoint) - n_last, "weights") as task:
             rest = self._write_matrices(writer, task)
         self._file.flush()
         # Not in a `with`: after an error, which would be lost, arrays still refer to the map.
         mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-        tensors = {**self._written(mapped, writer), **rest}
-        means = mean_inputs(_Weights(self._config, tensors), token_ids, self._n_threads)
+        tensors = {**self._written(mapped, writer), **rest, **self._no_unembedding()}
+        model = _Weights(self._config, tensors)
+        means, unembedded = calibrate(model, token_ids, self._n_threads)
         n_weights = sum(math.prod(self._shapes[f"{one.name}.weight"][1]) for one in CALIBRATED)
         label = f"calibrating {self._name}"
         with self._reporter.task(label, n_weights, "weights") as task:
             for module in CALIBRATED:
-                rest |= self._corrected(module, means[module.name], tensors, task)
-        del tensors
-        mapped.close()
+                if module.in_layers:
+                    rest |= self._corrected(module, means[module.name], tensors, task)
+            del model, tensors
+            mapped.close()
+            mean, feedback = means[_UNEMBEDDING.name], feedback_of(unembedded)
+            rest |= self._write_unembedding(writer, mean[0], feedback, task)
         for name in self._shapes:
             if name in rest:
                 writer.write_tensor(name, [rest[name]])
@@ -134,10 +135,13 @@ class _Quantizer:
         return module.published_names(part, self._config)
 
     def _write_matrices(self, writer: Int8Writer, task: Task) -> _Arrays:
-        """Write the int8 matrices. Returns the tensors that come after them, but BYTE_PARTS."""
+        """Write the int8 matrices but the unembedding, which is the last.
+
+        Returns the tensors that come after them, but BYTE_PARTS and those of the unembedding.
+        """
         rest: _Arrays = {}
         for module in MODULES:
-            if module.is_matrix:
+            if module.is_matrix and module is not _UNEMBEDDING:
                 shape = self._shapes[f"{module.name}.scales"][1]
                 scales = rest[f"{module.name}.scales"] = np.empty(shape, np.float32)
                 writer.write_tensor(f"{module.name}.weight", self._matrix(module, scales, task))
@@ -182,51 +186,69 @@ class _Quantizer:
             for name, offset in writer.offsets.items()
         }
 
+    def _no_unembedding(self) -> _Arrays:
+        """Zeros, which take no memory until they are written."""
+        return {
+            f"{_UNEMBEDDING.name}.{part}": np.zeros(shape, DTYPES[dtype])
+            for part in ("weight", "scales")
+            for dtype, shape in [self._shapes[f"{_UNEMBEDDING.name}.{part}"]]
+        }
+
+    def _write_unembedding(
+        self,
+        writer: Int8Writer,
+        mean: np.ndarray[Any, Any],
+        feedback: np.ndarray[Any, Any],
+        task: Task,
+    ) -> _Arrays:
+        """Write the unembedding, for inputs of this mean. Returns its scales and bias."""
+        scales, bias = (
+            np.zeros(self._shapes[f"{_UNEMBEDDING.name}.{part}"][1], np.float32)
+            for part in ("scales", "bias")
+        )
+        found = room_for_biases(bias)
+
+        def rounded(layer: int, tensor: str, lo: int, hi: int) -> np.ndarray[Any, Any]:
+            w = np.ascontiguousarray(self._checkpoint.rows(tensor, lo, hi), np.float32)
+            q, scales[lo:hi] = quantize_with_feedback(w, feedback)
+            parts = {part: values[lo:hi] for part, values in found.items()}
+            correct_bias(w, q, scales[lo:hi], mean, bias[lo:hi], parts)
+            return q
+
+        def blocks() -> Iterator[np.ndarray[Any, Any]]:
+            for q in _in_order(self._pool, rounded, self._blocks(_UNEMBEDDING)):
+                yield q
+                task.advance(q.size)
+
+        writer.write_tensor(f"{_UNEMBEDDING.name}.weight", blocks())
+        layers = {part: values[None] for part, values in found.items()}
+        kept_finite(bias[None], layers, mean[None])
+        corrected = layers["bias"][0]
+        return {f"{_UNEMBEDDING.name}.scales": scales, f"{_UNEMBEDDING.name}.bias": corrected}
+
     def _corrected(
         self, module: Module, means: np.ndarray[Any, Any], tensors: _Arrays, task: Task
     ) -> _Arrays:
-        """The corrected bias of a module and, for a linear, its BYTE_PARTS."""
-        q, scales = (tensors[f"{module.name}.{part}"] for part in ("weight", "scales"))
-        bias = tensors.get(f"{module.name}.bias", np.zeros_like(scales))
-        if not module.in_layers:
-            q, scales, bias = q[None], scales[None], bias[None]
-        found = {
-            "bias": np.empty_like(bias),
-            "centred_bias": np.empty_like(bias),
-            "row_sums": np.empty(bias.shape, np.int32),
-        }
+        """The corrected biases of a linear of all layers, and its BYTE_PARTS."""
+        q, scales, bias = (
+            tensors[f"{module.name}.{part}"] for part in ("weight", "scales", "bias")
+        )
+        found = room_for_biases(bias)
 
         def correct(layer: int, tensor: str, lo: int, hi: int) -> int:
             rows = slice(lo, hi)
             w = np.ascontiguousarray(self._checkpoint.rows(tensor, lo, hi), np.float32)
-            compiled.call(
-                "correct_bias",
-                w=w, q=q[layer, rows], scales=scales[layer, rows], mean=means[layer],
-                bias=bias[layer, rows], error=np.empty(w.shape[1], np.float32),
-                corrected=found["bias"][layer, rows],
-                centred=found["centred_bias"][layer, rows],
-                row_sums=found["row_sums"][layer, rows], lo=0, hi=hi - lo,
+            correct_bias(
+                w, q[layer, rows], scales[layer, rows], means[layer], bias[layer, rows],
+                {part: values[layer, rows] for part, values in found.items()},
             )  # fmt: skip
             return w.size
 
         for n in _in_order(self._pool, correct, self._blocks(module)):
             task.advance(n)
-        means = _kept_finite(bias, found, means)
-        if not module.in_layers:
-            return {f"{module.name}.bias": found["bias"][0]}
+        means = kept_finite(bias, found, means)
         parts = {"bias": found["bias"], "centre": means, **found}
         return {f"{module.name}.{part}": parts[part] for part in ("bias", *BYTE_PARTS)}
-
-
-def _kept_finite(
-    bias: np.ndarray[Any, Any], found: _Arrays, means: np.ndarray[Any, Any]
-) -> np.ndarray[Any, Any]:
-    """Undo the correction of layers where it overflows. Returns their means as zeros."""
-    both = np.isfinite(found["bias"]) & np.isfinite(found["centred_bias"])
-    is_finite = both.all(axis=1, keepdims=True)
-    for part in ("bias", "centred_bias"):
-        found[part] = np.where(is_finite, found[part], bias)
-    return np.where(is_finite, means, np.float32(0))
 
 
 def _in_order(

@@ -38,6 +38,7 @@ Floats2 = Annotated[_Array, ArrayType("f4", 2)]
 Floats3 = Annotated[_Array, ArrayType("f4", 3)]
 Floats4 = Annotated[_Array, ArrayType("f4", 4)]
 Doubles1 = Annotated[_Array, ArrayType("f8", 1)]
+Doubles2 = Annotated[_Array, ArrayType("f8", 2)]
 Doubles3 = Annotated[_Array, ArrayType("f8", 3)]
 
 ArgumentType: TypeAlias = "str | ArrayType | Signature"

@@ -13,7 +13,7 @@ _LIBRARY = Library(
     Path(__file__).parent,
     [
         f"{__package__}.{module}"
-        for module in ("forward", "softmax", "quantize_weights", "correct_bias")
+        for module in ("forward", "softmax", "quantize_weights", "feedback", "correct_bias")
     ],
 )
 

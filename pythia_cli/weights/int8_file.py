@@ -86,9 +86,9 @@ class Int8File:
             raise IntegrityError(path, "damaged header: its sha256 does not match")
         if not SHA256.fullmatch(self.tokenizer_sha256):
             raise IntegrityError(path, "damaged header: tokenizer_sha256 is no hash")
-        if self.quantization != (expected_name := QUANTIZATIONS[self.version]):
+        if self.quantization not in (names := QUANTIZATIONS[self.version]):
             raise IntegrityError(
-                path, f"quantization {self.quantization!r} is not {expected_name!r}"
+                path, f"quantization {self.quantization!r} is not {' or '.join(map(repr, names))}"
             )
 
     def _read_calibration(self, metadata: Mapping[str, str]) -> dict[str, Any] | None:

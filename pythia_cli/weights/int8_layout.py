@@ -17,8 +17,12 @@ from pythia_cli.suite.parameters import MODULES, Module
 FORMAT = "pythia-int8"
 FORMAT_VERSION = 2
 """Of the files that are written. Those of version 1, which have no BYTE_PARTS, are read too."""
-QUANTIZATIONS = {1: "int8-row-least-squares", 2: "int8-row-least-squares-corrected"}
-QUANTIZATION = QUANTIZATIONS[FORMAT_VERSION]
+QUANTIZATIONS = {
+    1: ("int8-row-least-squares",),
+    2: ("int8-row-least-squares-corrected", "int8-row-least-squares-corrected-feedback"),
+}
+"""By format version. Those that are no longer written are read as well."""
+QUANTIZATION = QUANTIZATIONS[FORMAT_VERSION][-1]
 ALIGNMENT = 64
 BYTE_PARTS = {"centre": "F32", "centred_bias": "F32", "row_sums": "I32"}
 """The parts of a linear that inputs of 8 bits need, with their dtypes."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from pythia_cli.checkpoints.calibrate import CALIBRATED, calibration_tokens, mean_inputs
+from pythia_cli.checkpoints.calibrate import CALIBRATED, calibrate, calibration_tokens
 from pythia_cli.checkpoints.calibration_text import TEXT
 from pythia_cli.checkpoints.quantize import write_int8
 from pythia_cli.engine.reference import dequantized
@@ -44,7 +44,8 @@ def test_means_are_those_of_the_plain_model(
         token_ids = token_ids[: file.config.n_ctx]
         twin = Listening.from_int8(file)
         hidden = twin.hidden(token_ids).double().mean(0).numpy()
-        means = mean_inputs(file, token_ids, 2)
+        means, unembedded = calibrate(file, token_ids, 2)
+        np.testing.assert_allclose(unembedded.mean(axis=0), means["embed_out"][0], atol=1e-5)
         assert list(means) == [module.name for module in CALIBRATED]
         np.testing.assert_allclose(means["embed_out"][0], hidden, atol=1e-2)
         for linear in LINEARS:
@@ -55,9 +56,10 @@ def test_means_are_those_of_the_plain_model(
 
 def test_threads_change_no_bit(demo_int8: Int8File) -> None:
     token_ids = np.arange(300)
-    one, three = (mean_inputs(demo_int8, token_ids, n) for n in (1, 3))
-    for name, mean in one.items():
-        assert mean.tobytes() == three[name].tobytes()
+    one, three = (calibrate(demo_int8, token_ids, n) for n in (1, 3))
+    for name, mean in one.means.items():
+        assert mean.tobytes() == three.means[name].tobytes()
+    assert one.unembedded.tobytes() == three.unembedded.tobytes()
 
 
 def test_what_the_file_says(demo_int8: Int8File, demo_folder: Callable[[int], Path]) -> None:

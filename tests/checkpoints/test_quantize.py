@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pythia_cli.checkpoints.quantize import n_parameters, quantize_matrix, write_int8
+from pythia_cli.checkpoints.quantize import n_parameters, write_int8
+from pythia_cli.checkpoints.rows import quantize_matrix
 from pythia_cli.engine.reference import dequantized
 from pythia_cli.errors import IntegrityError
 from pythia_cli.suite.models import MODELS
@@ -36,7 +37,10 @@ def write(folder: Folder, name: str = "int8") -> Int8File:
 
 
 def test_every_tensor_lands_in_its_place(folder: Folder) -> None:
-    """Norms to the bit, biases nearly; matrices within half a step where they are not clipped."""
+    """Norms to the bit, biases nearly; matrices within half a step where they are not clipped.
+
+    The unembedding, which is rounded with feedback, within some steps.
+    """
     file, checkpoint = write(folder), FloatCheckpoint(folder.path)
     for name, shape in expected_tensors(checkpoint.config).items():
         values, stored = checkpoint.tensor(name), dequantized(file, name)
@@ -47,7 +51,8 @@ def test_every_tensor_lands_in_its_place(folder: Folder) -> None:
         else:
             step = np.abs(values).max(axis=1, keepdims=True) / 127
             within = np.abs(values) <= 100 * step
-            assert (np.abs(stored - values) <= 0.5001 * step)[within].all()
+            steps = 3 if name.startswith("embed_out") else 0.5001
+            assert (np.abs(stored - values) <= steps * step)[within].all()
             assert np.corrcoef(stored.ravel(), values.ravel())[0, 1] > 0.999
 
 
@@ -93,8 +98,10 @@ def test_progress_counts_every_parameter_once(folder: Folder) -> None:
     total = sum(int(np.prod(shape)) for shape in expected_tensors(checkpoint.config).values())
     quantizing, calibrating = reporter.tasks
     assert (quantizing.label, calibrating.label) == ("quantizing it", "calibrating it")
-    assert quantizing.done == quantizing.total == n_parameters(checkpoint) == total
-    assert 0 < calibrating.done == calibrating.total < total
+    assert n_parameters(checkpoint) == total
+    last = int(np.prod(expected_tensors(checkpoint.config)["embed_out.weight"]))
+    assert quantizing.done == quantizing.total == total - last
+    assert last < calibrating.done == calibrating.total < total
 
 
 def test_what_8_bit_inputs_need_is_small() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pythia_cli.checkpoints.quantize import quantize_matrix
+from pythia_cli.checkpoints.rows import quantize_matrix
 from pythia_cli.engine.reference import Reference, dequantized
 from pythia_cli.engine.scores import score_logits
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint, expected_tensors

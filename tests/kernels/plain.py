@@ -164,6 +164,28 @@ def quantize_weights(a: Arrays) -> dict[str, Expected]:
     return {"error": Expected(np.min(errors, axis=0), np.linalg.norm(w, axis=1))}
 
 
+def find_feedback(a: Arrays) -> dict[str, Expected]:
+    lower = np.linalg.cholesky(a["h"])
+    pivots = np.diagonal(lower, axis1=1, axis2=2)[:, None, :]
+    return {"feedback": Expected(np.tril(lower / pivots, -1), 1.0)}
+
+
+def moved_weights(a: Arrays) -> tuple[Array, Array]:
+    """What q should round, from the errors that it leaves; and the size of the terms."""
+    w, scales, back = (a[name].astype(np.float64) for name in ("w", "scales", "feedback"))
+    errors = w - a["q"] * scales[:, None]
+    return w + errors @ back, np.abs(w) + np.abs(errors) @ np.abs(back)
+
+
+def round_with_feedback(a: Arrays) -> dict[str, Expected]:
+    """Half a level from the target at most, but for roundings, which are many."""
+    scales = a["scales"].astype(np.float64)[:, None]
+    largest = np.abs(a["w"]).max(axis=1, keepdims=True).astype(np.float64)
+    terms = largest * (1 + np.abs(a["feedback"]).sum(axis=0)) * a["w"].shape[1]
+    size = np.divide(terms, scales, out=np.zeros_like(terms), where=scales > 0)
+    return {"beyond": Expected(np.zeros(a["w"].shape), size)}
+
+
 def correct_bias(a: Arrays) -> dict[str, Expected]:
     w, mean, bias = (a[name].astype(np.float64) for name in ("w", "mean", "bias"))
     error = w - a["q"] * a["scales"].astype(np.float64)[:, None]

@@ -18,7 +18,15 @@ import pytest
 from pythia_cli.jit.object_cache import CompiledKernel
 from pythia_cli.kernels import compiled, softmax
 
-NAMES = ["forward", "exponentials", "draw", "quantize_weights", "correct_bias"]
+NAMES = [
+    "forward",
+    "exponentials",
+    "draw",
+    "quantize_weights",
+    "find_feedback",
+    "round_with_feedback",
+    "correct_bias",
+]
 WEIGHTS = np.array([0.0, 3.0, 0.0, 1.0], np.float32)
 
 # From the C library. Any other name would be from Numba or Python.

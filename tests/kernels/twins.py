@@ -16,6 +16,7 @@ import numpy as np
 from pythia_cli.kernels.attention import CachedLayer, Rotary, Tile, append_to_cache, attention
 from pythia_cli.kernels.correct_bias import correct_bias
 from pythia_cli.kernels.embedding import Embedding, embed
+from pythia_cli.kernels.feedback import find_feedback, round_with_feedback
 from pythia_cli.kernels.gelu import erf, gelu
 from pythia_cli.kernels.layer_norm import Norm, layer_norm
 from pythia_cli.kernels.linear import (
@@ -42,6 +43,7 @@ from pythia_cli.kernels.quantize_weights import quantize_weights
 from pythia_cli.kernels.rotary import rotate_half
 from pythia_cli.kernels.scoring import merge_pieces, score_piece
 from pythia_cli.kernels.sizes import (
+    FEEDBACK_ROWS,
     KEY_BLOCK,
     LANES,
     MAX_INT16,
@@ -307,6 +309,41 @@ def quantized_rows(case: Draw) -> Arrays:
     }  # fmt: skip
 
 
+def covariances(case: Draw) -> Arrays:
+    """Positive definite matrices, small: as many as tokens."""
+    d = min(case.d, 40)
+    x = case.rng.standard_normal((case.n, d, 3 * d))
+    h = x @ x.transpose(0, 2, 1) + 3 * d * np.eye(d)
+    return {"h": h, "feedback": unwritten(case.n, d, d)}
+
+
+def find_feedbacks(a: Arrays, lo: int, hi: int) -> None:
+    for h, feedback in zip(a["h"][lo:hi], a["feedback"][lo:hi], strict=True):
+        find_feedback(h.copy(), np.empty(len(h)), feedback)
+
+
+def rounded_rows(case: Draw) -> Arrays:
+    w = case.floats(case.n_rows, case.d)
+    scales = (np.abs(w).max(axis=1) / np.float32(127)).astype(np.float32)
+    feedback = np.tril(case.rng.uniform(-0.3, 0.3, (case.d, case.d)), -1).astype(np.float32)
+    return {
+        "w": w,
+        "scales": np.where(scales < 1e-37, np.float32(0), scales),
+        "feedback": feedback / np.float32(1 + case.d / 50),
+        "room": unwritten(4, max(case.d, 5), FEEDBACK_ROWS),
+        "q": unwritten(case.n_rows, case.d, dtype=np.int8),
+    }
+
+
+def read_rounded(a: Arrays) -> Arrays:
+    """By how much more than half a level q is off, from what it should round; but if clipped."""
+    target, _ = plain.moved_weights(a)
+    scales = a["scales"].astype(np.float64)[:, None]
+    q = a["q"].astype(np.float64)
+    wanted = np.divide(target, scales, out=np.zeros_like(target), where=scales > 0)
+    return {"beyond": np.maximum(np.abs(np.clip(wanted, -127, 127) - q) - 0.5, 0.0)}
+
+
 def weights(case: Draw) -> Arrays:
     return {
         "w": case.floats(case.n_rows, case.d),
@@ -503,6 +540,15 @@ KERNELS = [
         "quantize_weights", quantize_weights, weights, only("q", "scales"), plain.quantize_weights,
         2e-7, "the errors that rank the candidates: a product and a difference for each weight",
         measured=read_weights,
+    ),
+    Twin(
+        "find_feedback", find_feedback, covariances, only("feedback"), plain.find_feedback, 1e-6,
+        "float64, but for the last rounding", run=find_feedbacks,
+    ),
+    Twin(
+        "round_with_feedback", round_with_feedback, rounded_rows, only("q"),
+        plain.round_with_feedback, 1.2e-7, "two roundings for each error that is added",
+        measured=read_rounded,
     ),
     Twin(
         "correct_bias", correct_bias, quantized_rows, only("corrected", "centred", "row_sums"),
