@@ -15,9 +15,10 @@ from pathlib import Path
 
 import ctranslate2
 import numpy as np
-from peer_worker import LATE, N_DECODE, N_LATE, N_PROMPT, N_WINDOW, rate, tokens
+from peer_worker import LATE, N_DECODE, N_LATE, N_PROMPT, N_WINDOW, rate, sentences, tokens
 
 PROMPT = "Call me"
+BATCH_TOKENS = 1024
 
 
 class Engine:
@@ -46,9 +47,12 @@ class Engine:
         return np.array(self._generator.forward_batch([window]))[0]
 
     def _words(self, n: int) -> list[str]:
+        return self._words_of(tokens(n))
+
+    def _words_of(self, ids: list[int]) -> list[str]:
         if not hasattr(self, "_vocabulary"):
             self._vocabulary = json.loads((self._folder / "vocabulary.json").read_text())
-        return [self._vocabulary[i] for i in tokens(n)]
+        return [self._vocabulary[i] for i in ids]
 
     def _seconds(self, prompt: list[str], n: int, static: list[str] | None = None) -> float:
         """Seconds for n greedy tokens after a prompt."""
@@ -83,6 +87,12 @@ class Engine:
         """score_batch returns the nll; forward_batch, which returns the logits, is as fast."""
         words = self._words(N_WINDOW + 1)
         return rate(N_WINDOW, lambda: self._generator.score_batch([words]))
+
+    def short_texts(self) -> float:
+        """score_batch puts texts of about the same length together; this size is the fastest."""
+        texts = [self._words_of(ids) for ids in sentences()]
+        options = {"max_batch_size": BATCH_TOKENS, "batch_type": "tokens"}
+        return rate(len(texts), lambda: self._generator.score_batch(texts, **options))
 
     def prefill_512(self) -> float:
         """Time for one new token, because only this call skips the logits of the prompt."""

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from typing import Any
 
 import llama_cpp as llama
 import numpy as np
 from llama_cpp import llama_cpp as constants
-from peer_worker import LATE, N_DECODE, N_LATE, N_PROMPT, N_WINDOW, rate, tokens
+from peer_worker import LATE, N_DECODE, N_LATE, N_PROMPT, N_WINDOW, rate, sentences, tokens
 
 PROMPT = b"Call me"
-N_CTX, N_BATCH = 2048, 512
+N_CTX, N_BATCH, MOST_TEXTS = 2048, 512, 64
 
 
 class Engine:
@@ -28,17 +29,23 @@ class Engine:
         options = llama.llama_model_default_params()
         options.use_mmap, options.n_gpu_layers = True, 0
         self._model = llama.llama_model_load_from_file(model.encode(), options)
-        context = llama.llama_context_default_params()
-        context.n_ctx, context.n_batch, context.n_ubatch = N_CTX, N_BATCH, N_BATCH
-        context.n_threads = context.n_threads_batch = n_threads
-        context.flash_attn_type = int(flash)
-        context.type_k = context.type_v = constants.GGML_TYPE_F16
-        context.no_perf = True
-        self._context = llama.llama_init_from_model(self._model, context)
+        self._n_threads, self._flash = n_threads, int(flash)
+        self._context = self._new_context()
         self._memory = llama.llama_get_memory(self._context)
         self._vocab = llama.llama_model_get_vocab(self._model)
         self._d_vocab = llama.llama_vocab_n_tokens(self._vocab)
         self._batch = llama.llama_batch_init(N_BATCH, 0, 1)
+
+    def _new_context(self, n_texts: int = 1) -> Any:
+        """A context for texts that run together; they share its room for keys and values."""
+        context = llama.llama_context_default_params()
+        context.n_ctx, context.n_batch, context.n_ubatch = N_CTX, N_BATCH, N_BATCH
+        context.n_threads = context.n_threads_batch = self._n_threads
+        context.flash_attn_type = self._flash
+        context.n_seq_max, context.kv_unified = n_texts, n_texts > 1
+        context.type_k = context.type_v = constants.GGML_TYPE_F16
+        context.no_perf = True
+        return llama.llama_init_from_model(self._model, context)
 
     def versions(self) -> dict[str, str]:
         return {"llama-cpp-python": llama.__version__, "numpy": np.__version__}
@@ -95,6 +102,39 @@ class Engine:
         """Logits at every position, without nll, entropy and rank: less work than ours."""
         self._forget()
         return rate(N_WINDOW, lambda: self._evaluate(tokens(N_WINDOW), 0, N_WINDOW))
+
+    def short_texts(self) -> float:
+        """As many parallel sequences as fit a batch; logits at every position, without nll."""
+        if not hasattr(self, "_together"):
+            self._together = self._new_context(MOST_TEXTS)
+        texts = sentences()
+
+        def work() -> None:
+            at = 0
+            while at < len(texts):
+                llama.llama_memory_clear(llama.llama_get_memory(self._together), True)
+                at += self._score_together(texts[at : at + MOST_TEXTS])
+
+        return rate(len(texts), work)
+
+    def _score_together(self, texts: list[list[int]]) -> int:
+        """Run the first texts that fit a batch. Returns their number."""
+        batch, n, done = self._batch, 0, 0
+        for text in texts:
+            if n + len(text) > N_BATCH:
+                break
+            for i, token in enumerate(text):
+                batch.token[n], batch.pos[n] = token, i
+                batch.n_seq_id[n], batch.seq_id[n][0], batch.logits[n] = 1, done, True
+                n += 1
+            done += 1
+        batch.n_tokens = n
+        if llama.llama_decode(self._together, batch):
+            raise RuntimeError("llama_decode failed")
+        llama.llama_get_logits(self._together)
+        for i in range(N_BATCH):
+            batch.seq_id[i][0] = 0
+        return done
 
     def prefill_512(self) -> float:
         self._forget()

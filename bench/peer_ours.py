@@ -7,12 +7,25 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from peer_worker import EARLY, LATE, N_DECODE, N_LATE, N_PROMPT, N_WINDOW, rate, tokens
+from peer_worker import (
+    EARLY,
+    LATE,
+    N_DECODE,
+    N_LATE,
+    N_PROMPT,
+    N_WINDOW,
+    rate,
+    sentences,
+    tokens,
+)
 
 from pythia_cli.diagnostics.bench import streamed_bytes
 from pythia_cli.engine.byte_parts import Precision
 from pythia_cli.engine.kv_cache import KVCache
+from pythia_cli.engine.scorer import Int8Scorer
+from pythia_cli.engine.targets import TargetedText
 from pythia_cli.engine.transformer import Transformer
+from pythia_cli.reporting import NO_TASK
 from pythia_cli.weights.int8_file import Int8File
 
 N_SAMPLES = 4
@@ -71,6 +84,13 @@ class Engine:
         self._cache.truncate(0)
         window = self._tokens[:N_WINDOW]
         return rate(N_WINDOW, lambda: self._model.prefill(window, self._cache))
+
+    def short_texts(self) -> float:
+        """nll, entropy and rank of all tokens but the first of each; beginnings are shared."""
+        scorer = Int8Scorer(self._model)
+        texts = [np.array(ids) for ids in sentences()]
+        wanted = [TargetedText(ids[:-1], ids[1:]) for ids in texts]
+        return rate(len(texts), lambda: scorer.score(wanted, NO_TASK))
 
     def samples_4(self) -> float:
         """Tokens per second of four continuations of one prompt together."""

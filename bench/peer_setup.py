@@ -78,10 +78,10 @@ def ctranslate2_model(python: Path, source: Path, out: Path) -> Path:
     return out
 
 
-def int8_model(source: Path, environment: Mapping[str, str]) -> Path:
-    """The model, installed in our store (PYTHIA_HOME of the environment) as `-m MODEL`."""
-    name = f"{MODEL}@{STEP}"
+def int8_model(source: Path, environment: Mapping[str, str], name: str = f"{MODEL}@{STEP}") -> Path:
+    """The model, installed in our store (PYTHIA_HOME of the environment) under this name."""
+    model, step = name.split("@")
     quantize = [sys.executable, "-m", "pythia_cli", "quantize", str(source), "--as", name]
     run(quantize, environment)
     store = Path(environment["PYTHIA_HOME"])
-    return next(store.glob(f"checkpoints/{MODEL}/step{STEP}/*.safetensors"))
+    return next(store.glob(f"checkpoints/{model}/step{step}/*.safetensors"))

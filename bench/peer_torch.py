@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from peer_worker import LATE, N_PROMPT, N_WINDOW, rate, tokens
+from peer_worker import LATE, N_PROMPT, N_WINDOW, rate, sentences, tokens
 from transformers import DynamicCache, GPTNeoXForCausalLM
 
 PROMPT = "Call me"
+BATCH = 32
 N_DECODE, N_LATE = 32, 8
 """Fewer than for other engines: torch is slow, and its speed varies little."""
 
@@ -84,6 +85,22 @@ class Engine:
     def score_512(self) -> float:
         """Logits at every position, without nll, entropy and rank."""
         return rate(N_WINDOW, lambda: self._run(tokens(N_WINDOW), None, N_WINDOW))
+
+    @torch.inference_mode()
+    def short_texts(self) -> float:
+        """Padded batches of texts of about the same length; the nll of all tokens."""
+        texts = sorted(sentences(), key=len)
+
+        def work() -> None:
+            for at in range(0, len(texts), BATCH):
+                ids = [torch.tensor(text) for text in texts[at : at + BATCH]]
+                mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(i) for i in ids], True)
+                padded = torch.nn.utils.rnn.pad_sequence(ids, True)
+                logits = self._network(input_ids=padded, attention_mask=mask).logits[:, :-1]
+                targets = padded[:, 1:, None]
+                logits.gather(2, targets) - logits.logsumexp(2, keepdim=True)
+
+        return rate(len(texts), work)
 
     def prefill_512(self) -> float:
         return rate(N_WINDOW, lambda: self._run(tokens(N_WINDOW), DynamicCache(), 1))

@@ -4,8 +4,8 @@
 
 Reads one JSON object per line from stdin, `{"call": NAME, "args": [...]}`, and answers with
 `{"value": ...}`. MODULE is a peer_*.py with a class `Engine(MODEL, THREADS, *OPTIONS)`. Each figure
-is a method of Engine that returns tokens per second. `logits(tokens)` returns the logits after each
-token, float32 [n, d_vocab]; `versions()` returns the versions of its libraries.
+is a method of Engine that returns tokens, or texts, per second. `logits(tokens)` returns the logits
+after each token, float32 [n, d_vocab]; `versions()` returns the versions of its libraries.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from peer_errors import all_logits, mean_kl
 
 N_PROMPT, N_DECODE, N_WINDOW, LATE, N_LATE, EARLY = 8, 128, 512, 1900, 32, 100
 
@@ -46,6 +47,18 @@ def agreement(ours: np.ndarray, reference: np.ndarray) -> dict[str, float]:
     }
 
 
+def sentences() -> list[list[int]]:
+    """1,000 of 8 to 30 tokens; the two of a pair differ in one token, as many of BLiMP's do."""
+    rng = np.random.default_rng(1)
+    found = []
+    for _ in range(500):
+        one = [int(t) for t in rng.integers(300, 50_000, rng.integers(8, 31))]
+        other = list(one)
+        other[rng.integers(1, len(one))] = int(rng.integers(300, 50_000))
+        found += [one, other]
+    return found
+
+
 def answer(engine: Any, call: str, args: list[Any]) -> Any:
     # Logits are passed in files and compared here, so that the parent stays small (process_cost).
     if call == "save_logits":
@@ -53,6 +66,13 @@ def answer(engine: Any, call: str, args: list[Any]) -> Any:
         return None
     if call == "compare_logits":
         return agreement(engine.logits(tokens(N_WINDOW)), np.load(args[0]))
+    if call == "save_all_logits":
+        windows, d_vocab, out = args
+        np.save(out, all_logits(engine.logits, windows, d_vocab))
+        return None
+    if call == "mean_kl":
+        windows, reference = args[0], np.load(args[1])
+        return mean_kl(all_logits(engine.logits, windows, reference.shape[-1]), reference)
     return getattr(engine, call)(*args)
 
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import peer_errors
 import peer_report
 import peer_setup
 from full_model import float_model
@@ -37,7 +38,8 @@ LEAST_CORRELATION = 0.99
 SETTLE_SECONDS = 0.5
 """OpenMP threads spin for a while after their work (200 ms in Intel's OpenMP)."""
 
-COMMON = ("decode", "score_512", "prefill_512", "decode_1900")
+COMMON = ("decode", "score_512", "prefill_512", "decode_1900", "short_texts")
+FAST_FIGURES = ("score_512", "prefill_512", "short_texts")
 PROMPT = "Call me"
 
 
@@ -64,7 +66,7 @@ CTRANSLATE2_BEST = (
 ENGINES = (
     Engine(BANDWIDTH, "peer_bandwidth", "int8", figures=("read_gb_per_second",), n_cold=0),
     Engine(OURS, "peer_ours", "int8", figures=(*COMMON, "decode_100", "samples_4")),
-    Engine(FAST, "peer_ours", "int8", ("fast",), figures=("score_512", "prefill_512"), n_cold=0),
+    Engine(FAST, "peer_ours", "int8", ("fast",), FAST_FIGURES, n_cold=0),
     Engine("llama.cpp", "peer_llama", "gguf", ("0",)),
     Engine("llama.cpp-flash", "peer_llama", "gguf", ("1",)),
     Engine("ctranslate2", "peer_ctranslate2", "ctranslate2", environment=CTRANSLATE2_BEST),
@@ -184,6 +186,29 @@ class Comparison:
             if not alike["correlation"] >= LEAST_CORRELATION:
                 self.refused[engine.name] = f"correlation {alike['correlation']:.4f}"
 
+    def errors(self, models: dict[str, Path], windows: Path, d_vocab: int) -> dict[str, float]:
+        """The mean KL from float32 of each engine that is timed, on another model."""
+        reference, found = str(self._work / "demo-reference.npy"), {}
+        of_size, self._models = self._models, models
+        for engine in sorted(ENGINES, key=lambda e: e.name != REFERENCE):
+            timed = engine in self.engines and engine.name != BANDWIDTH
+            if not timed and engine.name != REFERENCE:
+                continue
+            _, environment = self._of(engine)
+            program = self._program(engine, "peer_worker.py", engine.module)
+            worker = Worker(program, environment, self._work / f"{engine.name}-demo.log")
+            try:
+                if engine.name == REFERENCE:
+                    worker.ask("save_all_logits", str(windows), d_vocab, reference)
+                else:
+                    found[engine.name] = float(worker.ask("mean_kl", str(windows), reference))
+            except Broken as error:
+                tell(f"no error of {engine.name}: {error}")
+            finally:
+                worker.close()
+        self._models = of_size
+        return found
+
     def figure(self, engine: Engine, figure: str) -> float:
         """One measurement, while all other workers are idle."""
         try:
@@ -302,6 +327,12 @@ def main() -> None:
             comparison.open(wanted | {OURS, FAST, BANDWIDTH})
             streamed = comparison.streamed_bytes()
             figures = measure(comparison, arguments.rounds)
+            windows = work / "windows.npy"
+            peer_errors.write_windows(windows)
+            demo = peer_errors.models(python, work, comparison.ours)
+            config = json.loads((demo["float"] / "config.json").read_text())
+            for name, value in comparison.errors(demo, windows, config["vocab_size"]).items():
+                figures[name]["kl_demo"] = [value]
         finally:
             comparison.close()
 
