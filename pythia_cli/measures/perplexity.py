@@ -82,7 +82,7 @@ def perplexity(
     numbers, InputError if the text is empty or too short, IntegrityError if the model is damaged.
 
     >>> round(perplexity(model, "It was not a small one.", bos=True).perplexity, 1)
-    33.6
+    33.7
     """
     chosen = Protocol.make(protocol, model.config.n_ctx, context, stride, bos)
     plans = chosen.plan(text, model.tokenizer, source)

@@ -37,7 +37,7 @@ def test_dequantized_weights_are_the_quantized_matrices(
 ) -> None:
     checkpoint, file = FloatCheckpoint(golden_folder(name)), quantized(golden_folder(name))
     for tensor, shape in expected_tensors(checkpoint.config).items():
-        if len(shape) == 2:
+        if len(shape) == 2 and not tensor.startswith("embed_out"):  # rounded with feedback
             q, scales = quantize_matrix(checkpoint.tensor(tensor))
             np.testing.assert_array_equal(dequantized(file, tensor), q * scales[:, None])
 
