@@ -5,16 +5,15 @@ A kernel reads its arguments from 64-bit words in memory (compile.py), which `Ar
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import llvmlite.binding as llvm
-
 from pythia_cli import settings
-from pythia_cli.jit import processor, tiers
+from pythia_cli.jit import elf
 from pythia_cli.jit.arguments import Arguments
 from pythia_cli.jit.object_cache import CompiledKernel, ObjectCache
 from pythia_cli.jit.signature import from_json
@@ -102,6 +101,8 @@ class Library:
         cache = self.cache()
         kernels = cache.read()
         if kernels is None:  # raises now, not after seconds of compiling
+            from pythia_cli.jit import processor, tiers
+
             tiers.choose(processor.architecture(), processor.features(), settings.simd())
         return cache, kernels
 
@@ -110,18 +111,31 @@ class _LinkedKernels:
     """Kernels linked into this process: functions and signatures by name."""
 
     def __init__(self, kernels: Mapping[str, CompiledKernel]) -> None:
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-        for kernel in kernels.values():
-            self._engine.add_object_file(llvm.ObjectFileRef.from_data(kernel.object_code))
-        self._engine.finalize_object()
-        self.functions = {
-            name: _PROTOTYPE(self._engine.get_function_address(kernel.symbol))
-            for name, kernel in kernels.items()
-        }
+        addresses, self._kept_alive = _loaded(kernels)
+        self.functions = {name: _PROTOTYPE(address) for name, address in addresses.items()}
         self.signatures = {name: from_json(kernel.signature) for name, kernel in kernels.items()}
+
+
+def _loaded(kernels: Mapping[str, CompiledKernel]) -> tuple[dict[str, int], object]:
+    """The address of each kernel, and what has to be kept for them."""
+    if elf.is_supported():
+        with contextlib.suppress(elf.UnknownObject):
+            objects = {
+                name: elf.LoadedObject(kernel.object_code) for name, kernel in kernels.items()
+            }
+            found = {name: objects[name].address(kernel.symbol) for name, kernel in kernels.items()}
+            return found, objects
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    for kernel in kernels.values():
+        engine.add_object_file(llvm.ObjectFileRef.from_data(kernel.object_code))
+    engine.finalize_object()
+    found = {name: engine.get_function_address(k.symbol) for name, k in kernels.items()}
+    return found, engine
 
 
 def _uninterrupted(work: Callable[[], _T]) -> _T:

@@ -11,11 +11,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import llvmlite
-
 from pythia_cli import settings
 from pythia_cli.files.publishing import nearest_existing, published
-from pythia_cli.jit import processor
+from pythia_cli.jit import identity
 
 _MAGIC = b"pythia kernels 2\n"
 
@@ -62,21 +60,19 @@ def _sources(folder: Path) -> list[Path]:
 
 def _key(sources: Iterable[Path]) -> str:
     """A hash of the sources, the versions of Numba and llvmlite, and the target processor."""
-    digest = hashlib.sha256(llvmlite.__version__.encode())
-    target = (
-        processor.triple(),
-        processor.name(),
-        sorted(processor.features().items()),
-        *settings.compiled_for(),
-    )
-    digest.update(repr(target).encode())
-    # Its version file is read, as importing Numba would double the start-up time.
-    numba = importlib.util.find_spec("numba")
-    assert numba is not None
-    assert numba.origin is not None
-    for path in (*sources, Path(numba.origin).parent / "_version.py"):
+    target = (identity.of_processor(), *settings.compiled_for())
+    digest = hashlib.sha256(repr(target).encode())
+    # Their version files are read, as importing them would double the start-up time.
+    for path in (*sources, _version_file("numba"), _version_file("llvmlite")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:24]
+
+
+def _version_file(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "_version.py"
 
 
 def _private_folder() -> tuple[Path | None, str]:
