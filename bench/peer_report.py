@@ -71,7 +71,8 @@ def bars(figures: Figures, bandwidth: list[float], streamed_bytes: int) -> list[
 
     def peer(figure: str, sign: str, bound: float, prefix: str = "", engine: str = OURS) -> Bar:
         name = best_peer(figures, figure, prefix)
-        value = ratio(figures[engine][figure], figures[name][figure]) if name else None
+        taken = figures[engine].get(figure)
+        value = ratio(taken, figures[name][figure]) if name and taken else None
         return Bar(f"{figure} of {engine} / peer's", value, sign, bound, name or "no peer")
 
     possible = [gb * 1e9 / streamed_bytes for gb in bandwidth]
@@ -85,7 +86,7 @@ def bars(figures: Figures, bandwidth: list[float], streamed_bytes: int) -> list[
         peer("short_texts", ">=", 1.3, engine=FAST),
         peer("short_texts", ">=", 0.75),
         peer("kl_demo", "<=", 1.0, LLAMA, engine=FAST),
-        Bar("kl_demo", statistics.median(ours["kl_demo"]), "<=", 1.33, OURS),
+        Bar("kl_demo", ours.get("kl_demo", [None])[0], "<=", 1.33, OURS),
         Bar("decode_1900 / decode_100", late, ">=", 0.80, OURS),
         peer("cold_first_token", "<=", 0.9, LLAMA),
         peer("peak_mib", "<=", 0.7, LLAMA),

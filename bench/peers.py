@@ -326,12 +326,13 @@ def main() -> None:
         try:
             comparison.open(wanted | {OURS, FAST, BANDWIDTH})
             streamed = comparison.streamed_bytes()
-            figures = measure(comparison, arguments.rounds)
             windows = work / "windows.npy"
             peer_errors.write_windows(windows)
             demo = peer_errors.models(python, work, comparison.ours)
             config = json.loads((demo["float"] / "config.json").read_text())
-            for name, value in comparison.errors(demo, windows, config["vocab_size"]).items():
+            errors = comparison.errors(demo, windows, config["vocab_size"])
+            figures = measure(comparison, arguments.rounds)
+            for name, value in errors.items():
                 figures[name]["kl_demo"] = [value]
         finally:
             comparison.close()

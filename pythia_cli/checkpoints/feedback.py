@@ -9,6 +9,7 @@ import numpy as np
 from pythia_cli.kernels import compiled
 
 _LEVELS = 32767
+_NOISE = 1e-6  # of the largest input: what rounding leaves of equal inputs less their mean
 _DAMPING = 1.0
 """Added to the diagonal, as a part of its mean. With less, a text shorter than the inputs are wide
 gives weights that are worse than without feedback (docs/log.md)."""
@@ -26,8 +27,8 @@ def feedback_of(inputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return feedback
     with np.errstate(over="ignore", invalid="ignore"):
         centred = inputs - inputs.mean(axis=0)
-        largest = np.abs(centred).max()
-    if not 0 < largest < np.inf:
+        largest, least = np.abs(centred).max(), _NOISE * np.abs(inputs).max()
+    if not least < largest < np.inf:
         return feedback
     # Integers, whose products add up exactly in any order: the same bits on all processors.
     levels = np.rint(centred * (_LEVELS / largest))

@@ -7,6 +7,7 @@ its rounding, too, takes into account what was found.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import mmap
@@ -32,6 +33,7 @@ from pythia_cli.checkpoints.rows import (
     quantize_with_feedback,
     room_for_biases,
 )
+from pythia_cli.kernels.sizes import FEEDBACK_ROWS
 from pythia_cli.reporting import SILENT, Reporter, Task
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.parameters import MODULES, Module
@@ -123,7 +125,8 @@ class _Quantizer:
                 if module.in_layers:
                     rest |= self._corrected(module, means[module.name], tensors, task)
             del model, tensors
-            mapped.close()
+            with contextlib.suppress(BufferError):  # if a thread of the pool still has an array
+                mapped.close()
             mean, feedback = means[_UNEMBEDDING.name], feedback_of(unembedded)
             rest |= self._write_unembedding(writer, mean[0], feedback, task)
         for name in self._shapes:
@@ -172,7 +175,7 @@ class _Quantizer:
     def _blocks(self, module: Module) -> Iterator[tuple[int, str, int, int]]:
         """Yield layer, name and rows of each block of a published matrix."""
         d_out, d_in = module.weight_shape(self._config)
-        step = max(_BLOCK // d_in, 1)
+        step = max(_BLOCK // d_in // FEEDBACK_ROWS, 1) * FEEDBACK_ROWS
         for layer, tensor in enumerate(self._published(module, "weight")):
             for lo in range(0, d_out, step):
                 yield layer, tensor, lo, min(lo + step, d_out)
@@ -269,7 +272,7 @@ def _in_order(
 
 
 def n_parameters(checkpoint: FloatCheckpoint) -> int:
-    """The number of values that a float checkpoint has: the total of progress."""
+    """The number of values that a float checkpoint has."""
     config = checkpoint.config
     return sum(
         math.prod(module.stacked_shape(part, config))

@@ -55,7 +55,7 @@ def correct_bias(
 
 
 def room_for_biases(bias: np.ndarray[Any, Any]) -> _Arrays:
-    """Room for what `_correct_bias` finds."""
+    """Room for what `correct_bias` finds."""
     return {
         "bias": np.empty_like(bias),
         "centred_bias": np.empty_like(bias),

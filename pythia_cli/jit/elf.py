@@ -28,7 +28,7 @@ _IDENT = b"\x7fELF\x02\x01\x01"  # 64 bits, little-endian, version 1
 _OBJECT, _X86_64, _ADDRESS_64 = 1, 62, 1
 _CONSTANTS, _SYMBOLS, _RELOCATIONS = 1, 2, 4  # types of sections; code is "constants" too
 _WRITTEN, _LOADED = 1, 2  # flags of sections
-_UNDEFINED, _FIRST_RESERVED = 0, 0xFF00
+_UNDEFINED = 0  # the section of a symbol
 _UNWINDING = ".eh_frame"  # for exceptions, which kernels have none of
 
 
@@ -55,7 +55,7 @@ def is_supported() -> bool:
 
 
 class LoadedObject:
-    """An object in memory. Its functions can be called as long as it is kept."""
+    """An object in memory, to the end of the process."""
 
     def __init__(self, code: bytes) -> None:
         """Raises UnknownObject, also for an object that is damaged."""

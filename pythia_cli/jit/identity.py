@@ -15,6 +15,7 @@ def of_processor() -> tuple[str, ...]:
     """As the operating system describes it, where that says what LLVM goes by; else as LLVM does.
 
     LLVM is a tenth of our memory and of the time to the first token, so it is not imported to ask.
+    A program that hides features from processes, as emulators do, needs a cache of its own.
     """
     if sys.platform == "linux" and platform.machine() == "x86_64":
         with contextlib.suppress(OSError):

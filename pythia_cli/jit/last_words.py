@@ -5,6 +5,7 @@ One in Python would run after the instruction that failed, which is tried again 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import struct
 
@@ -50,14 +51,9 @@ class LastWords:
     def __init__(self, line: ctypes.Array[ctypes.c_char], status: int) -> None:
         self._line = line
         if elf.is_supported():
-            code = _X86_64_LINUX.replace(b"{line}", struct.pack("<Q", ctypes.addressof(line)))
-            code = code.replace(b"{status}", struct.pack("<I", status))
-            memory = Executable(len(code))
-            memory.room[:] = code
-            memory.seal()
-            self._kept: object = memory
-            self.address = memory.address
-            return
+            with contextlib.suppress(OSError):
+                self.address = _in_memory(ctypes.addressof(line), status)
+                return
         import llvmlite.binding as llvm
 
         llvm.initialize_native_target()
@@ -66,5 +62,15 @@ class LastWords:
         text = _CODE.format(line=ctypes.addressof(line), status=status)
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(text), machine)
         engine.finalize_object()
-        self._kept = engine
+        self._engine = engine
         self.address = int(engine.get_function_address("handler"))
+
+
+def _in_memory(line: int, status: int) -> int:
+    """The address of the code for x86-64 Linux."""
+    code = _X86_64_LINUX.replace(b"{line}", struct.pack("<Q", line))
+    code = code.replace(b"{status}", struct.pack("<I", status))
+    memory = Executable(len(code))
+    memory.room[:] = code
+    memory.seal()
+    return memory.address

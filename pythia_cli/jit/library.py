@@ -111,7 +111,7 @@ class _LinkedKernels:
     """Kernels linked into this process: functions and signatures by name."""
 
     def __init__(self, kernels: Mapping[str, CompiledKernel]) -> None:
-        addresses, self._kept_alive = _loaded(kernels)
+        addresses, self._kept = _loaded(kernels)
         self.functions = {name: _PROTOTYPE(address) for name, address in addresses.items()}
         self.signatures = {name: from_json(kernel.signature) for name, kernel in kernels.items()}
 

@@ -21,8 +21,8 @@ from pythia_cli.kernels.sizes import FEEDBACK_ROWS
 def find_feedback(h: Doubles2, column: Doubles1, feedback: Floats2) -> None:
     """feedback[k, i] = L[k, i] / L[i, i] for i < k, and 0 for the others; h [d, d] = L L^T.
 
-    h is positive definite, and overwritten; column [d] is scratch. No sum depends on the order of
-    additions, so the bits are the same on all processors.
+    h is positive definite, and overwritten; column [d] is scratch. Every sum has a fixed order, so
+    the bits are the same on all processors.
     """
     d = h.shape[0]
     for j in range(d):

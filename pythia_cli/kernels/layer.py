@@ -16,6 +16,7 @@ from pythia_cli.kernels.attention import CachedLayer, Tile, append_to_cache, att
 from pythia_cli.kernels.gelu import gelu
 from pythia_cli.kernels.layer_norm import Norm, layer_norm
 from pythia_cli.kernels.linear import (
+    LEAST_IN_LANES,
     ByteLinear,
     Bytes,
     Linear,
@@ -40,8 +41,8 @@ def own_share(ranks: Any, n: Any) -> Any:
 
 @inlined
 def own_tokens(ranks: Any, n: Any) -> Any:
-    """This rank's part [lo, hi) of n tokens: whole groups of LANES if there are any, to `pack`."""
-    return share(n, LANES if n >= LANES else 1, ranks.rank, ranks.n_ranks)
+    """This rank's part [lo, hi) of n tokens: whole groups of LANES if there are any to `pack`."""
+    return share(n, LANES if n >= LEAST_IN_LANES else 1, ranks.rank, ranks.n_ranks)
 
 
 @inlined

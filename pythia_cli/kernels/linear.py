@@ -18,7 +18,7 @@ from pythia_cli.jit.signature import (
     UInt8s2,
 )
 from pythia_cli.kernels.quantize_rows import quantize_rows, quantize_rows_bytes
-from pythia_cli.kernels.sizes import LANES, activation_levels
+from pythia_cli.kernels.sizes import LANES, MAX_INT32, activation_levels
 from pythia_cli.kernels.tiles.lanes import (
     LANE_GROUPS,
     LANE_ROWS,
@@ -86,6 +86,9 @@ class Bytes(NamedTuple):
 
 _levels = jit(activation_levels)
 _HAS_LANES = TIER.has_lanes
+LEAST_IN_LANES = LANE_GROUPS * LANES if _HAS_LANES else MAX_INT32
+"""Fewer tokens have no tiles with a token in each lane."""
+_ROWS = LANE_ROWS if _HAS_LANES else TILE_ROWS  # of whole tiles
 
 
 @jit
@@ -108,13 +111,14 @@ def quantize_bytes(x: Any, centre: Any, out: Any, lo: Any, hi: Any) -> None:
 
 @jit
 def pack(x: Any, lo: Any, hi: Any) -> None:
-    """x.lanes = x.q, for the whole groups in tokens lo..hi. lo must be a multiple of LANES.
+    """x.lanes = x.q, for tokens lo..hi of the whole tiles.
 
-    Nothing where no tile uses it.
+    If there are any, lo must be a multiple of LANES.
     """
     if not _HAS_LANES:
         return
-    for group in range(lo // LANES, min(hi // LANES, x.lanes.shape[0])):
+    n_groups = x.lanes.shape[0] // LANE_GROUPS * LANE_GROUPS
+    for group in range(lo // LANES, min(hi // LANES, n_groups)):
         pack_group(x.q, group * LANES, x.lanes.shape[1], x.lanes[group])
 
 
@@ -164,7 +168,6 @@ _tile_first = linear_tile(_FULL, streams=True)
 _tile_4 = linear_tile(4, streams=True)
 _tile_2 = linear_tile(2, streams=True)
 _tile_1 = linear_tile(1, streams=True)
-_LANE_TOKENS = LANE_GROUPS * LANES
 _BLOCK_BYTES = 256 * 1024
 
 
@@ -179,10 +182,10 @@ def _in_lanes(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> Any
     d_in, d_out = x.q.shape[1], out.shape[1]
     n_tokens = x.lanes.shape[0] * LANES
     token = 0
-    while token + _LANE_TOKENS <= n_tokens:
+    while token + LEAST_IN_LANES <= n_tokens:
         for row in range(lo, hi, LANE_ROWS):
             lanes_tile(linear, row, x, token, d_in, adds, out, d_out)
-        token += _LANE_TOKENS
+        token += LEAST_IN_LANES
     return token
 
 
@@ -195,10 +198,10 @@ def _tiled(vector: int, rows: Any, in_lanes: Any) -> Any:
         d_out = out.shape[1]
         tiled_to = lo
         if d_in % vector == 0 and n_tokens > 1:
-            tiled_to += (hi - lo) // LANE_ROWS * LANE_ROWS
+            tiled_to += (hi - lo) // _ROWS * _ROWS
         adds = adds != 0
         # A block of rows stays in the L2 cache while all tokens use it.
-        block = max(_BLOCK_BYTES // d_in // LANE_ROWS, 1) * LANE_ROWS
+        block = max(_BLOCK_BYTES // d_in // _ROWS, 1) * _ROWS
         for block_lo in range(lo, tiled_to, block):
             block_hi = min(block_lo + block, tiled_to)
             token = in_lanes(linear, x, adds, out, block_lo, block_hi)

@@ -73,9 +73,9 @@ class Input(NamedTuple):
 class Scratch(NamedTuple):
     """Buffers for the activations of n tokens.
 
-    Rows of x, qkv, attended and mlp may be longer than their data. x [n, d_model] is the residual
-    stream. attention_input and mlp_input are its layer norms,
-    quantized; either the part `exact` or the part `bytes` of an Input is used.
+    x [n, d_model] is the residual stream. attention_input and mlp_input are its layer norms,
+    quantized; either the part `exact` or the part `bytes` of an Input is used. Rows of x, qkv,
+    attended and mlp may be longer than what they hold.
     claims [LAYER_CLAIMS * n_layers + 1] must be zero at the start of a pass.
     """
 

@@ -39,7 +39,9 @@ def test_the_outputs_for_such_inputs_are_nearer() -> None:
             assert error(w, part, q, scales) < most * error(w, part, *without)
 
 
-@pytest.mark.parametrize("x", [np.ones((9, 8)), np.empty((0, 8)), np.full((9, 8), np.inf)])
+@pytest.mark.parametrize(
+    "x", [np.ones((9, 8)), np.empty((0, 8)), np.full((9, 8), np.inf), np.full((9, 8), 0.1)]
+)
 def test_without_anything_to_go_by_each_weight_is_rounded_alone(x: np.ndarray) -> None:
     w = np.random.default_rng(1).standard_normal((50, 8)).astype(np.float32)
     feedback = feedback_of(x)

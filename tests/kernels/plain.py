@@ -10,6 +10,7 @@ from pythia_cli.engine.scores import score_logits
 from pythia_cli.jit.declare import TIER
 from pythia_cli.kernels.linear import Quantized
 from pythia_cli.kernels.sizes import KEY_BLOCK, LANES, activation_levels
+from pythia_cli.kernels.tiles.lanes import LANE_GROUPS
 from tests.kernels.draws import Array, Arrays, Expected
 
 erf64 = np.vectorize(math.erf, otypes=[np.float64])
@@ -110,7 +111,8 @@ def pack(a: Arrays) -> dict[str, Expected]:
     """Nothing is written where no tile uses it."""
     x = a["x"]
     groups = x.q.view(np.int32).reshape(len(x.lanes), LANES, -1).transpose(0, 2, 1)
-    return {"lanes": Expected(groups if TIER.has_lanes else x.lanes.copy(), 0.0)}
+    n = len(groups) // LANE_GROUPS * LANE_GROUPS if TIER.has_lanes else 0
+    return {"lanes": Expected(np.concatenate([groups[:n], x.lanes[n:]]), 0.0)}
 
 
 def quantize_rows(a: Arrays) -> dict[str, Expected]:

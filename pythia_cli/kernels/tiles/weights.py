@@ -101,8 +101,8 @@ def weighted_exponentials(n_queries: int) -> Any:
                 for j, (row, e, product) in enumerate(zip(rows, es, products, strict=True)):
                     _stored(builder, product, row, at)
                     total, weight, top = values[3 * j : 3 * j + 3]
-                    # Products are not negative, so their bits are in order.
-                    key = builder.bitcast(product, _INT32S)
+                    # Products are not negative, so their bits are in order; NaN is the largest.
+                    key = builder.and_(builder.bitcast(product, _INT32S), _ints(0x7FFFFFFF))
                     new += [
                         builder.fadd(total, e),
                         builder.fadd(weight, product),
