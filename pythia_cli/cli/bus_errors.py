@@ -40,7 +40,7 @@ def watch(path: Path | None = None) -> None:
     _line.value = data[: len(_line) - 1]
     if not _kept:
         _kept.append(None)
-        # Making it takes some milliseconds, and an interrupt within LLVM, which some systems need for it, is not safe.
+        # Where LLVM makes it, that takes some milliseconds, and an interrupt within is not safe.
         threading.Thread(target=_install, daemon=True, name="pythia-bus-errors").start()
 
 
