@@ -123,7 +123,7 @@ def lines(record: dict[str, Any]) -> Iterator[str]:
                 entry = taken[figure]
                 show = _format(entry["median"])
                 spread = f"[{show(entry['min'])} .. {show(entry['max'])}]"
-                line = f"{figure:19}{engine:15}{show(entry['median']):>8}  {spread:20} {unit:9}"
+                line = f"{figure:19}{engine:15}{show(entry['median']):>8}  {spread:20} {unit:10}"
                 if engine != OURS and "ours_to_this" in entry:
                     line += f"ours / this {entry['ours_to_this']:.2f}"
                 yield line.rstrip()

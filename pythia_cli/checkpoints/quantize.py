@@ -190,9 +190,9 @@ class _Quantizer:
         }
 
     def _no_unembedding(self) -> _Arrays:
-        """Zeros, which take no memory until they are written."""
+        """One row of zeros: it has inputs to be measured, and logits that nobody reads."""
         return {
-            f"{_UNEMBEDDING.name}.{part}": np.zeros(shape, DTYPES[dtype])
+            f"{_UNEMBEDDING.name}.{part}": np.zeros((1, *shape[1:]), DTYPES[dtype])
             for part in ("weight", "scales")
             for dtype, shape in [self._shapes[f"{_UNEMBEDDING.name}.{part}"]]
         }

@@ -27,7 +27,9 @@ from pythia_cli.weights.int8_file import Int8File
 from pythia_cli.weights.int8_layout import (
     ALIGNMENT,
     DTYPES,
+    FORMAT_VERSION,
     QUANTIZATION,
+    QUANTIZATIONS,
     header_bytes,
     tensor_shapes,
 )
@@ -231,6 +233,15 @@ def test_another_format_is_refused(monkeypatch: pytest.MonkeyPatch, tiny: Path) 
 
 def test_another_quantization_is_refused(monkeypatch: pytest.MonkeyPatch, tiny: Path) -> None:
     refused(written_by(monkeypatch, tiny, "QUANTIZATION", "int4"), "int4")
+
+
+def test_quantizations_of_before_are_read(monkeypatch: pytest.MonkeyPatch, tiny: Path) -> None:
+    *before, _ = QUANTIZATIONS[FORMAT_VERSION]
+    assert before
+    for name in before:
+        path = written_by(monkeypatch, tiny, "QUANTIZATION", name)
+        assert Int8File(path).quantization == name
+        path.unlink()
 
 
 def test_a_float_checkpoint_is_refused(tiny: Path) -> None:

@@ -114,6 +114,15 @@ def lane_sum_of(builder: Any, vector: Any) -> Any:
     return builder.call(function(builder, name, _I32, [vector.type]), [vector])
 
 
+def quarter_lanes(n_lanes: int, *lanes: int) -> list[int]:
+    """The given lanes of every four, for `picked`. 4 to 7 are lanes of the second vector."""
+    return [
+        q + lane if lane < 4 else n_lanes + q + lane - 4
+        for q in range(0, n_lanes, 4)
+        for lane in lanes
+    ]
+
+
 def emit_sums(builder: Any, vectors: list[Any]) -> Any:
     """The lane sums of 4, 8 or 16 vectors, as one vector.
 
@@ -121,13 +130,9 @@ def emit_sums(builder: Any, vectors: list[Any]) -> Any:
     the quarters are added, which packs the sums of more and more vectors into one.
     """
     n_lanes = vectors[0].type.count
-    quarters = range(0, n_lanes, 4)
 
     def in_quarters(*lanes: int) -> list[int]:
-        """Indices of the given lanes in every quarter. 4 to 7 are lanes of the second vector."""
-        return [
-            q + lane if lane < 4 else n_lanes + q + lane - 4 for q in quarters for lane in lanes
-        ]
+        return quarter_lanes(n_lanes, *lanes)
 
     def halves_added(a: Any, b: Any, first: list[int], second: list[int]) -> Any:
         return builder.add(picked(builder, a, b, first), picked(builder, a, b, second))

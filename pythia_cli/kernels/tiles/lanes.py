@@ -21,6 +21,7 @@ from pythia_cli.kernels.tiles.dot import (
     emit_dots,
     load,
     picked,
+    quarter_lanes,
     splat,
 )
 from pythia_cli.kernels.tiles.operands import Operands
@@ -86,14 +87,9 @@ def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
 
     First, 4 by 4 numbers are transposed in each quarter of vectors. Then the quarters are.
     """
-    quarters = range(0, LANES, 4)
 
     def in_quarters(a: Any, b: Any, *lanes: int) -> Any:
-        """The given lanes of every quarter. 4 to 7 are lanes of the second vector."""
-        places = [
-            q + lane if lane < 4 else LANES + q + lane - 4 for q in quarters for lane in lanes
-        ]
-        return picked(builder, a, b, places)
+        return picked(builder, a, b, quarter_lanes(LANES, *lanes))
 
     fours = []  # for each four rows, four vectors: of lane 0, 1, 2, 3 of all quarters
     for a, b, c, d in zip(*[iter(rows)] * 4, strict=True):
