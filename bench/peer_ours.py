@@ -42,9 +42,20 @@ class Engine:
         libraries = ("pythia-cli", "numba", "llvmlite", "numpy")
         return {"python": platform.python_version()} | {name: version(name) for name in libraries}
 
-    def streamed_bytes(self) -> int:
-        """Bytes of weights that decoding reads for each token: all but the embedding."""
-        return streamed_bytes(self._file)
+    def work(self) -> dict[str, int]:
+        """What is done for each token: bytes read from memory, or products of int8 and int16.
+
+        Products include those of attention, which has the same instruction.
+        """
+        weights, config = streamed_bytes(self._file), self._model.config
+        unembedding = config.d_vocab * config.d_model
+        seen = (N_WINDOW + 1) // 2  # positions, on average
+        attention = config.n_layers * 2 * config.d_model * seen
+        return {
+            "decode": weights,
+            "score_512": weights + attention,
+            "prefill_512": weights - unembedding + attention,
+        }
 
     def logits(self, window: list[int]) -> np.ndarray:
         self._cache.truncate(0)

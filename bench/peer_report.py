@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-OURS, FAST, LLAMA = "pythia", "pythia-fast", "llama.cpp"
+OURS, FAST, LLAMA, MACHINE = "pythia", "pythia-fast", "llama.cpp", "machine"
 
 UNITS = {
     "decode": "tokens/s",
@@ -21,6 +21,7 @@ UNITS = {
     "peak_mib": "MiB",
     "first_run_seconds": "s more",
     "read_gb_per_second": "GB/s",
+    "exact_peak": "G products/s",
 }
 SMALLER_IS_BETTER = {"cold_first_token", "peak_mib", "kl_demo"}
 
@@ -66,8 +67,9 @@ def best_peer(figures: Figures, figure: str, prefix: str = "") -> str | None:
     return choose(medians, key=lambda name: medians[name], default=None)
 
 
-def bars(figures: Figures, bandwidth: list[float], streamed_bytes: int) -> list[Bar]:
-    ours = figures[OURS]
+def bars(figures: Figures, work: dict[str, int]) -> list[Bar]:
+    """work: what pythia does for a token, as peer_ours.Engine.work."""
+    ours, machine = figures[OURS], figures[MACHINE]
 
     def peer(figure: str, sign: str, bound: float, prefix: str = "", engine: str = OURS) -> Bar:
         name = best_peer(figures, figure, prefix)
@@ -75,14 +77,20 @@ def bars(figures: Figures, bandwidth: list[float], streamed_bytes: int) -> list[
         value = ratio(taken, figures[name][figure]) if name and taken else None
         return Bar(f"{figure} of {engine} / peer's", value, sign, bound, name or "no peer")
 
-    possible = [gb * 1e9 / streamed_bytes for gb in bandwidth]
+    def share(figure: str, capacity: str) -> float | None:
+        """Of what the machine can do, in the same round."""
+        possible = [giga * 1e9 / work[figure] for giga in machine[capacity]]
+        return ratio(ours[figure], possible) if all(possible) else None
+
     first_run = statistics.median(ours["first_run_seconds"])
     late, samples = ratio(ours["decode_1900"], ours["decode_100"]), ours["samples_4"]
     return [
         peer("decode", ">=", 1.25),
-        Bar("decode / read bandwidth", ratio(ours["decode"], possible), ">=", 0.85, "machine"),
+        Bar("decode / read bandwidth", share("decode", "read_gb_per_second"), ">=", 0.85, MACHINE),
         peer("score_512", ">=", 1.35, engine=FAST),
         peer("prefill_512", ">=", 1.35, engine=FAST),
+        Bar("score_512 / exact peak", share("score_512", "exact_peak"), ">=", 0.85, MACHINE),
+        Bar("prefill_512 / exact peak", share("prefill_512", "exact_peak"), ">=", 0.85, MACHINE),
         peer("short_texts", ">=", 1.3, engine=FAST),
         peer("short_texts", ">=", 0.75),
         peer("kl_demo", "<=", 1.0, LLAMA, engine=FAST),

@@ -1,6 +1,6 @@
 """Compares pythia, llama.cpp, CTranslate2 and torch on one full-size pythia-410m, in one run.
 
-    python bench/peers.py [--threads 2] [--rounds 3] [--only NAME,...] [--out FILE.json]
+    python bench/peers.py [--threads 2] [--rounds 3] [--only NAME,...] [--ik FOLDER]
 
 The first run makes an environment for the peers and builds llama.cpp for this processor. Each
 engine has its own process, idle while another is measured. Engines are measured in turn, so that
@@ -31,9 +31,9 @@ import peer_report
 import peer_setup
 from full_model import float_model
 from machine import cpu_model, has_avx512, process_cost
-from peer_report import FAST, OURS, Figures
+from peer_report import FAST, MACHINE, OURS, Figures
 
-BANDWIDTH, REFERENCE = "machine", "torch-float32"
+REFERENCE, IK = "torch-float32", "ik_llama.cpp"
 LEAST_CORRELATION = 0.99
 SETTLE_SECONDS = 0.5
 """OpenMP threads spin for a while after their work (200 ms in Intel's OpenMP)."""
@@ -64,16 +64,17 @@ CTRANSLATE2_BEST = (
     *((("CT2_FORCE_CPU_ISA", "AVX512"),) if has_avx512() else ()),
 )
 ENGINES = (
-    Engine(BANDWIDTH, "peer_bandwidth", "int8", figures=("read_gb_per_second",), n_cold=0),
+    Engine(MACHINE, "peer_machine", "int8", figures=("read_gb_per_second", "exact_peak"), n_cold=0),
     Engine(OURS, "peer_ours", "int8", figures=(*COMMON, "decode_100", "samples_4")),
     Engine(FAST, "peer_ours", "int8", ("fast",), FAST_FIGURES, n_cold=0),
     Engine("llama.cpp", "peer_llama", "gguf", ("0",)),
     Engine("llama.cpp-flash", "peer_llama", "gguf", ("1",)),
+    Engine(IK, "peer_ik", "gguf", n_cold=0),
     Engine("ctranslate2", "peer_ctranslate2", "ctranslate2", environment=CTRANSLATE2_BEST),
     Engine(REFERENCE, "peer_torch", "float", ("float32",), n_cold=1),
     Engine("torch-int8", "peer_torch", "float", ("int8",), n_cold=1),
 )
-FIGURES = ("read_gb_per_second", *COMMON, "decode_100", "samples_4")
+FIGURES = ("read_gb_per_second", "exact_peak", *COMMON, "decode_100", "samples_4")
 
 
 class Broken(Exception):
@@ -113,8 +114,17 @@ class Worker:
 class Comparison:
     """The engines of one run, their workers, and the engines that were refused."""
 
-    def __init__(self, python: Path, models: dict[str, Path], work: Path, n_threads: int) -> None:
+    def __init__(
+        self,
+        python: Path,
+        models: dict[str, Path],
+        work: Path,
+        n_threads: int,
+        libraries: dict[str, Path],
+    ) -> None:
+        """libraries: those that engines need besides Python's, by the engine's name."""
         self._python, self._models, self._work = python, models, work
+        self._libraries = libraries
         self._n_threads = n_threads
         self._workers: dict[str, Worker] = {}
         self.ours = store_environment(work, n_threads)
@@ -125,7 +135,7 @@ class Comparison:
 
     def _of(self, engine: Engine) -> tuple[str, dict[str, str]]:
         """The interpreter and the environment variables of an engine."""
-        if engine.module in ("peer_ours", "peer_bandwidth"):
+        if engine.module in ("peer_ours", "peer_machine"):
             # The bandwidth is measured with Python threads; BLAS must not add its own.
             return sys.executable, {**self.ours, "OPENBLAS_NUM_THREADS": "1"}
         return str(self._python), dict(engine.environment)
@@ -141,6 +151,7 @@ class Comparison:
             model,
             str(self._n_threads),
             *engine.options,
+            *([str(self._libraries[engine.name])] if engine.name in self._libraries else []),
         ]
 
     def open(self, wanted: set[str]) -> None:
@@ -163,7 +174,7 @@ class Comparison:
                     for figure in engine.figures[:3]:
                         worker.ask(figure)
             except Broken as error:
-                if engine.name in (OURS, FAST, BANDWIDTH, REFERENCE):
+                if engine.name in (OURS, FAST, MACHINE, REFERENCE):
                     raise SystemExit(f"{engine.name} failed:\n{error}") from error
                 self.refused[engine.name] = f"failed: {error}"
             if engine.name in self.refused or engine.name not in wanted:
@@ -176,7 +187,7 @@ class Comparison:
         self.versions[engine.name] = worker.ask("versions")
         if engine.name == REFERENCE:
             worker.ask("save_logits", str(reference))
-        elif engine.name != BANDWIDTH:
+        elif engine.name != MACHINE:
             alike = worker.ask("compare_logits", str(reference))
             self.agreement[engine.name] = alike
             tell(
@@ -191,7 +202,7 @@ class Comparison:
         reference, found = str(self._work / "demo-reference.npy"), {}
         of_size, self._models = self._models, models
         for engine in sorted(ENGINES, key=lambda e: e.name != REFERENCE):
-            timed = engine in self.engines and engine.name != BANDWIDTH
+            timed = engine in self.engines and engine.name != MACHINE
             if not timed and engine.name != REFERENCE:
                 continue
             _, environment = self._of(engine)
@@ -218,8 +229,9 @@ class Comparison:
         time.sleep(SETTLE_SECONDS)
         return float(value)
 
-    def streamed_bytes(self) -> int:
-        return int(self._workers[OURS].ask("streamed_bytes"))
+    def work_of_ours(self) -> dict[str, int]:
+        """Bytes or products for each token, by figure."""
+        return dict(self._workers[OURS].ask("work"))
 
     def cold(self, engine: Engine) -> dict[str, float]:
         """Median time (start to exit) and memory of processes that print one token."""
@@ -289,6 +301,7 @@ def measure(comparison: Comparison, rounds: int) -> Figures:
 def _options_of(arguments: argparse.Namespace) -> list[str]:
     """The options that a reader of the table should know."""
     given = [f"--threads {arguments.threads}", f"--rounds {arguments.rounds}"]
+    given += ["--ik FOLDER"] if arguments.ik else []
     return given + ([f"--only {arguments.only}"] if arguments.only else [])
 
 
@@ -300,8 +313,9 @@ def main() -> None:
         "--model", type=Path, help="a float checkpoint's folder (config.json, model.safetensors)"
     )
     parser.add_argument("--venv", type=Path, default=peer_setup.ROOT / ".peers-venv")
-    names = [engine.name for engine in ENGINES if engine.name not in (OURS, FAST, BANDWIDTH)]
+    names = [engine.name for engine in ENGINES if engine.name not in (OURS, FAST, MACHINE)]
     parser.add_argument("--only", metavar="NAME,...", help=f"peers, of {', '.join(names)}")
+    parser.add_argument("--ik", metavar="FOLDER", type=Path, help="the source of ik_llama.cpp")
     parser.add_argument("--keep", type=Path, help="keep the conversions of this model here")
     parser.add_argument("--out", type=Path, help="write the JSON here too")
     parser.add_argument("--table", type=Path, help="write a table in Markdown here")
@@ -309,6 +323,12 @@ def main() -> None:
     wanted = set(arguments.only.split(",") if arguments.only else names)
     if unknown := wanted - set(names):
         parser.error(f"no such peer: {', '.join(sorted(unknown))}")
+    if arguments.ik:
+        wanted.add(IK)
+    elif arguments.only and IK in wanted:
+        parser.error(f"{IK} is built from its source: --ik FOLDER")
+    else:
+        wanted.discard(IK)
 
     python = peer_setup.peers_python(arguments.venv.absolute())
     with tempfile.TemporaryDirectory() as temporary:
@@ -322,10 +342,13 @@ def main() -> None:
             "ctranslate2": peer_setup.ctranslate2_model(python, source, kept / "ctranslate2"),
             "int8": peer_setup.int8_model(source, store_environment(work, arguments.threads)),
         }
-        comparison = Comparison(python, models, work, arguments.threads)
+        libraries = {}
+        if arguments.ik:
+            libraries[IK] = peer_setup.ik_library(arguments.ik.absolute(), kept / "peer_ik.so")
+        comparison = Comparison(python, models, work, arguments.threads, libraries)
         try:
-            comparison.open(wanted | {OURS, FAST, BANDWIDTH})
-            streamed = comparison.streamed_bytes()
+            comparison.open(wanted | {OURS, FAST, MACHINE})
+            ours = comparison.work_of_ours()
             windows = work / "windows.npy"
             peer_errors.write_windows(windows)
             demo = peer_errors.models(python, work, comparison.ours)
@@ -337,15 +360,14 @@ def main() -> None:
         finally:
             comparison.close()
 
-    bandwidth = figures[BANDWIDTH]["read_gb_per_second"]
-    found = peer_report.bars(figures, bandwidth, streamed)
+    found = peer_report.bars(figures, ours)
     record = {
         "command": " ".join(["python bench/peers.py", *_options_of(arguments)]),
         "date": datetime.date.today().isoformat(),
         "cpu": cpu_model(),
         "threads": arguments.threads,
         "rounds": arguments.rounds,
-        "streamed_bytes": streamed,
+        "work_per_token": ours,
         "engines": peer_report.summary(figures),
         "bars": [{**bar._asdict(), "met": bar.met} for bar in found],
         "agreement": comparison.agreement,

@@ -22,7 +22,6 @@ from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import LOCAL_PREFIX, check_shape, repository
 from pythia_cli.system import cores
-from pythia_cli.text.tokenizer import PythiaTokenizer
 from pythia_cli.weights.fingerprint import fingerprint
 from pythia_cli.weights.float_checkpoint import (
     INDEX_FILES,
@@ -53,9 +52,8 @@ def open_source(folder: Path, checkpoint: Checkpoint) -> FloatCheckpoint:
     """
     source = FloatCheckpoint(folder)
     check_shape(checkpoint.model, source.config, folder / "config.json")
-    tokenizer = PythiaTokenizer(source.tokenizer_path, content=source.tokenizer_json)
-    check_vocabulary(tokenizer, source.config, source.tokenizer_path)
-    tokenizer.check()
+    check_vocabulary(source.tokenizer, source.config, source.tokenizer_path)
+    source.tokenizer.check()
     return source
 
 

@@ -20,6 +20,7 @@ from pythia_cli.checkpoints.hub_errors import CutShort, Refused, not_a_hub, tran
 from pythia_cli.checkpoints.hub_retries import ask_again
 from pythia_cli.checkpoints.hub_revision import RemoteFile, Revision
 from pythia_cli.errors import DamagedDownload, NotOnHub
+from pythia_cli.files.growing import GrowingHash
 from pythia_cli.files.reading import LFS_POINTER, file_sha256, hash_file
 from pythia_cli.reporting import NO_TASK, SILENT, Reporter, Task
 
@@ -41,18 +42,20 @@ def fetch(
     If `path` has bytes already, only the others are asked for; if the whole then differs from what
     the Hub describes, all of it is fetched again, once. After a failure `path` has what arrived;
     never more bytes than the Hub announces.
-    arrived, checked: advance by bytes as they are downloaded, and as they are checked; `arrived`
-    goes back if the server sends the file from its beginning again. pause: waits for so many
-    seconds before a new attempt.
+    arrived: advances by bytes as they are downloaded; goes back if the server sends the file from
+    its beginning again. checked: advances by those that were there, as they are read. pause: waits
+    for so many seconds before a new attempt.
     Raises DamagedDownload if the file differs from what the Hub describes, ResourceError if it
     cannot be written, and what `resolve` raises.
     """
     file = described(revision, name)
     what = f"{revision} {name}"
+    received = GrowingHash()
 
     def attempt() -> None:
         with _open_to_go_on(path) as partial:
-            _go_on(revision, file, partial, arrived)
+            received.follow(partial, checked)
+            _go_on(revision, file, partial, arrived, received)
 
     while True:
         with translated(what):
@@ -62,7 +65,7 @@ def fetch(
                 ask_again(
                     what, attempt, reporter=reporter, progress=lambda: size_of(path), pause=pause
                 )
-                return check(revision, name, path, checked)
+                return check(revision, name, path, checked, received.of(path))
         except DamagedDownload:
             arrived.advance(0)  # ends a transfer that was stopped: others may use the file by now
             path.unlink(missing_ok=True)
@@ -70,17 +73,24 @@ def fetch(
                 raise
 
 
-def check(revision: Revision, name: str, path: Path, checked: Task = NO_TASK) -> str:
+def check(
+    revision: Revision,
+    name: str,
+    path: Path,
+    checked: Task = NO_TASK,
+    sha256: str | None = None,
+) -> str:
     """Check that a local file is this file of the revision, and return its sha256.
 
-    checked: advances by bytes as they are read. Raises DamagedDownload.
+    sha256: of the file, if it is known. checked: advances by bytes as they are read. Raises
+    DamagedDownload.
     """
     file = described(revision, name)
     where = f"{revision} {name}"
     if path.stat().st_size != file.size:
         with path.open("rb") as content:
             raise _wrong_size(where, content.read(len(LFS_POINTER)), path.stat().st_size, file.size)
-    sha256 = file_sha256(path, checked)
+    sha256 = sha256 or file_sha256(path, checked)
     if file.sha256 is not None:
         if sha256 != file.sha256:
             raise DamagedDownload(where, f"has sha256 {sha256}, but the Hub says {file.sha256}")
@@ -138,8 +148,10 @@ def _open_to_go_on(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def _go_on(revision: Revision, file: RemoteFile, partial: BinaryIO, arrived: Task) -> None:
-    """Ask for the bytes that are missing at the end of `partial`, and write them."""
+def _go_on(
+    revision: Revision, file: RemoteFile, partial: BinaryIO, arrived: Task, received: GrowingHash
+) -> None:
+    """Ask for the bytes that are missing at the end of `partial`, write and hash them."""
     what, here = f"{revision} {file.name}", partial.tell()
     if here == file.size:
         return
@@ -154,6 +166,7 @@ def _go_on(revision: Revision, file: RemoteFile, partial: BinaryIO, arrived: Tas
                 arrived.advance(-here)
                 partial.truncate(0)
                 partial.seek(0)
+                received.follow(partial)
             for piece in response.iter_raw():
                 if partial.tell() + len(piece) > file.size:
                     raise DamagedDownload(
@@ -162,6 +175,7 @@ def _go_on(revision: Revision, file: RemoteFile, partial: BinaryIO, arrived: Tas
                 arrived.advance(len(piece))  # which ends a transfer that was stopped
                 partial.write(piece)
                 partial.flush()
+                received.add(piece)
             if partial.tell() < file.size:
                 raise CutShort
     except Refused as error:

@@ -32,12 +32,12 @@ from pythia_cli.checkpoints.rows import (
     quantize_matrix,
     quantize_with_feedback,
     room_for_biases,
+    widened,
 )
 from pythia_cli.kernels.sizes import FEEDBACK_ROWS
 from pythia_cli.reporting import SILENT, Reporter, Task
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.parameters import MODULES, Module
-from pythia_cli.text.tokenizer import PythiaTokenizer
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from pythia_cli.weights.int8_layout import BYTE_PARTS, DTYPES, tensor_shapes
 from pythia_cli.weights.int8_writer import Int8Writer
@@ -99,13 +99,12 @@ class _Quantizer:
 
     def run(self) -> None:
         checkpoint = self._checkpoint
-        content, path = checkpoint.tokenizer_json, checkpoint.tokenizer_path
-        token_ids = calibration_tokens(PythiaTokenizer(path, content=content), self._config)
+        token_ids = calibration_tokens(checkpoint.tokenizer, self._config)
         writer = Int8Writer(
             self._file,
             self._config,
             self._source,
-            hashlib.sha256(content).hexdigest(),
+            hashlib.sha256(checkpoint.tokenizer_json).hexdigest(),
             calibration_metadata(token_ids),
         )
         n_last = math.prod(self._shapes[f"{_UNEMBEDDING.name}.weight"][1])
@@ -118,6 +117,7 @@ class _Quantizer:
         tensors = {**self._written(mapped, writer), **rest, **self._no_unembedding()}
         model = _Weights(self._config, tensors)
         means, unembedded = calibrate(model, token_ids, self._n_threads)
+        feedback = self._pool.submit(feedback_of, unembedded)
         n_weights = sum(math.prod(self._shapes[f"{one.name}.weight"][1]) for one in CALIBRATED)
         label = f"calibrating {self._name}"
         with self._reporter.task(label, n_weights, "weights") as task:
@@ -127,8 +127,8 @@ class _Quantizer:
             del model, tensors
             with contextlib.suppress(BufferError):  # if a thread of the pool still has an array
                 mapped.close()
-            mean, feedback = means[_UNEMBEDDING.name], feedback_of(unembedded)
-            rest |= self._write_unembedding(writer, mean[0], feedback, task)
+            mean = means[_UNEMBEDDING.name][0]
+            rest |= self._write_unembedding(writer, mean, feedback.result(), task)
         for name in self._shapes:
             if name in rest:
                 writer.write_tensor(name, [rest[name]])
@@ -170,7 +170,11 @@ class _Quantizer:
     def _quantized(
         self, layer: int, tensor: str, lo: int, hi: int
     ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        return quantize_matrix(self._checkpoint.rows(tensor, lo, hi))
+        return quantize_matrix(self._rows(tensor, lo, hi))
+
+    def _rows(self, tensor: str, lo: int, hi: int) -> np.ndarray[Any, Any]:
+        rows = self._checkpoint.rows(tensor, lo, hi, widened)
+        return np.ascontiguousarray(rows, np.float32)
 
     def _blocks(self, module: Module) -> Iterator[tuple[int, str, int, int]]:
         """Yield layer, name and rows of each block of a published matrix."""
@@ -212,7 +216,7 @@ class _Quantizer:
         found = room_for_biases(bias)
 
         def rounded(layer: int, tensor: str, lo: int, hi: int) -> np.ndarray[Any, Any]:
-            w = np.ascontiguousarray(self._checkpoint.rows(tensor, lo, hi), np.float32)
+            w = self._rows(tensor, lo, hi)
             q, scales[lo:hi] = quantize_with_feedback(w, feedback)
             parts = {part: values[lo:hi] for part, values in found.items()}
             correct_bias(w, q, scales[lo:hi], mean, bias[lo:hi], parts)
@@ -240,7 +244,7 @@ class _Quantizer:
 
         def correct(layer: int, tensor: str, lo: int, hi: int) -> int:
             rows = slice(lo, hi)
-            w = np.ascontiguousarray(self._checkpoint.rows(tensor, lo, hi), np.float32)
+            w = self._rows(tensor, lo, hi)
             correct_bias(
                 w, q[layer, rows], scales[layer, rows], means[layer], bias[layer, rows],
                 {part: values[layer, rows] for part, values in found.items()},

@@ -12,14 +12,24 @@ from pythia_cli.kernels.sizes import FEEDBACK_ROWS, SCALE_CANDIDATES
 _Arrays = dict[str, np.ndarray[Any, Any]]
 
 
+def widened(halves: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """float16s as float32."""
+    found = np.empty(halves.shape, np.float32)
+    bits = np.ascontiguousarray(halves).view(np.uint16)
+    compiled.call(
+        "widen_float16", bits=bits.reshape(-1), out=found.reshape(-1), lo=0, hi=halves.size
+    )
+    return found
+
+
 def quantize_matrix(w: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """w [d_out, d_in] float32 -> q [d_out, d_in] int8, scales [d_out] float32; w ~ q * scales."""
     w = np.ascontiguousarray(w, np.float32)
     q, scales = np.empty(w.shape, np.int8), np.empty(len(w), np.float32)
-    error = np.empty(w.shape[1], np.float32)
+    room = np.empty((2, len(SCALE_CANDIDATES)), np.float32)
     compiled.call(
         "quantize_weights",
-        w=w, candidates=SCALE_CANDIDATES, error=error, q=q, scales=scales, lo=0, hi=len(w),
+        w=w, candidates=SCALE_CANDIDATES, room=room, q=q, scales=scales, lo=0, hi=len(w),
     )  # fmt: skip
     return q, scales
 

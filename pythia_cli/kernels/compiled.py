@@ -13,7 +13,14 @@ _LIBRARY = Library(
     Path(__file__).parent,
     [
         f"{__package__}.{module}"
-        for module in ("forward", "softmax", "quantize_weights", "feedback", "correct_bias")
+        for module in (
+            "forward",
+            "softmax",
+            "float16",
+            "quantize_weights",
+            "feedback",
+            "correct_bias",
+        )
     ],
 )
 

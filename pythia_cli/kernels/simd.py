@@ -82,20 +82,29 @@ def lane_dot(typingctx: Any, x: Any, y: Any, n: Any) -> Any:
 
 
 def _emit_lane_sum(builder: Any, n: Any, term: Any) -> Any:
-    """Add element i to lane i % LANES; then add the upper half to the lower until one is left."""
+    return emit_lane_sums(builder, n, lambda at, kind: [term(at, kind)], 1)[0]
+
+
+def emit_lane_sums(builder: Any, n: Any, terms: Any, n_sums: int) -> list[Any]:
+    """Several sums over i < n. terms(i, kind) gives those of i, or of LANES from i on: a vector.
+
+    Element i is added to lane i % LANES; then the upper half to the lower until one is left.
+    """
     floats = ir.VectorType(_FLOAT, LANES)
     lane_count = _I64(LANES)
     n_whole = builder.sub(n, builder.srem(n, lane_count))
     zeros = ir.Constant(floats, [0.0] * LANES)
-    lanes = cgutils.alloca_once_value(builder, zeros)
+    sums = [cgutils.alloca_once_value(builder, zeros) for _ in range(n_sums)]
     with cgutils.for_range_slice(builder, _I64(0), n_whole, lane_count) as (at, _):
-        builder.store(builder.fadd(builder.load(lanes), term(at, floats)), lanes)
+        for lanes, term in zip(sums, terms(at, floats), strict=True):
+            builder.store(builder.fadd(builder.load(lanes), term), lanes)
     with cgutils.for_range_slice(builder, n_whole, n, _I64(1)) as (at, _):
         lane = builder.sub(at, n_whole)
-        vector = builder.load(lanes)
-        value = builder.fadd(builder.extract_element(vector, lane), term(at, _FLOAT))
-        builder.store(builder.insert_element(vector, value, lane), lanes)
-    return sum_of_lanes(builder, builder.load(lanes))
+        for lanes, term in zip(sums, terms(at, _FLOAT), strict=True):
+            vector = builder.load(lanes)
+            value = builder.fadd(builder.extract_element(vector, lane), term)
+            builder.store(builder.insert_element(vector, value, lane), lanes)
+    return [sum_of_lanes(builder, builder.load(lanes)) for lanes in sums]
 
 
 def sum_of_lanes(builder: Any, vector: Any) -> Any:

@@ -76,7 +76,7 @@ class TextCertifier:
 
     def check(self, source: FloatCheckpoint) -> None:
         """Raises InputError if the text has fewer than two tokens with this tokenizer."""
-        _encode(PythiaTokenizer(source.tokenizer_path), self.text, self.name)
+        _encode(source.tokenizer, self.text, self.name)
 
     def certify(
         self, source: FloatCheckpoint, weights: Path, n_threads: int, reporter: Reporter
@@ -84,7 +84,7 @@ class TextCertifier:
         """The certificate of the int8 file `weights`, which was made from this source."""
         from pythia_cli.engine.reference import Reference
 
-        tokenizer = PythiaTokenizer(source.tokenizer_path)
+        tokenizer = source.tokenizer
         file = Int8File(weights)
         models = [Transformer(file, n_threads, precision) for precision in PRECISIONS]
         reference = Reference.from_checkpoint(source, n_threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,16 @@ from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.config_json import parse_config_json
 from pythia_cli.suite.parameters import published_tensors
+from pythia_cli.text.tokenizer import PythiaTokenizer
 from pythia_cli.text.tokenizer_json import MOST_BYTES
 from pythia_cli.weights.fingerprint import fingerprint
-from pythia_cli.weights.strided import FLOATS, StridedPlace, contiguous, read_float32
+from pythia_cli.weights.strided import (
+    FLOATS,
+    StridedPlace,
+    Widen,
+    contiguous,
+    read_float32,
+)
 from pythia_cli.weights.torch_file import read_places
 
 SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -59,15 +67,25 @@ class FloatCheckpoint:
             self._open(path)
         self._check_names(place)
 
+    @cached_property
+    def tokenizer(self) -> PythiaTokenizer:
+        """The tokenizer of the folder. Raises IntegrityError if it is none."""
+        return PythiaTokenizer(self.tokenizer_path, content=self.tokenizer_json)
+
     def tensor(self, name: str) -> np.ndarray[Any, Any]:
         """A tensor as float32, by its published name. Raises IntegrityError for NaN or infinity."""
         return self.rows(name, 0, None)
 
-    def rows(self, name: str, lo: int, hi: int | None) -> np.ndarray[Any, Any]:
-        """Rows lo..hi of a tensor, or all rows from lo if hi is None. Otherwise as `tensor`."""
+    def rows(
+        self, name: str, lo: int, hi: int | None, widen: Widen | None = None
+    ) -> np.ndarray[Any, Any]:
+        """Rows lo..hi of a tensor, or all rows from lo if hi is None. Otherwise as `tensor`.
+
+        widen: what converts float16s to float32.
+        """
         place = self._places[name]
         try:
-            values = read_float32(self._where[name], place, lo, hi)
+            values = read_float32(self._where[name], place, lo, hi, widen)
         except EOFError:
             reason = f"{name} ends too soon: the file has changed"
             raise IntegrityError(self._where[name], reason) from None

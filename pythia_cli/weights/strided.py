@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import prod
@@ -19,6 +20,8 @@ _STORED: dict[str, np.dtype[Any]] = {
     "BF16": np.dtype("<u2"),
     "F32": np.dtype("<f4"),
 }
+
+Widen = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
 
 # A part of a tensor is read at once if it spans at most _DENSE items for each of its own, and
 # _SMALL more: so memory is bounded by the tensor, and most are read at once.
@@ -48,11 +51,14 @@ def contiguous(place: TensorPlace) -> StridedPlace:
     return StridedPlace(place.dtype, place.shape, tuple(strides[:n_axes]), place.offset)
 
 
-def read_float32(path: Path, place: StridedPlace, lo: int, hi: int | None) -> np.ndarray[Any, Any]:
+def read_float32(
+    path: Path, place: StridedPlace, lo: int, hi: int | None, widen: Widen | None = None
+) -> np.ndarray[Any, Any]:
     """Rows lo..hi of a tensor as float32; all rows from lo if hi is None.
 
-    place: its dtype is one of FLOATS. Needs memory for the rows, not for what lies between their
-    values in the file. Raises EOFError if the file ends too soon, and OSError.
+    place: its dtype is one of FLOATS. widen: what converts float16s, as numpy is slow at it. Needs
+    memory for the rows, not for what lies between their values in the file. Raises EOFError if the
+    file ends too soon, and OSError.
     """
     n_rows = len(range(*slice(lo, hi).indices(place.shape[0])))
     start = place.offset + lo * place.strides[0] * _STORED[place.dtype].itemsize
@@ -64,6 +70,8 @@ def read_float32(path: Path, place: StridedPlace, lo: int, hi: int | None) -> np
         bits = values.astype(np.uint32)
         bits <<= 16
         return bits.view(np.float32)
+    if place.dtype == "F16" and widen is not None:
+        return widen(values)
     return values.astype(np.float32, copy=False)
 
 

@@ -45,7 +45,7 @@ def test_files_are_fetched_and_counted(revision: Revision, tmp_path: Path) -> No
     path = tmp_path / "large"
     sha256 = hub_fetch.fetch(revision, "large.bin", path, arrived=arrived, checked=checked)
     assert (sha256, path.read_bytes()) == (SHA256, DATA)
-    assert arrived.done == checked.done == len(DATA)
+    assert (arrived.done, checked.done) == (len(DATA), 0)  # hashed as it arrived
     hub_fetch.fetch(revision, "small.json", tmp_path / "small")
     assert json.loads((tmp_path / "small").read_text()) == {"a": 1}
     with pytest.raises(NotOnHub, match=r"has no other\.bin"):
@@ -76,11 +76,12 @@ def test_a_folder_that_cannot_be_written(revision: Revision, tmp_path: Path) -> 
 def test_it_goes_on_where_an_earlier_one_stopped(
     served: Hub, revision: Revision, tmp_path: Path
 ) -> None:
-    path, arrived = tmp_path / "partial", Counted()
+    path, arrived, checked = tmp_path / "partial", Counted(), Counted()
     path.write_bytes(DATA[:900_000])
-    assert hub_fetch.fetch(revision, "large.bin", path, arrived=arrived) == SHA256
+    found = hub_fetch.fetch(revision, "large.bin", path, arrived=arrived, checked=checked)
+    assert found == SHA256
     assert asked_ranges(served) == ["bytes=900000-"]
-    assert arrived.done == len(DATA) - 900_000
+    assert (arrived.done, checked.done) == (len(DATA) - 900_000, 900_000)
     assert hub_fetch.fetch(revision, "large.bin", path) == SHA256
     assert len(asked_ranges(served)) == 1  # there was nothing to ask for
 

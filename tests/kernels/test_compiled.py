@@ -23,6 +23,7 @@ NAMES = [
     "forward",
     "exponentials",
     "draw",
+    "widen_float16",
     "quantize_weights",
     "find_feedback",
     "round_with_feedback",

@@ -9,12 +9,17 @@ from hypothesis import strategies as st
 
 from pythia_cli.kernels.quantize_weights import quantize_weights
 from pythia_cli.kernels.sizes import SCALE_CANDIDATES
+from pythia_cli.kernels.tiles.scales import SCALES_TOGETHER, squared_errors
 from tests.kernels import plain
+from tests.kernels.test_simd import in_lanes, jitted
+
+run_errors = jitted(lambda w, n, p, first, errors: squared_errors(w, n, p, first, errors))
 
 
 def quantized(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     q, scales = np.full(w.shape, 99, np.int8), np.full(len(w), np.nan, np.float32)
-    quantize_weights(w, SCALE_CANDIDATES, np.empty_like(w[0]), q, scales, 0, len(w))
+    room = np.full((2, len(SCALE_CANDIDATES)), np.nan, np.float32)
+    quantize_weights(w, SCALE_CANDIDATES, room, q, scales, 0, len(w))
     return q, scales
 
 
@@ -62,3 +67,17 @@ def test_a_row_of_zeros_has_scale_0(value: float) -> None:
     assert scales[1] == 0
     assert not q[1].any()
     assert (q[[0, 2]] == 127).all()
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 70))
+def test_squared_errors_add_in_the_order_of_lane_sum_to_the_bit(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    w = rng.standard_normal(n).astype(np.float32)
+    per_scales = rng.uniform(1, 200, 2 + SCALES_TOGETHER).astype(np.float32)
+    errors = np.full(len(per_scales), np.nan, np.float32)
+    run_errors(w, n, per_scales, 1, errors)
+    assert np.isnan(errors[[0, -1]]).all()
+    for c in range(1, 1 + SCALES_TOGETHER):
+        exact = np.abs(w) * per_scales[c]
+        left = np.minimum(np.rint(exact), np.float32(127)) - exact
+        assert errors[c].tobytes() == in_lanes(left * left).tobytes()

@@ -17,6 +17,7 @@ from pythia_cli.kernels.attention import CachedLayer, Rotary, Tile, append_to_ca
 from pythia_cli.kernels.correct_bias import correct_bias
 from pythia_cli.kernels.embedding import Embedding, embed
 from pythia_cli.kernels.feedback import find_feedback, round_with_feedback
+from pythia_cli.kernels.float16 import widen_float16
 from pythia_cli.kernels.gelu import erf, gelu
 from pythia_cli.kernels.layer_norm import Norm, layer_norm
 from pythia_cli.kernels.linear import (
@@ -298,10 +299,14 @@ def read_inputs(a: Arrays) -> Arrays:
     return read_activations(written_inputs(a))
 
 
+def scale_room() -> np.ndarray:
+    return unwritten(2, len(SCALE_CANDIDATES))
+
+
 def quantized_rows(case: Draw) -> Arrays:
     w = case.floats(case.n, case.d)
     q, scales = np.empty(w.shape, np.int8), np.empty(case.n, np.float32)
-    quantize_weights(w, SCALE_CANDIDATES, np.empty_like(w[0]), q, scales, 0, case.n)
+    quantize_weights(w, SCALE_CANDIDATES, scale_room(), q, scales, 0, case.n)
     return {
         "w": w, "q": q, "scales": scales, "mean": case.floats(case.d), "bias": case.floats(case.n),
         "error": unwritten(case.d), "corrected": unwritten(case.n), "centred": unwritten(case.n),
@@ -344,11 +349,19 @@ def read_rounded(a: Arrays) -> Arrays:
     return {"beyond": np.maximum(np.abs(np.clip(wanted, -127, 127) - q) - 0.5, 0.0)}
 
 
+def halves(case: Draw) -> Arrays:
+    n = case.n * case.d
+    bits = case.rng.integers(0, 1 << 16, n, dtype=np.uint16)
+    # NaN is no figure that can be compared; test_float16.py has all halves.
+    bits[(bits & 0x7C00) == 0x7C00] &= 0x83FF
+    return {"bits": bits, "out": unwritten(n)}
+
+
 def weights(case: Draw) -> Arrays:
     return {
         "w": case.floats(case.n_rows, case.d),
         "candidates": SCALE_CANDIDATES,
-        "error": unwritten(case.d),
+        "room": scale_room(),
         "q": unwritten(case.n_rows, case.d, dtype=np.int8),
         "scales": unwritten(case.n_rows),
     }
@@ -535,6 +548,10 @@ KERNELS = [
     Twin(
         "pack", pack, unpacked_inputs, lambda a: {"lanes": a["x"].lanes}, plain.pack, 0.0,
         "integers that are moved", run=pack_groups,
+    ),
+    Twin(
+        "widen_float16", widen_float16, halves, only("out"), plain.widen_float16, 0.0,
+        "every half is a float32",
     ),
     Twin(
         "quantize_weights", quantize_weights, weights, only("q", "scales"), plain.quantize_weights,

@@ -1,6 +1,8 @@
-"""The machine's read bandwidth, as an engine: so it is measured in turn with the others."""
+"""The machine's read bandwidth and peak of products, as an engine: measured in turn with others."""
 
 from __future__ import annotations
+
+from instruction_peak import products_per_second
 
 from pythia_cli.diagnostics.bench import read_bandwidth
 
@@ -11,6 +13,9 @@ class Engine:
 
     def read_gb_per_second(self) -> float:
         return read_bandwidth(self._n_threads)
+
+    def exact_peak(self) -> float:
+        return products_per_second(self._n_threads) / 1e9
 
     def versions(self) -> dict[str, str]:
         return {}

@@ -1,0 +1,71 @@
+"""How many products of int16s all threads do in a second, if operands never leave the registers.
+
+The instruction is that of the exact tiles on this processor. No kernel can be faster.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numba
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from pythia_cli.jit.declare import TIER
+from pythia_cli.kernels.tiles.dot import loop
+
+_N_SUMS = 24  # as in the largest tile: more than the latency of the instruction
+_STEPS, _PASSES = 200_000, 8
+
+
+@intrinsic
+def _multiply(typingctx: Any, n: Any) -> Any:
+    """_N_SUMS vectors of sums, n times: each adds the products of another one and ones."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        width = TIER.vector
+        sums_type = ir.VectorType(ir.IntType(32), width // 2)
+        pairs_type = ir.VectorType(ir.IntType(16), width)
+        kind = ir.FunctionType(sums_type, [pairs_type, pairs_type])
+        madd = cgutils.get_or_insert_function(builder.module, kind, TIER.instruction)
+        ones = ir.Constant(pairs_type, [1] * width)
+
+        def step(i: Any, sums: list[Any]) -> list[Any]:
+            half = _N_SUMS // 2
+            others = sums[half:] + sums[:half]
+            products = [
+                builder.call(madd, [builder.bitcast(other, pairs_type), ones]) for other in others
+            ]
+            return [builder.add(total, more) for total, more in zip(sums, products, strict=True)]
+
+        start = [ir.Constant(sums_type, [k] * (width // 2)) for k in range(_N_SUMS)]
+        total, *others = loop(builder, args[0], start, step)
+        for other in others:
+            total = builder.add(total, other)
+        return builder.extract_element(total, ir.Constant(ir.IntType(32), 0))
+
+    return types.int32(types.intp), codegen
+
+
+@numba.njit(nogil=True)
+def _run(n: int) -> int:
+    return _multiply(n)
+
+
+def products_per_second(n_threads: int) -> float:
+    """Of all threads together; the best of a few passes. 0 if the tier has no such instruction."""
+    if "pmadd" not in TIER.instruction:
+        return 0.0
+    _run(1)
+    products = _STEPS * _N_SUMS * TIER.vector * n_threads
+    best = float("inf")
+    with ThreadPoolExecutor(n_threads) as pool:
+        for _ in range(_PASSES):
+            started = time.perf_counter()
+            list(pool.map(_run, [_STEPS] * n_threads))
+            best = min(best, time.perf_counter() - started)
+    return products / best
