@@ -6,6 +6,7 @@ The instruction is that of the exact tiles on this processor. No kernel can be f
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,8 +19,13 @@ from numba.extending import intrinsic
 from pythia_cli.jit.declare import TIER
 from pythia_cli.kernels.tiles.dot import loop
 
-_N_SUMS = 24  # as in the largest tile: more than the latency of the instruction
-_STEPS, _PASSES = 200_000, 8
+# More than the latency of the instruction, and fewer than there are registers.
+_N_SUMS = 24 if TIER.vector == 32 else 12
+_FEW, _SECONDS, _PASSES = (
+    1000,
+    0.2,
+    5,
+)  # longer than a turn of the scheduler, as what is compared with it
 
 
 @intrinsic
@@ -57,15 +63,18 @@ def _run(n: int) -> int:
 
 
 def products_per_second(n_threads: int) -> float:
-    """Of all threads together; the best of a few passes. 0 if the tier has no such instruction."""
-    if "pmadd" not in TIER.instruction:
-        return 0.0
+    """Of all threads together; the best of a few passes."""
     _run(1)
-    products = _STEPS * _N_SUMS * TIER.vector * n_threads
-    best = float("inf")
+    n = _FEW
+    while (seconds := _seconds(_run, n)) < _SECONDS / 4:
+        n *= 2
+    n = int(n * _SECONDS / seconds)
     with ThreadPoolExecutor(n_threads) as pool:
-        for _ in range(_PASSES):
-            started = time.perf_counter()
-            list(pool.map(_run, [_STEPS] * n_threads))
-            best = min(best, time.perf_counter() - started)
-    return products / best
+        best = min(_seconds(lambda: list(pool.map(_run, [n] * n_threads))) for _ in range(_PASSES))
+    return n * _N_SUMS * TIER.vector * n_threads / best
+
+
+def _seconds(work: Callable[..., object], *arguments: object) -> float:
+    started = time.perf_counter()
+    work(*arguments)
+    return time.perf_counter() - started

@@ -64,3 +64,7 @@ def _cpuinfo() -> dict[str, str]:
         return {}
     pairs = (line.split(":", 1) for line in lines if ":" in line)
     return {name.strip(): value.strip() for name, value in pairs}
+
+
+def is_x86() -> bool:
+    return platform.machine().lower() in ("x86_64", "amd64")

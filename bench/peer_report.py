@@ -79,8 +79,9 @@ def bars(figures: Figures, work: dict[str, int]) -> list[Bar]:
 
     def share(figure: str, capacity: str) -> float | None:
         """Of what the machine can do, in the same round."""
-        possible = [giga * 1e9 / work[figure] for giga in machine[capacity]]
-        return ratio(ours[figure], possible) if all(possible) else None
+        if capacity not in machine:
+            return None
+        return ratio(ours[figure], [giga * 1e9 / work[figure] for giga in machine[capacity]])
 
     first_run = statistics.median(ours["first_run_seconds"])
     late, samples = ratio(ours["decode_1900"], ours["decode_100"]), ours["samples_4"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -68,26 +69,29 @@ def gguf_model(python: Path, source: Path, out: Path) -> Path:
     return out
 
 
-def ik_library(source: Path, out: Path) -> Path:
+def ik_library(source: Path, folder: Path) -> Path:
     """A library with the functions of peer_ik.cpp, built with ik_llama.cpp for this processor.
 
     Beside it is a file with the version of the source.
     """
+    shim = BENCH / "peer_ik.cpp"
+    describe = ["git", "-C", str(source), "describe", "--always", "--dirty"]
+    version = subprocess.run(describe, check=False, capture_output=True, text=True).stdout.strip()
+    made_of = (str(source), version, shim.read_text(encoding="utf-8"))
+    name = hashlib.sha256(repr(made_of).encode()).hexdigest()[:8]
+    out = folder / f"peer_ik-{name}.so"
     if not out.is_file():
         build = out.with_suffix(".build")
         options = ["-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DBUILD_SHARED_LIBS=ON"]
         options += [f"-DLLAMA_BUILD_{part}=OFF" for part in ("TESTS", "EXAMPLES", "SERVER")]
         run(["cmake", "-S", source, "-B", build, *options])
         run(["cmake", "--build", build, "--target", "llama", "-j", str(os.cpu_count())])
-        includes = [f"-I{source / folder}" for folder in ("include", "ggml/include")]
+        includes = [f"-I{source / part}" for part in ("include", "ggml/include")]
         place = build / "src"
         linked = [f"-L{place}", f"-Wl,-rpath,{place}", "-lllama"]
         part = out.with_suffix(".part")
-        shim = BENCH / "peer_ik.cpp"
         run(["c++", "-O2", "-shared", "-fPIC", "-std=c++17", *includes, shim, "-o", part, *linked])
-        describe = ["git", "-C", str(source), "describe", "--always", "--dirty"]
-        version = subprocess.run(describe, check=False, capture_output=True, text=True).stdout
-        out.with_suffix(".version").write_text(version.strip() or "of an unknown version")
+        out.with_suffix(".version").write_text(version or "of an unknown version")
         part.rename(out)
     return out
 

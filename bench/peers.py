@@ -1,6 +1,6 @@
-"""Compares pythia, llama.cpp, CTranslate2 and torch on one full-size pythia-410m, in one run.
+"""Compares pythia with other engines on one full-size pythia-410m, in one run.
 
-    python bench/peers.py [--threads 2] [--rounds 3] [--only NAME,...] [--ik FOLDER]
+    python bench/peers.py [--threads 2] [--rounds 3] [--only NAME,...] [--ik FOLDER] [--out FILE]
 
 The first run makes an environment for the peers and builds llama.cpp for this processor. Each
 engine has its own process, idle while another is measured. Engines are measured in turn, so that
@@ -30,7 +30,7 @@ import peer_errors
 import peer_report
 import peer_setup
 from full_model import float_model
-from machine import cpu_model, has_avx512, process_cost
+from machine import cpu_model, has_avx512, is_x86, process_cost
 from peer_report import FAST, MACHINE, OURS, Figures
 
 REFERENCE, IK = "torch-float32", "ik_llama.cpp"
@@ -39,6 +39,7 @@ SETTLE_SECONDS = 0.5
 """OpenMP threads spin for a while after their work (200 ms in Intel's OpenMP)."""
 
 COMMON = ("decode", "score_512", "prefill_512", "decode_1900", "short_texts")
+MACHINE_FIGURES = ("read_gb_per_second", *(("exact_peak",) if is_x86() else ()))
 FAST_FIGURES = ("score_512", "prefill_512", "short_texts")
 PROMPT = "Call me"
 
@@ -64,7 +65,7 @@ CTRANSLATE2_BEST = (
     *((("CT2_FORCE_CPU_ISA", "AVX512"),) if has_avx512() else ()),
 )
 ENGINES = (
-    Engine(MACHINE, "peer_machine", "int8", figures=("read_gb_per_second", "exact_peak"), n_cold=0),
+    Engine(MACHINE, "peer_machine", "int8", figures=MACHINE_FIGURES, n_cold=0),
     Engine(OURS, "peer_ours", "int8", figures=(*COMMON, "decode_100", "samples_4")),
     Engine(FAST, "peer_ours", "int8", ("fast",), FAST_FIGURES, n_cold=0),
     Engine("llama.cpp", "peer_llama", "gguf", ("0",)),
@@ -136,7 +137,7 @@ class Comparison:
     def _of(self, engine: Engine) -> tuple[str, dict[str, str]]:
         """The interpreter and the environment variables of an engine."""
         if engine.module in ("peer_ours", "peer_machine"):
-            # The bandwidth is measured with Python threads; BLAS must not add its own.
+            # The machine is measured with Python threads; BLAS must not add its own.
             return sys.executable, {**self.ours, "OPENBLAS_NUM_THREADS": "1"}
         return str(self._python), dict(engine.environment)
 
@@ -344,7 +345,7 @@ def main() -> None:
         }
         libraries = {}
         if arguments.ik:
-            libraries[IK] = peer_setup.ik_library(arguments.ik.absolute(), kept / "peer_ik.so")
+            libraries[IK] = peer_setup.ik_library(arguments.ik.absolute(), kept)
         comparison = Comparison(python, models, work, arguments.threads, libraries)
         try:
             comparison.open(wanted | {OURS, FAST, MACHINE})

@@ -71,14 +71,15 @@ def publish_source(
 ) -> Installed:
     """Quantize, certify and publish; hashes the weights files too if `hashes` is None.
 
-    hashes: sha256 of each weights file. repo: on the Hub, to record it; None: the one of the
-    model's name. commit: likewise. keep: as for `publish`.
+    hashes: sha256 of each weights file, as it arrived. repo: on the Hub, to record it; None: the
+    one of the model's name. commit: likewise. keep: as for `publish`.
     """
     from pythia_cli.kernels import compiled
 
     # Late, because compiling the kernels takes time: other errors come first.
     compiled.load(reporter)
     n_threads = n_threads or cores.n_threads()
+    hash_again = hashes is not None
     if hashes is None:
         n_bytes = sum(path.stat().st_size for path in source.files)
         with reporter.task("hashing", n_bytes, "B") as task:
@@ -98,6 +99,7 @@ def publish_source(
         reporter=reporter,
         certify=certify,
         keep=keep,
+        hash_again=hash_again,
         n_threads=n_threads,
     )
 

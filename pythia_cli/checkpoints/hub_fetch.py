@@ -43,8 +43,8 @@ def fetch(
     the Hub describes, all of it is fetched again, once. After a failure `path` has what arrived;
     never more bytes than the Hub announces.
     arrived: advances by bytes as they are downloaded; goes back if the server sends the file from
-    its beginning again. checked: advances by those that were there, as they are read. pause: waits
-    for so many seconds before a new attempt.
+    its beginning again. checked: advances by those that are read from the file. pause: waits for so
+    many seconds before a new attempt.
     Raises DamagedDownload if the file differs from what the Hub describes, ResourceError if it
     cannot be written, and what `resolve` raises.
     """

@@ -31,6 +31,7 @@ from pythia_cli.files.reading import file_sha256
 from pythia_cli.files.removing import remove_file, remove_tree
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.system.background import background
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from pythia_cli.weights.int8_file import Int8File
 from pythia_cli.weights.int8_layout import data_bytes
@@ -91,17 +92,21 @@ def publish(
     reporter: Reporter = SILENT,
     certify: Callable[[Path], dict[str, Any]] | None = None,
     keep: Path | None = None,
+    hash_again: bool = False,
     n_threads: int = 1,
 ) -> Installed:
     """Quantize and install; at the end this replaces an installed checkpoint of the same name.
 
     certify: called with the finished int8 file; returns the certificate to store with it. keep:
     the float checkpoint's folder within work.folder, to keep it in the store; if None, a float
-    checkpoint within work.folder is removed with it. The files are written to the workspace,
-    fsynced, read back and renamed, so a failure or interrupt does not change the store. Raises
-    what reading the checkpoint raises, and StoreNotWritable.
+    checkpoint within work.folder is removed with it. hash_again: compare the float files with
+    source.files, as another process may have written to them since. The files are written to the
+    workspace, fsynced, read back and renamed, so a failure or interrupt does not change the store.
+    Raises what reading the checkpoint raises, and StoreNotWritable.
     """
     with work.store.writing():
+        # At the same time, as it takes as long as the transfer of a fast network.
+        read = background(source_checkpoint.sha256, "pythia-hash") if hash_again else None
         n_bytes = data_bytes(source_checkpoint.config)
         check_room(work.folder, n_bytes, f"quantizing {work.checkpoint}")
         weights = work.folder / "weights"
@@ -115,7 +120,8 @@ def publish(
             if damaged := file.damaged_tensors(n_threads=n_threads):
                 raise IntegrityError(weights, f"{damaged[0]} was not read back as written")
         certificate = certify(weights) if certify is not None else None
-        if not source_checkpoint.is_unchanged(source.files):
+        as_read = source.files if read is None else read.result()
+        if as_read != source.files or not source_checkpoint.is_unchanged(source.files):
             raise IntegrityError(source_checkpoint.folder, "changed while it was read")
         name = uuid.uuid4().hex[:12]
         place = work.store.place(work.checkpoint)

@@ -1,8 +1,9 @@
 """Quantizes float tensors to an int8 file: symmetric, with one scale for each row of a matrix.
 
-Then the model is run on a short text. The biases of its linears are corrected for the mean inputs
-that are found: the float tensors of the linears are read a second time. The unembedding comes last:
-its rounding, too, takes into account what was found.
+Then the model is run on a short text, and what is found is taken into account. Channels of layer
+norms that stand out are balanced, and the rows that read them quantized again. The biases of its
+linears are corrected for the mean inputs: the float tensors are read a second time. The unembedding
+comes last: its rounding, too, takes into account what was found.
 """
 
 from __future__ import annotations
@@ -11,45 +12,41 @@ import contextlib
 import hashlib
 import math
 import mmap
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeVar
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from pythia_cli.checkpoints.balance import NORM_BEFORE, SAMPLED, channel_factors
+from pythia_cli.checkpoints.blocks import Blocks
 from pythia_cli.checkpoints.calibrate import (
     CALIBRATED,
+    Calibration,
     calibrate,
     calibration_metadata,
     calibration_tokens,
 )
-from pythia_cli.checkpoints.feedback import feedback_of
+from pythia_cli.checkpoints.last_matrix import UNEMBEDDING, LastMatrix, stand_in
 from pythia_cli.checkpoints.rows import (
+    column_squares,
     correct_bias,
     kept_finite,
     quantize_matrix,
-    quantize_with_feedback,
     room_for_biases,
-    widened,
 )
-from pythia_cli.kernels.sizes import FEEDBACK_ROWS
 from pythia_cli.reporting import SILENT, Reporter, Task
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.parameters import MODULES, Module
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
-from pythia_cli.weights.int8_layout import BYTE_PARTS, DTYPES, tensor_shapes
+from pythia_cli.weights.int8_layout import BYTE_PARTS, tensor_shapes
 from pythia_cli.weights.int8_writer import Int8Writer
 from pythia_cli.weights.source import Source
 
-_T = TypeVar("_T")
-_BLOCK = 1 << 18  # weights that a thread quantizes at a time; as float32 they fit in its cache
-_UNEMBEDDING = MODULES[-1]
-_AHEAD = 16  # blocks that may be quantized before they are written
-
-
 _Arrays = dict[str, np.ndarray[Any, Any]]
+_Factors = list[np.ndarray[Any, Any] | None]
+"""What channel_factors gives for each layer."""
 
 
 class _Weights(NamedTuple):
@@ -94,8 +91,10 @@ class _Quantizer:
         self._checkpoint, self._config = checkpoint, checkpoint.config
         self._file, self._source = file, source
         self._reporter, self._name = reporter, name
-        self._pool, self._n_threads = pool, n_threads
+        self._n_threads = n_threads
+        self._blocks = Blocks(checkpoint, pool)
         self._shapes = tensor_shapes(self._config)
+        self._no_factors: _Factors = [None] * self._config.n_layers
 
     def run(self) -> None:
         checkpoint = self._checkpoint
@@ -107,35 +106,37 @@ class _Quantizer:
             hashlib.sha256(checkpoint.tokenizer_json).hexdigest(),
             calibration_metadata(token_ids),
         )
-        n_last = math.prod(self._shapes[f"{_UNEMBEDDING.name}.weight"][1])
+        n_last = math.prod(self._shapes[f"{UNEMBEDDING.name}.weight"][1])
         label = f"quantizing {self._name}"
         with self._reporter.task(label, n_parameters(checkpoint) - n_last, "weights") as task:
             rest = self._write_matrices(writer, task)
         self._file.flush()
         # Not in a `with`: after an error, which would be lost, arrays still refer to the map.
         mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-        tensors = {**self._written(mapped, writer), **rest, **self._no_unembedding()}
+        tensors = {**self._written(mapped, writer), **rest, **stand_in(self._shapes)}
         model = _Weights(self._config, tensors)
-        means, unembedded = calibrate(model, token_ids, self._n_threads)
-        feedback = self._pool.submit(feedback_of, unembedded)
+        found = calibrate(model, token_ids, self._n_threads)
+        last = LastMatrix(self._blocks, self._shapes, found)
+        factors = {UNEMBEDDING.name: [last.factors]}
         n_weights = sum(math.prod(self._shapes[f"{one.name}.weight"][1]) for one in CALIBRATED)
         label = f"calibrating {self._name}"
         with self._reporter.task(label, n_weights, "weights") as task:
             for module in CALIBRATED:
                 if module.in_layers:
-                    rest |= self._corrected(module, means[module.name], tensors, task)
+                    means, of = found.means[module.name], self._no_factors
+                    if module.name in NORM_BEFORE:
+                        of = factors[module.name] = self._factors(module, found)
+                    rest |= self._corrected(writer, module, means, of, tensors, task)
             del model, tensors
             with contextlib.suppress(BufferError):  # if a thread of the pool still has an array
                 mapped.close()
-            mean = means[_UNEMBEDDING.name][0]
-            rest |= self._write_unembedding(writer, mean, feedback.result(), task)
+            rest |= last.write(writer, task)
+        for name, norm in NORM_BEFORE.items():
+            _divide(rest, norm, factors[name])
         for name in self._shapes:
             if name in rest:
                 writer.write_tensor(name, [rest[name]])
         writer.finish()
-
-    def _published(self, module: Module, part: str) -> list[str]:
-        return module.published_names(part, self._config)
 
     def _write_matrices(self, writer: Int8Writer, task: Task) -> _Arrays:
         """Write the int8 matrices but the unembedding, which is the last.
@@ -144,45 +145,46 @@ class _Quantizer:
         """
         rest: _Arrays = {}
         for module in MODULES:
-            if module.is_matrix and module is not _UNEMBEDDING:
+            if module.is_matrix and module is not UNEMBEDDING:
                 shape = self._shapes[f"{module.name}.scales"][1]
                 scales = rest[f"{module.name}.scales"] = np.empty(shape, np.float32)
                 writer.write_tensor(f"{module.name}.weight", self._matrix(module, scales, task))
         for module in MODULES:
             for part in module.published_parts[module.is_matrix :]:
-                values = [self._checkpoint.tensor(name) for name in self._published(module, part)]
+                names = module.published_names(part, self._config)
                 shape = module.stacked_shape(part, self._config)
+                values = [self._checkpoint.tensor(name) for name in names]
                 rest[f"{module.name}.{part}"] = np.reshape(values, shape)
                 task.advance(math.prod(shape))
         return rest
 
     def _matrix(
-        self, module: Module, scales: np.ndarray[Any, Any], task: Task
+        self,
+        module: Module,
+        scales: np.ndarray[Any, Any],
+        task: Task,
     ) -> Iterator[np.ndarray[Any, Any]]:
         """Yield the matrix in blocks of rows, and write their scales."""
+
         flat, at = scales.reshape(-1), 0
-        for q, row_scales in _in_order(self._pool, self._quantized, self._blocks(module)):
+        for q, row_scales in self._blocks.map(module, lambda w, *_: quantize_matrix(w)):
             flat[at : at + len(q)] = row_scales
             at += len(q)
             yield q
             task.advance(q.size)
 
-    def _quantized(
-        self, layer: int, tensor: str, lo: int, hi: int
-    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        return quantize_matrix(self._rows(tensor, lo, hi))
+    def _factors(self, module: Module, found: Calibration) -> _Factors:
+        """channel_factors of each layer."""
+        n_layers, _, d_in = module.stacked_shape("weight", self._config)
+        squares = np.zeros((n_layers, d_in))
 
-    def _rows(self, tensor: str, lo: int, hi: int) -> np.ndarray[Any, Any]:
-        rows = self._checkpoint.rows(tensor, lo, hi, widened)
-        return np.ascontiguousarray(rows, np.float32)
+        def of_columns(w: np.ndarray[Any, Any], layer: int, rows: slice) -> Any:
+            return layer, column_squares(w)
 
-    def _blocks(self, module: Module) -> Iterator[tuple[int, str, int, int]]:
-        """Yield layer, name and rows of each block of a published matrix."""
-        d_out, d_in = module.weight_shape(self._config)
-        step = max(_BLOCK // d_in // FEEDBACK_ROWS, 1) * FEEDBACK_ROWS
-        for layer, tensor in enumerate(self._published(module, "weight")):
-            for lo in range(0, d_out, step):
-                yield layer, tensor, lo, min(lo + step, d_out)
+        for layer, own in self._blocks.map(module, of_columns, one_in=SAMPLED):
+            squares[layer] += own
+        parts = (found.means[module.name], found.variances[module.name], squares)
+        return [channel_factors(*of_layer) for of_layer in zip(*parts, strict=True)]
 
     def _written(self, mapped: mmap.mmap, writer: Int8Writer) -> _Arrays:
         """The matrices in the file."""
@@ -193,86 +195,59 @@ class _Quantizer:
             for name, offset in writer.offsets.items()
         }
 
-    def _no_unembedding(self) -> _Arrays:
-        """One row of zeros: it has inputs to be measured, and logits that nobody reads."""
-        return {
-            f"{_UNEMBEDDING.name}.{part}": np.zeros((1, *shape[1:]), DTYPES[dtype])
-            for part in ("weight", "scales")
-            for dtype, shape in [self._shapes[f"{_UNEMBEDDING.name}.{part}"]]
-        }
-
-    def _write_unembedding(
+    def _corrected(
         self,
         writer: Int8Writer,
-        mean: np.ndarray[Any, Any],
-        feedback: np.ndarray[Any, Any],
+        module: Module,
+        means: np.ndarray[Any, Any],
+        factors: _Factors,
+        tensors: _Arrays,
         task: Task,
     ) -> _Arrays:
-        """Write the unembedding, for inputs of this mean. Returns its scales and bias."""
-        scales, bias = (
-            np.zeros(self._shapes[f"{_UNEMBEDDING.name}.{part}"][1], np.float32)
-            for part in ("scales", "bias")
-        )
-        found = room_for_biases(bias)
+        """The corrected biases of a linear of all layers, and its BYTE_PARTS.
 
-        def rounded(layer: int, tensor: str, lo: int, hi: int) -> np.ndarray[Any, Any]:
-            w = self._rows(tensor, lo, hi)
-            q, scales[lo:hi] = quantize_with_feedback(w, feedback)
-            parts = {part: values[lo:hi] for part, values in found.items()}
-            correct_bias(w, q, scales[lo:hi], mean, bias[lo:hi], parts)
-            return q
-
-        def blocks() -> Iterator[np.ndarray[Any, Any]]:
-            for q in _in_order(self._pool, rounded, self._blocks(_UNEMBEDDING)):
-                yield q
-                task.advance(q.size)
-
-        writer.write_tensor(f"{_UNEMBEDDING.name}.weight", blocks())
-        layers = {part: values[None] for part, values in found.items()}
-        kept_finite(bias[None], layers, mean[None])
-        corrected = layers["bias"][0]
-        return {f"{_UNEMBEDDING.name}.scales": scales, f"{_UNEMBEDDING.name}.bias": corrected}
-
-    def _corrected(
-        self, module: Module, means: np.ndarray[Any, Any], tensors: _Arrays, task: Task
-    ) -> _Arrays:
-        """The corrected biases of a linear of all layers, and its BYTE_PARTS."""
+        Where there are factors, its weights are quantized again, and `tensors` has their scales.
+        """
         q, scales, bias = (
             tensors[f"{module.name}.{part}"] for part in ("weight", "scales", "bias")
         )
         found = room_for_biases(bias)
+        pairs = zip(means, factors, strict=True)
+        means = np.array([mean if by is None else mean / by for mean, by in pairs], np.float32)
 
-        def correct(layer: int, tensor: str, lo: int, hi: int) -> int:
-            rows = slice(lo, hi)
-            w = self._rows(tensor, lo, hi)
+        def correct(w: np.ndarray[Any, Any], layer: int, rows: slice) -> np.ndarray[Any, Any]:
+            own, by = q[layer, rows], factors[layer]
+            if by is not None:
+                w *= by
+                own, scales[layer, rows] = quantize_matrix(w)
             correct_bias(
-                w, q[layer, rows], scales[layer, rows], means[layer], bias[layer, rows],
+                w, own, scales[layer, rows], means[layer], bias[layer, rows],
                 {part: values[layer, rows] for part, values in found.items()},
             )  # fmt: skip
-            return w.size
+            return own
 
-        for n in _in_order(self._pool, correct, self._blocks(module)):
-            task.advance(n)
+        def blocks() -> Iterator[np.ndarray[Any, Any]]:
+            for own in self._blocks.map(module, correct):
+                yield own
+                task.advance(own.size)
+
+        if all(by is None for by in factors):
+            for _ in blocks():
+                pass
+        else:
+            writer.rewrite_tensor(f"{module.name}.weight", blocks())
         means = kept_finite(bias, found, means)
         parts = {"bias": found["bias"], "centre": means, **found}
         return {f"{module.name}.{part}": parts[part] for part in ("bias", *BYTE_PARTS)}
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[..., _T], arguments: Iterable[tuple[Any, ...]]
-) -> Iterator[_T]:
-    """work(*a) for all arguments, in order; the pool works up to _AHEAD items ahead."""
-    ahead: deque[Future[_T]] = deque()
-    try:
-        for a in arguments:
-            ahead.append(pool.submit(work, *a))
-            if len(ahead) > _AHEAD:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-    finally:
-        for future in ahead:
-            future.cancel()
+def _divide(rest: _Arrays, norm: str, factors: _Factors) -> None:
+    """Divide the outputs of a norm, of all layers, by the factors of what reads them."""
+    for part in ("weight", "bias"):
+        layers = rest[f"{norm}.{part}"].reshape(len(factors), -1)
+        for layer, by in enumerate(factors):
+            if by is not None:
+                layers[layer] /= by
 
 
 def n_parameters(checkpoint: FloatCheckpoint) -> int:

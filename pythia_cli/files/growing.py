@@ -15,7 +15,7 @@ _BATCH = 4 << 20  # hashed at a time, while the next arrives
 
 
 class GrowingHash:
-    """Hashes in a thread behind the one that writes. n_bytes: how many were added so far."""
+    """Hashes what is added, in a thread behind the one that writes it."""
 
     def __init__(self) -> None:
         self._file: os.stat_result | None = None
@@ -26,17 +26,18 @@ class GrowingHash:
         self._pieces: list[bytes] = []
         self._held = 0
         self._running: Future[None] | None = None
-        self.n_bytes = 0
+        self._n_bytes = 0
 
     def follow(self, file: BinaryIO, checked: Task = NO_TASK) -> None:
-        """Go on with this file, which is at its end. Reads what it has and was not added.
+        """Go on with this file, which is at its end.
 
+        If it has other bytes than were added, begins again and reads them all.
         checked: advances by the bytes that are read.
         """
         status, end = os.fstat(file.fileno()), file.tell()
         is_same = self._file is not None and os.path.samestat(self._file, status)
         self._file = status
-        if is_same and self.n_bytes == end:
+        if is_same and self._n_bytes == end:
             return
         self._wait()
         self._forget()
@@ -49,7 +50,7 @@ class GrowingHash:
         """Bytes that were written at the end of the file."""
         self._pieces.append(piece)
         self._held += len(piece)
-        self.n_bytes += len(piece)
+        self._n_bytes += len(piece)
         if self._held >= _BATCH:
             self._hash()
 
@@ -59,7 +60,7 @@ class GrowingHash:
         self._wait()
         now = path.stat()
         is_same = self._file is not None and os.path.samestat(self._file, now)
-        return self._digest.hexdigest() if is_same and now.st_size == self.n_bytes else None
+        return self._digest.hexdigest() if is_same and now.st_size == self._n_bytes else None
 
     def _hash(self) -> None:
         self._wait()

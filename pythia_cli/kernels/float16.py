@@ -8,7 +8,7 @@ from pythia_cli.jit.declare import kernel
 from pythia_cli.jit.signature import Floats1, UInt16s1
 from pythia_cli.kernels.simd import bits_from_float, float_from_bits
 
-_SIZE, _SIGN = np.int32(0x7FFF), np.int32(0x8000)
+_MAGNITUDE, _SIGN = np.int32(0x7FFF), np.int32(0x8000)
 _INFINITE, _LEAST_NORMAL = np.int32(0x7C00), np.int32(0x400)
 _ALL_ONES, _BIAS = np.int32(0x7F800000), np.int32((127 - 15) << 23)
 _SUBNORMAL = np.float32(2.0**-24)
@@ -21,11 +21,11 @@ def widen_float16(bits: UInt16s1, out: Floats1, lo: int, hi: int) -> None:
     halves, floats = bits[lo:hi], out[lo:hi]
     for i in range(halves.shape[0]):
         half = np.int32(halves[i])
-        size = np.int32(half & _SIZE)
-        widened = np.int32(size << np.int32(13))
+        magnitude = np.int32(half & _MAGNITUDE)
+        widened = np.int32(magnitude << np.int32(13))
         normal = np.int32(widened + _BIAS)
         beyond = np.int32(widened | _ALL_ONES)
-        subnormal = bits_from_float(np.float32(size) * _SUBNORMAL)
-        found = subnormal if size < _LEAST_NORMAL else normal
-        found = beyond if size >= _INFINITE else found
+        subnormal = bits_from_float(np.float32(magnitude) * _SUBNORMAL)
+        found = subnormal if magnitude < _LEAST_NORMAL else normal
+        found = beyond if magnitude >= _INFINITE else found
         floats[i] = float_from_bits(np.int32(found | np.int32((half & _SIGN) << np.int32(16))))

@@ -44,7 +44,7 @@ def expected_tensors(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 class FloatCheckpoint:
-    """An opened checkpoint folder: `config`, `tokenizer_json`, and `tensor(name)` as float32.
+    """An opened checkpoint folder: `config`, `tokenizer`, and `tensor(name)` as float32.
 
     Of the weights, opening reads headers only, and checks names and shapes. A tensor's values are
     checked when it is read; several threads may read at once. files: those of the weights.
@@ -81,7 +81,7 @@ class FloatCheckpoint:
     ) -> np.ndarray[Any, Any]:
         """Rows lo..hi of a tensor, or all rows from lo if hi is None. Otherwise as `tensor`.
 
-        widen: what converts float16s to float32.
+        widen: converts float16s to float32; None: numpy does, ten times slower.
         """
         place = self._places[name]
         try:

@@ -56,9 +56,9 @@ def read_float32(
 ) -> np.ndarray[Any, Any]:
     """Rows lo..hi of a tensor as float32; all rows from lo if hi is None.
 
-    place: its dtype is one of FLOATS. widen: what converts float16s, as numpy is slow at it. Needs
-    memory for the rows, not for what lies between their values in the file. Raises EOFError if the
-    file ends too soon, and OSError.
+    place: its dtype is one of FLOATS. widen: converts float16s; None: numpy does. Needs memory for
+    the rows, not for what lies between their values in the file. Raises EOFError if the file ends
+    too soon, and OSError.
     """
     n_rows = len(range(*slice(lo, hi).indices(place.shape[0])))
     start = place.offset + lo * place.strides[0] * _STORED[place.dtype].itemsize

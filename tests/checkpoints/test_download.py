@@ -39,7 +39,7 @@ from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from pythia_cli.weights.int8_file import Int8File
 from tests.fakes.hub import Branch, Faults, Hub, commit_of
 from tests.fakes.suite import DUPLICATE_STEP, EMPTY_STEP, MODEL, REPO, WRONG_HASH_STEP
-from tests.reporting import Recording
+from tests.reporting import Counted, Recording
 
 WEIGHTS = "model.safetensors"
 
@@ -88,6 +88,41 @@ class Measuring:
     ) -> dict[str, Any]:
         assert Int8File(weights).config == source.config
         return {"kl_mean": 0.5}
+
+
+@pytest.mark.parametrize("when", ["while it arrives", "when it has arrived"])
+def test_a_file_that_another_process_writes_to(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """What arrived is right, but not what is read: two computers cannot see each other's locks."""
+    fetch = hub_fetch.fetch
+
+    def meets(revision: Any, name: str, path: Path, **options: Any) -> str:
+        def write() -> None:
+            with path.open("r+b") as other:
+                other.seek(-10, 2)
+                other.write(b"something")
+
+        class Writes(Counted):
+            def advance(self, amount: int) -> None:
+                if self.done == 0 and path.stat().st_size > 10:
+                    write()
+                    self.done += 1
+
+        if name != WEIGHTS:
+            return fetch(revision, name, path, **options)
+        if when == "while it arrives":
+            return fetch(revision, name, path, **{**options, "arrived": Writes()})
+        sha256 = fetch(revision, name, path, **options)
+        write()
+        return sha256
+
+    with monkeypatch.context() as patched:
+        patched.setattr(hub_fetch, "fetch", meets)
+        (outcome,) = download(store, steps(64))
+    assert (outcome.status, installed(store)) == ("failed", [])
+    assert "changed while it was read" in str(outcome.error)
+    assert statuses(download(store, steps(64))) == [("installed", 64)]
 
 
 def test_several(suite_hub: Hub, store: Store, reporter: Recording) -> None:

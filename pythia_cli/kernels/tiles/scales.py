@@ -11,6 +11,8 @@ from numba.extending import intrinsic
 from pythia_cli.kernels.simd import data_of, emit_lane_sums
 from pythia_cli.kernels.tiles.dot import function, load, splat
 
+_FLOAT = ir.FloatType()
+
 SCALES_TOGETHER = 3
 """As many sums of AVX2's vectors, and what is computed on the way, fit in its registers."""
 
@@ -30,10 +32,10 @@ def squared_errors(typingctx: Any, w: Any, n: Any, per_scales: Any, first: Any, 
 
         def terms(at: Any, kind: Any) -> list[Any]:
             name = "f32" if kind is _FLOAT else f"v{kind.count}f32"
-            size = function(builder, f"llvm.fabs.{name}", kind, [kind])
+            absolute = function(builder, f"llvm.fabs.{name}", kind, [kind])
             rint = function(builder, f"llvm.rint.{name}", kind, [kind])
             most = ir.Constant(kind, 127.0 if kind is _FLOAT else [127.0] * kind.count)
-            x = builder.call(size, [load(builder, w, at, kind, align=4)])
+            x = builder.call(absolute, [load(builder, w, at, kind, align=4)])
             found = []
             for factor in factors:
                 by = factor if kind is _FLOAT else splat(builder, factor, kind.count)
@@ -52,5 +54,3 @@ def squared_errors(typingctx: Any, w: Any, n: Any, per_scales: Any, first: Any, 
     index = types.intp
     return types.void(w, index, per_scales, index, errors), codegen
 
-
-_FLOAT = ir.FloatType()
