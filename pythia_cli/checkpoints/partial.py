@@ -45,9 +45,8 @@ def place_of(store: Store, checkpoint: Checkpoint) -> Path:
 def kept_bytes(store: Store, plan: FetchPlan) -> int:
     """How many of the bytes to fetch for this plan are in the store already."""
     folder = place_of(store, plan.checkpoint)
-    return sum(
-        min(size_of(folder / plan.digest(name)), plan.size(name)) for name in plan.not_cached
-    )
+    sizes = ((size_of(folder / plan.digest(name)), plan.size(name)) for name in plan.not_cached)
+    return sum(here for here, whole in sizes if here <= whole)  # a longer one is fetched again
 
 
 def remove(store: Store, checkpoint: Checkpoint) -> None:

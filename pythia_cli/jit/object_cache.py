@@ -136,7 +136,11 @@ class ObjectCache:
         if not is_whole or not body:
             self.fault = "is damaged"
             return None
-        return unpacked(body)
+        try:
+            return unpacked(body)
+        except ValueError:
+            self.fault = "is damaged"
+            return None
 
     def write(self, kernels: Mapping[str, CompiledKernel]) -> None:
         """Write the kernels for later processes. Sets `problem` if that fails."""

@@ -41,5 +41,7 @@ def layer_norm(norm: Any, x: Any, eps: Any, out: Any, lo: Any, hi: Any) -> None:
             out[t, i] = x[t, i] - mean
         variance = lane_dot(out[t], out[t], d) / np.float32(d)
         rstd = np.float32(1.0) / np.sqrt(variance + np.float32(eps))
+        if not variance < np.float32(np.inf):
+            rstd = np.float32(np.nan)  # it overflows: zeros would hide that
         for i in range(d):
             out[t, i] = out[t, i] * rstd * weight[i] + bias[i]

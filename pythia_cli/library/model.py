@@ -96,7 +96,7 @@ class Model:
         return self.opened.tokenizer(plain_text=self.plain_text, reporter=self.reporter)
 
     def provenance(self) -> dict[str, Any]:
-        """The fields that identify the model and its precision in every record of results."""
+        """The fields that identify the model and its precision in records of results."""
         how = {"dtype": self.dtype, "precision": self.precision, "plain_text": self.plain_text}
         fields = {**self.opened.provenance(), **how}
         return fields if self.dtype == "int8" else {**fields, "quantization": None}

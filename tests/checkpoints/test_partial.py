@@ -57,6 +57,18 @@ def test_it_goes_on_and_leaves_nothing(suite_hub: Hub, store: Store, reporter: R
     assert not (store.folder / "partial").exists()
 
 
+def test_what_is_longer_than_the_file_does_not_count(suite_hub: Hub, store: Store) -> None:
+    break_off(suite_hub, store)
+    plan = plan_fetch(STEP)
+    weights = store.folder / "partial" / str(STEP) / plan.digest("model.safetensors")
+    before = partial.kept_bytes(store, plan)
+    n = weights.stat().st_size
+    weights.write_bytes(bytes(plan.size("model.safetensors") + 1))
+    assert partial.kept_bytes(store, plan) == before - n
+    (outcome,) = download(store, [STEP])
+    assert outcome.status == "installed"
+
+
 @pytest.mark.parametrize("keep_original", [False, True])
 @pytest.mark.parametrize("has_symlinks", [True, False])
 def test_nothing_is_fetched_again_after_an_interrupt_while_quantizing(

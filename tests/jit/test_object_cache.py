@@ -228,6 +228,15 @@ def test_every_file_with_jitted_code_is_among_the_sources() -> None:
     assert jitted <= set(object_cache._sources(SOURCES))
 
 
+@pytest.mark.parametrize("body", [b"odd", packed(KERNELS)[:-1], packed(KERNELS) + b"\0" * 8])
+def test_a_whole_file_of_another_layout_is_not_used(folder: Path, body: bytes) -> None:
+    opened().write(KERNELS)
+    kept(folder).write_bytes(object_cache._MAGIC + object_cache._sha256(body) + body)
+    cache = opened()
+    assert cache.read() is None
+    assert cache.fault == "is damaged"
+
+
 def test_a_cache_file_without_kernels_is_not_used(folder: Path) -> None:
     opened().write({})
     cache = opened()

@@ -29,6 +29,14 @@ def test_counts_are_whole_numbers_in_bounds(field: str, value: Any) -> None:
     refused(field, value)
 
 
+def test_sums_of_products_of_bytes_fit_in_32_bits() -> None:
+    for field in ("d_model", "d_mlp"):
+        widest = 1 << 16
+        assert 127 * 255 * widest < 1 << 31
+        assert getattr(dataclasses.replace(TINY, **{field: widest}), field) == widest
+        refused(field, widest + 1)
+
+
 @pytest.mark.parametrize("field", NUMBERS)
 @pytest.mark.parametrize(
     "value", [HUGE, -HUGE, float("nan"), float("inf"), 1e31, -1e-9, True, "1", None, [0.5]]

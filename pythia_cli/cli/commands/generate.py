@@ -236,6 +236,7 @@ class _Printer:
         self._identity = model.opened.identity()
         self._shared = {
             **self._identity,
+            "precision": model.precision,
             "load_seconds": load_seconds,
             **vars(options.sampling),
             "max_tokens": options.max_tokens,

@@ -283,13 +283,14 @@ class _Run:
 
     def _protocol_in_words(self) -> str:
         chosen = self._protocol
-        bos = ", bos" if chosen.bos else ""
-        return f"{chosen.name}, context {chosen.context}, stride {chosen.stride}{bos}"
+        words = f"{chosen.name}, context {chosen.context}, stride {chosen.stride}"
+        words += ", bos" if chosen.bos else ""
+        return words + (", precision fast" if self._model.precision == "fast" else "")
 
 
 def _write_tokens(write: Write, found: Perplexity, model: Model) -> None:
     """Write one JSON object for each token of a file."""
-    position, identity = 0, model.opened.identity()
+    position, identity = 0, {**model.opened.identity(), "precision": model.precision}
     for text in found.texts:
         for token in text.tokens(model.tokenizer):
             record = {"file": found.source, **identity, "position": position, **token}

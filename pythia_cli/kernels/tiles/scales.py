@@ -53,4 +53,3 @@ def squared_errors(typingctx: Any, w: Any, n: Any, per_scales: Any, first: Any, 
 
     index = types.intp
     return types.void(w, index, per_scales, index, errors), codegen
-

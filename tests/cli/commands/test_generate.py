@@ -14,7 +14,7 @@ PROMPT = "It was"
 DRAW = (PROMPT, "-n", "24", "--seed", "3")
 
 FIELDS = {
-    "model", "checkpoint", "step", "tokens_seen", "prompt", "text", "token_ids",
+    "model", "checkpoint", "step", "tokens_seen", "precision", "prompt", "text", "token_ids",
     "n_prompt_tokens", "n_generated",
     "finish_reason", "seed", "prefill_seconds", "decode_seconds", "prefill_tokens_per_second",
     "decode_tokens_per_second", "load_seconds", "temperature", "top_k", "top_p", "min_p",
@@ -31,7 +31,7 @@ def drawn(pythia: Pythia) -> dict[str, Any]:
 def test_record(drawn: dict[str, Any]) -> None:
     assert set(drawn) == FIELDS
     assert (drawn["model"], drawn["checkpoint"]) == ("demo", "step3000")
-    assert (drawn["step"], drawn["tokens_seen"]) == (3000, None)
+    assert (drawn["step"], drawn["tokens_seen"], drawn["precision"]) == (3000, None, "exact")
     assert (drawn["prompt"], drawn["seed"]) == (PROMPT, 3)
     assert drawn["n_generated"] == len(drawn["token_ids"]) == drawn["max_tokens"] == 24
     assert (drawn["n_prompt_tokens"], drawn["finish_reason"]) == (2, "length")

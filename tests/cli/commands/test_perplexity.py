@@ -22,7 +22,8 @@ FIELDS = {
 }  # fmt: skip
 IDENTITY = {"model", "checkpoint", "step", "tokens_seen"}
 TOKEN_FIELDS = {
-    "file", *IDENTITY, "position", "token_id", "text", "n_bytes", "nll", "entropy", "rank",
+    "file", *IDENTITY, "precision", "position", "token_id", "text", "n_bytes", "nll", "entropy",
+    "rank",
 }  # fmt: skip
 
 
@@ -74,6 +75,15 @@ def test_per_token(
     first_ranked = [token for token in scored_tokens if token["rank"] == 0]
     assert 0.1 < len(first_ranked) / len(tokens) < 0.9
     assert all(0 < token["entropy"] < math.log(4096) for token in scored_tokens)
+
+
+def test_the_precision_is_in_every_record(pythia: Pythia, tmp_path: Path) -> None:
+    path, fast = tmp_path / "tokens.jsonl", ("--precision", "fast")
+    done = pythia("perplexity", "-", *fast, "-q", "--per-token", path, stdin=b"It was a truth")
+    assert done.out.rstrip().endswith(", precision fast)")
+    assert {json.loads(line)["precision"] for line in path.read_text().splitlines()} == {"fast"}
+    drawn = pythia("generate", "It", "-n", "1", "--seed", "1", *fast, "--json").record
+    assert drawn["precision"] == "fast"
 
 
 def test_per_token_writes_bytes_that_are_no_text_as_escapes(pythia: Pythia, tmp_path: Path) -> None:
