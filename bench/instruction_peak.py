@@ -21,11 +21,9 @@ from pythia_cli.kernels.tiles.dot import loop
 
 # More than the latency of the instruction, and fewer than there are registers.
 _N_SUMS = 24 if TIER.vector == 32 else 12
-_FEW, _SECONDS, _PASSES = (
-    1000,
-    0.2,
-    5,
-)  # longer than a turn of the scheduler, as what is compared with it
+_SECONDS = 0.2  # longer than a turn of the scheduler, as what is compared with it
+_PASSES = 5
+_FEW = 1000
 
 
 @intrinsic

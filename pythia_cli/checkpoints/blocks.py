@@ -26,15 +26,11 @@ class Blocks:
         self._checkpoint, self._pool = checkpoint, pool
 
     def map(
-        self,
-        module: Module,
-        work: Callable[[np.ndarray[Any, Any], int, slice], _T],
-        one_in: int = 1,
+        self, module: Module, work: Callable[[np.ndarray[Any, Any], int, slice], _T]
     ) -> Iterator[_T]:
         """work(w, layer, rows) for all blocks w [n, d_in] float32, in the order of the int8 file.
 
-        rows: those of the layer's matrix. one_in: only the first block of so many, in each layer.
-        The pool is up to _AHEAD blocks ahead.
+        rows: those of the layer's matrix. The pool is up to _AHEAD blocks ahead.
         """
 
         def done(layer: int, tensor: str, lo: int, hi: int) -> _T:
@@ -43,7 +39,7 @@ class Blocks:
 
         ahead: deque[Future[_T]] = deque()
         try:
-            for block in self._blocks(module, one_in):
+            for block in self._blocks(module):
                 ahead.append(self._pool.submit(done, *block))
                 if len(ahead) > _AHEAD:
                     yield ahead.popleft().result()
@@ -53,11 +49,11 @@ class Blocks:
             for future in ahead:
                 future.cancel()
 
-    def _blocks(self, module: Module, one_in: int) -> Iterator[tuple[int, str, int, int]]:
+    def _blocks(self, module: Module) -> Iterator[tuple[int, str, int, int]]:
         """Yield layer, name and rows of each block of a published matrix."""
         config = self._checkpoint.config
         d_out, d_in = module.weight_shape(config)
         step = max(_WEIGHTS // d_in // FEEDBACK_ROWS, 1) * FEEDBACK_ROWS
         for layer, tensor in enumerate(module.published_names("weight", config)):
-            for lo in range(0, d_out, one_in * step):
+            for lo in range(0, d_out, step):
                 yield layer, tensor, lo, min(lo + step, d_out)

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pythia_cli.checkpoints.balance import NORM_BEFORE
 from pythia_cli.checkpoints.calibration_text import TEXT
 from pythia_cli.engine.forward_pass import CHUNK
 from pythia_cli.engine.transformer import Transformer
@@ -23,13 +22,9 @@ Means = dict[str, np.ndarray[Any, Any]]
 
 
 class Calibration(NamedTuple):
-    """The mean inputs of all, and the variances of those that NORM_BEFORE names, float64.
-
-    unembedded: the inputs [n, d_model] float64 of the unembedding.
-    """
+    """The mean inputs of all, and the inputs [n, d_model] float64 of the unembedding."""
 
     means: Means
-    variances: Means
     unembedded: np.ndarray[Any, Any]
 
 
@@ -55,20 +50,18 @@ def calibrate(weights: Int8Weights, token_ids: np.ndarray[Any, Any], n_threads: 
     """
     config = weights.config
     sums = {module.name: _zeros(module, config) for module in CALIBRATED}
-    squares = {name: np.zeros_like(sums[name]) for name in NORM_BEFORE}
     unembedded = np.empty((0, config.d_model))
-    n = max(len(token_ids), 1)
+    if len(token_ids) > 0:
+        model = Transformer(weights, n_threads)
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                unembedded = _add_inputs(model, token_ids, sums)
+        finally:
+            model.close()
     with np.errstate(over="ignore", invalid="ignore"):
-        if len(token_ids) > 0:
-            model = Transformer(weights, n_threads)
-            try:
-                unembedded = _add_inputs(model, token_ids, sums, squares)
-            finally:
-                model.close()
-        variances = {name: of / n - (sums[name] / n) ** 2 for name, of in squares.items()}
-        means = {name: (total / n).astype(np.float32) for name, total in sums.items()}
-    finite = {name: np.where(np.isfinite(m), m, np.float32(0)) for name, m in means.items()}
-    return Calibration(finite, variances, unembedded)
+        means = {n: (s / max(len(token_ids), 1)).astype(np.float32) for n, s in sums.items()}
+    finite = {n: np.where(np.isfinite(mean), mean, np.float32(0)) for n, mean in means.items()}
+    return Calibration(finite, unembedded)
 
 
 def _zeros(module: Module, config: ModelConfig) -> np.ndarray[Any, Any]:
@@ -77,31 +70,30 @@ def _zeros(module: Module, config: ModelConfig) -> np.ndarray[Any, Any]:
 
 
 def _add_inputs(
-    model: Transformer, token_ids: np.ndarray[Any, Any], sums: Means, squares: Means
+    model: Transformer, token_ids: np.ndarray[Any, Any], sums: Means
 ) -> np.ndarray[Any, Any]:
-    """sums[linear][layer] += the inputs of all tokens, in their order; squares likewise.
+    """sums[linear][layer] += the inputs of all tokens, in their order.
 
     Returns those of the unembedding.
     """
     cache, unembedded = model.new_cache(len(token_ids)), []
-
-    def add(module: Module, layer: int, n_tokens: int) -> np.ndarray[Any, Any]:
-        inputs = model.linear_input(module.short_name, n_tokens)
-        # Along the first axis, numpy adds row by row: the same bits on all processors.
-        sums[module.name][layer] += inputs.sum(axis=0)
-        if module.name in squares:
-            squares[module.name][layer] += (inputs * inputs).sum(axis=0)
-        return inputs
-
     for at in range(0, len(token_ids), CHUNK):
         residual = model.embed(token_ids[at : at + CHUNK])
         for layer in range(model.config.n_layers):
             residual = model.layers(residual, layer, layer + 1, cache)
             for module in CALIBRATED:
                 if module.in_layers:
-                    add(module, layer, len(residual))
+                    sums[module.name][layer] += _sum_of(model, module, len(residual))
         model.unembed(residual)
         for module in CALIBRATED:
             if not module.in_layers:
-                unembedded.append(add(module, 0, len(residual)))
+                inputs = model.linear_input(module.short_name, len(residual))
+                sums[module.name][0] += inputs.sum(axis=0)
+                unembedded.append(inputs)
     return np.concatenate(unembedded)
+
+
+def _sum_of(model: Transformer, module: Module, n_tokens: int) -> np.ndarray[Any, Any]:
+    # Along the first axis, numpy adds row by row: the same bits on all processors.
+    total: np.ndarray[Any, Any] = model.linear_input(module.short_name, n_tokens).sum(axis=0)
+    return total

@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.checkpoints.balance import SAMPLED, channel_factors
 from pythia_cli.checkpoints.blocks import Blocks
 from pythia_cli.checkpoints.calibrate import Calibration
 from pythia_cli.checkpoints.feedback import feedback_of
 from pythia_cli.checkpoints.rows import (
-    column_squares,
     correct_bias,
     kept_finite,
     quantize_with_feedback,
@@ -40,31 +38,22 @@ def stand_in(shapes: _Shapes) -> _Arrays:
 
 
 class LastMatrix:
-    """The unembedding of a checkpoint. factors: as channel_factors."""
+    """The unembedding of a checkpoint."""
 
     def __init__(self, blocks: Blocks, shapes: _Shapes, found: Calibration) -> None:
         self._blocks, self._shapes = blocks, shapes
-        mean, inputs = found.means[UNEMBEDDING.name][0], found.unembedded
-        squares = np.zeros(len(mean))
-        for own in blocks.map(UNEMBEDDING, lambda w, *_: column_squares(w), one_in=SAMPLED):
-            squares += own
-        self.factors = channel_factors(mean, found.variances[UNEMBEDDING.name][0], squares)
-        if self.factors is not None:
-            mean, inputs = mean / self.factors, inputs / self.factors
-        self._mean = mean
-        self._feedback = background(lambda: feedback_of(inputs), "pythia-feedback")
+        self._mean = found.means[UNEMBEDDING.name][0]
+        self._feedback = background(lambda: feedback_of(found.unembedded), "pythia-feedback")
 
     def write(self, writer: Int8Writer, task: Task) -> _Arrays:
         """Write its weights. Returns its scales and bias."""
-        name, factors, feedback = UNEMBEDDING.name, self.factors, self._feedback.result()
+        name, feedback = UNEMBEDDING.name, self._feedback.result()
         scales, bias = (
             np.zeros(self._shapes[f"{name}.{part}"][1], np.float32) for part in ("scales", "bias")
         )
         found = room_for_biases(bias)
 
         def rounded(w: np.ndarray[Any, Any], layer: int, rows: slice) -> np.ndarray[Any, Any]:
-            if factors is not None:
-                w *= factors
             q, scales[rows] = quantize_with_feedback(w, feedback)
             parts = {part: values[rows] for part, values in found.items()}
             correct_bias(w, q, scales[rows], self._mean, bias[rows], parts)

@@ -105,10 +105,10 @@ def publish(
     Raises what reading the checkpoint raises, and StoreNotWritable.
     """
     with work.store.writing():
-        # At the same time, as it takes as long as the transfer of a fast network.
-        read = background(source_checkpoint.sha256, "pythia-hash") if hash_again else None
         n_bytes = data_bytes(source_checkpoint.config)
         check_room(work.folder, n_bytes, f"quantizing {work.checkpoint}")
+        # In a thread, while it is quantized: alone it would take as long as a fast download.
+        read = background(source_checkpoint.sha256, "pythia-hash") if hash_again else None
         weights = work.folder / "weights"
         write_int8(
             source_checkpoint, weights, source,

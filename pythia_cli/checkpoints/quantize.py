@@ -1,9 +1,8 @@
 """Quantizes float tensors to an int8 file: symmetric, with one scale for each row of a matrix.
 
-Then the model is run on a short text, and what is found is taken into account. Channels of layer
-norms that stand out are balanced, and the rows that read them quantized again. The biases of its
-linears are corrected for the mean inputs: the float tensors are read a second time. The unembedding
-comes last: its rounding, too, takes into account what was found.
+Then the model is run on a short text. The biases of its linears are corrected for the mean inputs
+that are found: the float tensors of the linears are read a second time. The unembedding comes last:
+its rounding, too, takes into account what was found.
 """
 
 from __future__ import annotations
@@ -19,18 +18,15 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from pythia_cli.checkpoints.balance import NORM_BEFORE, SAMPLED, channel_factors
 from pythia_cli.checkpoints.blocks import Blocks
 from pythia_cli.checkpoints.calibrate import (
     CALIBRATED,
-    Calibration,
     calibrate,
     calibration_metadata,
     calibration_tokens,
 )
 from pythia_cli.checkpoints.last_matrix import UNEMBEDDING, LastMatrix, stand_in
 from pythia_cli.checkpoints.rows import (
-    column_squares,
     correct_bias,
     kept_finite,
     quantize_matrix,
@@ -45,8 +41,6 @@ from pythia_cli.weights.int8_writer import Int8Writer
 from pythia_cli.weights.source import Source
 
 _Arrays = dict[str, np.ndarray[Any, Any]]
-_Factors = list[np.ndarray[Any, Any] | None]
-"""What channel_factors gives for each layer."""
 
 
 class _Weights(NamedTuple):
@@ -94,7 +88,6 @@ class _Quantizer:
         self._n_threads = n_threads
         self._blocks = Blocks(checkpoint, pool)
         self._shapes = tensor_shapes(self._config)
-        self._no_factors: _Factors = [None] * self._config.n_layers
 
     def run(self) -> None:
         checkpoint = self._checkpoint
@@ -117,22 +110,16 @@ class _Quantizer:
         model = _Weights(self._config, tensors)
         found = calibrate(model, token_ids, self._n_threads)
         last = LastMatrix(self._blocks, self._shapes, found)
-        factors = {UNEMBEDDING.name: [last.factors]}
         n_weights = sum(math.prod(self._shapes[f"{one.name}.weight"][1]) for one in CALIBRATED)
         label = f"calibrating {self._name}"
         with self._reporter.task(label, n_weights, "weights") as task:
             for module in CALIBRATED:
                 if module.in_layers:
-                    means, of = found.means[module.name], self._no_factors
-                    if module.name in NORM_BEFORE:
-                        of = factors[module.name] = self._factors(module, found)
-                    rest |= self._corrected(writer, module, means, of, tensors, task)
+                    rest |= self._corrected(module, found.means[module.name], tensors, task)
             del model, tensors
             with contextlib.suppress(BufferError):  # if a thread of the pool still has an array
                 mapped.close()
             rest |= last.write(writer, task)
-        for name, norm in NORM_BEFORE.items():
-            _divide(rest, norm, factors[name])
         for name in self._shapes:
             if name in rest:
                 writer.write_tensor(name, [rest[name]])
@@ -159,32 +146,15 @@ class _Quantizer:
         return rest
 
     def _matrix(
-        self,
-        module: Module,
-        scales: np.ndarray[Any, Any],
-        task: Task,
+        self, module: Module, scales: np.ndarray[Any, Any], task: Task
     ) -> Iterator[np.ndarray[Any, Any]]:
         """Yield the matrix in blocks of rows, and write their scales."""
-
         flat, at = scales.reshape(-1), 0
         for q, row_scales in self._blocks.map(module, lambda w, *_: quantize_matrix(w)):
             flat[at : at + len(q)] = row_scales
             at += len(q)
             yield q
             task.advance(q.size)
-
-    def _factors(self, module: Module, found: Calibration) -> _Factors:
-        """channel_factors of each layer."""
-        n_layers, _, d_in = module.stacked_shape("weight", self._config)
-        squares = np.zeros((n_layers, d_in))
-
-        def of_columns(w: np.ndarray[Any, Any], layer: int, rows: slice) -> Any:
-            return layer, column_squares(w)
-
-        for layer, own in self._blocks.map(module, of_columns, one_in=SAMPLED):
-            squares[layer] += own
-        parts = (found.means[module.name], found.variances[module.name], squares)
-        return [channel_factors(*of_layer) for of_layer in zip(*parts, strict=True)]
 
     def _written(self, mapped: mmap.mmap, writer: Int8Writer) -> _Arrays:
         """The matrices in the file."""
@@ -196,58 +166,26 @@ class _Quantizer:
         }
 
     def _corrected(
-        self,
-        writer: Int8Writer,
-        module: Module,
-        means: np.ndarray[Any, Any],
-        factors: _Factors,
-        tensors: _Arrays,
-        task: Task,
+        self, module: Module, means: np.ndarray[Any, Any], tensors: _Arrays, task: Task
     ) -> _Arrays:
-        """The corrected biases of a linear of all layers, and its BYTE_PARTS.
-
-        Where there are factors, its weights are quantized again, and `tensors` has their scales.
-        """
+        """The corrected biases of a linear of all layers, and its BYTE_PARTS."""
         q, scales, bias = (
             tensors[f"{module.name}.{part}"] for part in ("weight", "scales", "bias")
         )
         found = room_for_biases(bias)
-        pairs = zip(means, factors, strict=True)
-        means = np.array([mean if by is None else mean / by for mean, by in pairs], np.float32)
 
-        def correct(w: np.ndarray[Any, Any], layer: int, rows: slice) -> np.ndarray[Any, Any]:
-            own, by = q[layer, rows], factors[layer]
-            if by is not None:
-                w *= by
-                own, scales[layer, rows] = quantize_matrix(w)
+        def correct(w: np.ndarray[Any, Any], layer: int, rows: slice) -> int:
             correct_bias(
-                w, own, scales[layer, rows], means[layer], bias[layer, rows],
+                w, q[layer, rows], scales[layer, rows], means[layer], bias[layer, rows],
                 {part: values[layer, rows] for part, values in found.items()},
             )  # fmt: skip
-            return own
+            return w.size
 
-        def blocks() -> Iterator[np.ndarray[Any, Any]]:
-            for own in self._blocks.map(module, correct):
-                yield own
-                task.advance(own.size)
-
-        if all(by is None for by in factors):
-            for _ in blocks():
-                pass
-        else:
-            writer.rewrite_tensor(f"{module.name}.weight", blocks())
+        for n in self._blocks.map(module, correct):
+            task.advance(n)
         means = kept_finite(bias, found, means)
         parts = {"bias": found["bias"], "centre": means, **found}
         return {f"{module.name}.{part}": parts[part] for part in ("bias", *BYTE_PARTS)}
-
-
-def _divide(rest: _Arrays, norm: str, factors: _Factors) -> None:
-    """Divide the outputs of a norm, of all layers, by the factors of what reads them."""
-    for part in ("weight", "bias"):
-        layers = rest[f"{norm}.{part}"].reshape(len(factors), -1)
-        for layer, by in enumerate(factors):
-            if by is not None:
-                layers[layer] /= by
 
 
 def n_parameters(checkpoint: FloatCheckpoint) -> int:

@@ -34,14 +34,6 @@ def quantize_matrix(w: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.n
     return q, scales
 
 
-def column_squares(w: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The sum of squares [d_in] float64 of each column of w [d_out, d_in]."""
-    with np.errstate(over="ignore"):
-        # Along the first axis, numpy adds row by row: the same bits on all processors.
-        total: np.ndarray[Any, Any] = (w * w).sum(axis=0, dtype=np.float64)
-    return total
-
-
 def quantize_with_feedback(
     w: np.ndarray[Any, Any], feedback: np.ndarray[Any, Any]
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -15,8 +15,8 @@ _MOST = {
     "d_vocab": 1 << 20,
     "n_ctx": 1 << 20,
 }
-"""Far above every published model, and low enough that no product of them overflows 64 bits, nor
-the sum of a row's products with activations of 8 bits 32 (docs/numerics.md)."""
+"""Far above every published model, and low enough that no product of them overflows 64 bits. The
+widths also leave room in an int32 for the products of a row with 8-bit activations."""
 
 _MOST_ANGLES = 1 << 26  # positions times rotated dimensions; the tables take 4 bytes for each
 

@@ -19,11 +19,7 @@ FORMAT_VERSION = 2
 """Of the files that are written. Those of version 1, which have no BYTE_PARTS, are read too."""
 QUANTIZATIONS = {
     1: ("int8-row-least-squares",),
-    2: (
-        "int8-row-least-squares-corrected",
-        "int8-row-least-squares-corrected-feedback",
-        "int8-row-least-squares-corrected-feedback-balanced",
-    ),
+    2: ("int8-row-least-squares-corrected", "int8-row-least-squares-corrected-feedback"),
 }
 """By format version. Those that are no longer written are read as well."""
 QUANTIZATION = QUANTIZATIONS[FORMAT_VERSION][-1]

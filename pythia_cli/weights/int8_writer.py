@@ -55,13 +55,6 @@ class Int8Writer:
         }
         self._file.write(bytes(len(self._header())))
 
-    def rewrite_tensor(self, name: str, pieces: Iterable[np.ndarray[Any, Any]]) -> None:
-        """Write a tensor again that was written."""
-        end = self._file.tell()
-        self._file.seek(self.offsets[name])
-        self.write_tensor(name, pieces)
-        self._file.seek(end)
-
     def write_tensor(self, name: str, pieces: Iterable[np.ndarray[Any, Any]]) -> None:
         """Write one tensor, given in pieces along its first axes."""
         dtype, shape = self._shapes[name]

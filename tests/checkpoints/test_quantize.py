@@ -44,12 +44,8 @@ def write(folder: Folder, name: str = "int8") -> Int8File:
 def test_every_tensor_lands_in_its_place(folder: Folder) -> None:
     """Norms to the bit, biases nearly; matrices within half a step where they are not clipped.
 
-    The unembedding, which is rounded with feedback, within some steps. No channel stands out.
+    The unembedding, which is rounded with feedback, within some steps.
     """
-    for name, values in folder.tensors.items():
-        if "norm" in name:
-            folder.tensors[name] = values.abs() + 0.5
-    folder.save()
     file, checkpoint = write(folder), FloatCheckpoint(folder.path)
     for name, shape in expected_tensors(checkpoint.config).items():
         values, stored = checkpoint.tensor(name), dequantized(file, name)
@@ -174,11 +170,12 @@ def test_an_error_does_not_wait_for_the_feedback(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes long for wide models. Ctrl-C is such an error."""
-    started, go_on = threading.Event(), threading.Event()
+    started, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 
     def slow(inputs: np.ndarray) -> np.ndarray:
         started.set()
         go_on.wait(60)
+        ended.set()
         return feedback_of(inputs)
 
     class Interrupted(Recording):
@@ -194,5 +191,5 @@ def test_an_error_does_not_wait_for_the_feedback(
     path = folder.path.parent / "int8"
     with pytest.raises(KeyboardInterrupt):
         write_int8(FloatCheckpoint(folder.path), path, SOURCE, reporter=Interrupted())
-    assert not go_on.is_set()
+    assert not ended.is_set()
     go_on.set()

@@ -40,7 +40,7 @@ def test_record(certified: tuple[Pythia, dict[str, Any]], short_text: Path) -> N
     assert (record["model"], record["step"]) == ("mine", 7)
     assert record["source_folder"] == str((DEMO / "step3000").resolve())
     assert record["source"]["commit"] == COMMIT
-    assert record["quantization"] == "int8-row-least-squares-corrected-feedback-balanced"
+    assert record["quantization"] == "int8-row-least-squares-corrected-feedback"
     assert Path(record["folder"]).is_dir()
     certificate = record["certificate"]
     assert set(certificate) == {*CERTIFICATE, "fast"}
