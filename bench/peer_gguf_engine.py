@@ -23,9 +23,9 @@ class GGUFEngine(ABC):
     def forget(self) -> None:
         """Remove all texts from the context."""
 
+    @abstractmethod
     def many_texts(self) -> GGUFEngine:
         """An engine whose context has room for MOST_TEXTS texts."""
-        return self
 
     def evaluate(self, ids: list[int], start: int, n_rows: int) -> np.ndarray:
         """Append up to N_BATCH tokens of one text; the last n_rows of logits."""

@@ -54,16 +54,12 @@ class LastWords:
             with contextlib.suppress(OSError):
                 self.address = _in_memory(ctypes.addressof(line), status)
                 return
-        import llvmlite.binding as llvm
+        from pythia_cli.jit import processor
 
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        machine = llvm.Target.from_default_triple().create_target_machine(opt=0, jit=True)
         text = _CODE.format(line=ctypes.addressof(line), status=status)
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(text), machine)
-        engine.finalize_object()
-        self._engine = engine
-        self.address = int(engine.get_function_address("handler"))
+        self._engine = processor.new_engine(text, optimisation=0)
+        self._engine.finalize_object()
+        self.address = int(self._engine.get_function_address("handler"))
 
 
 def _in_memory(line: int, status: int) -> int:

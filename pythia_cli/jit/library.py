@@ -127,10 +127,9 @@ def _loaded(kernels: Mapping[str, CompiledKernel]) -> tuple[dict[str, int], obje
             return found, objects
     import llvmlite.binding as llvm
 
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    from pythia_cli.jit import processor
+
+    engine = processor.new_engine()
     for kernel in kernels.values():
         engine.add_object_file(llvm.ObjectFileRef.from_data(kernel.object_code))
     engine.finalize_object()

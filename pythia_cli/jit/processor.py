@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import llvmlite.binding as llvm
 
 from pythia_cli.jit import dot_product, tiers
@@ -20,6 +22,15 @@ def architecture() -> str:
 def name() -> str:
     """LLVM's name of the processor, such as znver5."""
     return str(llvm.get_host_cpu_name())
+
+
+def new_engine(code: str = "", optimisation: int = 2) -> Any:
+    """LLVM's engine for this process, with a module of this code in LLVM's assembly language."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple()
+    machine = target.create_target_machine(opt=optimisation, jit=True)
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(code), machine)
 
 
 def features() -> dict[str, bool]:

@@ -19,13 +19,7 @@ from pythia_cli.suite.parameters import published_tensors
 from pythia_cli.text.tokenizer import PythiaTokenizer
 from pythia_cli.text.tokenizer_json import MOST_BYTES
 from pythia_cli.weights.fingerprint import fingerprint
-from pythia_cli.weights.strided import (
-    FLOATS,
-    StridedPlace,
-    Widen,
-    contiguous,
-    read_float32,
-)
+from pythia_cli.weights.strided import FLOATS, StridedPlace, Widen, contiguous, read_float32
 from pythia_cli.weights.torch_file import read_places
 
 SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
