@@ -58,7 +58,8 @@ class RowReader:
                 return
             except csv.Error as error:
                 cells = []
-                self._error = self._error or self._broken(error)
+                broken = self._broken(error)
+                self._error = self._error or broken
             if self._error is None and any("\0" in cell for cell in cells):
                 self._error = self._failed("holds a NUL character")
             if self._error is None and (not cells or (len(cells) == 1 and not cells[0].strip())):
@@ -108,17 +109,15 @@ class RowReader:
             ) from None
         if line.data.count(b'"') % 2:
             raise self._doubt("its quotes do not match") from None
-        return QuoteError(self._source, self._begin, "a quote is closed before the end of its cell")
+        reason = "a quote is closed before the end of its cell"
+        return QuoteError(self._source, self._begin, reason, ends_reading=False)
 
     def ragged(self, row: Row, n_columns: int) -> ItemError:
         """The error of a row of another number of cells. Raises QuoteError if it spans lines."""
         has, expected = len(row.cells), f"the header has {n_columns}"
         if row.n_lines > 1:
-            raise QuoteError(
-                self._source,
-                row.line,
-                f"a quote joins {row.n_lines} lines to a row of {has} cells, where {expected}",
-            )
+            joined = f"a quote joins {row.n_lines} lines to a row of {has} cells, where {expected}"
+            raise self._doubt(joined, row.line)
         return ItemError(
             self._source, row.line, f"has {has} cell{'s' * (has != 1)}, where {expected}"
         )
@@ -129,5 +128,7 @@ class RowReader:
     def _failed(self, reason: str) -> ItemError:
         return ItemError(self._source, self._begin, reason)
 
-    def _doubt(self, reason: str) -> QuoteError:
-        return QuoteError(self._source, self._begin, f"{reason}; nothing behind it is read")
+    def _doubt(self, reason: str, line: int | None = None) -> QuoteError:
+        begin = self._begin if line is None else line
+        reason = f"{reason}; nothing behind it is read"
+        return QuoteError(self._source, begin, reason, ends_reading=True)

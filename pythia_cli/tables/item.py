@@ -13,6 +13,9 @@ from pythia_cli.tables.problems import ItemError
 TEXT = "text"
 """The one column of an input of plain lines."""
 
+Unit = Literal["line", "row", "item"]
+"""What an item's `line` counts: lines, rows of Parquet, or items that no lines hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -30,7 +33,7 @@ class Item:
     column: str = TEXT
     n_bytes: int = 0
     error: InputError | None = None
-    unit: Literal["line", "row", "item"] = "line"
+    unit: Unit = "line"
 
     def text(self, name: str | None = None, *, may_be_empty: bool = False) -> str:
         """The text of a column, of the item's own if no name is given. Dots lead into objects.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
-from pythia_cli.errors import InputError
+from pythia_cli.errors import InputError, NotUtf8
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.tables.byte_lines import LINE_ENDS, NULS, ByteLine, byte_lines
 from pythia_cli.tables.cells import RowReader
@@ -17,11 +17,11 @@ from pythia_cli.tables.decoding import check_beginning, decode_line
 from pythia_cli.tables.fields import MISSING, nearest_names, value_at
 from pythia_cli.tables.file_formats import SEPARATORS, InputFormat, input_format
 from pythia_cli.tables.input_bytes import InputBytes
-from pythia_cli.tables.item import TEXT, Group, Item
+from pythia_cli.tables.item import TEXT, Item, Unit
 from pythia_cli.tables.json_lines import check_json_lines, json_line_items
 from pythia_cli.tables.kinds import Kind, Kinds
 from pythia_cli.tables.parquet_items import open_parquet, parquet_items
-from pythia_cli.tables.problems import MissingColumn
+from pythia_cli.tables.problems import ItemError, MissingColumn
 from pythia_cli.text.controls import SAMPLE
 from pythia_cli.text.oddities import Oddity, oddities
 
@@ -166,6 +166,10 @@ class Items:
                 if remark := _REMARKS.get(oddity):
                     self._reporter.note(f"{self.name}: {remark}")
 
+    @property
+    def _unit(self) -> Unit:
+        return "item" if self.format == "nul" else "line"
+
     def _lines(self) -> Iterator[ByteLine]:
         ends = NULS if self.format == "nul" else LINE_ENDS
         return byte_lines(_without_mark(self._data.pieces()), ends)
@@ -189,17 +193,13 @@ class Items:
 
     def _plain(self) -> Iterator[Item]:
         for line in self._lines():
-            text = decode_line(line, self.name)
-            is_text = isinstance(text, str)
-            yield Item(
-                line.number,
-                line.number,
-                {TEXT: text} if is_text else {},
-                self.name,
-                TEXT,
-                line.n_bytes,
-                None if isinstance(text, str) else text,
-            )
+            text, n, unit = decode_line(line, self.name), line.number, self._unit
+            if isinstance(text, str):
+                yield Item(n, n, {TEXT: text}, self.name, TEXT, line.n_bytes, None, unit)
+                continue
+            if isinstance(text, NotUtf8) and unit == "item":
+                text = ItemError(self.name, n, "is not UTF-8 text", unit)
+            yield Item(n, n, {}, self.name, TEXT, line.n_bytes, text, unit)
 
 
 _OTHERWISE = "but is read as plain lines; input format {} reads its columns"
@@ -211,81 +211,6 @@ _REMARKS = {
     Oddity.MARKUP: "looks like HTML or XML, but is read as plain lines",
     Oddity.NULS: "has NUL characters, but is read as lines; input format nul separates texts there",
 }
-
-
-class TextItems:
-    """Items that are in memory: texts, or mappings of columns. For use from Python."""
-
-    format: InputFormat = "jsonl"
-
-    def __init__(
-        self, texts: Iterable[str | Mapping[str, Any]], column: str | None = None, name: str = TEXT
-    ) -> None:
-        """Raises InputError for what is neither a text nor a mapping."""
-        self.name, self.column = name, column or TEXT
-        self._items = [self._item(number, given) for number, given in enumerate(texts, 1)]
-        self.n_bytes = len(self._items)
-        kinds = Kinds()
-        for item in self._items:
-            kinds.add(item.fields)
-        self.columns = kinds.columns
-
-    def _item(self, number: int, given: str | Mapping[str, Any]) -> Item:
-        if not isinstance(given, str | Mapping):
-            raise InputError(
-                self.name, f"item {number} is {type(given).__name__}; expected a text or a mapping"
-            )
-        fields = {TEXT: given} if isinstance(given, str) else dict(given)
-        return Item(number, number, fields, self.name, self.column, 1, None, "item")
-
-    def __iter__(self) -> Iterator[Item]:
-        return iter(self._items)
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-
-class GroupedItems:
-    """Groups of consecutive items that have the same value in a column; as `Items` otherwise.
-
-    Iterating holds one group in memory. Raises MissingColumn if there is no such column.
-    """
-
-    def __init__(self, items: Items | TextItems, by: str) -> None:
-        if isinstance(items, Items):
-            items.check_columns(by)
-        self.items, self.by = items, by
-        self.name, self.format, self.n_bytes = items.name, items.format, items.n_bytes
-        self.column = items.column
-
-    @property
-    def columns(self) -> dict[str, Kind]:
-        """The columns of the items."""
-        return self.items.columns
-
-    def __iter__(self) -> Iterator[Group]:
-        held: list[Item] = []
-        number = 0
-        for item in self.items:
-            if held and self._begins(held, item):
-                number += 1
-                yield Group(number, self.by, held)
-                held = []
-            held.append(item)
-        if held:
-            yield Group(number + 1, self.by, held)
-
-    def _begins(self, held: Sequence[Item], item: Item) -> bool:
-        """Whether an item is of the next group. One that cannot be read is of the present one."""
-        known = next((one for one in held if one.error is None), None)
-        if item.error is not None or known is None:
-            return False
-        return value_at(known.fields, self.by) != value_at(item.fields, self.by)
-
-
-def grouped_items(items: Items | TextItems, by: str) -> GroupedItems:
-    """Items whose rows are parts of one text, such as words of a story: a Group for each text."""
-    return GroupedItems(items, by)
 
 
 def _without_mark(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pythia_cli.errors import InputError, UsageError
+from pythia_cli.errors import InputError, NotUtf8, UsageError
 
 
 class ItemError(InputError):
@@ -20,7 +20,14 @@ class ItemError(InputError):
 
 
 class QuoteError(ItemError):
-    """A quoted cell of a table does not end as it should, so where its row ends is not known."""
+    """A quoted cell of a table does not end as it should.
+
+    ends_reading: where the next row begins is not known, so that nothing behind it is read.
+    """
+
+    def __init__(self, source: str, line: int, reason: str, *, ends_reading: bool) -> None:
+        super().__init__(source, line, reason)
+        self.ends_reading = ends_reading
 
 
 class MissingColumn(InputError):
@@ -79,3 +86,10 @@ class CannotResume(UsageError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: cannot be resumed: {reason}")
         self.path, self.reason = path, reason
+
+
+def is_of_one_item(error: BaseException) -> bool:
+    """Whether only one item has this error, so that others can be measured without it."""
+    if isinstance(error, QuoteError):
+        return not error.ends_reading
+    return isinstance(error, ItemError) or (isinstance(error, NotUtf8) and error.line is not None)

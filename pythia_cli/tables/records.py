@@ -8,7 +8,7 @@ from typing import Any
 
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.tables.encoders import ERROR, check_names
-from pythia_cli.tables.items import GroupedItems, Items, TextItems
+from pythia_cli.tables.grouped import GroupedItems, Rows
 from pythia_cli.tables.kinds import Kind
 from pythia_cli.tables.layout import RowLayout
 from pythia_cli.tables.problems import MissingExtra
@@ -42,7 +42,7 @@ class Records(list[dict[str, Any]]):
 
 
 def collect(
-    items: Items | TextItems | GroupedItems,
+    items: Rows | GroupedItems,
     measured: Mapping[str, Kind],
     openers: Sequence[Callable[[], AbstractContextManager[M]]],
     measure: Measure[M, Any],

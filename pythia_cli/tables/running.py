@@ -13,8 +13,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from pythia_cli.errors import InputError, PythiaError
 from pythia_cli.reporting import SILENT, Reporter, Task
 from pythia_cli.tables.batch_size import DEFAULT_LIMITS, BatchSize, Limits
+from pythia_cli.tables.grouped import GroupedItems, Rows
 from pythia_cli.tables.item import Group, Item
-from pythia_cli.tables.items import GroupedItems, Items, TextItems
 from pythia_cli.tables.layout import RowLayout
 from pythia_cli.tables.problems import CannotResume, ItemError
 from pythia_cli.tables.progress import MeasuredCheckpoint, TableProgress, first_difference
@@ -63,7 +63,7 @@ class ItemRun:
 
 
 def run_items(
-    items: Items | TextItems | GroupedItems,
+    items: Rows | GroupedItems,
     table: RecordTable,
     layout: RowLayout,
     openers: Sequence[Callable[[], AbstractContextManager[M]]],
@@ -101,7 +101,7 @@ def run_items(
 class _ItemRun(Generic[M]):
     def __init__(
         self,
-        items: Items | TextItems | GroupedItems,
+        items: Rows | GroupedItems,
         table: RecordTable,
         layout: RowLayout,
         measure: Measure[M, Any],

@@ -96,7 +96,7 @@ class TableFile:
     def _fresh(self, begun: TableProgress) -> TableProgress:
         """Begin a table. Raises UnfinishedTable, and InputError if a file is in the way."""
         saved = read_progress(self._saved)
-        if saved is not None and saved.n_items:
+        if saved is not None and saved.n_items and self._partial.exists():
             difference = _difference(saved, begun)
             raise UnfinishedTable(self.path, self._partial, saved.n_items, difference)
         if saved is None and self._partial.exists():
