@@ -35,8 +35,8 @@ def column(rows: list[dict[str, Any]], name: str) -> np.ndarray[Any, Any]:
     return np.array([row[name] for row in rows], np.float64)
 
 
-def assert_equal(ours: Any, theirs: Any, text: GoldenText) -> None:
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE, err_msg=ascii(text.text))
+def assert_equal(ours: Any, theirs: Any, text: GoldenText, atol: float = TOLERANCE) -> None:
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=atol, err_msg=ascii(text.text))
 
 
 def test_tokens_are_those_of_transformers(model: Model) -> None:
@@ -119,4 +119,4 @@ def test_white_space_of_every_kind(model: Model) -> None:
                 continue
             lo, hi = row["first_token"], row["last_token"] + 1
             theirs = math.fsum(figures["nll"][lo:hi]) + float(begins[lo]) - float(begins[hi])
-            assert_equal(row["surprisal"], theirs, text)
+            assert_equal(row["surprisal"], theirs, text, 2 * TOLERANCE)  # two sums more
