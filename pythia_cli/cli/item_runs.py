@@ -55,6 +55,22 @@ def _open_input(name: str, choice: InputChoice, notices: Notices) -> Items:
         )
 
 
+def check_columns(items: Items | JoinedItems, **options: str | None) -> None:
+    """Check that the columns named by these options exist; None is none.
+
+    Raises MissingColumn, with the option in its hint.
+    """
+    from pythia_cli.tables.problems import MissingColumn
+
+    for option, column in options.items():
+        try:
+            items.check_columns(*([] if column is None else [column]))
+        except MissingColumn as error:
+            if error.nearest:
+                error.hint = f"--{option} {error.nearest[0]}"  # type: ignore[attr-defined]
+            raise
+
+
 def openers_of(
     model: str | None, steps: str | None, store: Store, notices: Notices, **how: Any
 ) -> list[Callable[[], Model]]:

@@ -62,6 +62,8 @@ def _choices(item: Item, columns: Sequence[str]) -> list[str]:
     value = item.value(columns[0])
     if not isinstance(value, list) or not all(isinstance(choice, str) for choice in value):
         raise item.failed(f"field {columns[0]!r} is not a list of texts")
+    if not value:
+        raise item.failed(f"field {columns[0]!r} is an empty list")
     return value
 
 

@@ -11,12 +11,21 @@ from pythia_cli.errors import IntegrityError, NotFound
 from pythia_cli.tables.items import open_items
 from pythia_cli.tables.progress import TableProgress, read_progress
 
+
+def _json_or_text(cell: str) -> Any:
+    """Texts among values of other kinds are written as they are."""
+    try:
+        return json.loads(cell)
+    except ValueError:
+        return cell
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "str": str,
     "int": int,
     "float": float,
     "bool": {"true": True, "false": False}.__getitem__,
-    "object": json.loads,
+    "object": _json_or_text,
 }
 
 

@@ -74,11 +74,12 @@ def choices(
     out = item_options.RowsChoice(output, format, resume=resume, skip_errors=skip_errors)
     out.check_summary(as_json)
     choice = item_options.InputChoice(None, input_format, null, no_quotes)
-    from pythia_cli.cli.item_runs import open_inputs, openers_of, run_command
+    from pythia_cli.cli.item_runs import check_columns, open_inputs, openers_of, run_command
     from pythia_cli.cli.summary import Summary
     from pythia_cli.measures.accuracy import GroupedTotals
     from pythia_cli.measures.choice_items import CHOICE_COLUMNS, choice_measure
     from pythia_cli.measures.choices import ChoiceTotals
+    from pythia_cli.tables.layout import FILE
 
     names = choice_names.split(",")
     openers = openers_of(
@@ -86,7 +87,11 @@ def choices(
         dtype=dtype, precision=precision, threads=threads, plain_text=plain_text,
     )  # fmt: skip
     with open_inputs(files, choice, notices) as items:
-        items.check_columns(context, *names, *(name for name in (label, group) if name))
+        check_columns(items, context=context, label=label, group=None if group == FILE else group)
+        for name in names:
+            check_columns(items, choices=name)
+        if group is None and len(files) > 1:
+            group = FILE
         if label is None and "label" in items.columns:
             label = "label"
         definition = {"measure": "choices", "delimiter": delimiter}

@@ -70,20 +70,21 @@ def pairs(
     out = item_options.RowsChoice(output, format, resume=resume, skip_errors=skip_errors)
     out.check_summary(as_json)
     choice = item_options.InputChoice(None, input_format, null, no_quotes)
-    from pythia_cli.cli.item_runs import open_inputs, openers_of, run_command
+    from pythia_cli.cli.item_runs import check_columns, open_inputs, openers_of, run_command
     from pythia_cli.cli.summary import Summary
     from pythia_cli.measures.accuracy import GroupedTotals
     from pythia_cli.measures.pair_items import PAIR_COLUMNS, pair_measure
     from pythia_cli.measures.pairs import PairTotals
+    from pythia_cli.tables.layout import FILE
 
     openers = openers_of(
         model, steps, where, notices,
         dtype=dtype, precision=precision, threads=threads, plain_text=plain_text,
     )  # fmt: skip
     with open_inputs(files, choice, notices) as items:
-        items.check_columns(good, bad, *([] if group is None else [group]))
-        if group is None and "UID" in items.columns:
-            group = "UID"
+        check_columns(items, good=good, bad=bad, group=None if group == FILE else group)
+        if group is None:
+            group = "UID" if "UID" in items.columns else FILE if len(files) > 1 else None
         definition = {"measure": "pairs", "leading_space": leading_space}
         run_command(
             items,
