@@ -28,13 +28,23 @@ if TYPE_CHECKING:
 _MOST_PRINTED = 10  # errors of items; the others are in the table only
 
 
-def open_inputs(files: Sequence[str], choice: InputChoice, notices: Notices) -> Items | JoinedItems:
-    """The items of the files of a command. Raises what `open_items` raises."""
+def open_inputs(
+    files: Sequence[str],
+    choice: InputChoice,
+    notices: Notices,
+    needed: Sequence[str] | None = None,
+) -> Items | JoinedItems:
+    """The items of the files of a command. Raises what `open_items` raises.
+
+    needed: columns that the measure reads, None for the one of the text; MissingColumn without.
+    """
     from pythia_cli.tables.joined import JoinedItems
 
     inputs.refuse_twice(files)
     with ExitStack() as stack:
         opened = [stack.enter_context(_open_input(name, choice, notices)) for name in files]
+        for items in opened:
+            items.check_columns(*([items.column] if needed is None else needed))
         stack.pop_all()
     return opened[0] if len(opened) == 1 else JoinedItems(opened)
 

@@ -23,10 +23,20 @@ def decode_line(line: ByteLine, source: str) -> str | InputError:
         # tell UTF-16 from a text with a few of them.
         return line.data.decode("utf-8")
     except UnicodeDecodeError as error:
-        from pythia_cli.text.guess_encoding import guess_encoding
+        return _not_utf8(line, error, source)
 
-        guess = guess_encoding(line.data, error)
-        return NotUtf8(source, line.data[error.start], error.start, guess, line.number)
+
+def _not_utf8(line: ByteLine, error: UnicodeDecodeError, source: str) -> NotUtf8:
+    from pythia_cli.text.guess_encoding import guess_encoding
+
+    # With its end, a character at the end of the line is not taken for one that was cut off.
+    whole = line.data + line.end
+    try:
+        whole.decode("utf-8")
+    except UnicodeDecodeError as found:
+        error = found
+    guess = guess_encoding(whole, error)
+    return NotUtf8(source, whole[error.start], error.start, guess, line.number)
 
 
 def too_long(line: ByteLine, source: str) -> ItemError:

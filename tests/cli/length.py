@@ -22,8 +22,8 @@ def measure(model: Any, items: Sequence[Any]) -> Any:
 
     return measured_together(
         items,
-        lambda item: item.text(),
-        lambda texts: [[{"n_tokens": len(model.tokenize(text).token_ids)}] for text in texts],
+        lambda item: model.tokenize(item.text()),
+        lambda encoded: [[{"n_tokens": len(one.token_ids)}] for one in encoded],
     )
 
 
@@ -64,10 +64,12 @@ def length(
         )
 
 
-if __name__ == "__main__":
-    import pythia_cli.cli.commands
-
-    pythia_cli.cli.commands.length = sys.modules["__main__"]  # type: ignore[attr-defined]
-    sys.modules["pythia_cli.cli.commands.length"] = sys.modules["__main__"]
+def register() -> None:
+    """Make it a command of `pythia`."""
     _Subcommands.places["length"] = "length:length"
+    sys.modules["pythia_cli.cli.commands.length"] = sys.modules[__name__]
+
+
+if __name__ == "__main__":
+    register()
     main()

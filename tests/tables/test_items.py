@@ -94,7 +94,8 @@ def test_a_byte_order_mark_is_left_out_and_noted_once(tmp_path: Path) -> None:
         notes = Recording()
         path = write(tmp_path, name, b"\xef\xbb\xbf" + data)
         with open_items(path, reporter=notes) as items:
-            assert [item.text() for item in [*items, *items]][0] == "one"
+            first, *_ = [*items, *items]
+            assert first.text() == "one"
         assert notes.notes[0] == f"{path}: begins with a byte-order mark, which is left out"
         assert sum("byte-order" in note for note in notes.notes) == 1
 
