@@ -80,11 +80,12 @@ def test_int8_decides_otherwise_only_where_it_says_near_tie(certified: Model) ->
     assert all(records[i]["near_tie"] for i in unlike)
     near = np.mean([record["near_tie"] for record in records])
     assert near < 0.1
-    # The rule is right for sums too: two standard deviations of their errors.
+    # Two standard deviations of normal errors would be 0.95. These sentences are less like what the
+    # demo was trained on than the text of the certificate, so that they err more.
     certificate = certified.opened.installed.certificate
     assert certificate is not None
     figures = certificate["fast"] if certified.precision == "fast" else certificate
     n_tokens = golden("n_tokens")
     sd = [near_tie(figures["kl_mean"], int(n)) for n in n_tokens.reshape(-1)]
     errors = np.abs(logprobs - golden("logprob")).reshape(-1)
-    assert np.mean(errors < sd) > 0.9
+    assert 0.8 < np.mean(errors < sd) < 0.98
