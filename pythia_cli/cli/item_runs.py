@@ -16,6 +16,7 @@ from pythia_cli.cli.file_output import checked_output
 from pythia_cli.cli.item_options import InputChoice, OutputChoice
 from pythia_cli.cli.output import Notices
 from pythia_cli.cli.streams import STANDARD_INPUT
+from pythia_cli.cli.summary import Summary, SummaryTable
 from pythia_cli.errors import PythiaError
 
 if TYPE_CHECKING:
@@ -68,6 +69,22 @@ def _open_input(name: str, choice: InputChoice, notices: Notices) -> Items:
         return opened(arrived=waiting.arrived)
 
 
+def check_columns(items: Items | JoinedItems, **options: str | None) -> None:
+    """Check that the columns named by these options exist; None is none.
+
+    Raises MissingColumn, with the option in its hint.
+    """
+    from pythia_cli.tables.problems import MissingColumn
+
+    for option, column in options.items():
+        try:
+            items.check_columns(*([] if column is None else [column]))
+        except MissingColumn as error:
+            if error.nearest:
+                error.hint = f"--{option} {error.nearest[0]}"  # type: ignore[attr-defined]
+            raise
+
+
 def openers_of(
     model: str | None, steps: str | None, store: Store, notices: Notices, **how: Any
 ) -> list[Callable[[], Model]]:
@@ -106,16 +123,19 @@ def run_command(
     left_out: Collection[str] = (),
     files: Sequence[str] = (),
     label: str = "measuring",
+    summary: Summary | None = None,
 ) -> None:
     """Measure the items with each checkpoint, and write the table.
 
     measured: columns of the measure. identity: the command and the options that determine the rows.
     left_out: columns of the input that are not carried. files: inputs, none of which is written.
-    Raises what `open_table` and `run_items` raise, and Exit with the status of the first item that
-    was skipped.
+    summary: is given all rows, and printed, unless they go to stdout; without --output rows are not
+    written. Raises what `open_table` and `run_items` raise, and Exit with the status of the first
+    item that was skipped.
     """
     from pythia_cli.tables.joined import JoinedItems
     from pythia_cli.tables.layout import RowLayout
+    from pythia_cli.tables.read_table import read_rows
     from pythia_cli.tables.running import run_items
     from pythia_cli.tables.table import open_table
 
@@ -127,15 +147,21 @@ def run_command(
     layout = RowLayout.of(items.columns, measured, left_out, has_file=is_joined)
     failures = Failures(notices)
     skipped = _Skipped(failures)
-    with open_table(
-        path,
-        columns=layout.columns,
-        identity=identity,
-        format=output.chosen_format,
-        resume=output.resume,
-        stream=sys.stdout,
-        reporter=notices,
-    ) as table:
+    with ExitStack() as stack:
+        if summary is not None and output.output is None:
+            table: Any = SummaryTable(summary, layout.columns)
+        else:
+            table = stack.enter_context(
+                open_table(
+                    path,
+                    columns=layout.columns,
+                    identity=identity,
+                    format=output.chosen_format,
+                    resume=output.resume,
+                    stream=sys.stdout,
+                    reporter=notices,
+                )
+            )
         try:
             run = run_items(
                 items,
@@ -153,6 +179,10 @@ def run_command(
     if path is not None:
         what = "nothing was left to do for" if run.n_rows == 0 else f"wrote {run.n_rows} rows to"
         notices.say(f"{what} {output.path}")
+    if summary is not None and (path is not None or output.output is None):
+        if path is not None:
+            summary.add_all(read_rows(path))
+        summary.print(table.progress.checkpoints)
     if run.n_errors > _MOST_PRINTED:
         notices.say(f"{run.n_errors} items failed in all; column error says why")
     failures.exit()
