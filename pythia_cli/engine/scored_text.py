@@ -63,6 +63,7 @@ class ScoredText:
             n_tokens=len(nll),
             n_bytes=n_bytes,
             n_words=n_words,
+            n_correct=int((self.rank == 0).sum()),
         )
 
     @property

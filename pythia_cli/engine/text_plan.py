@@ -76,14 +76,15 @@ class TextPlan:
 
     def totals(self, scores: Iterable[Scores]) -> Totals:
         """As `scored(scores).totals`, without keeping what is known of each token."""
-        nll, squared = ExactSum(), ExactSum()
+        nll, squared, n_correct = ExactSum(), ExactSum(), 0
         for _, _, found in self._in_place(scores):
             nll.add(found.nll)
             squared.add(found.nll**2)
+            n_correct += int((found.rank == 0).sum())
         n_bytes, n_words = count_covered(
             self.text.encode(), self._scored_runs(), self.encoded.bytes_between
         )
-        return Totals(nll.value(), squared.value(), self.n_scored, n_bytes, n_words)
+        return Totals(nll.value(), squared.value(), self.n_scored, n_bytes, n_words, n_correct)
 
     def _in_place(self, scores: Iterable[Scores]) -> Iterator[tuple[int, int, Scores]]:
         """Yield begin and end of the text's tokens that each of the windows scores, and these."""

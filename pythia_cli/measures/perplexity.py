@@ -48,6 +48,11 @@ class Perplexity:
         """The standard error of the perplexity."""
         return self.totals.stderr
 
+    @property
+    def accuracy(self) -> float | None:
+        """The share of scored tokens of rank 0: those that the model found most likely."""
+        return self.totals.accuracy
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON: the record of docs/output.md, without the time it took."""
         return {"file": self.source, **record(self.protocol, self.provenance, self.totals)}

@@ -17,8 +17,8 @@ FIELDS = {
     "file", "model", "checkpoint", "step", "tokens_seen", "source", "quantization",
     "tokenizer_sha256", "dtype", "precision", "protocol", "context", "stride", "bos", "plain_text",
     "nll", "mean_nll", "n_tokens", "n_bytes", "n_words",
-    "perplexity", "bits_per_byte", "byte_perplexity", "word_perplexity", "stderr", "seconds",
-    "tokens_per_second",
+    "perplexity", "bits_per_byte", "byte_perplexity", "word_perplexity", "stderr", "n_correct",
+    "accuracy", "seconds", "tokens_per_second",
 }  # fmt: skip
 IDENTITY = {"model", "checkpoint", "step", "tokens_seen"}
 TOKEN_FIELDS = {
@@ -74,6 +74,8 @@ def test_per_token(
     assert sum(token["n_bytes"] for token in scored_tokens) == record["n_bytes"]
     first_ranked = [token for token in scored_tokens if token["rank"] == 0]
     assert 0.1 < len(first_ranked) / len(tokens) < 0.9
+    assert record["n_correct"] == len(first_ranked)
+    assert record["accuracy"] == len(first_ranked) / len(scored_tokens)
     assert all(0 < token["entropy"] < math.log(4096) for token in scored_tokens)
 
 
@@ -107,6 +109,7 @@ def test_many_files_and_their_total(pythia: Pythia, short_text: Path, tmp_path: 
     for field in ("nll", "n_tokens", "n_bytes", "n_words"):
         assert total[field] == pytest.approx(sum(part[field] for part in parts))
     assert total["perplexity"] == pytest.approx(math.exp(total["nll"] / total["n_tokens"]))
+    assert total["accuracy"] == sum(part["n_correct"] for part in parts) / total["n_tokens"]
 
 
 @pytest.fixture
