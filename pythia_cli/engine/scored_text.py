@@ -12,6 +12,7 @@ import numpy as np
 
 from pythia_cli.engine.totals import Totals
 from pythia_cli.engine.words import count_covered
+from pythia_cli.text.spelling import spelled
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
@@ -108,14 +109,6 @@ class ScoredText:
             "rank": known(self.rank),
             "figures": self.totals.figures(),
         }
-
-
-def spelled(data: bytes) -> str:
-    """The text of a token; in hexadecimal if its bytes are not valid UTF-8."""
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return "".join(f"\\x{byte:02x}" for byte in data)
 
 
 def _runs(mask: np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:
