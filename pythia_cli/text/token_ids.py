@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pythia_cli.errors import UsageError
 from pythia_cli.text.encoded import Encoded
 from pythia_cli.text.tokenizer import PythiaTokenizer
+
+
+class IdLines(NamedTuple):
+    """Token ids in place of a text of several lines: token_ids [n], and where each line ends [m].
+
+    Lines matter where each is scored by itself.
+    """
+
+    token_ids: np.ndarray[Any, Any]
+    ends: Sequence[int]
+
+    @classmethod
+    def whole(cls, token_ids: np.ndarray[Any, Any]) -> IdLines:
+        """One line."""
+        return cls(token_ids, [len(token_ids)])
+
+    @classmethod
+    def of(cls, lines: Sequence[np.ndarray[Any, Any]]) -> IdLines:
+        """Several lines, each [n] int64."""
+        ends = array("q", accumulate(map(len, lines)))
+        return cls(np.concatenate([np.empty(0, np.int64), *lines]), ends)
+
+    def line_of(self, at: int) -> int:
+        """The index of the line with the token `at`."""
+        return bisect_right(self.ends, at)
 
 
 def checked_token_ids(
@@ -19,24 +47,37 @@ def checked_token_ids(
 
     A model's vocabulary is padded; ids of the padding are refused too.
     """
+    ids = whole_numbers(token_ids)
+    if (at := first_unknown(ids, tokenizer)) is not None:
+        raise UsageError(f"token {at + 1} {unknown(int(ids[at]), tokenizer)}")
+    return ids.astype(np.int64)
+
+
+def whole_numbers(token_ids: Sequence[int] | np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The ids [n], of any integer type. Raises UsageError for anything else."""
     try:
         ids = np.asarray(token_ids)
-    except (ValueError, OverflowError):  # lists of several lengths, or of mixed types
+    except (ValueError, OverflowError):  # lists of several lengths
         ids = np.empty((0, 0))
-    if ids.size == 0 and ids.ndim == 1:
+    if ids.ndim == 1 and ids.size == 0:
         return np.empty(0, np.int64)
     if ids.ndim != 1 or ids.dtype.kind not in "iu":
         raise UsageError("expected a text, or a list of token ids, which are whole numbers")
-    is_bad = (ids < 0) | (ids >= tokenizer.size)
+    return ids
+
+
+def first_unknown(ids: np.ndarray[Any, Any], tokenizer: PythiaTokenizer) -> int | None:
+    """The index of the first of ids [n] that no token has; None if there is none."""
+    is_unknown = (ids < 0) | (ids >= tokenizer.size)
     if tokenizer.missing.size:
-        is_bad |= np.isin(ids, tokenizer.missing)
-    if is_bad.any():
-        at = int(is_bad.argmax())
-        raise UsageError(
-            f"token {at + 1} has the id {ids[at]}; the tokenizer has ids from 0 to"
-            f" {tokenizer.size - 1}" + (", with gaps" if tokenizer.missing.size else "")
-        )
-    return ids.astype(np.int64)
+        is_unknown |= np.isin(ids, tokenizer.missing)
+    return int(is_unknown.argmax()) if is_unknown.any() else None
+
+
+def unknown(token_id: int, tokenizer: PythiaTokenizer) -> str:
+    """What is wrong with an id that no token has."""
+    gaps = ", with gaps" if tokenizer.missing.size else ""
+    return f"has the id {token_id}; the tokenizer has ids from 0 to {tokenizer.size - 1}{gaps}"
 
 
 def spelled_bytes(token_ids: np.ndarray[Any, Any], tokenizer: PythiaTokenizer) -> bytes:
