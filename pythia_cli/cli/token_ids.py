@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices
 from pythia_cli.errors import PythiaError
 from pythia_cli.text.lines import lines_of
-from pythia_cli.text.token_ids import IdLines
+from pythia_cli.text.token_ids import IdLines, first_unknown, unknown
+from pythia_cli.text.tokenizer import PythiaTokenizer
 
 _HINT = 'pythia tokenize --ids "some text", which prints the ids of a text'
 _NPY = b"\x93NUMPY"
@@ -69,23 +70,28 @@ def read_ids(path: str | Path, notices: Notices, *, by_line: bool) -> IdLines:
     return IdLines.of([line for line in lines if len(line)])
 
 
-def read_id_prompts(path: str | Path, notices: Notices) -> list[np.ndarray[Any, Any] | PythiaError]:
+def read_id_prompts(path: str | Path, notices: Notices) -> list[list[int] | PythiaError]:
     """The token ids of each line, or its error. Raises as `read_lines`."""
     name = inputs.name_of(path)
-    found: list[np.ndarray[Any, Any] | PythiaError] = []
+    found: list[list[int] | PythiaError] = []
     for number, line in enumerate(inputs.read_lines(path, notices, used="read", formats=False), 1):
         try:
             if isinstance(line, PythiaError):
                 raise line
-            found.append(parse_ids(line, f"{name}, line {number}"))
+            found.append(parse_ids(line, f"{name}, line {number}").tolist())
         except PythiaError as error:
             found.append(error)
     return found
 
 
-def no_such_id(place: str, reason: str) -> CommandError:
-    """The error of an id that no token has, at this place."""
-    return CommandError(f"{place}: {reason}", hint=_HINT)
+def check_ids(
+    token_ids: Sequence[int] | np.ndarray[Any, Any], tokenizer: PythiaTokenizer, place: str = ""
+) -> None:
+    """Raises CommandError for ids that no token has. place: where they are, before a colon."""
+    ids = np.asarray(token_ids, np.int64)
+    if (at := first_unknown(ids, tokenizer)) is not None:
+        what = f"token {at + 1} {unknown(int(ids[at]), tokenizer)}"
+        raise CommandError(f"{place}{what}", hint=_HINT)
 
 
 def _refused(text: str, at: int, place: str, what: str) -> CommandError:

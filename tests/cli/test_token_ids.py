@@ -133,6 +133,6 @@ def test_prompts(tmp_path: Path) -> None:
     path = tmp_path / "ids.txt"
     path.write_bytes(b"1 2\n\nx\n3\xe9\n4")
     first, empty, bad, no_text, last = read_id_prompts(path, QUIET)
-    assert [p.tolist() for p in (first, empty, last)] == [[1, 2], [], [4]]
+    assert [first, empty, last] == [[1, 2], [], [4]]
     assert "line 3: 'x'" in str(bad)
     assert "line 4 is not UTF-8" in str(no_text)

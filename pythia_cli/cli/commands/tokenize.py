@@ -186,7 +186,7 @@ def _decode(
     from pythia_cli.cli import token_ids
     from pythia_cli.cli.token_tables import TokenPrinter
     from pythia_cli.text.printable import visible
-    from pythia_cli.text.token_ids import covering, first_unknown, spelled_bytes, unknown
+    from pythia_cli.text.token_ids import covering, spelled_bytes
 
     if given and given != ["-"]:
         place = "the arguments"
@@ -195,8 +195,7 @@ def _decode(
         place = inputs.name_of("-")
         lines = token_ids.read_ids("-", notices, by_line=True)
     ids = lines.token_ids
-    if (at := first_unknown(ids, tokenizer)) is not None:
-        raise token_ids.no_such_id(place, f"token {at + 1} {unknown(int(ids[at]), tokenizer)}")
+    token_ids.check_ids(ids, tokenizer, f"{place}: ")
     if as_json:
         printer = TokenPrinter(tokenizer, name, as_json=True)
         for begin, end in pairwise([0, *lines.ends]):
