@@ -7,17 +7,21 @@ import re
 import reprlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pythia_cli.cli import inputs
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices
-from pythia_cli.errors import PythiaError
+from pythia_cli.errors import InputError, PythiaError, TextTooShort
 from pythia_cli.text.lines import lines_of
 from pythia_cli.text.token_ids import IdLines, first_unknown, unknown
 from pythia_cli.text.tokenizer import PythiaTokenizer
+
+if TYPE_CHECKING:
+    from pythia_cli.engine.text_plan import TextPlan
+    from pythia_cli.measures.protocols import Protocol
 
 _HINT = 'pythia tokenize --ids "some text", which prints the ids of a text'
 _NPY = b"\x93NUMPY"
@@ -25,11 +29,12 @@ _PIECE = 1 << 20  # characters that are parsed at a time
 _SPACE = re.compile(r"\s")
 _ODD = re.compile(r"[^0-9\s]|[0-9]{19}")
 _NO_ID = re.compile(r"(?<!\S)(?![0-9]{1,18}(?!\S))\S+")
+_BETWEEN_LISTS = re.compile(r"\](\s*)\[")
 _STRAY_COMMA = re.compile(r"^\s*,|,\s*(?:,|$)")
 
 
 def parse_ids(text: str, place: str) -> np.ndarray[Any, Any]:
-    """The token ids [n] int64 of a text: between white space or commas, or a JSON list.
+    """The token ids [n] int64 of a text: between white space or commas, or JSON lists.
 
     place: where the text is, for errors. Raises CommandError for what is no id, such as a negative
     number; if the text has several lines, with the line.
@@ -37,7 +42,7 @@ def parse_ids(text: str, place: str) -> np.ndarray[Any, Any]:
     body = text.strip()
     begin = text.find(body)
     if body.startswith("[") and body.endswith("]"):
-        body, begin = body[1:-1], begin + 1
+        body, begin = _BETWEEN_LISTS.sub(r" \1 ", body[1:-1]), begin + 1
     if "," in body:
         if (stray := _STRAY_COMMA.search(body)) is not None:
             raise _refused(text, begin + stray.start(), place, "a comma has no id beside it")
@@ -55,8 +60,7 @@ def parse_ids(text: str, place: str) -> np.ndarray[Any, Any]:
 def read_ids(path: str | Path, notices: Notices, *, by_line: bool) -> IdLines:
     """The token ids of a file: a text as of `parse_ids`, or a .npy file of one dimension.
 
-    by_line: each line has ids of its own, but for lines without any. Raises CommandError, and as
-    `read_text`.
+    by_line: each line has ids of its own. Raises CommandError, and as `read_text`.
     """
     data, name = inputs.read_data(path, notices), inputs.name_of(path)
     if data.startswith(_NPY):
@@ -64,10 +68,8 @@ def read_ids(path: str | Path, notices: Notices, *, by_line: bool) -> IdLines:
     text = inputs.text_of(data, name, notices, used="read", line_ends_matter=False, formats=False)
     if not by_line:
         return IdLines.whole(parse_ids(text, name))
-    lines = [
-        parse_ids(line, f"{name}, line {number}") for number, line in enumerate(lines_of(text), 1)
-    ]
-    return IdLines.of([line for line in lines if len(line)])
+    lines = enumerate(lines_of(text), 1)
+    return IdLines.of([parse_ids(line, f"{name}, line {number}") for number, line in lines])
 
 
 def read_id_prompts(path: str | Path, notices: Notices) -> list[list[int] | PythiaError]:
@@ -84,13 +86,22 @@ def read_id_prompts(path: str | Path, notices: Notices) -> list[list[int] | Pyth
     return found
 
 
-def check_ids(
-    token_ids: Sequence[int] | np.ndarray[Any, Any], tokenizer: PythiaTokenizer, place: str = ""
-) -> None:
-    """Raises CommandError for ids that no token has. place: where they are, before a colon."""
-    ids = np.asarray(token_ids, np.int64)
-    if (at := first_unknown(ids, tokenizer)) is not None:
-        what = f"token {at + 1} {unknown(int(ids[at]), tokenizer)}"
+def plan_ids(
+    protocol: Protocol, lines: IdLines, tokenizer: PythiaTokenizer, name: str
+) -> Sequence[TextPlan]:
+    """As `protocol.plan`, with a hint in its error. name: of the file."""
+    try:
+        return protocol.plan(lines, tokenizer, name)
+    except TextTooShort:
+        raise
+    except InputError as error:
+        raise CommandError(str(error), hint=_HINT) from error
+
+
+def check_ids(lines: IdLines, tokenizer: PythiaTokenizer, place: str = "") -> None:
+    """Raises CommandError for ids that no token has. place: where the lines are, with a colon."""
+    if (at := first_unknown(lines.token_ids, tokenizer)) is not None:
+        what = f"{lines.place_of(at)} {unknown(int(lines.token_ids[at]), tokenizer)}"
         raise CommandError(f"{place}{what}", hint=_HINT)
 
 

@@ -20,6 +20,7 @@ from pythia_cli.text.tokenizer import PythiaTokenizer
 class ScoredText:
     """A text, its tokens, and their scores.
 
+    Of a text that was given as token ids, bytes that are not UTF-8 are lone surrogates in `text`.
     token_ids [n] int64. n_bytes [n] int64: the number of UTF-8 bytes that each token covers; they
     add up to the text's. nll [n] and entropy [n] float64, in nats; NaN for tokens that were not
     scored. rank [n] int64: the number of tokens that the model found more likely; 0 is its first
@@ -41,8 +42,8 @@ class ScoredText:
 
     @cached_property
     def data(self) -> bytes:
-        """The text in UTF-8."""
-        return self.text.encode()
+        """The text in UTF-8; what was given as ids may have bytes that are not."""
+        return self.text.encode(errors="surrogateescape")
 
     @property
     def is_scored(self) -> np.ndarray[Any, Any]:

@@ -23,6 +23,7 @@ from pythia_cli.text.tokenizer import PythiaTokenizer
 class TextPlan:
     """A tokenized text and the windows in which it is scored.
 
+    text: if its tokens were given as ids, it may have lone surrogates (token_ids.spelled_text).
     bos: the id of a token before the text, or None; windows then count from that token. chunk_bos:
     an id that replaces the first token of each window, as in llama.cpp, or None.
     """
@@ -82,7 +83,9 @@ class TextPlan:
             squared.add(found.nll**2)
             n_correct += int((found.rank == 0).sum())
         n_bytes, n_words = count_covered(
-            self.text.encode(), self._scored_runs(), self.encoded.bytes_between
+            self.text.encode(errors="surrogateescape"),
+            self._scored_runs(),
+            self.encoded.bytes_between,
         )
         return Totals(nll.value(), squared.value(), self.n_scored, n_bytes, n_words, n_correct)
 

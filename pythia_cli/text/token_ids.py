@@ -35,9 +35,11 @@ class IdLines(NamedTuple):
         ends = array("q", accumulate(map(len, lines)))
         return cls(np.concatenate([np.empty(0, np.int64), *lines]), ends)
 
-    def line_of(self, at: int) -> int:
-        """The index of the line with the token `at`."""
-        return bisect_right(self.ends, at)
+    def place_of(self, at: int) -> str:
+        """Where the token with the index `at` is, counted from 1; the line if there are several."""
+        line = bisect_right(self.ends, at)
+        begin = self.ends[line - 1] if line else 0
+        return f"line {line + 1}, " * (len(self.ends) > 1) + f"token {at - begin + 1}"
 
 
 def checked_token_ids(
@@ -83,6 +85,15 @@ def unknown(token_id: int, tokenizer: PythiaTokenizer) -> str:
 def spelled_bytes(token_ids: np.ndarray[Any, Any], tokenizer: PythiaTokenizer) -> bytes:
     """The bytes of token_ids [n], which need not be whole characters."""
     return b"".join(map(tokenizer.token_bytes, token_ids.tolist()))
+
+
+def spelled_text(token_ids: np.ndarray[Any, Any], tokenizer: PythiaTokenizer) -> str:
+    """The text of token_ids [n].
+
+    Bytes that are not UTF-8, as where a character is cut off, are lone surrogates, which keep them
+    (PEP 383): `text.encode(errors="surrogateescape")` gives the bytes back.
+    """
+    return spelled_bytes(token_ids, tokenizer).decode(errors="surrogateescape")
 
 
 def covering(token_ids: np.ndarray[Any, Any], tokenizer: PythiaTokenizer) -> Encoded:

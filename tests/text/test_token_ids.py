@@ -14,6 +14,7 @@ from pythia_cli.text.token_ids import (
     covering,
     first_unknown,
     spelled_bytes,
+    spelled_text,
 )
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
@@ -23,6 +24,10 @@ TEXT = "It is a caf\u00e9 \U0001f701<|endoftext|>"
 def test_ids_spell_their_text(demo_tokenizer: PythiaTokenizer) -> None:
     encoded = demo_tokenizer.encode_covering(TEXT)
     assert spelled_bytes(encoded.token_ids, demo_tokenizer) == TEXT.encode()
+    assert spelled_text(encoded.token_ids, demo_tokenizer) == TEXT
+    part = encoded.token_ids[:-2]  # ends within a character
+    cut = spelled_text(part, demo_tokenizer)
+    assert cut.encode(errors="surrogateescape") == spelled_bytes(part, demo_tokenizer)
     np.testing.assert_array_equal(
         covering(encoded.token_ids, demo_tokenizer).n_bytes, encoded.n_bytes
     )
@@ -51,6 +56,10 @@ def test_ids_between_those_of_tokens_are_unknown(neox_tokenizer: PythiaTokenizer
 def test_lines() -> None:
     lines = IdLines.of([np.array([1, 2]), np.array([3]), np.array([4, 5])])
     assert (lines.token_ids.tolist(), list(lines.ends)) == ([1, 2, 3, 4, 5], [2, 3, 5])
-    assert [lines.line_of(at) for at in range(5)] == [0, 0, 1, 2, 2]
+    assert lines.place_of(1) == "line 1, token 2"
+    assert lines.place_of(2) == "line 2, token 1"
+    assert lines.place_of(4) == "line 3, token 2"
+    assert IdLines.of([np.array([], int), np.array([1])]).place_of(0) == "line 2, token 1"
     assert list(IdLines.whole(np.array([1, 2])).ends) == [2]
+    assert IdLines.whole(np.array([1, 2])).place_of(1) == "token 2"
     assert len(IdLines.of([]).token_ids) == 0

@@ -251,12 +251,16 @@ def _with_known_ids(
     place_of: Callable[[int], str],
 ) -> list[Prompt | PythiaError]:
     """The prompts; in place of ids of which a token has none, the error, which is reported."""
+    import numpy as np
+
     from pythia_cli.cli.token_ids import check_ids
+    from pythia_cli.text.token_ids import IdLines
 
     def checked(index: int, prompt: Prompt | PythiaError) -> Prompt | PythiaError:
         if isinstance(prompt, str | PythiaError):
             return prompt
-        failed = failures.attempt(check_ids, prompt, model.tokenizer, place_of(index))
+        lines = IdLines.whole(np.array(prompt, np.int64))
+        failed = failures.attempt(check_ids, lines, model.tokenizer, place_of(index))
         return prompt if failed is None else failed
 
     return [checked(index, prompt) for index, prompt in enumerate(prompts)]

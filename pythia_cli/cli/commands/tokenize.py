@@ -193,9 +193,9 @@ def _decode(
         lines = token_ids.IdLines.whole(token_ids.parse_ids(" ".join(given), place))
     else:
         place = inputs.name_of("-")
-        lines = token_ids.read_ids("-", notices, by_line=True)
+        lines = token_ids.read_ids("-", notices, by_line=as_json)
     ids = lines.token_ids
-    token_ids.check_ids(ids, tokenizer, f"{place}: ")
+    token_ids.check_ids(lines, tokenizer, f"{place}: ")
     if as_json:
         printer = TokenPrinter(tokenizer, name, as_json=True)
         for begin, end in pairwise([0, *lines.ends]):
