@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
@@ -53,16 +54,19 @@ def _open_input(name: str, choice: InputChoice, notices: Notices) -> Items:
     from pythia_cli.tables.items import open_items
 
     stream: Any = sys.stdin.buffer
-    with inputs.waiting_for(name, notices) as waiting:
-        return open_items(
-            stream if name == "-" else name,
-            format=choice.chosen_format,
-            column=choice.column,
-            quotes=not choice.no_quotes,
-            name=STANDARD_INPUT,
-            reporter=notices,
-            arrived=waiting.arrived,
-        )
+    opened = partial(
+        open_items,
+        stream if name == "-" else name,
+        format=choice.chosen_format,
+        column=choice.column,
+        quotes=not choice.no_quotes,
+        name=STANDARD_INPUT,
+        reporter=notices,
+    )
+    if name != "-" and (os.path.isfile(name) or not os.path.exists(name)):
+        return opened()
+    with inputs.waiting_for(name, notices) as waiting:  # a pipe or a device
+        return opened(arrived=waiting.arrived)
 
 
 def check_columns(items: Items | JoinedItems, **options: str | None) -> None:
