@@ -39,6 +39,9 @@ class _Subcommands(Commands):
     places: ClassVar = {
         "generate": "generate:generate",
         "perplexity": "perplexity:perplexity",
+        "surprisal": "surprisal:surprisal",
+        "pairs": "pairs:pairs",
+        "choices": "choices:choices",
         "download": "download:download",
         "quantize": "quantize:quantize",
         "bench": "bench:bench",

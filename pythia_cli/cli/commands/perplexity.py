@@ -61,10 +61,7 @@ def perplexity(
         typer.Option("--bos/--no-bos", help="Put <|endoftext|> before the text, so that its first"
                      " token is scored too.", rich_help_panel=_PROTOCOL),
     ] = None,
-    dtype: Annotated[
-        Literal["int8", "float32"],
-        typer.Option(help="float32 runs the slow reference, and needs the float checkpoint."),
-    ] = "int8",
+    dtype: options.Dtype = "int8",
     precision: options.Precision = "exact",
     per_token: Annotated[
         Path | None,
