@@ -6,8 +6,8 @@ Biderman et al. 2023, Emergent and Predictable Memorization in Large Language Mo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from pythia_cli.engine.greedy import (
 )
 from pythia_cli.errors import InputError, IntegrityError, InvalidValue, PythiaError
 from pythia_cli.library.model import Model
+from pythia_cli.measures.accuracy import Accuracy
 from pythia_cli.measures.attempts import attempt_each
 from pythia_cli.measures.quantization_error import certified_kl, near_tie
 from pythia_cli.reporting import NO_TASK, Task
@@ -105,7 +106,10 @@ class MemorizationMeter:
             row = self._model.tokenizer.encode(row)
         if len(row) < n:
             raise InputError("row", f"has {len(row)} tokens; {n} are needed")
-        ids = np.asarray(row[:n])
+        try:
+            ids = np.asarray(row[:n])
+        except ValueError:  # lists in it
+            ids = np.empty((0, 0))
         if ids.ndim != 1 or ids.dtype.kind not in "iu":
             raise InputError("row", "is not a list of whole numbers")
         (bad,) = ((ids < 0) | (ids >= d_vocab)).nonzero()
@@ -145,51 +149,34 @@ class MemorizationMeter:
         }
 
 
-@dataclass
 class MemorizationTotals:
-    """Counts over rows. n_with_near_ties: rows that have any; None if that is not known."""
+    """Counts over rows."""
 
-    n: int = 0
-    n_extractable: int = 0
-    n_with_near_ties: int | None = 0
-    _scores: float | None = field(default=0.0, repr=False)
-    _squares: float = field(default=0.0, repr=False)
+    def __init__(self) -> None:
+        self._scores, self._extractable = Accuracy(), Accuracy()
+        self._n_with_near_ties: int | None = 0
 
-    def add(self, record: dict[str, Any]) -> None:
+    def add(self, record: Mapping[str, Any]) -> None:
         """Count the record of a row."""
-        self.n += 1
-        self.n_extractable += record["extractable"]
-        near, score = record["n_near_ties"], record["score"]
-        if self.n_with_near_ties is not None:
-            self.n_with_near_ties = None if near is None else self.n_with_near_ties + (near > 0)
-        if score is None or self._scores is None:
-            self._scores = None
-        else:
-            self._scores += score
-            self._squares += score**2
+        self._extractable.add(record["extractable"])
+        if record["score"] is not None:
+            self._scores.add(record["score"])
+        n = record["n_near_ties"]
+        if self._n_with_near_ties is not None:
+            self._n_with_near_ties = None if n is None else self._n_with_near_ties + (n > 0)
 
     def figures(self) -> dict[str, Any]:
-        """For JSON: n, and mean score and share of extractable rows with their standard errors.
+        """For JSON: n, the mean score, the share of extractable rows, their standard errors, ...
 
-        The standard error is s / sqrt(n), s with n - 1; None for less than two rows. score is None
-        if some rows were not decoded to their ends.
+        score: None if some rows were not decoded to their ends. n_with_near_ties: rows that have
+        any; None if that is not known of all.
         """
-        score = None if self._scores is None else _mean(self._scores, self._squares, self.n)
-        extractable = _mean(self.n_extractable, self.n_extractable, self.n)
+        has_scores = self._scores.n == self._extractable.n
         return {
-            "n": self.n,
-            "score": score and score[0],
-            "score_stderr": score and score[1],
-            "extractable": extractable[0],
-            "extractable_stderr": extractable[1],
-            "n_with_near_ties": self.n_with_near_ties,
+            "n": self._extractable.n,
+            "score": self._scores.mean if has_scores else None,
+            "score_stderr": self._scores.stderr if has_scores else None,
+            "extractable": self._extractable.mean,
+            "extractable_stderr": self._extractable.stderr,
+            "n_with_near_ties": self._n_with_near_ties,
         }
-
-
-def _mean(total: float, squares: float, n: int) -> tuple[float | None, float | None]:
-    """The mean of n numbers and its standard error, from their sum and that of their squares."""
-    if n == 0:
-        return None, None
-    mean = total / n
-    variance = max(0.0, squares / n - mean**2)
-    return mean, math.sqrt(variance / (n - 1)) if n > 1 else None
