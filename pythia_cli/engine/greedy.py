@@ -98,7 +98,7 @@ def greedy_path_by_passes(
         logits = scorer.logits(inputs)[n_prompt - 1 :]
 
 
-class _Row:
+class _GreedyRow:
     """A row in progress. `token_ids` and `margins` are what was chosen so far."""
 
     def __init__(self, index: int, truth: np.ndarray[Any, Any], cache: KVCache) -> None:
@@ -141,12 +141,12 @@ def _finished(
     n_side_by_side = max(1, CHUNK // n_inputs)
     free = model.new_caches(n_inputs, len(rows))
     waiting = iter(enumerate(rows))
-    active: list[_Row] = []
+    active: list[_GreedyRow] = []
     while True:
         # A pass over the truth is made for several rows, unless no others are left.
         while len(free) >= n_side_by_side or not active:
             group = [
-                _Row(index, row[options.n_prompt :], free.pop())
+                _GreedyRow(index, row[options.n_prompt :], free.pop())
                 for index, row in islice(waiting, min(n_side_by_side, len(free)))
             ]
             if not group:
@@ -177,7 +177,7 @@ def _finished(
 def _read_truth(
     model: Transformer,
     rows: np.ndarray[Any, Any],
-    group: Sequence[_Row],
+    group: Sequence[_GreedyRow],
     options: GreedyOptions,
 ) -> None:
     """Read the rows, less their last tokens, and take what is chosen at each true token."""

@@ -49,10 +49,12 @@ class MemorizationOptions:
         """The tokens of a row that are used."""
         return self.prompt + self.continuation
 
-    def check(self, n_ctx: int) -> None:
-        """Raises InvalidValue for numbers that are not possible."""
+    def check(self, n_ctx: int | None = None) -> None:
+        """Raises InvalidValue for impossible numbers. n_ctx: the context of a model, if known."""
         check_whole("prompt", self.prompt, 1)
         check_whole("continuation", self.continuation, 1)
+        if n_ctx is None:
+            return
         if self.prompt > n_ctx:
             raise InvalidValue("prompt", self.prompt, f"{n_ctx} or less, the model's context")
         most = n_ctx + 1 - self.prompt
