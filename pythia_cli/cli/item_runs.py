@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
@@ -61,16 +62,19 @@ def _open_input(
     name: str, choice: InputChoice, notices: Notices, opener: Callable[..., Items | TokenRows]
 ) -> Items | TokenRows:
     stream: Any = sys.stdin.buffer
-    with inputs.waiting_for(name, notices) as waiting:
-        return opener(
-            stream if name == "-" else name,
-            format=choice.chosen_format,
-            column=choice.column,
-            quotes=not choice.no_quotes,
-            name=STANDARD_INPUT,
-            reporter=notices,
-            arrived=waiting.arrived,
-        )
+    opened = partial(
+        opener,
+        stream if name == "-" else name,
+        format=choice.chosen_format,
+        column=choice.column,
+        quotes=not choice.no_quotes,
+        name=STANDARD_INPUT,
+        reporter=notices,
+    )
+    if name != "-" and (os.path.isfile(name) or not os.path.exists(name)):
+        return opened()
+    with inputs.waiting_for(name, notices) as waiting:  # a pipe or a device
+        return opened(arrived=waiting.arrived)
 
 
 def check_columns(items: FileRows, **options: str | None) -> None:

@@ -25,6 +25,7 @@ from pythia_cli.measures.accuracy import Accuracy
 from pythia_cli.measures.attempts import attempt_each
 from pythia_cli.measures.quantization_error import certified_kl, near_tie
 from pythia_cli.reporting import NO_TASK, Task
+from pythia_cli.text.token_ids import checked_token_ids
 
 TokenRow = Sequence[int] | np.ndarray[Any, Any] | str
 """Token ids, or a text. Tokens behind the continuation are ignored."""
@@ -90,8 +91,8 @@ class MemorizationMeter:
         n_near_ties: how many are `near_tie` or less; None if that is not known.
 
         With extractable_only, the path ends with the first miss; then `score` is None if there is
-        one. An InputError is that of a row that is too short, or has ids that are none of the
-        model's. Raises IntegrityError if the model gives NaN.
+        one. An InputError is that of a row that is too short, a UsageError that of one with ids
+        that no token has. Raises IntegrityError if the model gives NaN.
         """
         encoded = attempt_each(self._encode, rows)
         good = [row for row in encoded if not isinstance(row, PythiaError)]
@@ -103,22 +104,11 @@ class MemorizationMeter:
         ]
 
     def _encode(self, row: TokenRow) -> np.ndarray[Any, Any]:
-        n, d_vocab = self.options.n_tokens, self._model.config.d_vocab
-        if isinstance(row, str):
-            row = self._model.tokenizer.encode(row)
-        if len(row) < n:
-            raise InputError("row", f"has {len(row)} tokens; {n} are needed")
-        try:
-            ids = np.asarray(row[:n])
-        except ValueError:  # lists in it
-            ids = np.empty((0, 0))
-        if ids.ndim != 1 or ids.dtype.kind not in "iu":
-            raise InputError("row", "is not a list of whole numbers")
-        (bad,) = ((ids < 0) | (ids >= d_vocab)).nonzero()
-        if len(bad):
-            what = f"token {bad[0]} is {ids[bad[0]]}; the model has 0 to {d_vocab - 1}"
-            raise InputError("row", what)
-        return ids.astype(np.int64)
+        n, tokenizer = self.options.n_tokens, self._model.tokenizer
+        ids = tokenizer.encode(row) if isinstance(row, str) else row
+        if len(ids) < n:
+            raise InputError("row", f"has {len(ids)} tokens; {n} are needed")
+        return checked_token_ids(ids[:n], tokenizer)
 
     def _paths(self, rows: Sequence[np.ndarray[Any, Any]], task: Task) -> list[GreedyPath]:
         never = None if self.options.end_of_text else self._model.tokenizer.end_of_text

@@ -264,6 +264,14 @@ def test_where_nothing_can_be_written(tmp_path: Path, source: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_a_table_in_place_of_its_items(source: Path) -> None:
+    before = source.read_bytes()
+    with pytest.raises(InputError, match="is one of the inputs; name another file to write"):
+        run(source, source)
+    assert source.read_bytes() == before
+    assert names(source.parent, source.name) == [""]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="uses links")
 def test_a_link_is_followed(tmp_path: Path, source: Path) -> None:
     (tmp_path / "there").mkdir()
