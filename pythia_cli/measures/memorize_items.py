@@ -47,7 +47,9 @@ def memorized_measure(options: MemorizationOptions, column: str = TOKENS) -> Mea
 def _row_of(item: Item, column: str) -> TokenRow:
     """Raises ItemError for what is neither a list nor a text."""
     value = item.value(column)
-    return value if isinstance(value, list) else _ids_in(item.text(column))
+    if isinstance(value, list):
+        return value
+    return _ids_in(item.text(column, expected="a list of token ids, or a text"))
 
 
 def _ids_in(text: str) -> TokenRow:
