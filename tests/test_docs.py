@@ -125,8 +125,28 @@ def test_exit_statuses() -> None:
 
 
 def test_fields_of_generate(records: Records) -> None:
-    (record,) = records("generate", "Call me", "-n", "2", "--seed", "1", "--json")
+    command = (
+        "generate",
+        "5 6",
+        "--ids",
+        "-n",
+        "2",
+        "--seed",
+        "1",
+        "--top-logprobs",
+        "1",
+        "--json",
+    )
+    (record,) = records(*command)
     assert sorted(names(section("output.md", "## generate --json"))) == sorted(record)
+    text = section("output.md", "## generate --top-logprobs")
+    assert list(dict.fromkeys(names(text))) == list(record["logprobs"][0])
+
+
+def test_fields_of_tokenize(records: Records) -> None:
+    (record,) = records("tokenize", "Call me", "--json")
+    text = section("output.md", "## tokenize")
+    assert names(text) == ["position", "id", "piece", "n_bytes", *record]
 
 
 def test_fields_of_perplexity_and_its_tokens(records: Records, tmp_path: Path) -> None:
