@@ -32,7 +32,7 @@ class Model(OpenModel):
 
     @property
     def certificate(self) -> dict[str, Any] | None:
-        """The quantization error, if it was measured at installation (docs/measures.md); or None."""
+        """The quantization error, if it was measured at installation; else None."""
         return self.opened.installed.certificate
 
     def surprisal(
