@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from pythia_cli import settings
 from tests.cli.running import Pythia
 from tests.resuming import kill_and_resume
 
@@ -30,7 +31,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        pythia = Pythia(folder / "store", folder / "cache", folder)
+        pythia = Pythia(folder / "store", settings.cache_folder(), folder)
         draw = random.Random(arguments.seed)
         found = kill_and_resume(pythia, folder, arguments.prompts, arguments.kills, draw)
     print(json.dumps(found))

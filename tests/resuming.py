@@ -24,9 +24,9 @@ def kill_and_resume(
     """
     _write_prompts(folder / "one.jsonl", 1)
     _write_prompts(folder / "all.jsonl", n_prompts)
-    _run(pythia, folder, "one.jsonl", "-o", "compiled.tsv")  # kernels, the first time
-    start_seconds = _run(pythia, folder, "one.jsonl", "-o", "one.tsv")
-    seconds = _run(pythia, folder, "all.jsonl", "-o", "timed.jsonl", "--seed", "1")
+    _run(pythia, folder, "one.jsonl", "compiled.tsv")  # kernels, the first time
+    start_seconds = _run(pythia, folder, "one.jsonl", "one.tsv")
+    seconds = _run(pythia, folder, "all.jsonl", "timed.jsonl", "--seed", "1")
     longest = start_seconds + 2 * max(seconds - start_seconds, 0) / n_kills
     resumed_from: list[int] = []
     n_killed = n_whole = 0
@@ -35,15 +35,14 @@ def kill_and_resume(
             _check(pythia, folder, n_prompts)
             n_whole += 1
         resumed_from.append(_n_done(folder))
-        command = _command(folder, "all.jsonl", "-o", folder / _OUT, "--resume")
-        process = pythia.start(*command)
+        process = pythia.start(*_command(folder, "all.jsonl", _OUT, "--resume"))
         try:
             process.communicate(timeout=draw.uniform(0, longest))
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
             n_killed += 1
-    _run(pythia, folder, "all.jsonl", "-o", _OUT, "--resume")
+    _run(pythia, folder, "all.jsonl", _OUT, "--resume")
     _check(pythia, folder, n_prompts)
     return {"seconds": seconds, "n_killed": n_killed, "n_whole": n_whole, "items": resumed_from}
 
@@ -54,15 +53,17 @@ def _write_prompts(path: Path, n_prompts: int) -> None:
     path.write_text("".join(json.dumps(prompt) + "\n" for prompt in prompts))
 
 
-def _command(folder: Path, prompts: str, *more: str | Path) -> tuple[str | Path, ...]:
-    file = folder / prompts
-    return ("generate", "--prompt-file", file, "--field", "prompt", "-n", "3", "-q", *more)
+def _command(folder: Path, prompts: str, out: str, *more: str) -> tuple[str | Path, ...]:
+    files = ("--prompt-file", folder / prompts, "-o", folder / out)
+    return ("generate", *files, "--field", "prompt", "-n", "3", "-q", *more)
 
 
-def _run(pythia: Pythia, folder: Path, prompts: str, *more: str) -> float:
-    """Run it to its end; the seconds that took."""
+def _run(pythia: Pythia, folder: Path, prompts: str, out: str, *more: str) -> float:
+    """Run it to its end, which may take minutes; the seconds that took."""
     begun = time.perf_counter()
-    pythia(*_command(folder, prompts, *more), cwd=folder)
+    process = pythia.start(*_command(folder, prompts, out, *more))
+    _, err = process.communicate()
+    assert process.returncode == 0, err
     return time.perf_counter() - begun
 
 
@@ -79,7 +80,7 @@ def _check(pythia: Pythia, folder: Path, n_prompts: int) -> None:
     """Compare the table with that of a run with its seed, and remove both."""
     out, whole = folder / _OUT, folder / "whole.jsonl"
     seed = json.loads((folder / f"{_OUT}.meta.json").read_text())["identity"]["seed"]
-    _run(pythia, folder, "all.jsonl", "-o", whole.name, "--seed", str(seed))
+    _run(pythia, folder, "all.jsonl", whole.name, "--seed", str(seed))
     assert out.read_bytes() == whole.read_bytes()
     ids = [json.loads(line)["id"] for line in out.read_text().splitlines()]
     assert ids == [f"p{i}" for i in range(n_prompts)]

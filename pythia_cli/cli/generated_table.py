@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.item_options import InputChoice, OutputChoice
+from pythia_cli.cli.options import first_given
 from pythia_cli.cli.output import Notices
 
 if TYPE_CHECKING:
@@ -31,17 +32,18 @@ def asks_for_table(
     return prompt_file is not None and not as_ids and input_format(str(prompt_file)) != "lines"
 
 
-def checked_prompt_file(prompt_file: Path | None, **others: bool) -> str:
-    """The file of a table's items. others: options that tables do not have, and if they are given.
+def checked_prompt_file(prompt_file: Path | None, **others: object) -> str:
+    """The file of a table's items. others: options that tables do not have.
 
-    Raises CommandError.
+    Raises CommandError if one of these is given, or if there is no file.
     """
     if prompt_file is None:
         raise CommandError("a table needs prompts from a file", hint="--prompt-file FILE")
-    for name, is_given in others.items():
-        if is_given:
-            plain = "--prompt-file - < FILE, for a prompt on each line and no table"
-            raise CommandError(f"--{name.replace('_', '-')} and a table exclude each other", plain)
+    if (other := first_given(**others)) is not None:
+        raise CommandError(
+            f"{other} and a table exclude each other",
+            hint="--prompt-file - < FILE, for a prompt on each line and no table",
+        )
     return str(prompt_file)
 
 

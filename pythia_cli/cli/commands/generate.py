@@ -154,9 +154,8 @@ def generate(
     is_table = asks_for_table(prompt_file, choice, out, as_ids=as_ids)
     if is_table:
         file = checked_prompt_file(
-            prompt_file, ids=as_ids, echo=echo, no_stream=no_stream,
-            top_logprobs=top_logprobs is not None,
-        )  # fmt: skip
+            prompt_file, ids=as_ids, echo=echo, no_stream=no_stream, top_logprobs=top_logprobs
+        )
     elif steps is not None and item_options.is_set(steps):
         raise CommandError(
             f"-c {steps} names several checkpoints, which give a table",
