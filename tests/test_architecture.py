@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("checkpoints",),
     ("library",),
     ("measures",),
-    ("diagnostics",),
+    ("diagnostics", "integrations"),
     ("cli",),
     ("__init__", "__main__"),
 )
@@ -39,6 +39,7 @@ MOST_LINES = 300
 KEEPERS = {
     "huggingface_hub": "checkpoints/hub",
     "llvmlite": "jit/ kernels/",
+    "lm_eval": "integrations/",
     "numba": "jit/ kernels/",
     "platformdirs": "settings",
     "rich": "cli/",
