@@ -8,7 +8,7 @@ import numpy as np
 
 from pythia_cli.engine.byte_parts import Precision, byte_parts, no_byte_parts
 from pythia_cli.engine.kv_cache import KVArrays, KVCache
-from pythia_cli.engine.scores import Scores
+from pythia_cli.engine.scores import Scores, empty_scores
 from pythia_cli.engine.weights import key_centre, weights_of
 from pythia_cli.errors import UsageError
 from pythia_cli.jit.team import Team
@@ -32,18 +32,21 @@ CHUNK = 256
 
 _NO_IDS = np.empty(0, np.int64)
 _NO_LOGITS = np.empty((0, 0), np.float32)
-NO_SCORES = Scores(np.empty(0), np.empty(0), _NO_IDS)
+NO_MEMBERS = np.empty(0, np.float32)
+NO_SCORES = empty_scores(0)
 
 
 class WantedRows(NamedTuple):
     """The outputs to write for the tokens in rows [m] of a pass; m may be 0.
 
-    Scores [m] if there are targets [m], else logits [m, d_vocab].
+    Scores [m] if there are targets [m], else logits [m, d_vocab]. members [d_vocab] float32: 1 for
+    the tokens of the set whose probability is scored too, else 0; or empty.
     """
 
     rows: np.ndarray[Any, Any] = _NO_IDS
     logits: np.ndarray[Any, Any] = _NO_LOGITS
     targets: np.ndarray[Any, Any] = _NO_IDS
+    members: np.ndarray[Any, Any] = NO_MEMBERS
     scores: Scores = NO_SCORES
 
 
@@ -129,6 +132,7 @@ class ForwardPass:
             replace("rows", wanted.rows)
             replace("logits", wanted.logits)
             replace("targets", wanted.targets)
+            replace("members", wanted.members)
             replace("scores", wanted.scores)
             self._claims[:] = 0
             self._team.run(self._forward, self._arguments.address)
@@ -227,5 +231,5 @@ def _score_scratch(config: ModelConfig, n_ranks: int) -> dict[str, np.ndarray[An
         "target_logits": _real(n, 1),
         "logits": _real(n_ranks, SCORE_TOKENS, SCORE_PIECE + LANES),
         "p": _real(n_ranks, SCORE_PIECE),
-        "sums": np.empty((n, n_pieces, 4)),
+        "sums": np.empty((n, n_pieces, 5)),
     }

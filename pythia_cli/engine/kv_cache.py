@@ -7,6 +7,7 @@ writes it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,3 +115,9 @@ def _new_arrays(config: ModelConfig, capacity: int, n_rows: int) -> KVArrays:
         values=aligned_zeros((*heads, n_positions // 2, 2 * config.d_head), np.int8),
         value_scales=aligned_zeros((*heads, n_positions), np.float32),
     )
+
+
+def check_together(caches: Sequence[KVCache]) -> None:
+    """Raises UsageError unless the caches are rows of the same arrays."""
+    if any(cache.arrays is not caches[0].arrays for cache in caches):
+        raise UsageError("these caches were not made together (new_caches)")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -9,9 +11,10 @@ import numpy as np
 
 from pythia_cli.engine.checks import check_text
 from pythia_cli.engine.scorer import Scorer
+from pythia_cli.engine.scores import Scores
 from pythia_cli.engine.targets import targeted
 from pythia_cli.errors import UsageError
-from pythia_cli.reporting import NO_TASK
+from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
@@ -54,15 +57,39 @@ def encode_pair(tokenizer: PythiaTokenizer, context: str, continuation: str) -> 
     return TokenPair(before, tokenizer.encode(stripped + continuation)[len(before) :])
 
 
+def check_fits(pair: TokenPair, n_ctx: int) -> None:
+    """Raises UsageError if context and continuation together do not fit n_ctx."""
+    n = len(pair.context) + len(pair.continuation)
+    if len(pair.continuation) and n - 1 > n_ctx:
+        raise UsageError(f"context and continuation have {n} tokens; the model takes {n_ctx + 1}")
+
+
+def loglikelihoods(
+    scorer: Scorer, pairs: Sequence[TokenPair], task: Task = NO_TASK
+) -> list[Loglikelihood]:
+    """Score the continuations. What contexts have in common is run once.
+
+    `task` advances by tokens of continuations. Each pair must fit (check_fits).
+    """
+    scored = [pair for pair in pairs if len(pair.continuation)]
+    texts = [
+        targeted(np.concatenate([pair.context, pair.continuation[:-1]]), pair.continuation)
+        for pair in scored
+    ]
+    scores = iter(scorer.score(texts, task) if texts else [])
+    return [
+        _loglikelihood(next(scores)) if len(pair.continuation) else Loglikelihood(0.0, True, 0)
+        for pair in pairs
+    ]
+
+
+def _loglikelihood(scores: Scores) -> Loglikelihood:
+    is_greedy = bool((scores.rank == 0).all())
+    return Loglikelihood(-math.fsum(scores.nll), is_greedy, len(scores.nll))
+
+
 def loglikelihood(scorer: Scorer, pair: TokenPair, n_ctx: int) -> Loglikelihood:
-    """Score the continuation's tokens. Raises UsageError if both together do not fit n_ctx."""
-    n, m = len(pair.context), len(pair.continuation)
-    if m == 0:
-        return Loglikelihood(0.0, is_greedy=True, n_tokens=0)
-    if n + m - 1 > n_ctx:
-        raise UsageError(
-            f"context and continuation have {n + m} tokens; the model takes {n_ctx + 1}"
-        )
-    token_ids = np.concatenate([pair.context, pair.continuation[:-1]])
-    (scores,) = scorer.score([targeted(token_ids, pair.continuation)], NO_TASK)
-    return Loglikelihood(-float(scores.nll.sum()), bool((scores.rank == 0).all()), m)
+    """As loglikelihoods, of one pair. Raises UsageError if both together do not fit n_ctx."""
+    check_fits(pair, n_ctx)
+    (found,) = loglikelihoods(scorer, [pair])
+    return found

@@ -8,11 +8,11 @@ they fit in a pass.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pythia_cli.engine.forward_pass import CHUNK
+from pythia_cli.engine.forward_pass import CHUNK, NO_MEMBERS
 from pythia_cli.engine.kv_cache import KVCache
 from pythia_cli.engine.scores import Scores
 from pythia_cli.engine.targets import NO_TARGET, TargetedText
@@ -45,9 +45,14 @@ _Chain = list[_Turn]
 
 
 def score_packed(
-    model: Transformer, texts: Sequence[TargetedText], task: Task = NO_TASK
+    model: Transformer,
+    texts: Sequence[TargetedText],
+    task: Task = NO_TASK,
+    members: np.ndarray[Any, Any] = NO_MEMBERS,
 ) -> list[Scores]:
     """The scores of each text's targets, in the order of the texts. `task` advances by targets.
+
+    members: the set whose probability is wanted, as in Transformer.score.
 
     Raises UsageError, before anything is run, if a text is empty or longer than the context, has
     unknown token ids, or does not have as many targets as tokens.
@@ -60,7 +65,7 @@ def score_packed(
     for group in _groups(_chains(texts)):
         caches = _empty_caches(model, caches, max(map(_longest, group)))
         for turns in _steps(group, caches):
-            new_scores = _scored(model, texts, found, turns)
+            new_scores = _scored(model, texts, found, turns, members)
             found.update(new_scores)
             task.advance(sum(len(scores.nll) for scores in new_scores.values()))
     return [found[i] for i in range(len(texts))]
@@ -147,6 +152,7 @@ def _scored(
     texts: Sequence[TargetedText],
     found: dict[int, Scores],
     places: list[_Place],
+    members: np.ndarray[Any, Any],
 ) -> dict[int, Scores]:
     """Run these turns. Returns the complete scores of their texts, by index."""
     for cache, _, turn in places:
@@ -155,9 +161,9 @@ def _scored(
     ids = [texts[turn.text].token_ids[turn.start :] for _, _, turn in places]
     targets = [texts[turn.text].targets[turn.start :] for _, _, turn in places]
     if len(places) == 1:  # may be longer than a pass
-        scores = [model.score(ids[0], targets[0], caches[0])]
+        scores = [model.score(ids[0], targets[0], caches[0], members)]
     else:
-        scores = model.score_together(ids, targets, caches)
+        scores = model.score_together(ids, targets, caches, members)
     return {
         turn.text: new if before is None else _joined(found[before], texts[turn.text], turn, new)
         for (_, before, turn), new in zip(places, scores, strict=True)

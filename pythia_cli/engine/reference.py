@@ -96,11 +96,19 @@ class Reference:
                     rows = rows + self.unembedding_bias
             yield first + at, rows.numpy()
 
-    def score(self, token_ids: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> Scores:
-        """Run token_ids [n]. The scores of targets [m] as the tokens after the last m of them."""
+    def score(
+        self,
+        token_ids: np.ndarray[Any, Any],
+        targets: np.ndarray[Any, Any],
+        members: np.ndarray[Any, Any] | None = None,
+    ) -> Scores:
+        """Run token_ids [n]. The scores of targets [m] as the tokens after the last m of them.
+
+        members [d_vocab]: 1 for the tokens of the set whose probability is wanted, else 0.
+        """
         first = len(token_ids) - len(targets)
         parts = [
-            score_logits(rows, targets[at - first : at - first + len(rows)])
+            score_logits(rows, targets[at - first : at - first + len(rows)], members)
             for at, rows in self.chunks(token_ids, first)
         ]
         return Scores(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))

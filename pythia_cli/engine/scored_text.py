@@ -22,7 +22,8 @@ class ScoredText:
     token_ids [n] int64. n_bytes [n] int64: the number of UTF-8 bytes that each token covers; they
     add up to the text's. nll [n] and entropy [n] float64, in nats; NaN for tokens that were not
     scored. rank [n] int64: the number of tokens that the model found more likely; 0 is its first
-    choice, -1 was not scored.
+    choice, -1 was not scored. set_logprob [n] float64: log of the probability, at each token, of a
+    set of tokens, in nats; None if no set was given.
     """
 
     text: str
@@ -31,6 +32,7 @@ class ScoredText:
     nll: np.ndarray[Any, Any]
     entropy: np.ndarray[Any, Any]
     rank: np.ndarray[Any, Any]
+    set_logprob: np.ndarray[Any, Any] | None = None
 
     def __repr__(self) -> str:
         n, n_scored = len(self.token_ids), int(self.is_scored.sum())
@@ -82,7 +84,7 @@ class ScoredText:
             scored = rank >= 0
             yield {
                 "token_id": token_id,
-                "text": _spelled(tokenizer.token_bytes(token_id)),
+                "text": spelled(tokenizer.token_bytes(token_id)),
                 "n_bytes": n_bytes,
                 "nll": nll if scored else None,
                 "entropy": entropy if scored else None,
@@ -107,7 +109,7 @@ class ScoredText:
         }
 
 
-def _spelled(data: bytes) -> str:
+def spelled(data: bytes) -> str:
     """The text of a token; in hexadecimal if its bytes are not valid UTF-8."""
     try:
         return data.decode("utf-8")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from pythia_cli.engine.forward_pass import NO_MEMBERS
 from pythia_cli.engine.kv_cache import KVCache
 from pythia_cli.engine.packing import score_packed
 from pythia_cli.engine.scored_text import ScoredText
@@ -28,8 +29,17 @@ _MOST_TOKENS = 1 << 20
 class Scorer(Protocol):
     """Scores targets. Every text has at least one, and starts with an empty context."""
 
-    def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
-        """The scores of each text's targets, in order. `task` advances by targets."""
+    def score(
+        self,
+        texts: Sequence[TargetedText],
+        task: Task,
+        members: np.ndarray[Any, Any] | None = None,
+    ) -> list[Scores]:
+        """The scores of each text's targets, in order. `task` advances by targets.
+
+        members [d_vocab] float32: 1 for the tokens of the set whose probability is wanted at each
+        target, else 0.
+        """
 
     def logits(self, token_ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The logits [n, d_vocab] of token_ids [n >= 1]."""
@@ -42,13 +52,20 @@ class Int8Scorer:
         self._transformer = transformer
         self._cache: KVCache | None = None
 
-    def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
+    def score(
+        self,
+        texts: Sequence[TargetedText],
+        task: Task,
+        members: np.ndarray[Any, Any] | None = None,
+    ) -> list[Scores]:
         """As Scorer.score. Raises UsageError for ids that the model does not have."""
+        members = NO_MEMBERS if members is None else members
         with self._transformer.one_thread:
             if len(texts) != 1:
-                return score_packed(self._transformer, texts, task)
+                return score_packed(self._transformer, texts, task, members)
             ((token_ids, targets),) = texts
-            scores = self._transformer.score(token_ids, targets, self._empty_cache(len(token_ids)))
+            cache = self._empty_cache(len(token_ids))
+            scores = self._transformer.score(token_ids, targets, cache, members)
             task.advance(len(scores.nll))
             return [scores]
 
@@ -75,28 +92,46 @@ class Float32Scorer:
     def __init__(self, reference: Reference) -> None:
         self.reference = reference
 
-    def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
+    def score(
+        self,
+        texts: Sequence[TargetedText],
+        task: Task,
+        members: np.ndarray[Any, Any] | None = None,
+    ) -> list[Scores]:
         """As Scorer.score."""
-        return list(self._scores(texts, task))
+        return list(self._scores(texts, task, members))
 
     def logits(self, token_ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """As Scorer.logits."""
         return self.reference.logits(token_ids)
 
-    def _scores(self, texts: Sequence[TargetedText], task: Task) -> Iterator[Scores]:
+    def _scores(
+        self,
+        texts: Sequence[TargetedText],
+        task: Task,
+        members: np.ndarray[Any, Any] | None,
+    ) -> Iterator[Scores]:
         for token_ids, targets in texts:
             # The reference takes targets only for the last tokens of a text.
             (rows,) = (targets != NO_TARGET).nonzero()
             first = int(rows[0])
-            scores = self.reference.score(token_ids, targets[first:].clip(0))
+            scores = self.reference.score(token_ids, targets[first:].clip(0), members)
             yield Scores(*(values[rows - first] for values in scores))
             task.advance(len(rows))
 
 
-def score_plans(plans: Sequence[TextPlan], scorer: Scorer, task: Task) -> list[ScoredText]:
-    """Score several texts. Raises IntegrityError if the scores are not finite."""
-    scores = _scores(plans, scorer, task)
-    return [plan.scored(scores) for plan in plans]
+def score_plans(
+    plans: Sequence[TextPlan],
+    scorer: Scorer,
+    task: Task,
+    members: np.ndarray[Any, Any] | None = None,
+) -> list[ScoredText]:
+    """Score several texts; members: as in Scorer.score.
+
+    Raises IntegrityError if the scores are not finite.
+    """
+    scores = _scores(plans, scorer, task, members)
+    return [plan.scored(scores, with_set=members is not None) for plan in plans]
 
 
 def total_plans(plans: Sequence[TextPlan], scorer: Scorer, task: Task) -> Iterator[Totals]:
@@ -105,15 +140,20 @@ def total_plans(plans: Sequence[TextPlan], scorer: Scorer, task: Task) -> Iterat
     return (plan.totals(scores) for plan in plans)
 
 
-def _scores(plans: Sequence[TextPlan], scorer: Scorer, task: Task) -> Iterator[Scores]:
+def _scores(
+    plans: Sequence[TextPlan],
+    scorer: Scorer,
+    task: Task,
+    members: np.ndarray[Any, Any] | None = None,
+) -> Iterator[Scores]:
     """The scores of each window of each plan. Of a large text, not all windows are made at once."""
     block: list[TargetedText] = []
     n_tokens = 0
     for text in (text for plan in plans for text in plan.passes()):
         if block and n_tokens + len(text.token_ids) > _MOST_TOKENS:
-            yield from scorer.score(block, task)
+            yield from scorer.score(block, task, members)
             block, n_tokens = [], 0
         block.append(text)
         n_tokens += len(text.token_ids)
     if block:
-        yield from scorer.score(block, task)
+        yield from scorer.score(block, task, members)

@@ -58,19 +58,21 @@ class TextPlan:
         ids = self.encoded.ids(max(0, begin - 1), end - 1)
         return ids if begin else np.concatenate([[self.bos], ids])
 
-    def scored(self, scores: Iterable[Scores]) -> ScoredText:
+    def scored(self, scores: Iterable[Scores], *, with_set: bool = False) -> ScoredText:
         """The text with its scores. Takes the next scores from `scores`, one for each window.
 
-        Raises IntegrityError if they are not finite.
+        with_set: keep set_logprob too. Raises IntegrityError if they are not finite.
         """
         n = self.n_tokens
         nll, entropy = np.full(n, np.nan), np.full(n, np.nan)
         rank = np.full(n, -1, np.int64)
+        set_logprob = np.full(n, np.nan) if with_set else None
         for begin, end, found in self._in_place(scores):
-            nll[begin:end], entropy[begin:end], rank[begin:end] = found
-        return ScoredText(
-            self.text, self.encoded.token_ids, self.encoded.n_bytes, nll, entropy, rank
-        )
+            nll[begin:end], entropy[begin:end], rank[begin:end] = found[:3]
+            if set_logprob is not None:
+                set_logprob[begin:end] = found.set_logprob
+        token_ids, n_bytes = self.encoded.token_ids, self.encoded.n_bytes
+        return ScoredText(self.text, token_ids, n_bytes, nll, entropy, rank, set_logprob)
 
     def totals(self, scores: Iterable[Scores]) -> Totals:
         """As `scored(scores).totals`, without keeping what is known of each token."""

@@ -8,9 +8,17 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.engine.byte_parts import Precision
-from pythia_cli.engine.forward_pass import CHUNK, NO_SPANS, NOTHING, ForwardPass, Steps, WantedRows
-from pythia_cli.engine.kv_cache import KVCache
-from pythia_cli.engine.scores import Scores
+from pythia_cli.engine.forward_pass import (
+    CHUNK,
+    NO_MEMBERS,
+    NO_SPANS,
+    NOTHING,
+    ForwardPass,
+    Steps,
+    WantedRows,
+)
+from pythia_cli.engine.kv_cache import KVCache, check_together
+from pythia_cli.engine.scores import Scores, empty_scores
 from pythia_cli.engine.targets import NO_TARGET
 from pythia_cli.errors import UsageError
 from pythia_cli.weights.int8_layout import Int8Weights
@@ -83,7 +91,7 @@ class Transformer:
         """
         ids = np.array(token_ids, np.int64)
         self.check_ids(ids)
-        _check_together(caches)
+        check_together(caches)
         for cache in caches:
             if cache.length == cache.capacity:
                 raise UsageError(f"a context of {cache.capacity} is full")
@@ -98,11 +106,16 @@ class Transformer:
         return logits
 
     def score(
-        self, token_ids: np.ndarray[Any, Any], targets: np.ndarray[Any, Any], cache: KVCache
+        self,
+        token_ids: np.ndarray[Any, Any],
+        targets: np.ndarray[Any, Any],
+        cache: KVCache,
+        members: np.ndarray[Any, Any] = NO_MEMBERS,
     ) -> Scores:
         """Append token_ids [n]. Returns the scores of targets [m], which follow the last m tokens.
 
-        Targets that are NO_TARGET get no score.
+        Targets that are NO_TARGET get no score. members [d_vocab] float32: 1 for the tokens of the
+        set whose probability is wanted, else 0; or empty.
         """
         first = len(token_ids) - len(targets)
         rows, targets, scores = self._scored(np.asarray(targets, np.int64), first)
@@ -110,7 +123,7 @@ class Transformer:
         def wanted(lo: int, hi: int) -> WantedRows:
             part = slice(*np.searchsorted(rows, (lo, hi)).tolist())
             views = Scores(*(values[part] for values in scores))
-            return WantedRows(rows[part] - lo, NOTHING.logits, targets[part], views)
+            return WantedRows(rows[part] - lo, NOTHING.logits, targets[part], members, views)
 
         for _ in self._advance(token_ids, cache, CHUNK, wanted):
             pass
@@ -121,17 +134,19 @@ class Transformer:
         token_ids: Sequence[np.ndarray[Any, Any]],
         targets: Sequence[np.ndarray[Any, Any]],
         caches: Sequence[KVCache],
+        members: np.ndarray[Any, Any] = NO_MEMBERS,
     ) -> list[Scores]:
         """Append token_ids[i] [n_i] to caches[i]. Returns the scores of targets[i] [n_i].
 
         One pass over the weights serves all; each text has the same bits as with `score`. Targets
-        that are NO_TARGET get no score. At most CHUNK tokens in all, of different texts whose
-        caches were made together. Raises UsageError if a text does not fit its cache.
+        that are NO_TARGET get no score. members: as in `score`. At most CHUNK tokens in all, of
+        different texts whose caches were made together. Raises UsageError if a text does not fit
+        its cache.
         """
         ids = np.concatenate(token_ids, dtype=np.int64)
         self.check_ids(ids)
         rows, found, scores = self._scored(np.concatenate(targets, dtype=np.int64), 0)
-        _check_together(caches)
+        check_together(caches)
         starts = [cache.length for cache in caches]
         lengths = [len(text) for text in token_ids]
         spans = np.array([[cache.row, cache.length, 0] for cache in caches], np.int64)
@@ -139,7 +154,7 @@ class Transformer:
         try:
             for cache, n in zip(caches, lengths, strict=True):
                 cache.reserve(n)
-            wanted = WantedRows(rows, NOTHING.logits, found, scores)
+            wanted = WantedRows(rows, NOTHING.logits, found, members, scores)
             self._pass.run(ids, spans, caches[0].arrays, wanted)
         except BaseException:
             for cache, start in zip(caches, starts, strict=True):
@@ -274,16 +289,9 @@ class Transformer:
         """The tokens to score, their targets, and empty scores. targets [n] are from `first` on."""
         self.check_targets(targets)
         (at,) = np.nonzero(targets != NO_TARGET)
-        m = len(at)
-        return first + at, targets[at], Scores(np.empty(m), np.empty(m), np.empty(m, np.int64))
+        return first + at, targets[at], empty_scores(len(at))
 
     def _logits_room(self, n_rows: int) -> np.ndarray[Any, Any]:
         if len(self._logits) < n_rows:
             self._logits = np.empty((n_rows, self.d_vocab), np.float32)
         return self._logits[:n_rows]
-
-
-def _check_together(caches: Sequence[KVCache]) -> None:
-    """Raises UsageError unless the caches are rows of the same arrays."""
-    if any(cache.arrays is not caches[0].arrays for cache in caches):
-        raise UsageError("these caches were not made together (new_caches)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from pythia_cli.jit.declare import kernel
-from pythia_cli.jit.signature import Floats2, Int64s1, Int64s2
+from pythia_cli.jit.signature import Floats1, Floats2, Int64s1, Int64s2
 from pythia_cli.kernels.attention import CachedTexts
 from pythia_cli.kernels.embedding import embed
 from pythia_cli.kernels.layer import first_tokens, own_tokens, run_layer
@@ -36,12 +36,14 @@ def forward(
     rows: Int64s1,
     logits: Floats2,
     targets: Int64s1,
+    members: Floats1,
     scores: TokenScores,
 ) -> None:
     """Append token_ids [n] to their texts; write logits or scores for the tokens in rows [m].
 
     With targets [m], writes scores [m]: targets[i] is rated as the token after token rows[i].
-    Without targets, writes logits [m, d_vocab]. m may be 0.
+    Without targets, writes logits [m, d_vocab]. m may be 0. members [d_vocab]: 1 for the tokens of
+    the set whose probability is scored too, else 0; or empty.
 
     token_ids are those of the first text, then those of the second, and so on. spans [n_texts, 3]
     has for each text: its row in the cache, the position of its first new token, and its number of
@@ -57,5 +59,5 @@ def forward(
         if not run_layer(ranks, model, layer, s, texts):
             return
     if rows.shape[0] > 0:
-        outputs = Outputs(rows, logits, targets, scores)
+        outputs = Outputs(rows, logits, targets, members, scores)
         unembed(ranks, model, s, outputs, score_scratch)

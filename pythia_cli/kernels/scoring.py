@@ -1,4 +1,6 @@
-"""nll, entropy and rank of target tokens, one piece of the vocabulary at a time.
+"""nll, entropy and rank of target tokens, and the probability of a set of tokens.
+
+This is done one piece of the vocabulary at a time.
 
 Complete rows of logits are never stored. This is the online softmax of Milakov and Gimelshein 2018.
 The pieces are always the same, so the bits do not depend on which rank scores which piece.
@@ -17,12 +19,14 @@ from pythia_cli.kernels.softmax import exp_nonpositive, largest_of
 
 @jit
 def score_piece(
-    logits: Any, n: Any, target_logits: Any, piece: Any, p: Any, sums: Any, lo: Any, hi: Any
-) -> None:
+    logits: Any, n: Any, target_logits: Any, members: Any, piece: Any, p: Any, sums: Any, lo: Any,
+    hi: Any,
+) -> None:  # fmt: skip
     """Write sums[t, piece] for tokens lo..hi. logits[:, :n] are those of this piece.
 
-    sums [n_tokens, n_pieces, 4] float64: the largest logit z, the sum of e = exp(logit - z), the
-    sum of e * (logit - z), and the number of logits above the target's. target_logits
+    sums [n_tokens, n_pieces, 5] float64: the largest logit z, the sum of e = exp(logit - z), the
+    sum of e * (logit - z), the number of logits above the target's, and the sum of e over the set.
+    members [n]: 1 for tokens of the set, else 0; empty if there is no set. target_logits
     [n_tokens, 1]. logits are overwritten; p [n] is scratch.
     """
     for t in range(lo, hi):
@@ -39,31 +43,32 @@ def score_piece(
         sums[t, piece, 1] = np.float64(lane_sum(p, n))
         sums[t, piece, 2] = np.float64(lane_dot(p, z, n))
         sums[t, piece, 3] = np.float64(above)
+        if members.shape[0] > 0:
+            sums[t, piece, 4] = np.float64(lane_dot(p, members, n))
+        else:
+            sums[t, piece, 4] = np.nan
 
 
 @jit
-def merge_pieces(
-    sums: Any, target_logits: Any, nll: Any, entropy: Any, ranks: Any, lo: Any, hi: Any
-) -> None:
-    """Compute the scores of tokens lo..hi from the sums of all pieces.
-
-    nll [n_tokens] float64 = log sum exp(logits) - logits[target], in nats. entropy [n_tokens]
-    float64 = -sum p log p, in nats. ranks [n_tokens] = number of logits above the target's; 0 if
-    the target is first.
-    """
+def merge_pieces(sums: Any, target_logits: Any, scores: Any, lo: Any, hi: Any) -> None:
+    """Compute the TokenScores of tokens lo..hi from the sums of all pieces."""
     n_pieces = sums.shape[1]
     for t in range(lo, hi):
         largest = sums[t, 0, 0]
         for piece in range(1, n_pieces):
             largest = max(largest, sums[t, piece, 0])
-        total, weighted, above = np.float64(0.0), np.float64(0.0), np.float64(0.0)
+        total, weighted, above, in_set = (
+            np.float64(0.0), np.float64(0.0), np.float64(0.0), np.float64(0.0)
+        )  # fmt: skip
         for piece in range(n_pieces):
             below = sums[t, piece, 0] - largest
             share = np.exp(below)
             total += share * sums[t, piece, 1]
             weighted += share * (sums[t, piece, 2] + below * sums[t, piece, 1])
             above += sums[t, piece, 3]
+            in_set += share * sums[t, piece, 4]
         log_total = np.log(total)
-        nll[t] = log_total - (np.float64(target_logits[t, 0]) - largest)
-        entropy[t] = log_total - weighted / total
-        ranks[t] = np.int64(above)
+        scores.nll[t] = log_total - (np.float64(target_logits[t, 0]) - largest)
+        scores.entropy[t] = log_total - weighted / total
+        scores.rank[t] = np.int64(above)
+        scores.set_logprob[t] = np.log(in_set) - log_total

@@ -19,7 +19,7 @@ class ScoreScratch(NamedTuple):
     """Buffers to score up to n tokens.
 
     target_logits [n, 1], logits [n_ranks, SCORE_TOKENS, > SCORE_PIECE],
-    p [n_ranks, SCORE_PIECE], sums [n, n_pieces, 4].
+    p [n_ranks, SCORE_PIECE], sums [n, n_pieces, 5].
     """
 
     target_logits: Floats2
@@ -29,11 +29,17 @@ class ScoreScratch(NamedTuple):
 
 
 class TokenScores(NamedTuple):
-    """Scores of m targets: nll and entropy in nats, rank among the logits; each [m]."""
+    """Scores of m targets, each [m].
+
+    nll = log sum exp(logits) - logits[target] and entropy = -sum p log p, in nats. rank: the number
+    of logits above the target's. set_logprob: log of the sum of p over a set of tokens, NaN if none
+    was given.
+    """
 
     nll: Doubles1
     entropy: Doubles1
     rank: Int64s1
+    set_logprob: Doubles1
 
 
 class Outputs(NamedTuple):
@@ -42,6 +48,7 @@ class Outputs(NamedTuple):
     rows: Any
     logits: Any
     targets: Any
+    members: Any
     scores: Any
 
 
@@ -97,19 +104,19 @@ def _score(ranks: Any, linear: Any, x: Any, claims: Any, outputs: Any, room: Any
         matmul(row, _tokens(x, t, t + 1), adds, target_logits[t : t + 1], zero, zero + 1)
     if not meet(ranks):
         return
+    members = outputs.members
     logits, p = room.logits[ranks.rank], room.p[ranks.rank]
     lo, hi = claim(claims, last, SCORE_PIECE, d_vocab)
     while lo < hi:
         n, piece = hi - lo, lo // SCORE_PIECE
-        rows = _rows(linear, lo, hi)
+        rows, in_set = _rows(linear, lo, hi), members[min(lo, members.shape[0]) : hi]
         # Some tokens at a time, so that their logits are still in the L2 cache when they are read.
         for first in range(0, m, SCORE_TOKENS):
             end = min(first + SCORE_TOKENS, m)
             matmul(rows, _tokens(x, first, end), adds, logits, zero, n)
             targets, sums = target_logits[first:end], room.sums[first:end]
-            score_piece(logits, n, targets, piece, p, sums, 0, end - first)
+            score_piece(logits, n, targets, in_set, piece, p, sums, 0, end - first)
         lo, hi = claim(claims, last, SCORE_PIECE, d_vocab)
     if not meet(ranks):
         return
-    scores = outputs.scores
-    merge_pieces(room.sums, target_logits, scores.nll, scores.entropy, scores.rank, t_lo, t_hi)
+    merge_pieces(room.sums, target_logits, outputs.scores, t_lo, t_hi)

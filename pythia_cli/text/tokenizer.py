@@ -84,6 +84,11 @@ class PythiaTokenizer:
         used = (i for i in range(d_vocab, size, -1) if self._tokenizer.id_to_token(i - 1))
         return next(used, size)
 
+    @property
+    def n_spelled(self) -> int:
+        """The ids below this are of the BPE's own vocabulary; those from it on were added to it."""
+        return int(self._tokenizer.get_vocab_size(with_added_tokens=False))
+
     @cached_property
     def missing(self) -> np.ndarray[Any, Any]:
         """The ids below `size` that no token has: [m] int64, usually none."""

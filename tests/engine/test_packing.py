@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pythia_cli.engine import packing
-from pythia_cli.engine.forward_pass import CHUNK
+from pythia_cli.engine.forward_pass import CHUNK, NO_MEMBERS
 from pythia_cli.engine.kv_cache import KVCache
 from pythia_cli.engine.packing import score_packed
 from pythia_cli.engine.scores import Scores
@@ -42,8 +42,14 @@ def drawn(lengths: list[int], seed: int = 0) -> list[TargetedText]:
     return texts
 
 
-def alone(model: Transformer, text: TargetedText) -> Scores:
-    return model.score(text.token_ids, text.targets, model.new_cache())
+MEMBERS = (np.random.default_rng(5).random(4078) < 0.3).astype(np.float32)
+"""A set of tokens, whose probability is scored too."""
+
+
+def alone(
+    model: Transformer, text: TargetedText, members: np.ndarray[Any, Any] = NO_MEMBERS
+) -> Scores:
+    return model.score(text.token_ids, text.targets, model.new_cache(), members)
 
 
 def assert_same(found: list[Scores], expected: list[Scores]) -> None:
@@ -58,11 +64,10 @@ LENGTHS = [1, 1, 2, 8, 9, 15, 16, 17, 17, 31, 33, 64, 100, 128, 255, 256, 257, 3
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 def test_each_text_has_the_same_bits_as_alone(models: Any, n_threads: int) -> None:
     texts = drawn(LENGTHS)
-    expected = [alone(models(1), text) for text in texts]
+    expected = [alone(models(1), text, MEMBERS) for text in texts]
     order = np.random.default_rng(n_threads).permutation(len(texts)).tolist()
-    assert_same(
-        score_packed(models(n_threads), [texts[i] for i in order]), [expected[i] for i in order]
-    )
+    found = score_packed(models(n_threads), [texts[i] for i in order], members=MEMBERS)
+    assert_same(found, [expected[i] for i in order])
 
 
 @settings(max_examples=12)
@@ -77,7 +82,7 @@ def test_short_texts_have_the_same_bits_as_alone(
 def test_a_text_without_targets_has_no_scores(models: Any) -> None:
     texts = [TargetedText(np.arange(5), np.full(5, NO_TARGET)), *drawn([4])]
     nothing, some = score_packed(models(1), texts)
-    assert [len(values) for values in nothing] == [0, 0, 0]
+    assert [len(values) for values in nothing] == [0, 0, 0, 0]
     assert_same([some], [alone(models(1), texts[1])])
 
 

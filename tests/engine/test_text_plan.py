@@ -38,14 +38,17 @@ class Drawn:
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
+    def score(
+        self, texts: Sequence[TargetedText], task: Task, members: np.ndarray | None = None
+    ) -> list[Scores]:
         self.sizes.append(sum(len(text.token_ids) for text in texts))
         found = []
         for token_ids, targets in texts:
             generator = np.random.default_rng([len(token_ids), *token_ids])
             n = int((targets != NO_TARGET).sum())
             nll = generator.gamma(0.1, 30, n)
-            found.append(Scores(nll, generator.random(n), generator.integers(0, 9, n)))
+            scores = Scores(nll, generator.random(n), generator.integers(0, 9, n), -nll)
+            found.append(scores)
         return found
 
     def logits(self, token_ids: np.ndarray) -> np.ndarray:
@@ -93,9 +96,10 @@ def test_blocks_do_not_change_the_scores(
 
 def test_totals_of_what_is_no_number_are_refused(demo_tokenizer: PythiaTokenizer) -> None:
     class Broken(Drawn):
-        def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
-            return [Scores(one.nll * np.nan, one.entropy, one.rank) for one in
-                    super().score(texts, task)]  # fmt: skip
+        def score(
+            self, texts: Sequence[TargetedText], task: Task, members: np.ndarray | None = None
+        ) -> list[Scores]:
+            return [one._replace(nll=one.nll * np.nan) for one in super().score(texts, task)]
 
     plan = PROTOCOLS[0]._plan_one("It was not a small one.", demo_tokenizer)
     with pytest.raises(IntegrityError, match="NaN"):

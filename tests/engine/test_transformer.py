@@ -144,12 +144,17 @@ def test_score_scores_the_last_tokens(demo_int8: Int8File, open_model: OpenModel
     model = open_model(demo_int8, 2)
     rng = np.random.default_rng(3)
     token_ids, targets = rng.integers(0, 4078, (2, 300))
+    members = (rng.random(model.d_vocab) < 0.3).astype(np.float32)
     for n in (1, 200, 300):
-        got = model.score(token_ids, targets[-n:], model.new_cache())
-        expected = score_logits(all_logits(model, token_ids)[-n:], targets[-n:])
+        got = model.score(token_ids, targets[-n:], model.new_cache(), members)
+        expected = score_logits(all_logits(model, token_ids)[-n:], targets[-n:], members)
+        np.testing.assert_allclose(got.set_logprob, expected.set_logprob, rtol=3e-7, atol=3e-7)
         np.testing.assert_allclose(got.nll, expected.nll, rtol=3e-7, atol=3e-7)
         np.testing.assert_allclose(got.entropy, expected.entropy, rtol=1e-6, atol=1e-6)
         np.testing.assert_array_equal(got.rank, expected.rank)
+        without = model.score(token_ids, targets[-n:], model.new_cache())
+        assert [a.tobytes() for a in without[:3]] == [a.tobytes() for a in got[:3]]
+        assert np.isnan(without.set_logprob).all()
 
 
 def test_any_of_the_tokens_can_be_scored(demo_int8: Int8File, open_model: OpenModel) -> None:

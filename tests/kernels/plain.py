@@ -67,12 +67,13 @@ def draw(a: Arrays) -> dict[str, Expected]:
 
 
 def score_rows(a: Arrays) -> dict[str, Expected]:
-    scores = score_logits(a["logits"], a["targets"])
+    scores = score_logits(a["logits"], a["targets"], a["members"])
     reach = np.ptp(a["logits"].astype(np.float64), axis=1)
     return {
         "nll": Expected(scores.nll, 1 + np.abs(scores.nll)),
         "entropy": Expected(scores.entropy, 1 + np.minimum(reach, 87)),
         "rank": Expected(scores.rank, 0.0),
+        "set_logprob": Expected(scores.set_logprob, 1 + np.abs(scores.set_logprob)),
     }
 
 

@@ -56,6 +56,7 @@ from pythia_cli.kernels.sizes import (
     rotary_tables,
 )
 from pythia_cli.kernels.softmax import draw, exp_nonpositive, exponentials, largest_of, softmax
+from pythia_cli.kernels.unembedding import TokenScores
 from tests.kernels import plain
 from tests.kernels.draws import MODERATE, Arrays, Draw, Twin, unwritten
 
@@ -128,12 +129,17 @@ def draw_from_row(a: Arrays, t: int) -> None:
 
 
 def logits(case: Draw) -> Arrays:
+    values = 3 * case.floats(case.n, case.d)
+    members = (case.rng.random(case.d) < 0.3).astype(np.float32)
+    members[values.argmax(axis=1)] = 1  # float32 has no exponentials below 1e-38
     return {
-        "logits": 3 * case.floats(case.n, case.d),
+        "logits": values,
         "targets": case.rng.integers(0, case.d, case.n),
         "nll": unwritten(case.n, dtype=np.float64),
         "entropy": unwritten(case.n, dtype=np.float64),
         "rank": unwritten(case.n, dtype=np.int64),
+        "set_logprob": unwritten(case.n, dtype=np.float64),
+        "members": members,
     }
 
 
@@ -143,13 +149,13 @@ def score_by_pieces(a: Arrays, lo: int, hi: int) -> None:
     size = SCORE_PIECE if d_vocab > 1000 else 64
     target_logits = a["logits"][np.arange(n), a["targets"]][:, None]
     starts = range(0, d_vocab, size)
-    sums = np.empty((n, len(starts), 4))
+    sums = np.empty((n, len(starts), 5))
     for piece, first in enumerate(starts):
         part = np.ascontiguousarray(a["logits"][:, first : first + size])
-        score_piece(
-            part, part.shape[1], target_logits, piece, np.empty(size, np.float32), sums, lo, hi
-        )
-    merge_pieces(sums, target_logits, a["nll"], a["entropy"], a["rank"], lo, hi)
+        members, p = a["members"][first : first + size], np.empty(size, np.float32)
+        score_piece(part, part.shape[1], target_logits, members, piece, p, sums, lo, hi)
+    scores = TokenScores(a["nll"], a["entropy"], a["rank"], a["set_logprob"])
+    merge_pieces(sums, target_logits, scores, lo, hi)
 
 
 def embedding(case: Draw) -> Arrays:
@@ -459,6 +465,8 @@ _HALF_STEP = "half a step of int16, and the rounding of x / scale before that to
 
 _ONE_STEP = "half a step of uint8 and half of the zero point, where a level is cut off at 0 or 255"
 
+_SCORES = only("nll", "entropy", "rank", "set_logprob")
+
 KERNELS = [
     Twin(
         "erf", erf, values, only("out"), plain.erf, 5e-7,
@@ -493,13 +501,13 @@ KERNELS = [
         run=over_rows(draw_from_row),
     ),
     Twin(
-        "score_piece", score_piece, logits, only("nll", "entropy", "rank"), plain.score_rows, 3e-7,
+        "score_piece", score_piece, logits, _SCORES, plain.score_rows, 3e-7,
         "short float32 sums gathered in float64, and one rounding of logit - largest",
         run=score_by_pieces,
     ),
     Twin(
-        "merge_pieces", merge_pieces, logits, only("nll", "entropy", "rank"), plain.score_rows,
-        3e-7, "float64 throughout, so only the error of score_piece", run=score_by_pieces,
+        "merge_pieces", merge_pieces, logits, _SCORES, plain.score_rows, 3e-7,
+        "float64 throughout, so only the error of score_piece", run=score_by_pieces,
     ),
     Twin("embed", embed, embedding, only("out"), plain.embed, 1e-7, "one product"),
     Twin(

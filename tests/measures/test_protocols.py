@@ -82,7 +82,9 @@ class Recorder:
     def __init__(self) -> None:
         self.asked: list[tuple[list[int], list[int]]] = []
 
-    def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
+    def score(
+        self, texts: Sequence[TargetedText], task: Task, members: np.ndarray | None = None
+    ) -> list[Scores]:
         found = []
         for token_ids, targets in texts:
             assert len(token_ids) == len(targets)
@@ -90,7 +92,7 @@ class Recorder:
             self.asked.append((token_ids.tolist(), targets.tolist()))
             task.advance(len(targets))
             nll = targets.astype(np.float64)
-            found.append(Scores(nll, nll + 0.5, targets + 1))
+            found.append(Scores(nll, nll + 0.5, targets + 1, -nll))
         return found
 
 
@@ -174,8 +176,10 @@ def test_several_texts_get_their_own_scores() -> None:
 
 def test_an_nll_that_is_no_number_is_an_error() -> None:
     class Broken:
-        def score(self, texts: Sequence[TargetedText], task: Task) -> list[Scores]:
-            return [Scores(np.array([np.nan]), np.array([0.0]), np.array([0]))]
+        def score(
+            self, texts: Sequence[TargetedText], task: Task, members: np.ndarray | None = None
+        ) -> list[Scores]:
+            return [Scores(*map(np.array, ([np.nan], [0.0], [0], [0.0])))]
 
     with pytest.raises(IntegrityError, match="NaN"):
         score_plans(plans_of(2, Protocol("stride", 4, 2, False)), Broken(), Task())

@@ -1,0 +1,94 @@
+"""Which of several continuations a model finds most likely (docs/choices.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pythia_cli.engine.loglikelihood import (
+    Loglikelihood,
+    TokenPair,
+    check_fits,
+    encode_pair,
+    loglikelihoods,
+)
+from pythia_cli.errors import InputError, PythiaError
+from pythia_cli.library.model import Model
+from pythia_cli.measures.attempts import attempt_each
+from pythia_cli.reporting import NO_TASK, Task
+
+
+class Question(NamedTuple):
+    """A context and its possible continuations. label: the index of the right one, if known."""
+
+    context: str
+    choices: Sequence[str]
+    label: int | None = None
+
+
+class ChoiceMeter:
+    """Answers questions with one model, as multiple_choice tasks of lm-evaluation-harness do.
+
+    delimiter: between context and choice; part of the continuation that is scored.
+    """
+
+    def __init__(self, model: Model, *, delimiter: str = " ") -> None:
+        self._model, self._delimiter = model, delimiter
+
+    def measure(
+        self, questions: Sequence[Question], task: Task = NO_TASK
+    ) -> list[dict[str, Any] | PythiaError]:
+        """A record of each question, or its error. `task` advances by tokens of choices.
+
+        logprobs: of each choice, in nats. chosen, chosen_norm, chosen_bytes: the index of the
+        largest of them, as they are, divided by the characters of the choice, or by its UTF-8
+        bytes; the first of equals. acc, acc_norm, acc_bytes: 1 if that is the label, else 0; None
+        without a label. A UsageError is that of a question longer than the context, an InputError
+        that of one without choices, with an empty one, or with a label that is none of them.
+        """
+        encoded = attempt_each(self._encode, questions)
+        pairs = [pair for one in encoded if not isinstance(one, PythiaError) for pair in one]
+        found = iter(loglikelihoods(self._model.scorer, pairs, task))
+        return [
+            one if isinstance(one, PythiaError) else _record(question, [next(found) for _ in one])
+            for question, one in zip(questions, encoded, strict=True)
+        ]
+
+    def _encode(self, question: Question) -> list[TokenPair]:
+        n = len(question.choices)
+        if n == 0:
+            raise InputError("choices", "there are none")
+        if not all(question.choices):
+            raise InputError("choices", "one of them is empty")
+        if question.label is not None and not 0 <= question.label < n:
+            raise InputError("label", f"is {question.label}, but there are {n} choices, from 0")
+        pairs = [
+            encode_pair(self._model.tokenizer, question.context, self._delimiter + choice)
+            for choice in question.choices
+        ]
+        for pair in pairs:
+            check_fits(pair, self._model.config.n_ctx)
+        return pairs
+
+
+def _record(question: Question, found: Sequence[Loglikelihood]) -> dict[str, Any]:
+    logprobs = np.array([one.logprob for one in found])
+    n_characters = np.array([len(choice) for choice in question.choices])
+    n_bytes = np.array([len(choice.encode()) for choice in question.choices])
+    chosen = {
+        "": int(logprobs.argmax()),
+        "_norm": int((logprobs / n_characters).argmax()),
+        "_bytes": int((logprobs / n_bytes).argmax()),
+    }
+    label = question.label
+    return {
+        "logprobs": logprobs.tolist(),
+        "n_tokens": [one.n_tokens for one in found],
+        **{f"chosen{kind}": index for kind, index in chosen.items()},
+        **{
+            f"acc{kind}": None if label is None else float(index == label)
+            for kind, index in chosen.items()
+        },
+    }

@@ -1,0 +1,128 @@
+"""Minimal pairs: which of two sentences a model finds more likely (docs/pairs.md)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pythia_cli.engine.loglikelihood import TokenPair, check_fits, loglikelihoods
+from pythia_cli.errors import InputError, PythiaError
+from pythia_cli.library.model import Model
+from pythia_cli.measures.attempts import attempt_each
+from pythia_cli.measures.quantization_error import certified_kl, near_tie
+from pythia_cli.reporting import NO_TASK, Task
+
+
+class MinimalPair(NamedTuple):
+    """Two sentences, of which the first is acceptable."""
+
+    good: str
+    bad: str
+
+
+class PairMeter:
+    """Compares sentences with one model.
+
+    Each is scored behind <|endoftext|>, all of its tokens. leading_space: put a space before each,
+    as lm-evaluation-harness does for BLiMP.
+    """
+
+    def __init__(self, model: Model, *, leading_space: bool = False) -> None:
+        self._model = model
+        self._prefix = " " if leading_space else ""
+        self._before = np.array([model.tokenizer.end_of_text], np.int64)
+        self._kl = certified_kl(model)
+
+    def measure(
+        self, pairs: Sequence[MinimalPair], task: Task = NO_TASK
+    ) -> list[dict[str, Any] | PythiaError]:
+        """A record of each pair, or its error. `task` advances by tokens.
+
+        logprob_good, logprob_bad: log-probabilities in nats. correct: 1 if that of the good
+        sentence is larger, 0.5 if they are equal, else 0. near_tie: whether they differ by less
+        than quantization may have moved them; None if the checkpoint has no certificate. An
+        InputError is that of a sentence without tokens, and a UsageError that of one that is longer
+        than the context.
+        """
+        encoded = attempt_each(self._encode, pairs)
+        sentences = [
+            sentence for pair in encoded if not isinstance(pair, PythiaError) for sentence in pair
+        ]
+        found = iter(loglikelihoods(self._model.scorer, sentences, task))
+        return [
+            pair if isinstance(pair, PythiaError) else self._record(next(found), next(found))
+            for pair in encoded
+        ]
+
+    def _encode(self, pair: MinimalPair) -> tuple[TokenPair, TokenPair]:
+        good, bad = (
+            TokenPair(self._before, self._model.tokenizer.encode(self._prefix + text))
+            for text in pair
+        )
+        for text, name in ((good, "the good sentence"), (bad, "the bad sentence")):
+            if len(text.continuation) == 0:
+                raise InputError(name, "is empty")
+            check_fits(text, self._model.config.n_ctx)
+        return good, bad
+
+    def _record(self, good: Any, bad: Any) -> dict[str, Any]:
+        difference, n_tokens = good.logprob - bad.logprob, good.n_tokens + bad.n_tokens
+        return {
+            "logprob_good": good.logprob,
+            "logprob_bad": bad.logprob,
+            "n_tokens_good": good.n_tokens,
+            "n_tokens_bad": bad.n_tokens,
+            "correct": 0.5 if difference == 0 else float(difference > 0),
+            "near_tie": None
+            if self._kl is None
+            else abs(difference) <= near_tie(self._kl, n_tokens),
+        }
+
+
+@dataclass
+class PairTotals:
+    """Counts over pairs. Ties count half."""
+
+    n: int = 0
+    n_correct: float = 0.0
+    n_ties: int = 0
+    n_near_ties: int | None = 0
+    _squared: float = field(default=0.0, repr=False)
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Count the record of a pair."""
+        correct = float(record["correct"])
+        self.n += 1
+        self.n_correct += correct
+        self._squared += correct**2
+        self.n_ties += correct == 0.5
+        is_near = record["near_tie"]
+        if self.n_near_ties is not None:
+            self.n_near_ties = None if is_near is None else self.n_near_ties + bool(is_near)
+
+    @property
+    def accuracy(self) -> float:
+        """The share of pairs in which the good sentence is more likely."""
+        return self.n_correct / self.n
+
+    @property
+    def stderr(self) -> float | None:
+        """The standard error of the accuracy: s / sqrt(n), s with n - 1; None for one pair."""
+        if self.n < 2:
+            return None
+        variance = max(0.0, self._squared / self.n - self.accuracy**2)
+        return math.sqrt(variance / (self.n - 1))
+
+    def figures(self) -> dict[str, Any]:
+        """For JSON: n, accuracy, stderr, n_ties and n_near_ties."""
+        return {
+            "n": self.n,
+            "accuracy": self.accuracy,
+            "stderr": self.stderr,
+            "n_ties": self.n_ties,
+            "n_near_ties": self.n_near_ties,
+        }

@@ -1,0 +1,32 @@
+"""How far int8 weights may have moved a sum of log-probabilities."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pythia_cli.library.model import Model
+
+
+def certified_kl(model: Model) -> float | None:
+    """The mean KL divergence from float32 to this model, nats a token; None if not certified.
+
+    0 for a model in float32.
+    """
+    if model.dtype == "float32":
+        return 0.0
+    certificate: dict[str, Any] | None = model.opened.installed.certificate
+    if certificate is None:
+        return None
+    figures = certificate.get("fast") if model.precision == "fast" else certificate
+    return None if figures is None else float(figures["kl_mean"])
+
+
+def near_tie(kl: float, n_tokens: int) -> float:
+    """The difference of two log-probabilities below which int8 may have decided, in nats.
+
+    n_tokens: of both together. To second order, a mean KL of `kl` means that the log-probability of
+    a token has moved by sqrt(2 kl), root mean square (Kullback 1959, section 2.6). Taken as
+    independent, those of n tokens move their sum by sqrt(2 kl n). This is twice that.
+    """
+    return 2 * math.sqrt(2 * kl * n_tokens)
