@@ -50,6 +50,17 @@ def steps(context: typer.Context, incomplete: str) -> list[Offer]:
     return _beginning(incomplete, offers)
 
 
+def several_steps(context: typer.Context, incomplete: str) -> list[Offer]:
+    """Installed steps of the chosen model, and sets of steps; also after a comma."""
+    before, comma, last = incomplete.rpartition(",")
+    if not _TYPED.fullmatch(before):
+        return []
+    model = _model(context)
+    offers = [("installed", "all installed steps"), ("main", "the last step")]
+    offers += [(str(s), f"{m} installed") for m, s in _installed(context) if m == model]
+    return [(before + comma + word, text) for word, text in _beginning(last, offers)]
+
+
 def published_steps(context: typer.Context, incomplete: str) -> list[Offer]:
     """Steps and sets of steps that can be downloaded; also after a comma."""
     from pythia_cli.suite.checkpoint import Checkpoint

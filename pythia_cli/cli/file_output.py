@@ -19,7 +19,6 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
     directly. Raises InputError for a folder, one of the inputs, or the file of a standard stream,
     and ResourceError. The function raises ResourceError too.
     """
-    from pythia_cli.errors import InputError
     from pythia_cli.files.publishing import open_to_write, published
 
     if path is None:
@@ -28,16 +27,7 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
     if str(path) == "-":
         yield sys.stdout.write
         return
-    # /dev/stdout leads to a file that is already open, which must not be replaced.
-    in_place = str(path).startswith(("/dev/", "/proc/"))
-    with _naming(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        path.stat()  # fails for a link to itself, or too long a name
-    target = path if in_place else path.resolve()
-    in_place = in_place or (target.exists() and not target.is_file())
-    if target.is_dir():
-        raise InputError(path, "is a folder; name a file to write")
-    if target.is_file():
-        _refuse_files_in_use(path, target.stat(), inputs)
+    target, in_place = checked_output(path, inputs)
     with contextlib.ExitStack() as stack:
         with _naming(path):
             file = stack.enter_context(open_to_write(target) if in_place else published(target))
@@ -50,6 +40,27 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
         yield write
         with _naming(path):
             stack.pop_all().close()
+
+
+def checked_output(path: Path, inputs: list[str]) -> tuple[Path, bool]:
+    """The file that a path leads to, and whether it is written directly: a device or a pipe.
+
+    Raises InputError for a folder, one of the inputs, or the file of a standard stream, and
+    ResourceError.
+    """
+    from pythia_cli.errors import InputError
+
+    # /dev/stdout leads to a file that is already open, which must not be replaced.
+    in_place = str(path).startswith(("/dev/", "/proc/"))
+    with _naming(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        path.stat()  # fails for a link to itself, or too long a name
+    target = path if in_place else path.resolve()
+    in_place = in_place or (target.exists() and not target.is_file())
+    if target.is_dir():
+        raise InputError(path, "is a folder; name a file to write")
+    if target.is_file():
+        _refuse_files_in_use(path, target.stat(), inputs)
+    return target, in_place
 
 
 def refuse_one_file(*paths: Path | None) -> None:

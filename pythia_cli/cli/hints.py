@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pythia_cli import errors
+from pythia_cli.tables import problems
 
 FEWER_THREADS = "use fewer, with --threads or PYTHIA_THREADS, or allow more (ulimit -u, ulimit -v)"
 MORE_FILES = "allow more open files (ulimit -n)"
@@ -113,6 +115,40 @@ def _not_utf8(error: Any) -> str:
     return conversion(error)
 
 
+def _item(error: Any) -> str | None:
+    cause = error.__cause__
+    return hint_for(cause) if isinstance(cause, errors.PythiaError) else None
+
+
+def _missing_column(error: Any) -> str:
+    return f"--column {shlex.quote(next(iter(error.nearest), 'NAME'))}"
+
+
+def _not_json_lines(error: Any) -> str:
+    from pythia_cli.cli.text_commands import file_argument
+
+    what = "'.[]'" if error.is_array else "."
+    return f"jq -c {what}{file_argument(str(error.source))}"
+
+
+def _missing_extra(error: Any) -> str:
+    what = error.library if error.extra is None else f"'pythia-cli[{error.extra}]'"
+    return f"pip install {what}"
+
+
+def _unfinished(error: Any) -> str:
+    remove = f"remove {error.partial} to begin again"
+    if error.difference is None:
+        return f"--resume, to go on, or {remove}"
+    return f"write to another file, or {remove}"
+
+
+def _locked(error: Any) -> str:
+    if error.seconds == 0:
+        return "try again when the other process is done"
+    return "try again when the other process is done, or with a longer --wait SECONDS"
+
+
 def _invalid_value(error: Any) -> str | None:
     if error.name == "steps":
         return "1000:10000:1000, for every 1000th step from 1000 to 10000"
@@ -164,10 +200,14 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     ),
     (errors.StoreNotWritable, _store),
     (errors.ResourceError, _resource),
-    (
-        errors.LockTimeout,
-        "try again when the other process is done, or with a longer --wait SECONDS",
-    ),
+    (errors.LockTimeout, _locked),
+    (problems.QuoteError, "--no-quotes, if quotes are part of the text"),
+    (problems.ItemError, _item),
+    (problems.MissingColumn, _missing_column),
+    (problems.NotJsonLines, _not_json_lines),
+    (problems.MissingExtra, _missing_extra),
+    (problems.UnfinishedTable, _unfinished),
+    (problems.CannotResume, "write to another file"),
 )
 
 

@@ -58,6 +58,15 @@ def name_of(path: str | Path) -> str:
     return STANDARD_INPUT if str(path) == "-" else str(path)
 
 
+def waiting_for(path: str, notices: Notices) -> Waiting:
+    """Around reading a pipe, a device, or standard input for `-`."""
+    if path != "-":
+        return Waiting(notices, f"waiting for {path}")
+    end = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
+    how = f"{end} ends it" if sys.stdin.isatty() else "if there is none to come: < /dev/null"
+    return Waiting(notices, f"waiting for standard input ({how})")
+
+
 def refuse_twice(paths: Sequence[str]) -> None:
     """Raises CommandError if standard input is among the texts more than once."""
     if sum(path in _STANDARD_INPUTS for path in paths) > 1:
@@ -97,18 +106,16 @@ def _file(path: str, notices: Notices) -> bytes:
         raise InputError("the name of a text", "is empty")
     if os.path.isfile(path):
         return read_bytes(Path(path))
-    with Waiting(notices, f"waiting for {path}") as waiting:  # a pipe or a device
+    with waiting_for(path, notices) as waiting:  # a pipe or a device
         return read_bytes(Path(path), waiting.arrived)
 
 
 def _standard_input(notices: Notices) -> bytes:
     from pythia_cli.files.reading import read_stream
 
-    end = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
-    how = f"{end} ends it" if sys.stdin.isatty() else "if there is none to come: < /dev/null"
     stream: Any = sys.stdin.buffer
     try:
-        with Waiting(notices, f"waiting for standard input ({how})") as waiting:
+        with waiting_for("-", notices) as waiting:
             return read_stream(stream, STANDARD_INPUT, waiting.arrived)
     except OSError as error:
         raise ResourceError(

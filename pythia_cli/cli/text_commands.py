@@ -40,7 +40,7 @@ _WHAT_IT_DOES = {
 
 def conversion(error: NotUtf8) -> str:
     """The command that prints the text that the error names as UTF-8."""
-    guess, file = error.guess, _argument(str(error.source))
+    guess, file = error.guess, file_argument(str(error.source))
     if guess in _OTHERS:
         return _OTHERS[guess]
     if guess == "tar":
@@ -65,7 +65,7 @@ def _command(error: NotUtf8) -> str:
     return f"iconv -f {encoding} -t utf-8"
 
 
-def _argument(source: str) -> str:
+def file_argument(source: str) -> str:
     """The file as an argument, after a space; nothing for standard input."""
     if source == STANDARD_INPUT:
         return ""
@@ -96,7 +96,7 @@ _REMARKS = {
 
 def remark(oddity: Oddity, source: str, used: str) -> str:
     """A notice about an oddity of a text. used: what is done with it, such as "scored"."""
-    file = _argument(source)
+    file = file_argument(source)
     what, command = _REMARKS[oddity]
     line = f"{source}: {what.format(used=used)}"
     if command is None:

@@ -28,7 +28,7 @@ MOST_TEXT = 1 << 30
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading_errors(path: Path) -> Iterator[None]:
     """Within the block, an OSError becomes NotFound or ResourceError."""
     try:
         yield
@@ -43,7 +43,7 @@ def read_bytes(path: Path, arrived: Callable[[], None] = lambda: None) -> bytes:
 
     Raises NotFound, InputError for a folder and for more than 1 GiB, and ResourceError.
     """
-    with _reading(path):
+    with reading_errors(path):
         try:
             with path.open("rb") as file:
                 return read_stream(file, path, arrived)
@@ -107,7 +107,7 @@ def entries(folder: Path) -> list[Path]:
 
 def read_at_most(path: Path, n_bytes: int) -> bytes:
     """A file's content. Raises NotFound, IntegrityError for a larger file, ResourceError."""
-    with _reading(path), open_regular(path) as file:
+    with reading_errors(path), open_regular(path) as file:
         # In one piece, or more if it grows meanwhile.
         size = os.fstat(file.fileno()).st_size
         data: bytes = file.read(min(size, n_bytes) + 1)

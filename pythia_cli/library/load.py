@@ -90,27 +90,47 @@ def checkpoints(
     >>> [str(model.checkpoint) for model in checkpoints("demo", [0, 64])]
     ['demo@0', 'demo@64']
     """
-    from pythia_cli.suite.step_sets import parse_steps, words_of
-
     chosen = store if isinstance(store, Store) else Store(store)
-    name = resolve_model(model, chosen)
-    if isinstance(steps, str) and steps == "installed":
-        found = [i.checkpoint.step for i in chosen.installed() if i.checkpoint.model == name]
-    else:
-        found = parse_steps(name, words_of(steps))
-    if not download and name != DEMO:
-        for step in found:
-            chosen.get(Checkpoint(name, step))
+    found = checkpoints_of(model, steps, chosen)
+    if not download:
+        check_installed(found, chosen)
 
     def opened() -> Iterator[Model]:
-        for step in found:
+        for checkpoint in found:
             with load(
-                name, step, download=download, dtype=dtype, precision=precision,
-                n_threads=n_threads, plain_text=plain_text, store=chosen, reporter=reporter,
+                checkpoint.model, checkpoint.step, download=download, dtype=dtype,
+                precision=precision, n_threads=n_threads, plain_text=plain_text, store=chosen,
+                reporter=reporter,
             ) as loaded:  # fmt: skip
                 yield loaded
 
     return opened()
+
+
+def checkpoints_of(
+    model: str | None, steps: str | int | Iterable[int], store: Store
+) -> list[Checkpoint]:
+    """The checkpoints that a set of steps names, each once, in ascending order.
+
+    steps: as in suite/step_sets.py; "installed" names those that are in the store. Raises
+    UnknownName, InvalidValue, UsageError.
+    """
+    from pythia_cli.suite.step_sets import parse_steps, words_of
+
+    name = resolve_model(model, store)
+    parts = [part.strip() for word in words_of(steps) for part in word.split(",")]
+    found = set(parse_steps(name, [part for part in parts if part != "installed"]))
+    if "installed" in parts:
+        own = [i.checkpoint.step for i in store.installed() if i.checkpoint.model == name]
+        found.update(own)
+    return [Checkpoint(name, step) for step in sorted(found)]
+
+
+def check_installed(found: Iterable[Checkpoint], store: Store) -> None:
+    """Raises NotInstalled for the first that is not in the store, and not in this package."""
+    for checkpoint in found:
+        if checkpoint.model != DEMO:
+            store.get(checkpoint)
 
 
 def open_named(

@@ -8,7 +8,7 @@ from pythia_cli.errors import NotUtf8
 from pythia_cli.text.decode import decode_text
 from pythia_cli.text.guess_encoding import CUT_BEGINNING, CUT_END, CUT_END_OR_LATIN1, DAMAGED
 
-_IN_SOME_LINES = {
+IN_SOME_LINES = {
     None,
     "Latin-1",
     "Windows-1252",
@@ -17,6 +17,7 @@ _IN_SOME_LINES = {
     CUT_END_OR_LATIN1,
     DAMAGED,
 }
+"""Guesses of `guess_encoding` that may hold for some lines of a text only."""
 
 
 def decode_lines(data: bytes, error: NotUtf8) -> list[str | NotUtf8]:
@@ -24,7 +25,7 @@ def decode_lines(data: bytes, error: NotUtf8) -> list[str | NotUtf8]:
 
     Raises `error` if no line is UTF-8, or if the text is of another format as a whole.
     """
-    if error.guess not in _IN_SOME_LINES:
+    if error.guess not in IN_SOME_LINES:
         raise error
     lines = re.split(rb"\r\n|\r|\n", data)
     if not lines[-1]:

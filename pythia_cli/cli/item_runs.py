@@ -1,0 +1,172 @@
+"""Runs a measure of items for a command: opens the inputs, the table and each checkpoint."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pythia_cli.cli import inputs, opening
+from pythia_cli.cli.failures import Failures
+from pythia_cli.cli.file_output import checked_output
+from pythia_cli.cli.item_options import InputChoice, OutputChoice
+from pythia_cli.cli.output import Notices
+from pythia_cli.cli.streams import STANDARD_INPUT
+from pythia_cli.errors import PythiaError
+
+if TYPE_CHECKING:
+    from pythia_cli.checkpoints.store import Store
+    from pythia_cli.library.model import Model
+    from pythia_cli.tables.grouped import GroupedItems
+    from pythia_cli.tables.items import Items
+    from pythia_cli.tables.joined import JoinedItems
+
+_MOST_PRINTED = 10  # errors of items; the others are in the table only
+
+
+def open_inputs(files: Sequence[str], choice: InputChoice, notices: Notices) -> Items | JoinedItems:
+    """The items of the files of a command. Raises what `open_items` raises."""
+    from pythia_cli.tables.joined import JoinedItems
+
+    inputs.refuse_twice(files)
+    with ExitStack() as stack:
+        opened = [stack.enter_context(_open_input(name, choice, notices)) for name in files]
+        stack.pop_all()
+    return opened[0] if len(opened) == 1 else JoinedItems(opened)
+
+
+def _open_input(name: str, choice: InputChoice, notices: Notices) -> Items:
+    from pythia_cli.tables.items import open_items
+
+    stream: Any = sys.stdin.buffer
+    with inputs.waiting_for(name, notices) as waiting:
+        return open_items(
+            stream if name == "-" else name,
+            format=choice.chosen_format,
+            column=choice.column,
+            quotes=not choice.no_quotes,
+            name=STANDARD_INPUT,
+            reporter=notices,
+            arrived=waiting.arrived,
+        )
+
+
+def openers_of(
+    model: str | None, steps: str | None, store: Store, notices: Notices, **how: Any
+) -> list[Callable[[], Model]]:
+    """What opens each checkpoint. how: as for `open_model`.
+
+    Raises NotInstalled, UnknownName, UsageError before the first is opened.
+    """
+    if steps is None or not _is_set(steps):
+        return [partial(opening.open_model, model, steps, store, notices, **how)]
+    from pythia_cli.errors import NotFound
+    from pythia_cli.library.load import check_installed, checkpoints_of
+
+    found = checkpoints_of(model, steps, store)
+    if not found:
+        raise NotFound(f"no checkpoint of {model or 'the active model'} is installed")
+    check_installed(found, store)
+    return [
+        partial(opening.open_model, one.model, str(one.step), store, notices, **how)
+        for one in found
+    ]
+
+
+def _is_set(steps: str) -> bool:
+    return steps in ("log", "all", "installed") or "," in steps or ":" in steps
+
+
+def run_command(
+    items: Items | JoinedItems | GroupedItems,
+    openers: Sequence[Callable[[], Model]],
+    measure: Callable[..., Any],
+    measured: Mapping[str, type],
+    output: OutputChoice,
+    notices: Notices,
+    *,
+    identity: Mapping[str, Any],
+    left_out: Collection[str] = (),
+    files: Sequence[str] = (),
+    label: str = "measuring",
+) -> None:
+    """Measure the items with each checkpoint, and write the table.
+
+    measured: columns of the measure. identity: the command and the options that determine the rows.
+    left_out: columns of the input that are not carried. files: inputs, none of which is written.
+    Raises what `open_table` and `run_items` raise, and Exit with the status of the first item that
+    was skipped.
+    """
+    from pythia_cli.tables.joined import JoinedItems
+    from pythia_cli.tables.layout import RowLayout
+    from pythia_cli.tables.running import run_items
+    from pythia_cli.tables.table import open_table
+
+    rows = getattr(items, "items", items)
+    is_joined = isinstance(rows, JoinedItems)
+    path = output.path
+    if path is not None:
+        path, _ = checked_output(path, list(files))
+    layout = RowLayout.of(items.columns, measured, left_out, has_file=is_joined)
+    failures = Failures(notices)
+    skipped = _Skipped(failures)
+    with open_table(
+        path,
+        columns=layout.columns,
+        identity=identity,
+        format=output.chosen_format,
+        resume=output.resume,
+        stream=sys.stdout,
+        reporter=notices,
+    ) as table:
+        try:
+            run = run_items(
+                items,
+                table,
+                layout,
+                openers,
+                measure,
+                skip_errors=output.skip_errors,
+                failed=skipped.add,
+                label=label,
+                reporter=notices,
+            )
+        except PythiaError as error:
+            raise _with_a_way_on(error, path) from error.__cause__
+    if path is not None:
+        what = "nothing was left to do for" if run.n_rows == 0 else f"wrote {run.n_rows} rows to"
+        notices.say(f"{what} {output.path}")
+    if run.n_errors > _MOST_PRINTED:
+        notices.say(f"{run.n_errors} items failed in all; column error says why")
+    failures.exit()
+
+
+class _Skipped:
+    """Prints the errors of the first items that are skipped, not again for each checkpoint."""
+
+    def __init__(self, failures: Failures) -> None:
+        self._failures = failures
+        self._printed: set[str] = set()
+
+    def add(self, error: PythiaError) -> None:
+        """Print an error, unless it was printed, or many were."""
+        if len(self._printed) < _MOST_PRINTED and str(error) not in self._printed:
+            self._printed.add(str(error))
+            self._failures.add(error)
+
+
+def _with_a_way_on(error: PythiaError, path: Path | None) -> PythiaError:
+    """The error of an item, with the options that go on without it in its hint."""
+    from pythia_cli.cli.hints import hint_for
+    from pythia_cli.tables.problems import is_of_one_item
+
+    if is_of_one_item(error):
+        way = "--skip-errors, to go on without it"
+        if path is not None:
+            way = "--skip-errors --resume, to go on without it"
+        own = hint_for(error)
+        error.hint = f"{own}; or {way}" if own else way  # type: ignore[attr-defined]
+    return error

@@ -1,0 +1,59 @@
+"""Items whose rows are parts of one text, such as the words of a story."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pythia_cli.tables.fields import value_at
+from pythia_cli.tables.item import Group, Item
+from pythia_cli.tables.items import Items
+from pythia_cli.tables.joined import JoinedItems
+from pythia_cli.tables.kinds import Kind
+from pythia_cli.tables.text_items import TextItems
+
+Rows = Items | JoinedItems | TextItems
+
+
+class GroupedItems:
+    """Groups of consecutive items that have the same value in a column; as `Items` otherwise.
+
+    Iterating holds one group in memory. Raises MissingColumn if there is no such column.
+    """
+
+    def __init__(self, items: Rows, by: str) -> None:
+        if not isinstance(items, TextItems):
+            items.check_columns(by)
+        self.items, self.by = items, by
+        self.name, self.format, self.n_bytes = items.name, items.format, items.n_bytes
+        self.column = items.column
+
+    @property
+    def columns(self) -> dict[str, Kind]:
+        """The columns of the items."""
+        return self.items.columns
+
+    def __iter__(self) -> Iterator[Group]:
+        held: list[Item] = []
+        number = 0
+        for item in self.items:
+            if held and self._begins(held, item):
+                number += 1
+                yield Group(number, self.by, held)
+                held = []
+            held.append(item)
+        if held:
+            yield Group(number + 1, self.by, held)
+
+    def _begins(self, held: Sequence[Item], item: Item) -> bool:
+        """Whether an item is of the next group. One that cannot be read is of the present one."""
+        known = next((one for one in held if one.error is None), None)
+        if item.source != held[0].source:
+            return True
+        if item.error is not None or known is None:
+            return False
+        return value_at(known.fields, self.by) != value_at(item.fields, self.by)
+
+
+def grouped_items(items: Rows, by: str) -> GroupedItems:
+    """Items whose rows are parts of one text, such as words of a story: a Group for each text."""
+    return GroupedItems(items, by)
