@@ -39,6 +39,7 @@ class _Subcommands(Commands):
     places: ClassVar = {
         "generate": "generate:generate",
         "perplexity": "perplexity:perplexity",
+        "eval": "eval:evaluate",
         "download": "download:download",
         "quantize": "quantize:quantize",
         "bench": "bench:bench",

@@ -20,9 +20,11 @@ from pythia_cli.errors import PythiaError
 if TYPE_CHECKING:
     from pythia_cli.checkpoints.store import Store
     from pythia_cli.library.model import Model
+    from pythia_cli.tables.batch_size import Limits
     from pythia_cli.tables.grouped import GroupedItems
     from pythia_cli.tables.items import Items
     from pythia_cli.tables.joined import JoinedItems
+    from pythia_cli.tables.text_items import TextItems
 
 _MOST_PRINTED = 10  # errors of items; the others are in the table only
 
@@ -81,7 +83,7 @@ def _is_set(steps: str) -> bool:
 
 
 def run_command(
-    items: Items | JoinedItems | GroupedItems,
+    items: Items | JoinedItems | GroupedItems | TextItems,
     openers: Sequence[Callable[[], Model]],
     measure: Callable[..., Any],
     measured: Mapping[str, type],
@@ -92,14 +94,17 @@ def run_command(
     left_out: Collection[str] = (),
     files: Sequence[str] = (),
     label: str = "measuring",
+    limits: Limits | None = None,
 ) -> None:
     """Measure the items with each checkpoint, and write the table.
 
     measured: columns of the measure. identity: the command and the options that determine the rows.
     left_out: columns of the input that are not carried. files: inputs, none of which is written.
+    limits: of a batch, whose rows are written together; None: the default ones.
     Raises what `open_table` and `run_items` raise, and Exit with the status of the first item that
     was skipped.
     """
+    from pythia_cli.tables.batch_size import DEFAULT_LIMITS
     from pythia_cli.tables.joined import JoinedItems
     from pythia_cli.tables.layout import RowLayout
     from pythia_cli.tables.running import run_items
@@ -132,6 +137,7 @@ def run_command(
                 skip_errors=output.skip_errors,
                 failed=skipped.add,
                 label=label,
+                limits=limits or DEFAULT_LIMITS,
                 reporter=notices,
             )
         except PythiaError as error:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,7 +120,7 @@ class PythiaLM(TemplateLM):
         """What responses depend on: weights, tokenizer, precision, context, and our version."""
         return identity(self.model, self.max_length)
 
-    def cache_path(self, folder: str) -> str:
+    def cache_path(self, folder: str | Path) -> str:
         """A path in this folder for lm-eval's `use_cache`, of its own for each `identity`."""
         return path_of(folder, self.identity())
 
