@@ -63,11 +63,14 @@ def openers_of(
 
     Raises NotInstalled, UnknownName, UsageError before the first is opened.
     """
-    if steps is None or not _is_set(steps):
-        return [partial(opening.open_model, model, steps, store, notices, **how)]
+    from pythia_cli.checkpoints.resolve import is_local_folder, resolve
     from pythia_cli.errors import NotFound
     from pythia_cli.library.load import check_installed, checkpoints_of
 
+    if steps is None or not _is_set(steps):
+        if model is None or not is_local_folder(model, store):
+            check_installed([resolve(model, steps, store)], store)
+        return [partial(opening.open_model, model, steps, store, notices, **how)]
     found = checkpoints_of(model, steps, store)
     if not found:
         raise NotFound(f"no checkpoint of {model or 'the active model'} is installed")
@@ -141,7 +144,7 @@ def run_command(
                 reporter=notices,
             )
         except PythiaError as error:
-            raise _with_a_way_on(error, path) from error.__cause__
+            raise with_a_way_on(error, path) from error.__cause__
     if path is not None:
         what = "nothing was left to do for" if run.n_rows == 0 else f"wrote {run.n_rows} rows to"
         notices.say(f"{what} {output.path}")
@@ -164,7 +167,7 @@ class _Skipped:
             self._failures.add(error)
 
 
-def _with_a_way_on(error: PythiaError, path: Path | None) -> PythiaError:
+def with_a_way_on(error: PythiaError, path: Path | None) -> PythiaError:
     """The error of an item, with the options that go on without it in its hint."""
     from pythia_cli.cli.hints import hint_for
     from pythia_cli.tables.problems import is_of_one_item

@@ -17,7 +17,9 @@ def load(**_):
     return {"test": rows, "train": rows}
 
 def fail(doc, results):
-    raise ValueError("this task is broken")
+    if not (Path(__file__).parent / "mended").exists():
+        raise ValueError("this task is broken")
+    return {"acc": 0.5}
 """
 
 CHOICES = """
@@ -47,7 +49,10 @@ DOCUMENTS: list[dict[str, Any]] = [
 
 
 def write_tasks(folder: Path) -> Path:
-    """Write tasks first and second (group both, tag pair), shots (with examples), and bad ones."""
+    """Write tasks first and second (group both, tag pair), shots (with examples), and bad ones.
+
+    broken fails until there is a file `mended` in the folder.
+    """
     folder.mkdir(exist_ok=True)
     (folder / "loader.py").write_text(LOADER)
     (folder / "documents.jsonl").write_text("\n".join(map(json.dumps, DOCUMENTS)))

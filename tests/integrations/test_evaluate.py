@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,19 @@ import pytest
 
 from pythia_cli.errors import InputError, InvalidValue, NotFound, UnknownName, UsageError
 from pythia_cli.library.model import Model
+from pythia_cli.measures.quantization_error import near_tie
 from pythia_cli.suite.published_results import PublishedResult
 from tests.conftest import GOLDEN
 from tests.integrations.task_files import DOCUMENTS, write_tasks
 
 pytest.importorskip("lm_eval", reason='needs lm-eval: pip install "pythia-cli[eval]"')
 
+import lm_eval
 from lm_eval.tasks import TaskManager
 
 from pythia_cli.integrations import evaluate as module
 from pythia_cli.integrations.evaluate import FIELDS, EvalFigure, evaluate, run_task
+from pythia_cli.integrations.lm_eval import PythiaLM
 from pythia_cli.integrations.lm_eval_tasks import load_tasks
 
 pytestmark = pytest.mark.filterwarnings("default")  # of datasets and what it brings
@@ -206,6 +210,34 @@ def test_bad_values(
         evaluate(opened(), **{"tasks": ["first"], "include_path": tasks, **how})
 
 
+def test_the_task_on_the_page(opened: Callable[..., Model], tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/lm-eval.md").read_text()
+    (yaml,) = re.findall("```yaml\n(.*?)```", page, re.S)
+    data = tmp_path / "my_task.jsonl"
+    data.write_text("".join(json.dumps({**d, "question": d["context"]}) + "\n" for d in DOCUMENTS))
+    (tmp_path / "my_task.yaml").write_text(yaml.replace("/data/my_task.jsonl", str(data)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+        found = run(opened(), tmp_path, "my_task")
+    assert found == {("my_task", "acc"): pytest.approx(accuracy(opened()))}
+
+
+def test_lm_eval_itself(opened: Callable[..., Model], tasks: Path, tmp_path: Path) -> None:
+    """simple_evaluate gives the same figures, and its results say which model it was."""
+    manager = TaskManager(include_path=str(tasks), include_defaults=False)
+    for step in (64, 3000):
+        lm = PythiaLM(opened(step))
+        found = lm_eval.simple_evaluate(
+            model=lm, tasks=["shots"], task_manager=manager, use_cache=lm.cache_path(tmp_path)
+        )
+        assert found is not None
+        (ours,) = evaluate(opened(step), ["shots"], include_path=tasks)
+        assert found["results"]["shots"]["acc,none"] == ours.value
+        assert found["results"]["shots"]["acc_stderr,none"] == pytest.approx(ours.stderr)
+        assert found["config"]["step"] == step
+    assert len(list(tmp_path.glob("*_rank0.db"))) == 2
+
+
 def golden() -> dict[str, Any]:
     path = GOLDEN / "lm_eval" / "results.json"
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["tasks"]
@@ -229,3 +261,41 @@ def test_float32_gives_the_figures_of_hf(
 ) -> None:
     """Accuracies are equal, and perplexities but for the last bits."""
     assert ours(opened(step, "float32"), task) == pytest.approx(figures(task, step), rel=1e-5)
+
+
+def test_int8_decides_the_same_but_for_near_ties(
+    opened: Callable[..., Model], nats_a_token: float
+) -> None:
+    """A near tie: the log-likelihoods of two endings differ by less than int8 may move them."""
+    asked, answers = golden()["golden_choices"]["requests"], []
+    near_ties = []
+    for step in (64, 3000):
+        expected = golden()["golden_choices"]["steps"][str(step)]["answers"]
+        requests = [(None, each["context"], each["continuation"]) for each in asked]
+        found = PythiaLM(opened(step))._loglikelihood_tokens(requests)
+        for document in {each["document"]: None for each in asked}:
+            its = [i for i, each in enumerate(asked) if each["document"] == document]
+            exact = np.array([expected[i]["loglikelihood"] for i in its])
+            ours = np.array([found[i][0] for i in its])
+            answers.append(int(ours.argmax()) == int(exact.argmax()))
+            if not answers[-1]:
+                n_tokens = sum(len(asked[its[k]]["continuation"]) for k in
+                               (ours.argmax(), exact.argmax()))  # fmt: skip
+                assert exact.max() - exact[ours.argmax()] < near_tie(nats_a_token**2 / 2, n_tokens)
+                near_ties.append((step, document))
+    assert len(answers) == 60
+    assert near_ties == []
+
+
+def test_perplexities_in_int8(opened: Callable[..., Model]) -> None:
+    """Within 0.1 %; of 30 last words, of which each counts much, within 2 %."""
+    for step in (64, 3000):
+        exact = figures("golden_rolling", step)
+        assert ours(opened(step), "golden_rolling") == pytest.approx(exact, rel=1e-3)
+        exact = figures("golden_last_word", step)
+        assert ours(opened(step), "golden_last_word") == pytest.approx(exact, rel=0.02)
+
+
+def test_texts_in_int8(opened: Callable[..., Model]) -> None:
+    for step in (64, 3000):
+        assert ours(opened(step), "golden_generate") == figures("golden_generate", step)

@@ -85,7 +85,7 @@ def evaluate(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:  # fmt: skip
-    """Run tasks of lm-evaluation-harness, as its `--model hf` asks them.
+    """Run tasks of lm-evaluation-harness (lm-eval) on checkpoints.
 
     Published figures are shown beside ours. Needs pip install "pythia-cli[eval]".
 
@@ -179,6 +179,7 @@ def _print_figures(
     skip_errors: bool,
 ) -> None:
     """Print a table of all figures, also of those before a failure. Raises what it raises."""
+    from pythia_cli.cli.item_runs import with_a_way_on
     from pythia_cli.tables.batch_size import Limits
     from pythia_cli.tables.layout import RowLayout
     from pythia_cli.tables.records import Records
@@ -192,6 +193,8 @@ def _print_figures(
             items, records, layout, openers, measure,
             skip_errors=skip_errors, failed=failures.add, limits=Limits(items=1),
         )  # fmt: skip
+    except PythiaError as error:
+        raise with_a_way_on(error, None) from error.__cause__
     finally:
         rows = [record for record in records if record["error"] is None]
         if rows:
