@@ -66,3 +66,18 @@ def token_sets() -> dict[str, list[int]]:
     """Token ids of the sets `space`, `end`, `white` and `added`."""
     sets = json.loads((GOLDEN / "words" / "sets.json").read_text(encoding="ascii"))
     return {name: list(ids) for name, ids in sets.items()}
+
+
+@cache
+def golden_blimp() -> dict[str, Array]:
+    """`uid` [8]; `correct` [8, 1000]; `logprob`, `logprob_no_space`, `n_tokens` [8, 1000, 2]."""
+    with np.load(GOLDEN / "blimp" / "golden.npz") as data:
+        return {name: data[name] for name in data.files}
+
+
+@cache
+def golden_lm_eval() -> dict[str, Any]:
+    """By task: {"requests": [...], "steps": {"64": {"metrics": {...}, "answers": [...]}, ...}}."""
+    results = json.loads((GOLDEN / "lm_eval" / "results.json").read_text(encoding="ascii"))
+    tasks: dict[str, Any] = results["tasks"]
+    return tasks

@@ -1,8 +1,17 @@
-"""The authorities' figures are made of transformers' own, by the formulas that README.md names."""
+"""The authorities' figures are made of each other by the formulas that golden/README.md names."""
+
+import json
 
 import numpy as np
 
-from tests.golden_measures import GoldenText, golden_texts, token_sets
+from tests.golden_measures import (
+    GOLDEN,
+    GoldenText,
+    golden_blimp,
+    golden_lm_eval,
+    golden_texts,
+    token_sets,
+)
 
 TOLERANCE = 1e-4  # nats; both authorities sum in float32
 
@@ -75,3 +84,44 @@ def check_wordsprobability(text: GoldenText) -> None:
 
 def assert_equal(theirs: np.ndarray, formed: np.ndarray, text: GoldenText) -> None:
     np.testing.assert_allclose(theirs, formed, rtol=0, atol=TOLERANCE, err_msg=ascii(text.text))
+
+
+def test_blimp_prefers_the_larger_sum_and_keeps_the_first_pairs() -> None:
+    blimp = golden_blimp()
+    good, bad = np.moveaxis(blimp["logprob"], -1, 0)
+    np.testing.assert_array_equal(blimp["correct"], good > bad)
+    for uid in blimp["uid"]:
+        lines = (GOLDEN / "blimp" / f"{uid}.jsonl").read_text(encoding="utf-8").splitlines()
+        assert {json.loads(line)["UID"] for line in lines} == {uid}
+        assert len(lines) == 100
+
+
+def test_lm_eval_answers_every_request_and_its_accuracy_follows() -> None:
+    tasks = golden_lm_eval()
+    documents = read_lines("choices.jsonl")
+    for task in tasks.values():
+        assert all(len(s["answers"]) == len(task["requests"]) for s in task["steps"].values())
+    for step in tasks["golden_choices"]["steps"].values():
+        answers = iter(step["answers"])
+        right, right_by_length = [], []
+        for document in documents:
+            choices = document["choices"]
+            sums = [next(answers)["loglikelihood"] for _ in choices]
+            by_length = np.array(sums) / [len(choice) for choice in choices]
+            right.append(np.argmax(sums) == document["gold"])
+            right_by_length.append(np.argmax(by_length) == document["gold"])
+        assert np.isclose(np.mean(right), step["metrics"]["acc,none"])
+        assert np.isclose(np.mean(right_by_length), step["metrics"]["acc_norm,none"])
+
+
+def test_lm_eval_divides_a_page_by_its_bytes() -> None:
+    rolling = golden_lm_eval()["golden_rolling"]
+    n_bytes = sum(len(document["page"].encode()) for document in read_lines("rolling.jsonl"))
+    for step in rolling["steps"].values():
+        bits = -sum(answer["loglikelihood"] for answer in step["answers"]) / np.log(2)
+        assert np.isclose(bits / n_bytes, step["metrics"]["bits_per_byte,none"])
+
+
+def read_lines(name: str) -> list[dict]:
+    lines = (GOLDEN / "lm_eval" / name).read_text(encoding="ascii").splitlines()
+    return [json.loads(line) for line in lines]

@@ -39,7 +39,11 @@ class _Subcommands(Commands):
     places: ClassVar = {
         "generate": "generate:generate",
         "perplexity": "perplexity:perplexity",
+        "surprisal": "surprisal:surprisal",
+        "pairs": "pairs:pairs",
+        "choices": "choices:choices",
         "eval": "eval:evaluate",
+        "tokenize": "tokenize:tokenize",
         "download": "download:download",
         "quantize": "quantize:quantize",
         "bench": "bench:bench",

@@ -12,7 +12,7 @@ from pythia_cli.cli import completing
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.grouped import CHECKPOINT, OUTPUT
 
-_INPUT = "Input"
+INPUT = "Input"
 
 Files = Annotated[
     list[str],
@@ -27,7 +27,7 @@ Column = Annotated[
         "--column",
         "--field",
         metavar="NAME",
-        rich_help_panel=_INPUT,
+        rich_help_panel=INPUT,
         help="The column that holds the text; dots lead into JSON objects. Default: text, or the"
         " only one.",
     ),
@@ -37,19 +37,19 @@ InputFormat = Annotated[
     typer.Option(
         "--input-format",
         metavar="NAME",
-        rich_help_panel=_INPUT,
+        rich_help_panel=INPUT,
         help="lines, tsv, csv, jsonl, nul or parquet. Default: by the suffix.",
     ),
 ]
 Null = Annotated[
     bool,
-    typer.Option("-0", "--null", rich_help_panel=_INPUT, help="NUL characters end the texts."),
+    typer.Option("-0", "--null", rich_help_panel=INPUT, help="NUL characters end the texts."),
 ]
 NoQuotes = Annotated[
     bool,
     typer.Option(
         "--no-quotes",
-        rich_help_panel=_INPUT,
+        rich_help_panel=INPUT,
         help="Double quotes in TSV and CSV are part of the text.",
     ),
 ]
@@ -96,6 +96,19 @@ SkipErrors = Annotated[
         "--skip-errors",
         rich_help_panel=OUTPUT,
         help="Write a row with an error for an item that fails, and go on.",
+    ),
+]
+
+
+Rows = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        rich_help_panel=OUTPUT,
+        help="Write a row for each item to this file, which appears when it is complete; - is"
+        " stdout, in place of the summary.",
     ),
 ]
 
@@ -150,3 +163,17 @@ class OutputChoice:
     def chosen_format(self) -> str | None:
         """The format; None: by the suffix."""
         return "jsonl" if self.as_json else self.format
+
+
+class RowsChoice(OutputChoice):
+    """As OutputChoice, of a command that prints a summary."""
+
+    def check_summary(self, as_json: bool) -> None:
+        """Raises CommandError if rows and a summary as JSON are both to go to stdout."""
+        if as_json and str(self.output) == "-":
+            raise CommandError(
+                "--json prints the summary, and --output - the rows",
+                hint="--output - --format jsonl, for rows as JSON",
+            )
+        if self.format is not None and self.output is None:
+            raise CommandError("--format is that of the rows", hint="--output FILE writes them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from pythia_cli.cli.file_output import checked_output
 from pythia_cli.cli.item_options import InputChoice, OutputChoice
 from pythia_cli.cli.output import Notices
 from pythia_cli.cli.streams import STANDARD_INPUT
+from pythia_cli.cli.summary import RowSummary, SummaryTable
 from pythia_cli.errors import PythiaError
 
 if TYPE_CHECKING:
@@ -29,13 +31,23 @@ if TYPE_CHECKING:
 _MOST_PRINTED = 10  # errors of items; the others are in the table only
 
 
-def open_inputs(files: Sequence[str], choice: InputChoice, notices: Notices) -> Items | JoinedItems:
-    """The items of the files of a command. Raises what `open_items` raises."""
+def open_inputs(
+    files: Sequence[str],
+    choice: InputChoice,
+    notices: Notices,
+    needed: Sequence[str] | None = None,
+) -> Items | JoinedItems:
+    """The items of the files of a command. Raises what `open_items` raises.
+
+    needed: columns that the measure reads, None for the one of the text; MissingColumn without.
+    """
     from pythia_cli.tables.joined import JoinedItems
 
     inputs.refuse_twice(files)
     with ExitStack() as stack:
         opened = [stack.enter_context(_open_input(name, choice, notices)) for name in files]
+        for items in opened:
+            items.check_columns(*([items.column] if needed is None else needed))
         stack.pop_all()
     return opened[0] if len(opened) == 1 else JoinedItems(opened)
 
@@ -44,16 +56,35 @@ def _open_input(name: str, choice: InputChoice, notices: Notices) -> Items:
     from pythia_cli.tables.items import open_items
 
     stream: Any = sys.stdin.buffer
-    with inputs.waiting_for(name, notices) as waiting:
-        return open_items(
-            stream if name == "-" else name,
-            format=choice.chosen_format,
-            column=choice.column,
-            quotes=not choice.no_quotes,
-            name=STANDARD_INPUT,
-            reporter=notices,
-            arrived=waiting.arrived,
-        )
+    opened = partial(
+        open_items,
+        stream if name == "-" else name,
+        format=choice.chosen_format,
+        column=choice.column,
+        quotes=not choice.no_quotes,
+        name=STANDARD_INPUT,
+        reporter=notices,
+    )
+    if name != "-" and (os.path.isfile(name) or not os.path.exists(name)):
+        return opened()
+    with inputs.waiting_for(name, notices) as waiting:  # a pipe or a device
+        return opened(arrived=waiting.arrived)
+
+
+def check_columns(items: Items | JoinedItems, **options: str | None) -> None:
+    """Check that the columns named by these options exist; None is none.
+
+    Raises MissingColumn, with the option in its hint.
+    """
+    from pythia_cli.tables.problems import MissingColumn
+
+    for option, column in options.items():
+        try:
+            items.check_columns(*([] if column is None else [column]))
+        except MissingColumn as error:
+            if error.nearest:
+                error.hint = f"--{option} {error.nearest[0]}"  # type: ignore[attr-defined]
+            raise
 
 
 def openers_of(
@@ -97,19 +128,22 @@ def run_command(
     left_out: Collection[str] = (),
     files: Sequence[str] = (),
     label: str = "measuring",
+    summary: RowSummary | None = None,
     limits: Limits | None = None,
 ) -> None:
     """Measure the items with each checkpoint, and write the table.
 
     measured: columns of the measure. identity: the command and the options that determine the rows.
     left_out: columns of the input that are not carried. files: inputs, none of which is written.
-    limits: of a batch, whose rows are written together; None: the default ones.
-    Raises what `open_table` and `run_items` raise, and Exit with the status of the first item that
-    was skipped.
+    summary: is given all rows, and printed, unless they go to stdout; without --output rows are not
+    written. limits: of a batch, whose rows are written together; None: the default ones. Raises
+    what `open_table` and `run_items` raise, and Exit with the status of the first item that was
+    skipped.
     """
     from pythia_cli.tables.batch_size import DEFAULT_LIMITS
     from pythia_cli.tables.joined import JoinedItems
     from pythia_cli.tables.layout import RowLayout
+    from pythia_cli.tables.read_table import read_rows
     from pythia_cli.tables.running import run_items
     from pythia_cli.tables.table import open_table
 
@@ -121,15 +155,21 @@ def run_command(
     layout = RowLayout.of(items.columns, measured, left_out, has_file=is_joined)
     failures = Failures(notices)
     skipped = _Skipped(failures)
-    with open_table(
-        path,
-        columns=layout.columns,
-        identity=identity,
-        format=output.chosen_format,
-        resume=output.resume,
-        stream=sys.stdout,
-        reporter=notices,
-    ) as table:
+    with ExitStack() as stack:
+        if summary is not None and output.output is None:
+            table: Any = SummaryTable(summary, layout.columns)
+        else:
+            table = stack.enter_context(
+                open_table(
+                    path,
+                    columns=layout.columns,
+                    identity=identity,
+                    format=output.chosen_format,
+                    resume=output.resume,
+                    stream=sys.stdout,
+                    reporter=notices,
+                )
+            )
         try:
             run = run_items(
                 items,
@@ -144,10 +184,14 @@ def run_command(
                 reporter=notices,
             )
         except PythiaError as error:
-            raise with_a_way_on(error, path) from error.__cause__
+            raise _with_a_way_on(error, path) from error.__cause__
     if path is not None:
         what = "nothing was left to do for" if run.n_rows == 0 else f"wrote {run.n_rows} rows to"
         notices.say(f"{what} {output.path}")
+    if summary is not None and (path is not None or output.output is None):
+        if path is not None:
+            summary.add_all(read_rows(path))
+        summary.print(table.progress.checkpoints)
     if run.n_errors > _MOST_PRINTED:
         notices.say(f"{run.n_errors} items failed in all; column error says why")
     failures.exit()
@@ -167,7 +211,7 @@ class _Skipped:
             self._failures.add(error)
 
 
-def with_a_way_on(error: PythiaError, path: Path | None) -> PythiaError:
+def _with_a_way_on(error: PythiaError, path: Path | None) -> PythiaError:
     """The error of an item, with the options that go on without it in its hint."""
     from pythia_cli.cli.hints import hint_for
     from pythia_cli.tables.problems import is_of_one_item

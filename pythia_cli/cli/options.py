@@ -71,6 +71,10 @@ Threads = Annotated[
         help="Default: the physical cores that this process may use.",
     ),
 ]
+Dtype = Annotated[
+    Literal["int8", "float32"],
+    typer.Option(help="float32 runs the slow reference, and needs the float checkpoint."),
+]
 Precision = Annotated[
     Literal["exact", "fast"],
     typer.Option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import sys
@@ -10,6 +11,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+
+_ASIDE = 12  # hexadecimal digits behind the name of a temporary file
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -46,7 +49,7 @@ def published(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     Writes to a temporary file beside it, fsyncs, renames it and fsyncs the folder. private: only
     its owner can read it. An OSError names `path`, not the temporary file, which is gone then.
     """
-    aside = path.with_name(f".{path.name}-{uuid.uuid4().hex[:12]}")
+    aside = path.with_name(f".{path.name}-{uuid.uuid4().hex[:_ASIDE]}")
     try:
         with open_to_write(aside, exclusive=True) as file:
             if private:
@@ -63,6 +66,15 @@ def published(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
         with contextlib.suppress(NotADirectoryError):
             aside.unlink(missing_ok=True)
     fsync_folder(path.parent)
+
+
+def remove_unpublished(path: Path) -> None:
+    """Remove what processes left that were killed while they published at `path`.
+
+    Call it when no other process writes there. Raises OSError.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}-{'[0-9a-f]' * _ASIDE}"):
+        left.unlink(missing_ok=True)
 
 
 def nearest_existing(folder: Path) -> Path:

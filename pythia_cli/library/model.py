@@ -12,7 +12,8 @@ import numpy as np
 from pythia_cli.checkpoints.open_checkpoint import OpenCheckpoint
 from pythia_cli.engine.byte_parts import Precision
 from pythia_cli.engine.checks import check_whole, listed
-from pythia_cli.engine.generate import Generated, GenerateOptions, encode_prompts, generate
+from pythia_cli.engine.generate import Generated, GenerateOptions, generate
+from pythia_cli.engine.prompts import encode_prompts
 from pythia_cli.engine.sampling import SamplingOptions
 from pythia_cli.engine.targets import checked_ids
 from pythia_cli.engine.transformer import Transformer
@@ -120,7 +121,7 @@ class Model:
 
     def generate(
         self,
-        prompt: str,
+        prompt: str | Sequence[int],
         *,
         max_tokens: int = 128,
         temperature: float = 1.0,
@@ -132,25 +133,26 @@ class Model:
         stop: Sequence[str] = (),
         ignore_eos: bool = False,
         truncate_prompt: bool = False,
+        top_logprobs: int | None = None,
     ) -> Generated:
-        """Continue a prompt. By default, samples from the unmodified distribution of the model.
+        """Continue a text, or token ids. By default, samples from the model's own distribution.
 
         The options are those of GenerateOptions and SamplingOptions. seed: None is a random one.
         truncate_prompt: of a prompt that leaves no room for max_tokens, use the end, at least a
-        quarter of the context. Raises InvalidValue, and PromptTooLong.
+        quarter of the context. Raises InvalidValue, PromptTooLong, and UsageError for bad ids.
 
         >>> model.generate("It was", max_tokens=6, temperature=0).text
         ' a very good thing to be'
         """
         sampling = SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty)
         seed = secrets.randbits(32) if seed is None else seed
-        options = GenerateOptions(max_tokens, sampling, stop, ignore_eos, seed)
+        options = GenerateOptions(max_tokens, sampling, stop, ignore_eos, seed, top_logprobs)
         (sample,) = self.generate_batch([prompt], options, truncate_prompt=truncate_prompt)
         return sample
 
     def generate_batch(
         self,
-        prompts: Sequence[str],
+        prompts: Sequence[str | Sequence[int]],
         options: GenerateOptions | None = None,
         *,
         num_samples: int = 1,
@@ -170,7 +172,7 @@ class Model:
 
     def stream(
         self,
-        prompts: Sequence[str],
+        prompts: Sequence[str | Sequence[int]],
         options: GenerateOptions | None = None,
         *,
         num_samples: int = 1,

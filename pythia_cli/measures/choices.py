@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +16,12 @@ from pythia_cli.engine.loglikelihood import (
 )
 from pythia_cli.errors import InputError, PythiaError
 from pythia_cli.library.model import Model
+from pythia_cli.measures.accuracy import Accuracy
 from pythia_cli.measures.attempts import attempt_each
 from pythia_cli.reporting import NO_TASK, Task
+
+_KINDS = ("", "_norm", "_bytes")
+"""Of accuracies: by log-probability, by that of a character, and by that of a byte."""
 
 
 class Question(NamedTuple):
@@ -73,14 +77,32 @@ class ChoiceMeter:
         return pairs
 
 
+class ChoiceTotals:
+    """Counts over questions that have a label."""
+
+    def __init__(self) -> None:
+        self._scores = {f"acc{kind}": Accuracy() for kind in _KINDS}
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Count the record of a question."""
+        for name, accuracy in self._scores.items():
+            accuracy.add(record[name])
+
+    def figures(self) -> dict[str, Any]:
+        """For JSON: n, and each accuracy with its standard error, such as acc_stderr."""
+        found: dict[str, Any] = {"n": self._scores["acc"].n}
+        for name, accuracy in self._scores.items():
+            found |= {name: accuracy.mean, f"{name}_stderr": accuracy.stderr}
+        return found
+
+
 def _record(question: Question, found: Sequence[Loglikelihood]) -> dict[str, Any]:
     logprobs = np.array([one.logprob for one in found])
     n_characters = np.array([len(choice) for choice in question.choices])
     n_bytes = np.array([len(choice.encode()) for choice in question.choices])
+    sizes = (np.ones(len(logprobs)), n_characters, n_bytes)
     chosen = {
-        "": int(logprobs.argmax()),
-        "_norm": int((logprobs / n_characters).argmax()),
-        "_bytes": int((logprobs / n_bytes).argmax()),
+        kind: int((logprobs / size).argmax()) for kind, size in zip(_KINDS, sizes, strict=True)
     }
     label = question.label
     return {

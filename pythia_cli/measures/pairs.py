@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +10,7 @@ import numpy as np
 from pythia_cli.engine.loglikelihood import TokenPair, check_fits, loglikelihoods
 from pythia_cli.errors import InputError, PythiaError
 from pythia_cli.library.model import Model
+from pythia_cli.measures.accuracy import Accuracy
 from pythia_cli.measures.attempts import attempt_each
 from pythia_cli.measures.quantization_error import certified_kl, near_tie
 from pythia_cli.reporting import NO_TASK, Task
@@ -83,46 +82,31 @@ class PairMeter:
         }
 
 
-@dataclass
 class PairTotals:
     """Counts over pairs. Ties count half."""
 
-    n: int = 0
-    n_correct: float = 0.0
-    n_ties: int = 0
-    n_near_ties: int | None = 0
-    _squared: float = field(default=0.0, repr=False)
+    def __init__(self) -> None:
+        self._correct = Accuracy()
+        self._n_ties = 0
+        self._n_near_ties: int | None = 0
 
-    def add(self, record: dict[str, Any]) -> None:
+    def add(self, record: Mapping[str, Any]) -> None:
         """Count the record of a pair."""
-        correct = float(record["correct"])
-        self.n += 1
-        self.n_correct += correct
-        self._squared += correct**2
-        self.n_ties += correct == 0.5
+        self._correct.add(record["correct"])
+        self._n_ties += record["correct"] == 0.5
         is_near = record["near_tie"]
-        if self.n_near_ties is not None:
-            self.n_near_ties = None if is_near is None else self.n_near_ties + bool(is_near)
-
-    @property
-    def accuracy(self) -> float:
-        """The share of pairs in which the good sentence is more likely."""
-        return self.n_correct / self.n
-
-    @property
-    def stderr(self) -> float | None:
-        """The standard error of the accuracy: s / sqrt(n), s with n - 1; None for one pair."""
-        if self.n < 2:
-            return None
-        variance = max(0.0, self._squared / self.n - self.accuracy**2)
-        return math.sqrt(variance / (self.n - 1))
+        if self._n_near_ties is not None:
+            self._n_near_ties = None if is_near is None else self._n_near_ties + bool(is_near)
 
     def figures(self) -> dict[str, Any]:
-        """For JSON: n, accuracy, stderr, n_ties and n_near_ties."""
+        """For JSON: n, accuracy (the share of pairs whose good sentence is more likely), ...
+
+        n_near_ties: None if it is not known of all pairs.
+        """
         return {
-            "n": self.n,
-            "accuracy": self.accuracy,
-            "stderr": self.stderr,
-            "n_ties": self.n_ties,
-            "n_near_ties": self.n_near_ties,
+            "n": self._correct.n,
+            "accuracy": self._correct.mean,
+            "stderr": self._correct.stderr,
+            "n_ties": self._n_ties,
+            "n_near_ties": self._n_near_ties,
         }

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from pythia_cli.engine.scored_text import ScoredText, spelled
+from pythia_cli.engine.scored_text import ScoredText
 from pythia_cli.engine.scorer import Scorer, score_plans
 from pythia_cli.engine.text_plan import TextPlan, stride_plan
 from pythia_cli.engine.windows import window_sizes
@@ -18,8 +18,9 @@ from pythia_cli.library.model import Model
 from pythia_cli.measures.attempts import attempt_each
 from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.text.encoded import Encoded
+from pythia_cli.text.spelling import spelled
 from pythia_cli.text.tokenizer import PythiaTokenizer
-from pythia_cli.text.word_spans import Span, token_ranges, word_spans
+from pythia_cli.text.word_spans import Span, opens_with_space, token_ranges, word_spans
 from pythia_cli.text.word_starts import CORRECTIONS, Correction, WordStarts, word_starts
 
 Unit = Literal["token", "word", "text"]
@@ -164,7 +165,7 @@ class SurprisalMeter:
         assert scored.set_logprob is not None
         if at == 0 and self._starts.first_word is None:
             return 0.0
-        if at == 0 and not scored.text[:1].isspace():
+        if at == 0 and not opens_with_space(scored.text):
             return self._first_word
         return float(scored.set_logprob[at])
 

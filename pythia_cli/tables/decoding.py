@@ -19,9 +19,24 @@ def decode_line(line: ByteLine, source: str) -> str | InputError:
     if line.is_too_long:
         return too_long(line, source)
     try:
-        return decode_text(line.data, source, is_beginning=False)
-    except NotUtf8 as error:
-        return NotUtf8(source, error.byte, error.offset, error.guess, line.number)
+        # NULs and controls are looked for at the beginning of the input: a line is too short to
+        # tell UTF-16 from a text with a few of them.
+        return line.data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return _not_utf8(line, error, source)
+
+
+def _not_utf8(line: ByteLine, error: UnicodeDecodeError, source: str) -> NotUtf8:
+    from pythia_cli.text.guess_encoding import guess_encoding
+
+    # With its end, a character at the end of the line is not taken for one that was cut off.
+    whole = line.data + line.end
+    try:
+        whole.decode("utf-8")
+    except UnicodeDecodeError as found:
+        error = found
+    guess = guess_encoding(whole, error)
+    return NotUtf8(source, whole[error.start], error.start, guess, line.number)
 
 
 def too_long(line: ByteLine, source: str) -> ItemError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from pythia_cli.tables.fields import value_at
 from pythia_cli.tables.item import Group, Item
@@ -31,6 +32,10 @@ class GroupedItems:
     def columns(self) -> dict[str, Kind]:
         """The columns of the items."""
         return self.items.columns
+
+    def is_file(self, path: Path) -> bool:
+        """As `Items.is_file`."""
+        return self.items.is_file(path)
 
     def __iter__(self) -> Iterator[Group]:
         held: list[Item] = []

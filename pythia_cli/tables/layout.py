@@ -12,7 +12,9 @@ from pythia_cli.tables.item import Group, Item
 from pythia_cli.tables.kinds import Kind
 
 _FIRST: dict[str, Kind] = {"model": str, "step": int, "item": int}
-_FIRST_WITH_FILE: dict[str, Kind] = {"model": str, "step": int, "file": str, "item": int}
+FILE = "file"
+"""The column that says of which of several inputs a row is."""
+_FIRST_WITH_FILE: dict[str, Kind] = {"model": str, "step": int, FILE: str, "item": int}
 _CARRIED = "input_"
 """Before the name of a carried column that one of ours has too."""
 
@@ -67,7 +69,7 @@ class RowLayout:
             if column in self.carried
         }
         number = item.items[0].number if isinstance(item, Group) else item.number
-        file = {"file": item.source} if self.has_file else {}
+        file = {FILE: item.source} if self.has_file else {}
         return {**name, **file, "item": number, **fields, **record}
 
     def error_row(

@@ -10,16 +10,30 @@ from pythia_cli.tables.running import RecordsOfItem
 
 Unit = TypeVar("Unit")
 Prepared = TypeVar("Prepared")
+M = TypeVar("M")
+Meter = TypeVar("Meter")
+
+
+def one_for_each(make: Callable[[M], Meter]) -> Callable[[M], Meter]:
+    """The function, which is called once for each model in turn: what it made is kept meanwhile."""
+    last: list[tuple[M, Meter]] = []
+
+    def meter_of(model: M) -> Meter:
+        if not last or last[0][0] is not model:
+            last[:] = [(model, make(model))]
+        return last[0][1]
+
+    return meter_of
 
 
 def measured_together(
     items: Sequence[Unit],
     prepare: Callable[[Unit], Prepared],
-    measure: Callable[[list[Prepared]], Sequence[RecordsOfItem]],
+    measure: Callable[[list[Prepared]], Sequence[RecordsOfItem | PythiaError]],
 ) -> list[RecordsOfItem | PythiaError]:
     """Prepare each item, measure all that could be prepared at once, and return both in order.
 
-    prepare: may raise PythiaError for its item, as Item.text does.
+    prepare: may raise PythiaError for its item, as Item.text does. measure: may return one.
     """
     results: list[RecordsOfItem | PythiaError] = []
     prepared: list[Prepared] = []

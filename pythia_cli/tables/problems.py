@@ -72,7 +72,7 @@ class UnfinishedTable(UsageError):
     """
 
     def __init__(self, path: Path, partial: Path, n_items: int, difference: str | None) -> None:
-        of = f", with another {difference}" if difference else ""
+        of = f" with another {difference}" if difference else ""
         super().__init__(f"{path}: an earlier run{of} ended after {n_items} items, in {partial}")
         self.path, self.partial, self.difference = path, partial, difference
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,6 +14,7 @@ from pythia_cli.reporting import SILENT, Reporter, Task
 from pythia_cli.tables.batch_size import DEFAULT_LIMITS, BatchSize, Limits
 from pythia_cli.tables.grouped import GroupedItems, Rows
 from pythia_cli.tables.item import Group, Item
+from pythia_cli.tables.item_hash import ItemHash
 from pythia_cli.tables.layout import RowLayout
 from pythia_cli.tables.problems import CannotResume, ItemError
 from pythia_cli.tables.progress import MeasuredCheckpoint, TableProgress, first_difference
@@ -112,30 +112,33 @@ class _ItemRun(Generic[M]):
     ) -> None:
         self._items, self._table, self._layout, self._measure = items, table, layout, measure
         self._skip_errors, self._failed, self._limits = skip_errors, failed, limits
-        self._digest = hashlib.sha256()
-        self._n_hashed = 0
+        self._hash = ItemHash()
+        self._has_more = True  # than the table has
         self.n_rows = self.n_errors = 0
         self.first_error: PythiaError | None = None
 
     def check_items(self, n_checkpoints: int, reporter: Reporter) -> None:
-        """Raises CannotResume if the items that the table has are not the first of these."""
+        """Raises CannotResume if the items that the table has are not the first of these.
+
+        Raises InputError if the table's file is one of the inputs.
+        """
+        path = getattr(self._table, "path", None)
+        if path is not None and self._items.is_file(path):
+            raise InputError(path, "is one of the inputs; name another file to write")
         done = self._table.progress
         if not done.n_hashed:
             return
         iterator: Iterator[Item | Group] = iter(self._items)
         with reporter.task("comparing", self._items.n_bytes, "B") as task:
-            for item in iterator:
-                self._hash(item)
-                task.advance(item.n_bytes)
-                if self._n_hashed == done.n_hashed:
-                    break
-        if self._n_hashed < done.n_hashed or self._digest.hexdigest() != done.items_sha256:
+            self._hash.follow(iterator, done.n_hashed, task)
+        if (self._hash.n_items, self._hash.sha256) != (done.n_hashed, done.items_sha256):
             raise self._cannot(
                 f"the first {done.n_hashed} items of {self._items.name} are not those of before"
             )
+        self._has_more = next(iterator, None) is not None
         is_sole = len(done.checkpoints) == n_checkpoints == 1
         has_complete = any(entry.is_complete for entry in done.checkpoints)
-        if has_complete and not is_sole and next(iterator, None) is not None:
+        if has_complete and not is_sole and self._has_more:
             raise self._cannot(
                 f"{self._items.name} has more items than the {done.n_hashed} of before, and they"
                 " would have to be put between rows that are there"
@@ -145,6 +148,9 @@ class _ItemRun(Generic[M]):
         """Measure all items with one checkpoint, or those that it has not been given yet."""
         provenance = _as_json(model.provenance())
         n_done = self._n_done(index, provenance)
+        if self._table.progress.checkpoints[index].is_complete and not self._has_more:
+            task.advance(self._items.n_bytes)
+            return
         name = {key: provenance.get(key) for key in ("model", "step")}
         chosen = BatchSize(self._limits)
         for batch in self._batches(n_done, chosen, task):
@@ -237,8 +243,7 @@ class _ItemRun(Generic[M]):
     ) -> None:
         """Write the rows of a batch, with what is done then."""
         for item in batch:
-            if item.number > self._n_hashed:
-                self._hash(item)
+            self._hash.add(item)
         done = self._table.progress
         entry = done.checkpoints[index]
         entry = replace(
@@ -252,16 +257,12 @@ class _ItemRun(Generic[M]):
         progress = replace(
             done,
             checkpoints=checkpoints,
-            n_hashed=self._n_hashed,
-            items_sha256=self._digest.hexdigest(),
+            n_hashed=self._hash.n_items,
+            items_sha256=self._hash.sha256,
         )
         self._table.write(rows, progress)
         self.n_rows += len(rows)
         self.n_errors += n_errors
-
-    def _hash(self, item: Item | Group) -> None:
-        self._digest.update(item.content() + b"\n")
-        self._n_hashed += 1
 
     def _cannot(self, reason: str) -> CannotResume:
         return CannotResume(getattr(self._table, "path", Path("the table")), reason)

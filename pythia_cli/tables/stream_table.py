@@ -35,17 +35,24 @@ class StreamTable:
     def write(self, records: Iterable[Mapping[str, Any]], progress: TableProgress) -> None:
         """Write rows. progress: what is done with them. Raises OSError."""
         text = "".join(map(self._encoder.row, records))
-        self._stream.write(text if self._is_begun else self._encoder.header() + text)
-        self._is_begun = True
-        self._stream.flush()
+        if text:
+            self._begin()
+            self._stream.write(text)
+            self._stream.flush()
         self.progress = replace(progress, n_bytes=self.progress.n_bytes + len(text))
+
+    def _begin(self) -> None:
+        """Write the header, before the first row: where there is none, an error stands alone."""
+        if not self._is_begun:
+            self._stream.write(self._encoder.header())
+            self._is_begun = True
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
-        if kind is None and not self._is_begun:
-            self.write([], self.progress)
+        if kind is None:
+            self._begin()
         if self._is_own:
             self._stream.close()
 

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Self, cast
 
 from pythia_cli.errors import InputError, LockTimeout
 from pythia_cli.files.locks import lock
-from pythia_cli.files.publishing import fsync, fsync_folder
+from pythia_cli.files.publishing import fsync, fsync_folder, remove_unpublished
 from pythia_cli.reporting import Reporter
 from pythia_cli.tables.encoders import Encoder
 from pythia_cli.tables.file_formats import TableFormat
@@ -56,12 +56,17 @@ class TableFile:
             self.path.with_name(self.path.name + end)
             for end in (".partial", ".partial.json", ".meta.json", ".partial.lock")
         )
+        self._aside = self._partial.with_name(f".{self._partial.name}")
         self._file: BinaryIO | None = None
         self._last_save = time.monotonic()
         with contextlib.ExitStack() as stack, writing_errors(path):
             stack.enter_context(self._locked(reporter))
             self._finish_publishing()
-            self.progress = self._resumed(begun) if resume else self._fresh(begun)
+            try:
+                self.progress = self._resumed(begun) if resume else self._fresh(begun)
+            except BaseException:
+                self._close()
+                raise
             self._open_files = stack.pop_all()
 
     @contextlib.contextmanager
@@ -86,7 +91,10 @@ class TableFile:
                     self._lock.unlink()
 
     def _finish_publishing(self) -> None:
-        """Do what a run that was killed after its last row left undone."""
+        """Do what a run that was killed after its last row left undone; remove what it left."""
+        for path in (self.path, self._saved, self._meta):
+            remove_unpublished(path)
+        self._aside.unlink(missing_ok=True)
         saved = read_progress(self._saved)
         if saved is not None and saved.is_whole and not self._partial.exists():
             if self.path.exists():
@@ -167,9 +175,8 @@ class TableFile:
         if self._format == "parquet":
             raise CannotResume(self.path, "it is complete, and rows cannot be added to Parquet")
         self.progress.write(self._saved)
-        aside = self._partial.with_name(f".{self._partial.name}")
-        shutil.copyfile(self.path, aside)
-        aside.replace(self._partial)
+        shutil.copyfile(self.path, self._aside)
+        self._aside.replace(self._partial)
         file = self._partial.open("r+b")
         file.seek(self.progress.n_bytes)
         return cast(BinaryIO, file)
@@ -205,12 +212,17 @@ class TableFile:
             self._file.flush()
             self._file.truncate(self.progress.n_bytes)
             self._save()
-        with contextlib.suppress(OSError):
-            self._file.close()
+        self._close()
         if not self.progress.n_items:  # nothing is lost
             with contextlib.suppress(OSError):
                 self._partial.unlink()
                 self._saved.unlink()
+
+    def _close(self) -> None:
+        """Close the file after an error, which is not replaced by one of closing."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
 
     def __enter__(self) -> Self:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pythia_cli.errors import InputError
@@ -38,6 +39,10 @@ class TextItems:
 
     def __iter__(self) -> Iterator[Item]:
         return iter(self._items)
+
+    def is_file(self, path: Path) -> bool:
+        """Never: they are in no file."""
+        return False
 
     def __len__(self) -> int:
         return len(self._items)

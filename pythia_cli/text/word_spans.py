@@ -10,6 +10,12 @@ import numpy as np
 
 # Unlike Python, the tokenizer does not take the separators U+001C to U+001F for white space.
 _WORD = re.compile("[\\S\x1c-\x1f]+")
+_OPENS_WITH_SPACE = re.compile("(?![\x1c-\x1f])\\s")
+
+
+def opens_with_space(text: str) -> bool:
+    """Whether a text begins with white space."""
+    return _OPENS_WITH_SPACE.match(text) is not None
 
 
 class Span(NamedTuple):

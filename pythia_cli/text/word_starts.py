@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from pythia_cli.text.tokenizer import PythiaTokenizer
+from pythia_cli.text.word_spans import opens_with_space
 
 Correction = Literal["pimentel-meister", "oh-schuler", "white-space"]
 """Whose definition of the tokens that may begin a word (docs/surprisal.md)."""
@@ -38,7 +39,7 @@ def word_starts(tokenizer: PythiaTokenizer, d_vocab: int, correction: Correction
     """
     if correction == "white-space":
         tokens = (tokenizer.token_bytes(i).decode(errors="replace") for i in range(tokenizer.size))
-        begins = np.array([token[:1].isspace() for token in tokens])
+        begins = np.array([opens_with_space(token) for token in tokens])
     else:
         begins = np.array(
             [tokenizer.token_bytes(i)[:1] == b" " for i in range(tokenizer.n_spelled)]

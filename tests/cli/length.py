@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
+
+import typer
 
 from pythia_cli.cli import item_options, options
 from pythia_cli.cli.app import _Subcommands, main
@@ -17,13 +21,14 @@ from pythia_cli.cli.output import Notices
 COMMAND = (sys.executable, "-m", "tests.cli.length", "length")
 
 
-def measure(model: Any, items: Sequence[Any]) -> Any:
+def measure(seconds: float, model: Any, items: Sequence[Any]) -> Any:
     from pythia_cli.tables.measuring import measured_together
 
+    time.sleep(seconds)
     return measured_together(
         items,
-        lambda item: item.text(),
-        lambda texts: [[{"n_tokens": len(model.tokenize(text).token_ids)}] for text in texts],
+        lambda item: model.tokenize(item.text()),
+        lambda encoded: [[{"n_tokens": len(one.token_ids)}] for one in encoded],
     )
 
 
@@ -39,6 +44,7 @@ def length(
     format: item_options.Format = None,
     resume: item_options.Resume = False,
     skip_errors: item_options.SkipErrors = False,
+    seconds: Annotated[float, typer.Option(help="Sleep so long for each batch.")] = 0,
     store: options.StoreFolder = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -54,7 +60,7 @@ def length(
         run_command(
             items,
             openers_of(model, checkpoint, options.open_store(store), notices),
-            measure,
+            partial(measure, seconds),
             {"n_tokens": int},
             written,
             notices,
@@ -64,10 +70,12 @@ def length(
         )
 
 
-if __name__ == "__main__":
-    import pythia_cli.cli.commands
-
-    pythia_cli.cli.commands.length = sys.modules["__main__"]  # type: ignore[attr-defined]
-    sys.modules["pythia_cli.cli.commands.length"] = sys.modules["__main__"]
+def register() -> None:
+    """Make it a command of `pythia`."""
     _Subcommands.places["length"] = "length:length"
+    sys.modules["pythia_cli.cli.commands.length"] = sys.modules[__name__]
+
+
+if __name__ == "__main__":
+    register()
     main()

@@ -34,6 +34,7 @@ def make(model: torch.nn.Module, tokenizer: PreTrainedTokenizerFast, book: str, 
     texts = golden_texts.nasty_texts(book)
     sets = token_sets(tokenizer, model.config.vocab_size)
     scorer = IncrementalLMScorer(model, tokenizer=tokenizer)
+    scorer.bow_subword_idx.sort()  # it sums in the vocabulary's order, which differs between runs
     register_with_wordsprobability(model, tokenizer)
     columns: dict[str, list[np.ndarray]] = {}
     for entry in texts:

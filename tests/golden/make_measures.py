@@ -10,9 +10,8 @@ To make all of it again, in an environment with these:
 
     python tests/golden/make_measures.py --blimp FOLDER
 
-or one part: `words`, `blimp`, `lm_eval`, or `check`, which makes nothing: it puts the authorities'
-figures together from transformers' own, and reads them all. FOLDER has BLiMP's files in full, 1,000
-pairs each; this folder keeps 100 of each.
+or one part: `words`, `blimp` or `lm_eval`. FOLDER has BLiMP's files in full, 1,000 pairs each; this
+folder keeps 100 of each.
 """
 
 import argparse
@@ -23,28 +22,44 @@ from pathlib import Path
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
 
+import golden_blimp
 import golden_demo
+import golden_lm_eval
 import golden_words
 import torch
+from minicons.scorer import IncrementalLMScorer
 
 GOLDEN = Path(__file__).resolve().parent
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Make golden data of measures.")
-    parser.add_argument("part", nargs="?", choices=["words"], help="make only this part")
-    return parser.parse_args()
+    parser.add_argument(
+        "part", nargs="?", choices=["words", "blimp", "lm_eval"], help="make only this part"
+    )
+    parser.add_argument(
+        "--blimp", type=Path, help="folder of BLiMP's JSONL files, 1,000 pairs each"
+    )
+    arguments = parser.parse_args()
+    if arguments.blimp is None and arguments.part in (None, "blimp"):
+        parser.error("--blimp FOLDER is needed for this part")
+    return arguments
 
 
 def main() -> None:
     arguments = parse_arguments()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
+        book = (golden_demo.DEMO / "eval.txt").read_text(encoding="utf-8")
         last = golden_demo.make_folder(golden_demo.LAST_STEP, Path(scratch))
         model, tokenizer = golden_demo.load(last)
         if arguments.part in (None, "words"):
-            book = (golden_demo.DEMO / "eval.txt").read_text(encoding="utf-8")
             golden_words.make(model, tokenizer, book, GOLDEN / "words")
+        if arguments.part in (None, "blimp"):
+            scorer = IncrementalLMScorer(model, tokenizer=tokenizer)
+            golden_blimp.make(last, scorer, arguments.blimp, GOLDEN / "blimp")
+        if arguments.part in (None, "lm_eval"):
+            golden_lm_eval.make(book, Path(scratch), GOLDEN / "lm_eval")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,14 @@ def test_white_space(neox_tokenizer: PythiaTokenizer) -> None:
     """Of every kind, and runs of spaces; but not parts of characters."""
     found = word_starts(neox_tokenizer, 50304, "white-space")
     assert found.first_word is not None
-    for text, begins in (("\n", 1), (" the", 1), ("      ", 1), ("\u00a0", 1), ("the", 0)):
+    for text, begins in (
+        ("\n", 1),
+        (" the", 1),
+        ("      ", 1),
+        ("\u00a0", 1),
+        ("the", 0),
+        ("\x1c", 0),
+    ):
         (token_id,) = neox_tokenizer.encode(text).tolist()
         assert found.next_word[token_id] == begins
         assert found.first_word[token_id] == 1 - begins

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,7 +10,6 @@ import typer
 
 from pythia_cli import settings
 from pythia_cli.cli import item_options, options
-from pythia_cli.cli.failures import Failures
 from pythia_cli.cli.grouped import OUTPUT
 from pythia_cli.cli.item_options import OutputChoice
 from pythia_cli.cli.output import Notices
@@ -19,7 +18,6 @@ from pythia_cli.errors import PythiaError
 if TYPE_CHECKING:
     from pythia_cli.integrations.lm_eval_tasks import EvalTask
     from pythia_cli.library.model import Model
-    from pythia_cli.tables.text_items import TextItems
 
 _TASKS = "Tasks"
 
@@ -122,15 +120,15 @@ def evaluate(
     measure = _measure(loaded, notices, limit=limit, cache=cache, bootstrap=bootstrap)
     items = TextItems([{"task": task.name} for task in loaded], "task", "--tasks")
     measured = {name: kind for name, kind in FIELDS.items() if name != "task"} | _MODEL_FIELDS
-    if written.path is None and written.chosen_format is None:
-        _print_figures(items, openers, measure, measured, notices, skip_errors=skip_errors)
-        return
     hashes = {task.name: task.sha256 for task in loaded}
-    identity = {"command": "eval", "tasks": hashes, "limit": limit, "bootstrap": bootstrap}
-    run_command(
-        items, openers, measure, measured, written, notices,
-        identity=identity, label="evaluating", limits=Limits(items=1),
-    )  # fmt: skip
+    identity = {"measure": "eval", "tasks": hashes, "limit": limit, "bootstrap": bootstrap}
+    is_table = written.chosen_format is None and str(output) != "-"
+    with _FigureTable() as figures:
+        run_command(
+            items, openers, measure, measured, written, notices,
+            identity=identity, label="tasks", limits=Limits(items=1),
+            summary=figures if is_table or written.path is not None else None,
+        )  # fmt: skip
 
 
 _MODEL_FIELDS: dict[str, type] = {
@@ -169,49 +167,35 @@ def _measure(
     return lambda model, items: [rows(model, item.text()) for item in items]
 
 
-def _print_figures(
-    items: TextItems,
-    openers: Sequence[Callable[[], Model]],
-    measure: Callable[..., Any],
-    measured: dict[str, type],
-    notices: Notices,
-    *,
-    skip_errors: bool,
-) -> None:
-    """Print a table of all figures, also of those before a failure. Raises what it raises."""
-    from pythia_cli.cli.item_runs import with_a_way_on
-    from pythia_cli.tables.batch_size import Limits
-    from pythia_cli.tables.layout import RowLayout
-    from pythia_cli.tables.records import Records
-    from pythia_cli.tables.running import run_items
-
-    failures = Failures(notices)
-    layout = RowLayout.of(items.columns, measured)
-    records = Records(layout.columns)
-    try:
-        run_items(
-            items, records, layout, openers, measure,
-            skip_errors=skip_errors, failed=failures.add, limits=Limits(items=1),
-        )  # fmt: skip
-    except PythiaError as error:
-        raise with_a_way_on(error, None) from error.__cause__
-    finally:
-        rows = [record for record in records if record["error"] is None]
-        if rows:
-            _print_table(rows)
-    failures.exit()
-
-
 _HEADS = ("task", "step", "metric", "value", "stderr", "published", "its stderr", "difference")
 
 
-def _print_table(rows: Sequence[dict[str, Any]]) -> None:
-    from pythia_cli.cli.tables import print_table
+class _FigureTable:
+    """Prints all figures as a table; also those before a failure, if they are in no file."""
 
-    print_table(_HEADS, [_cells(row) for row in rows], dispensable=("its stderr", "stderr"))
+    def __init__(self) -> None:
+        self._rows: list[Mapping[str, Any]] = []
+
+    def __enter__(self) -> _FigureTable:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.print(())
+
+    def add_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add rows; those of tasks that failed have no figures."""
+        self._rows += [row for row in rows if row.get("metric") is not None]
+
+    def print(self, checkpoints: object) -> None:
+        """Print what was added since it was last printed."""
+        from pythia_cli.cli.tables import print_table
+
+        rows, self._rows = self._rows, []
+        if rows:
+            print_table(_HEADS, [_cells(row) for row in rows], ("its stderr", "stderr"))
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: Mapping[str, Any]) -> list[str]:
     name = row["task"] if row["subtask"] is None else f"{row['task']}/{row['subtask']}"
     metric = row["metric"] if row["filter"] == "none" else f"{row['metric']} ({row['filter']})"
     figures = (row[n] for n in ("value", "stderr", "published", "published_stderr", "difference"))

@@ -1,0 +1,72 @@
+"""Reads a table that was written, with the kinds of values that its columns had."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pythia_cli.errors import IntegrityError, NotFound
+from pythia_cli.tables.items import open_items
+from pythia_cli.tables.progress import TableProgress, read_progress
+
+
+def _json_or_text(cell: str) -> Any:
+    """Texts among values of other kinds are written as they are."""
+    try:
+        return json.loads(cell)
+    except ValueError:
+        return cell
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": {"true": True, "false": False}.__getitem__,
+    "object": _json_or_text,
+}
+
+
+def table_meta(path: str | Path) -> TableProgress:
+    """What a complete table holds, by the file beside it: identity, columns and checkpoints.
+
+    Raises NotFound if that file is missing, and IntegrityError if it is damaged.
+    """
+    path = Path(path)
+    meta = path.with_name(f"{path.name}.meta.json")
+    found = read_progress(meta)
+    if found is None:
+        raise NotFound(f"{meta} does not exist; it says what {path.name} holds")
+    return found
+
+
+def read_rows(path: str | Path) -> Iterator[dict[str, Any]]:
+    """The rows of a complete table, one after the other, as they were written.
+
+    An empty cell of TSV and CSV is None. Raises what `table_meta` and `open_items` raise, and
+    IntegrityError for a row that does not fit the columns.
+    """
+    meta = table_meta(path)
+    format = meta.identity["format"]
+    with open_items(path, format=format) as items:
+        for item in items:
+            if item.error is not None:
+                raise IntegrityError(path, str(item.error))
+            if format in ("tsv", "csv"):
+                yield _read(path, item.line, item.fields, meta.columns)
+            else:
+                yield {name: item.fields.get(name) for name in meta.columns}
+
+
+def _read(
+    path: str | Path, line: int, cells: dict[str, str], columns: dict[str, str]
+) -> dict[str, Any]:
+    try:
+        return {
+            name: _READERS[kind](cells[name]) if cells[name] else None
+            for name, kind in columns.items()
+        }
+    except (KeyError, ValueError) as error:
+        raise IntegrityError(path, f"line {line} is no row of this table ({error})") from error
