@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pythia_cli.errors import InvalidValue
 from pythia_cli.model.open_model import Dtype, OpenModel
@@ -27,6 +29,11 @@ class Model(OpenModel):
     Opening only maps the weights; memory for running is allocated on first use. If the file is cut
     short meanwhile, SIGBUS ends the process. UsageError if two threads use one; open one for each.
     """
+
+    @property
+    def certificate(self) -> dict[str, Any] | None:
+        """The quantization error, if it was measured at installation; else None."""
+        return self.opened.installed.certificate
 
     def surprisal(
         self,
@@ -108,6 +115,40 @@ class Model(OpenModel):
             context=context, choices=[choices], label=label, delimiter=delimiter
         )
         return self._collect(questions, None, CHOICE_COLUMNS, measure)
+
+    def memorize(
+        self,
+        rows: Iterable[Sequence[int] | np.ndarray[Any, Any] | str | _Given],
+        *,
+        prompt: int = 32,
+        continuation: int = 32,
+        extractable_only: bool = False,
+        end_of_text: bool = False,
+        column: str = "tokens",
+    ) -> Records:
+        """How much of what follows a prompt is repeated (docs/memorize.md), as rows of a table.
+
+        rows: token ids, texts, or mappings of columns, of which `column` is either. The first
+        `prompt` tokens are read, and the next `continuation` ones compared with greedy decoding.
+        extractable_only: stop a row at its first miss. end_of_text: the model may choose
+        <|endoftext|>. Raises InvalidValue, and InputError for a row that is too short or has ids
+        that no token has.
+
+        >>> ids = model.tokenize("It was a very good thing to be").token_ids
+        >>> model.memorize([ids], prompt=2, continuation=6)[0]["score"]
+        1.0
+        """
+        from pythia_cli.measures.memorize import MemorizationOptions
+        from pythia_cli.measures.memorize_items import MEMORIZED_COLUMNS, memorized_measure
+        from pythia_cli.tables.values import plain
+
+        options = MemorizationOptions(prompt, continuation, extractable_only, end_of_text)
+        options.check(self.config.n_ctx)
+        if isinstance(rows, str | Mapping):
+            raise InvalidValue("rows", rows, "several of them, in a list")
+        given = (row if isinstance(row, Mapping) else {column: plain(row)} for row in rows)
+        measure = memorized_measure(options, column)
+        return self._collect(given, column, MEMORIZED_COLUMNS, measure)
 
     def _collect(
         self,

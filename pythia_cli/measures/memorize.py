@@ -20,10 +20,10 @@ from pythia_cli.engine.greedy import (
     greedy_paths,
 )
 from pythia_cli.errors import InputError, IntegrityError, InvalidValue, PythiaError
-from pythia_cli.library.model import Model
 from pythia_cli.measures.accuracy import Accuracy
 from pythia_cli.measures.attempts import attempt_each
 from pythia_cli.measures.quantization_error import certified_kl, near_tie
+from pythia_cli.model.open_model import OpenModel
 from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.text.token_ids import checked_token_ids
 
@@ -71,7 +71,7 @@ class MemorizationMeter:
     not known, as the checkpoint has no certificate.
     """
 
-    def __init__(self, model: Model, options: MemorizationOptions | None = None) -> None:
+    def __init__(self, model: OpenModel, options: MemorizationOptions | None = None) -> None:
         self.options = MemorizationOptions() if options is None else options
         self.options.check(model.config.n_ctx)
         self._model = model

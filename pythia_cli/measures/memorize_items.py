@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 
 from pythia_cli.errors import PythiaError
-from pythia_cli.library.model import Model
 from pythia_cli.measures.memorize import MemorizationMeter, MemorizationOptions, TokenRow
+from pythia_cli.model.open_model import OpenModel
 from pythia_cli.tables.item import Item
 from pythia_cli.tables.kinds import Kind
 from pythia_cli.tables.measuring import measured_together, one_for_each
 from pythia_cli.tables.running import Measure, RecordsOfItem
 from pythia_cli.tables.token_rows import TOKENS
+from pythia_cli.tables.values import plain
 
 MEMORIZED_COLUMNS: Mapping[str, Kind] = {
     "score": float,
@@ -24,15 +25,17 @@ MEMORIZED_COLUMNS: Mapping[str, Kind] = {
 }
 
 
-def memorized_measure(options: MemorizationOptions, column: str = TOKENS) -> Measure[Model, Item]:
+def memorized_measure(
+    options: MemorizationOptions, column: str = TOKENS
+) -> Measure[OpenModel, Item]:
     """Memorization of each item. column: its token ids, as a list or JSON text; or a text."""
 
-    def meter(model: Model) -> MemorizationMeter:
+    def meter(model: OpenModel) -> MemorizationMeter:
         return MemorizationMeter(model, options)
 
     meter_of = one_for_each(meter)
 
-    def measure(model: Model, items: Sequence[Item]) -> list[RecordsOfItem | PythiaError]:
+    def measure(model: OpenModel, items: Sequence[Item]) -> list[RecordsOfItem | PythiaError]:
         def measure_rows(rows: list[TokenRow]) -> list[RecordsOfItem | PythiaError]:
             return [
                 record if isinstance(record, PythiaError) else [record]
@@ -46,7 +49,7 @@ def memorized_measure(options: MemorizationOptions, column: str = TOKENS) -> Mea
 
 def _row_of(item: Item, column: str) -> TokenRow:
     """Raises ItemError for what is neither a list nor a text."""
-    value = item.value(column)
+    value = plain(item.value(column))
     if isinstance(value, list):
         return value
     return _ids_in(item.text(column, expected="a list of token ids, or a text"))

@@ -10,6 +10,7 @@ import pytest
 
 import pythia_cli
 from pythia_cli.errors import InputError, InvalidValue
+from pythia_cli.measures.memorize import MemorizationMeter, MemorizationOptions
 from pythia_cli.measures.pairs import MinimalPair, PairMeter
 from pythia_cli.measures.surprisal import SurprisalMeter, SurprisalOptions
 
@@ -49,6 +50,29 @@ def test_choices(model: pythia_cli.Model) -> None:
     questions = [{"context": "She was", "choices": ["very", "xyzzy"], "gold": "very"}]
     assert [row["acc"] for row in model.choices(questions, label="gold")] == [1.0]
     assert [row["acc"] for row in model.choices(questions)] == [None]
+
+
+def test_memorize(model: pythia_cli.Model) -> None:
+    text = "It was a very good thing to be a gentleman"
+    ids = model.tokenize(text).token_ids[:8]
+    (expected,) = MemorizationMeter(model, MemorizationOptions(2, 6)).measure([ids])
+    assert isinstance(expected, dict)
+    given = [ids, ids.tolist(), tuple(ids.tolist()), text, {"tokens": ids}, {"tokens": text}]
+    for row in model.memorize(given, prompt=2, continuation=6):
+        assert {name: row[name] for name in expected} == expected
+    (row,) = model.memorize([{"id": 7, "x": text}], prompt=2, continuation=6, column="x")
+    assert row["id"] == 7
+    with pytest.raises(InputError, match="item 1: has 8 tokens; 64 are needed"):
+        model.memorize([ids])
+    with pytest.raises(InputError, match="item 2: field 'tokens' is a number"):
+        model.memorize([ids, 5], prompt=2, continuation=6)  # type: ignore[list-item]
+    with pytest.raises(InputError, match="item 1: token 2 has the id -1"):
+        model.memorize([[1, -1, 3]], prompt=1, continuation=2)
+    for arguments in ({"prompt": 0}, {"prompt": 513}, {"continuation": 500}):
+        with pytest.raises(InvalidValue):
+            model.memorize([ids], **arguments)  # type: ignore[arg-type]
+    with pytest.raises(InvalidValue):
+        model.memorize(text)
 
 
 def test_impossible_arguments(model: pythia_cli.Model) -> None:
