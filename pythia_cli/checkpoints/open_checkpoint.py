@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pythia_cli.checkpoints.demo import DEMO_FOLDER
 from pythia_cli.checkpoints.manifest import MANIFEST
+from pythia_cli.checkpoints.open_tokenizer import installed_tokenizer, read_installed
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import (
     DamagedCheckpoint,
@@ -20,13 +20,11 @@ from pythia_cli.errors import (
     NotFound,
     UsageError,
 )
-from pythia_cli.files.reading import read_at_most
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.models import DEMO, LOCAL_PREFIX
 from pythia_cli.text.tokenizer import PythiaTokenizer
-from pythia_cli.text.tokenizer_json import MOST_BYTES
 from pythia_cli.weights.int8_file import Int8File
 
 if TYPE_CHECKING:  # opening an int8 file needs nothing of it
@@ -56,23 +54,16 @@ class OpenCheckpoint:
         self, *, plain_text: bool = False, reporter: Reporter = SILENT
     ) -> PythiaTokenizer:
         """Its tokenizer. Raises DamagedCheckpoint if it is missing or not the original."""
+        tokenizer = installed_tokenizer(
+            self.installed,
+            self.file.tokenizer_sha256,
+            self.tokenizer_json,
+            d_vocab=self.file.config.d_vocab,
+            plain_text=plain_text,
+            reporter=reporter,
+        )
         path = self.installed.tokenizer_path(self.file.tokenizer_sha256)
-        data = self.tokenizer_json
-        if data is None:
-            raise DamagedCheckpoint(path, "is missing", self.checkpoint)
-        if hashlib.sha256(data).hexdigest() != self.file.tokenizer_sha256:
-            raise DamagedCheckpoint(
-                path, "is not the tokenizer that the checkpoint was installed with", self.checkpoint
-            )
         try:
-            tokenizer = PythiaTokenizer(
-                path,
-                plain_text=plain_text,
-                content=data,
-                sha256=self.file.tokenizer_sha256,
-                d_vocab=self.file.config.d_vocab,
-                reporter=reporter,
-            )
             check_vocabulary(tokenizer, self.file.config, path)
         except IntegrityError as error:
             raise DamagedCheckpoint(path, error.reason, self.checkpoint) from error
@@ -153,7 +144,7 @@ def open_checkpoint(store: Store, checkpoint: Checkpoint, *, is_use: bool = True
         weights = installed.weights  # reads the manifest
         try:
             file = Int8File(weights)
-            tokenizer = _read(installed.tokenizer_path(file.tokenizer_sha256))
+            tokenizer = read_installed(installed, file.tokenizer_sha256)
         except NotFound:
             # Replaced or removed since its manifest was read, or damaged.
             again = store.get(checkpoint)
@@ -188,10 +179,3 @@ def _is_described(file: Int8File, manifest: dict[str, Any]) -> bool:
         return False
     # Earlier manifests do not have it.
     return bool(manifest.get("header_sha256", file.header_sha256) == file.header_sha256)
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return read_at_most(path, MOST_BYTES)
-    except NotFound:
-        return None

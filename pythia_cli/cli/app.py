@@ -42,6 +42,8 @@ class _Subcommands(Commands):
         "surprisal": "surprisal:surprisal",
         "pairs": "pairs:pairs",
         "choices": "choices:choices",
+        "memorize": "memorize:memorize",
+        "tokenize": "tokenize:tokenize",
         "download": "download:download",
         "quantize": "quantize:quantize",
         "bench": "bench:bench",

@@ -25,30 +25,34 @@ def read_text(
     *,
     used: str = "scored",
     line_ends_matter: bool = True,
+    formats: bool = True,
 ) -> str:
     """Read a text file, or standard input for `-`, and print notices of what is odd about it.
 
     used: what is done with the text, for the notices. line_ends_matter: have a notice of CR too.
+    formats: of what looks like JSON or a table too.
     Raises NotFound, InputError, ResourceError.
     """
     notices = notices or Notices()
-    data, name = _data(path, notices), name_of(path)
-    return _text(data, name, notices, used, line_ends_matter=line_ends_matter)
+    data, name = read_data(path, notices), name_of(path)
+    return text_of(data, name, notices, used, line_ends_matter=line_ends_matter, formats=formats)
 
 
-def read_lines(path: str | Path, notices: Notices, *, used: str) -> list[str | NotUtf8]:
+def read_lines(
+    path: str | Path, notices: Notices, *, used: str, formats: bool = True
+) -> list[str | NotUtf8]:
     """As read_text, but one by one. A line that is not UTF-8 is its error.
 
     Raises NotUtf8 only if no line is UTF-8, or if the file is of another format.
     """
-    data, name = _data(path, notices), name_of(path)
+    data, name = read_data(path, notices), name_of(path)
     try:
-        text = _text(data, name, notices, used, line_ends_matter=False)
+        text = text_of(data, name, notices, used, line_ends_matter=False, formats=formats)
     except NotUtf8 as error:
         from pythia_cli.text.decode_lines import decode_lines
 
         lines = decode_lines(data, error)
-        _notice_oddities(data, name, notices, used, line_ends_matter=False)
+        _notice_oddities(data, name, notices, used, line_ends_matter=False, formats=formats)
         return lines
     return list(lines_of(text))
 
@@ -79,7 +83,7 @@ def read_prompt(notices: Notices) -> str | None:
     end = next((end for end in (b"\r\n", b"\n", b"\r") if data.endswith(end)), b"")
     used = "part of the prompt"
     # A prompt may well look like JSON or a table.
-    prompt = _text(data.removesuffix(end), STANDARD_INPUT, notices, used, formats=False)
+    prompt = text_of(data.removesuffix(end), STANDARD_INPUT, notices, used, formats=False)
     return prompt if data else None
 
 
@@ -95,7 +99,8 @@ def argument_text(argument: str, name: str) -> str:
         ) from None
 
 
-def _data(path: str | Path, notices: Notices) -> bytes:
+def read_data(path: str | Path, notices: Notices) -> bytes:
+    """The bytes of a file, or of standard input for `-`. Raises as `read_text`."""
     return _standard_input(notices) if str(path) == "-" else _file(str(path), notices)
 
 
@@ -123,8 +128,8 @@ def _standard_input(notices: Notices) -> bytes:
         ) from error
 
 
-def _text(data: bytes, name: str, notices: Notices, used: str, **which: bool) -> str:
-    """The text of the data. which: the notices, as for _notice_oddities."""
+def text_of(data: bytes, name: str, notices: Notices, used: str, **which: bool) -> str:
+    """The text of data that was read. which: the notices, as for read_text. Raises NotUtf8."""
     text = decode_text(data, name)
     _notice_oddities(data, name, notices, used, **which)
     return text

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from pythia_cli.errors import InvalidValue
+
+Item = TypeVar("Item")
 
 
 def is_whole(value: object) -> bool:
@@ -27,7 +29,7 @@ def check_number(name: str, value: Any, is_good: Callable[[float], bool], expect
         raise InvalidValue(name, value, expected)
 
 
-def listed(name: str, texts: Iterable[str]) -> tuple[str, ...]:
+def listed(name: str, texts: Iterable[Item]) -> tuple[Item, ...]:
     """Several texts as a tuple. Raises InvalidValue if they are one text, or not iterable."""
     if isinstance(texts, str) or not isinstance(texts, Iterable):
         raise InvalidValue(name, texts, "a list of texts")

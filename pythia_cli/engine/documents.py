@@ -9,6 +9,7 @@ from typing import overload
 from pythia_cli.engine.text_plan import TextPlan, stride_plan
 from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.text.encoded import Encoded
+from pythia_cli.text.token_ids import IdLines, covering, spelled_text
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
@@ -76,8 +77,51 @@ class Documents(Sequence[TextPlan]):
         )
 
 
+class IdDocuments(Sequence[TextPlan]):
+    """As Documents, of lines of token ids. Lines without any are left out.
+
+    n_tokens, n_scored: sums over all plans.
+    """
+
+    def __init__(
+        self, lines: IdLines, tokenizer: PythiaTokenizer, context: int, stride: int, *, bos: bool
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._context, self._stride, self._bos = context, stride, bos
+        self._encoded = covering(lines.token_ids, tokenizer)
+        self._ends = array("q")
+        self.n_tokens, self.n_scored, begin = len(self._encoded), 0, 0
+        for end in lines.ends:
+            if begin < end:
+                self._ends.append(end)
+                self.n_scored += end - begin + bos - 1
+            begin = end
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, index: int) -> TextPlan: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[TextPlan]: ...
+    def __getitem__(self, index: int | slice) -> TextPlan | list[TextPlan]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        begin = self._ends[index - 1] if index else 0
+        encoded = self._encoded.part(begin, self._ends[index])
+        return stride_plan(
+            spelled_text(encoded.token_ids, self._tokenizer),
+            self._tokenizer,
+            self._context,
+            self._stride,
+            bos=self._bos,
+            encoded=encoded,
+        )
+
+
 def count_scored(plans: Sequence[TextPlan]) -> int:
     """The number of tokens that these plans score."""
-    if isinstance(plans, Documents):
+    if isinstance(plans, Documents | IdDocuments):
         return plans.n_scored
     return sum(plan.n_scored for plan in plans)

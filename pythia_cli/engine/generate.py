@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,17 +14,20 @@ from pythia_cli.engine.checks import check_findable, check_whole, listed
 from pythia_cli.engine.kv_cache import KVCache
 from pythia_cli.engine.sampling import Sampler, SamplingOptions
 from pythia_cli.engine.transformer import Transformer
-from pythia_cli.errors import PromptTooLong
 from pythia_cli.text.stream import TextStream
 from pythia_cli.text.tokenizer import PythiaTokenizer
+
+if TYPE_CHECKING:
+    from pythia_cli.engine.logprobs import GeneratedToken
 
 
 @dataclass(frozen=True)
 class GenerateOptions:
     """Options of generation. The text ends before the first of the `stop` texts to appear.
 
-    None of these is empty. The seed is 0 unless given. Raises InvalidValue for a value out of
-    range.
+    None of these is empty. The seed is 0 unless given. top_logprobs: keep the log-probability of
+    each token, and so many of the most probable ones in its place; None keeps nothing. Raises
+    InvalidValue for a value out of range.
     """
 
     max_tokens: int = 128
@@ -32,11 +35,14 @@ class GenerateOptions:
     stop: Sequence[str] = ()
     ignore_eos: bool = False
     seed: int = 0
+    top_logprobs: int | None = None
 
     def __post_init__(self) -> None:
         """Raises InvalidValue for a value out of range."""
         check_whole("max_tokens", self.max_tokens, 1)
         check_whole("seed", self.seed, 0)
+        if self.top_logprobs is not None:
+            check_whole("top_logprobs", self.top_logprobs, 0)
         object.__setattr__(self, "stop", listed("stop", self.stop))
         for text in self.stop:
             check_findable("stop", text)
@@ -51,7 +57,9 @@ class Generated:
     stop. context_full: it ended because the model's context was full. Seconds are wall time. All
     samples of a prompt share one prefill, and decode_seconds include other samples decoded in the
     same passes. n_prompt_tokens_cut: how many truncate_prompt left out, before n_prompt_tokens
-    others.
+    others. logprobs: with top_logprobs, for each of token_ids its token_id, text and logprob, and
+    `top`, the most probable tokens in its place with theirs; in nats, before penalty, temperature
+    and filters.
     """
 
     text: str
@@ -63,6 +71,7 @@ class Generated:
     prefill_seconds: float
     decode_seconds: float
     n_prompt_tokens_cut: int = 0
+    logprobs: tuple[GeneratedToken, ...] | None = None
 
     def __repr__(self) -> str:
         return f"Generated({self.text!r}, finish_reason={self.finish_reason!r})"
@@ -72,7 +81,7 @@ class Generated:
         n_generated = len(self.token_ids)
         # The first token comes from the prefill, all others from decoding.
         n_decoded = n_generated - 1
-        return {
+        record = {
             "text": self.text,
             "token_ids": self.token_ids,
             "seed": self.seed,
@@ -85,6 +94,9 @@ class Generated:
             "prefill_tokens_per_second": self.n_prompt_tokens / self.prefill_seconds,
             "decode_tokens_per_second": n_decoded / self.decode_seconds if n_decoded > 0 else None,
         }
+        if self.logprobs is not None:
+            record["logprobs"] = [token.to_dict() for token in self.logprobs]
+        return record
 
 
 class Prompt(NamedTuple):
@@ -92,54 +104,6 @@ class Prompt(NamedTuple):
 
     token_ids: np.ndarray[Any, Any]
     n_cut: int = 0
-
-
-def encode_prompt(
-    tokenizer: PythiaTokenizer,
-    text: str,
-    n_ctx: int,
-    *,
-    make_room: int | None = None,
-    index: int = 0,
-) -> Prompt:
-    """Encode the prompt with this index; an empty prompt becomes <|endoftext|>.
-
-    Raises PromptTooLong if it leaves no room for one new token. With make_room, keeps only the last
-    tokens that leave room for so many new ones, but at least a quarter of the context.
-    """
-    token_ids = tokenizer.encode(text)
-    if len(token_ids) == 0:
-        token_ids = np.array([tokenizer.end_of_text], np.int64)
-    if make_room is not None:
-        n_cut = max(0, len(token_ids) - max(n_ctx - make_room, n_ctx // 4))
-        return Prompt(token_ids[n_cut:], n_cut)
-    if len(token_ids) >= n_ctx:
-        raise PromptTooLong(len(token_ids), n_ctx, index)
-    return Prompt(token_ids)
-
-
-def encode_prompts(
-    tokenizer: PythiaTokenizer,
-    prompts: Sequence[str],
-    n_ctx: int,
-    make_room: int | None,
-    skipped: Callable[[PromptTooLong], object] | None,
-) -> dict[int, Prompt]:
-    """All prompts, encoded, by their index.
-
-    skipped: called with the error of each that is too long; without it, the first is raised.
-    """
-    encoded = {}
-    for index, prompt in enumerate(prompts):
-        try:
-            encoded[index] = encode_prompt(
-                tokenizer, prompt, n_ctx, make_room=make_room, index=index
-            )
-        except PromptTooLong as error:
-            if skipped is None:
-                raise
-            skipped(error)
-    return encoded
 
 
 def generate(
@@ -252,6 +216,7 @@ class _Sample:
         self._stream = TextStream(options.stop)
         self._seen: list[int] = prompt.token_ids.tolist()
         self._pieces: list[str] = []
+        self._logprobs: list[GeneratedToken] = []
         self._prefill_seconds = self._started = 0.0
 
     def begin(self, prefill_seconds: float) -> None:
@@ -267,6 +232,11 @@ class _Sample:
             return
         self.token_ids.append(token_id)
         self._seen.append(token_id)
+        if self._options.top_logprobs is not None:
+            from pythia_cli.engine.logprobs import generated_token
+
+            n_top = self._options.top_logprobs
+            self._logprobs.append(generated_token(logits, token_id, n_top, self._tokenizer))
         self._emit(self._stream.feed(self._tokenizer.token_bytes(token_id)))
         if self._stream.stopped:
             self._end("stop")
@@ -294,6 +264,7 @@ class _Sample:
                 prefill_seconds=self._prefill_seconds,
                 decode_seconds=time.perf_counter() - self._started,
                 n_prompt_tokens_cut=self.prompt.n_cut,
+                logprobs=None if self._options.top_logprobs is None else tuple(self._logprobs),
             )
         )
         self.ended = True

@@ -129,7 +129,7 @@ def _kept(
     """The ids that the filters keep, ascending; None is all. Of equal weights, keeps lower ids."""
     ids = None
     if 0 < options.top_k < len(weights):
-        ids = _largest(weights, options.top_k)
+        ids = largest_ids(weights, options.top_k)
         total = weights[ids].sum(dtype=np.float64)
     if options.top_p < 1:
         ids = _nucleus(weights, ids, options.top_p * total)
@@ -140,7 +140,7 @@ def _kept(
     return ids
 
 
-def _largest(weights: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
+def largest_ids(weights: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
     """The ids of the n largest weights, ascending."""
     least = np.partition(weights, -n)[-n]
     above, equal = np.flatnonzero(weights > least), np.flatnonzero(weights == least)
@@ -153,7 +153,7 @@ def _nucleus(
     """The fewest of `ids` (None: all), largest first, that add up to `needed`; ascending."""
     if ids is None:
         # Usually a few hundred are enough, so try without sorting all.
-        few = _largest(weights, _FEW) if len(weights) > _FEW else np.arange(len(weights))
+        few = largest_ids(weights, _FEW) if len(weights) > _FEW else np.arange(len(weights))
         if len(few) < len(weights) and weights[few].sum(dtype=np.float64) < needed:
             few = np.arange(len(weights))
         ids = few

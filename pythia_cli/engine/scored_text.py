@@ -12,6 +12,7 @@ import numpy as np
 
 from pythia_cli.engine.totals import Totals
 from pythia_cli.engine.words import count_covered
+from pythia_cli.text.spelling import spelled
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
@@ -19,6 +20,7 @@ from pythia_cli.text.tokenizer import PythiaTokenizer
 class ScoredText:
     """A text, its tokens, and their scores.
 
+    Of a text that was given as token ids, bytes that are not UTF-8 are lone surrogates in `text`.
     token_ids [n] int64. n_bytes [n] int64: the number of UTF-8 bytes that each token covers; they
     add up to the text's. nll [n] and entropy [n] float64, in nats; NaN for tokens that were not
     scored. rank [n] int64: the number of tokens that the model found more likely; 0 is its first
@@ -40,8 +42,8 @@ class ScoredText:
 
     @cached_property
     def data(self) -> bytes:
-        """The text in UTF-8."""
-        return self.text.encode()
+        """The text in UTF-8; what was given as ids may have bytes that are not."""
+        return self.text.encode(errors="surrogateescape")
 
     @property
     def is_scored(self) -> np.ndarray[Any, Any]:
@@ -63,6 +65,7 @@ class ScoredText:
             n_tokens=len(nll),
             n_bytes=n_bytes,
             n_words=n_words,
+            n_correct=int((self.rank == 0).sum()),
         )
 
     @property
@@ -107,14 +110,6 @@ class ScoredText:
             "rank": known(self.rank),
             "figures": self.totals.figures(),
         }
-
-
-def spelled(data: bytes) -> str:
-    """The text of a token; in hexadecimal if its bytes are not valid UTF-8."""
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return "".join(f"\\x{byte:02x}" for byte in data)
 
 
 def _runs(mask: np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:

@@ -23,6 +23,7 @@ from pythia_cli.text.tokenizer import PythiaTokenizer
 class TextPlan:
     """A tokenized text and the windows in which it is scored.
 
+    text: if its tokens were given as ids, it may have lone surrogates (token_ids.spelled_text).
     bos: the id of a token before the text, or None; windows then count from that token. chunk_bos:
     an id that replaces the first token of each window, as in llama.cpp, or None.
     """
@@ -76,14 +77,17 @@ class TextPlan:
 
     def totals(self, scores: Iterable[Scores]) -> Totals:
         """As `scored(scores).totals`, without keeping what is known of each token."""
-        nll, squared = ExactSum(), ExactSum()
+        nll, squared, n_correct = ExactSum(), ExactSum(), 0
         for _, _, found in self._in_place(scores):
             nll.add(found.nll)
             squared.add(found.nll**2)
+            n_correct += int((found.rank == 0).sum())
         n_bytes, n_words = count_covered(
-            self.text.encode(), self._scored_runs(), self.encoded.bytes_between
+            self.text.encode(errors="surrogateescape"),
+            self._scored_runs(),
+            self.encoded.bytes_between,
         )
-        return Totals(nll.value(), squared.value(), self.n_scored, n_bytes, n_words)
+        return Totals(nll.value(), squared.value(), self.n_scored, n_bytes, n_words, n_correct)
 
     def _in_place(self, scores: Iterable[Scores]) -> Iterator[tuple[int, int, Scores]]:
         """Yield begin and end of the text's tokens that each of the windows scores, and these."""

@@ -30,13 +30,17 @@ class ExactSum:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over scored tokens; nll in nats. Totals can be added with +."""
+    """Sums over scored tokens; nll in nats. Totals can be added with +.
+
+    n_correct: the tokens of rank 0, than which the model found none more likely.
+    """
 
     nll: float = 0.0
     nll_squared: float = 0.0
     n_tokens: int = 0
     n_bytes: int = 0
     n_words: int = 0
+    n_correct: int = 0
 
     def __add__(self, other: Totals) -> Totals:
         """The sums over the tokens of both."""
@@ -64,6 +68,11 @@ class Totals:
         variance = max(0.0, self.nll_squared / n - (self.nll / n) ** 2)
         return perplexity * math.sqrt(variance / (n - 1))
 
+    @property
+    def accuracy(self) -> float | None:
+        """n_correct / n_tokens: the share of tokens of rank 0. None if there are no tokens."""
+        return self.n_correct / self.n_tokens if self.n_tokens else None
+
     def figures(self) -> dict[str, float | int | None]:
         """The figures of a record. Undefined ones are None."""
         return {
@@ -77,6 +86,8 @@ class Totals:
             "byte_perplexity": _exp(self.nll / self.n_bytes) if self.n_bytes else None,
             "word_perplexity": _exp(self.nll / self.n_words) if self.n_words else None,
             "stderr": self.stderr,
+            "n_correct": self.n_correct,
+            "accuracy": self.accuracy,
         }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from pythia_cli.engine.documents import Documents, count_scored
+from pythia_cli.engine.documents import Documents, IdDocuments, count_scored
 from pythia_cli.engine.text_plan import TextPlan, stride_plan
 from pythia_cli.engine.windows import (
     llama_cpp_windows,
@@ -15,7 +15,15 @@ from pythia_cli.engine.windows import (
 )
 from pythia_cli.errors import InputError, InvalidValue, TextTooShort
 from pythia_cli.reporting import SILENT
+from pythia_cli.text.encoded import Encoded
 from pythia_cli.text.lines import line_spans
+from pythia_cli.text.token_ids import (
+    IdLines,
+    covering,
+    first_unknown,
+    spelled_text,
+    unknown,
+)
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 ProtocolName = Literal["stride", "llama.cpp", "lm-eval", "document"]
@@ -61,25 +69,26 @@ class Protocol:
         return cls(name, context, stride, name == "lm-eval" if bos is None else bos)
 
     def plan(
-        self, text: str, tokenizer: PythiaTokenizer, source: str = "text"
+        self, text: str | IdLines, tokenizer: PythiaTokenizer, source: str = "text"
     ) -> Sequence[TextPlan]:
         """One plan for the text; in the `document` protocol, one for each line that is not blank.
 
-        Raises InputError with `source`: for what cannot be tokenized, and if no token would be
-        scored; that is TextTooShort if there are some.
+        Raises InputError with `source`: for what cannot be tokenized, ids that no token has, and if
+        no token would be scored; that is TextTooShort if there are some.
         """
-        plans: Sequence[TextPlan]
+        plans: Documents | IdDocuments | list[TextPlan]
         try:
-            if not isinstance(text, str):
+            if isinstance(text, IdLines):
+                plans = self._plan_ids(text, tokenizer)
+            elif not isinstance(text, str):
                 raise InputError(source, f"is {type(text).__name__}; expected a text")
-            if self.name == "document":
+            elif self.name == "document":
                 plans = self._plan_lines(text, tokenizer)
-                n_tokens = plans.n_tokens
             else:
                 plans = [self._plan_one(text, tokenizer)]
-                n_tokens = plans[0].n_tokens
         except InputError as error:
             raise InputError(source, error.reason) from error
+        n_tokens = plans[0].n_tokens if isinstance(plans, list) else plans.n_tokens
         if not count_scored(plans):
             if n_tokens == 0:
                 raise InputError(source, "is empty: there is nothing to score")
@@ -98,11 +107,25 @@ class Protocol:
                 text, spans(), tokenizer, self.context, self.stride, bos=self.bos, task=task
             )
 
-    def _plan_one(self, text: str, tokenizer: PythiaTokenizer) -> TextPlan:
+    def _plan_ids(self, lines: IdLines, tokenizer: PythiaTokenizer) -> IdDocuments | list[TextPlan]:
+        ids = lines.token_ids
+        if (at := first_unknown(ids, tokenizer)) is not None:
+            raise InputError("ids", f"{lines.place_of(at)} {unknown(int(ids[at]), tokenizer)}")
+        if self.name == "document":
+            return IdDocuments(lines, tokenizer, self.context, self.stride, bos=self.bos)
+        return [self._plan_one(spelled_text(ids, tokenizer), tokenizer, covering(ids, tokenizer))]
+
+    def _plan_one(
+        self, text: str, tokenizer: PythiaTokenizer, encoded: Encoded | None = None
+    ) -> TextPlan:
+        """encoded: the tokens of the text, if they are known."""
+        if encoded is None:
+            encoded = tokenizer.encode_covering(text)
+        n, bos = len(encoded), tokenizer.end_of_text
         if self.name == "stride":
-            return stride_plan(text, tokenizer, self.context, self.stride, bos=self.bos)
-        encoded, bos = tokenizer.encode_covering(text), tokenizer.end_of_text
-        n = len(encoded)
+            return stride_plan(
+                text, tokenizer, self.context, self.stride, bos=self.bos, encoded=encoded
+            )
         if self.name == "llama.cpp":
             # llama.cpp replaces the first token of each chunk by the BOS.
             windows = list(llama_cpp_windows(n, self.context))

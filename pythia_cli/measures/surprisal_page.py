@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import html
 import math
 from collections.abc import Iterator, Sequence
@@ -54,9 +55,11 @@ def stretches(document: ScoredText) -> Iterator[Stretch]:
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
-            if not last:
+            # A text that was given as ids may have bytes that no later token makes a character of.
+            decoder = codecs.getincrementaldecoder("utf-8")("replace")
+            text = decoder.decode(data, final=last)
+            if decoder.getstate()[0]:
                 continue
-            text = data.decode("utf-8", errors="replace")
         if worst is None:
             yield Stretch(text, None, None, None)
         else:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 MODULE = (sys.executable, "-m", "pythia_cli")
-_MODEL_LINE = re.compile(r".+, (int8|float32)\b.*|to use pythia-410m: pythia download")
+_MODEL_LINE = re.compile(r".+, (int8|float32|tokenizer)\b.*|to use pythia-410m: pythia download")
 _NOT_INHERITED = ("PYTHIA", "_PYTHIA", "COMP_", "_TYPER", "LC_", "LANG")
 
 

@@ -48,6 +48,11 @@ def test_looking_into_the_store_compiles_nothing(pythia: Pythia, command: str) -
     assert not loaded(pythia, "checkpoint", command) & {"numba", "llvmlite", "torch", "tokenizers"}
 
 
+@pytest.mark.parametrize("how", ["--json", "--decode"])
+def test_tokenizing_opens_no_weights(pythia: Pythia, how: str) -> None:
+    assert loaded(pythia, "tokenize", how, "5") == {"tokenizers", "numpy"}
+
+
 @pytest.mark.parametrize("command", [("generate", "-n", "1"), ("perplexity", "-")])
 def test_int8_runs_without_torch_and_numba(pythia: Pythia, command: tuple[str, ...]) -> None:
     its_loader = {"llvmlite"} if not elf.is_supported() else set()

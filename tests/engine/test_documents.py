@@ -7,10 +7,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pythia_cli.engine.documents import Documents, count_scored
+from pythia_cli.engine.documents import Documents, IdDocuments, count_scored
 from pythia_cli.engine.text_plan import TextPlan, stride_plan
 from pythia_cli.text import batches
 from pythia_cli.text.lines import line_spans
+from pythia_cli.text.token_ids import IdLines
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
@@ -50,6 +51,22 @@ def test_they_are_the_plans_of_the_lines(
     assert count_scored(found) == count_scored(expected) > 10
     with pytest.raises(IndexError):
         found[len(found)]
+
+
+@pytest.mark.parametrize("bos", [False, True])
+def test_lines_of_ids_have_the_plans_of_their_texts(
+    eval_text: str, demo_tokenizer: PythiaTokenizer, bos: bool
+) -> None:
+    texts = [*eval_text[:3000].split("\n"), "café é", "a"]
+    assert "" in texts
+    lines = IdLines.of([demo_tokenizer.encode(text) for text in texts])
+    found = IdDocuments(lines, demo_tokenizer, 16, 8, bos=bos)
+    expected = [stride_plan(text, demo_tokenizer, 16, 8, bos=bos) for text in texts if text]
+    assert len(found) == len(expected)
+    assert all(map(same, found, expected))
+    assert all(map(same, found[1:-1:2], expected[1:-1:2]))
+    assert found.n_tokens == sum(plan.n_tokens for plan in expected)
+    assert count_scored(found) == sum(plan.n_scored for plan in expected)
 
 
 def test_without_parts(demo_tokenizer: PythiaTokenizer) -> None:

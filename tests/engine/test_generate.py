@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pythia_cli.engine.generate import Generated, GenerateOptions, Prompt, encode_prompt, generate
+from pythia_cli.engine.generate import Generated, GenerateOptions, Prompt, generate
+from pythia_cli.engine.prompts import encode_prompt
 from pythia_cli.engine.sampling import SamplingOptions
 from pythia_cli.engine.transformer import Transformer
-from pythia_cli.errors import InvalidValue, PromptTooLong
+from pythia_cli.errors import InvalidValue
 from pythia_cli.text.tokenizer import PythiaTokenizer
 from pythia_cli.weights.int8_file import Int8File
 
@@ -167,57 +168,6 @@ def test_characters_of_several_tokens_come_whole(demo_tokenizer: PythiaTokenizer
     assert end.text == text
     assert len(end.token_ids) > len(text)
     assert "\ufffd" not in "".join(pieces)
-
-
-# Prompts ------------------------------------------------------------------------------------------
-
-
-def test_an_empty_prompt_is_the_end_of_text(demo_tokenizer: PythiaTokenizer) -> None:
-    assert encode_prompt(demo_tokenizer, "", 8).token_ids.tolist() == [0]
-
-
-def test_a_prompt_leaves_room_for_one_token(demo_tokenizer: PythiaTokenizer) -> None:
-    token_ids = demo_tokenizer.encode("It is a truth universally acknowledged, that a single man")
-    n, text = len(token_ids), "It is a truth universally acknowledged, that a single man"
-    assert encode_prompt(demo_tokenizer, text, n + 1).token_ids.tolist() == token_ids.tolist()
-    with pytest.raises(PromptTooLong) as too_long:
-        encode_prompt(demo_tokenizer, text, n)
-    assert (too_long.value.n_prompt_tokens, too_long.value.n_ctx) == (n, n)
-
-
-@pytest.mark.parametrize(
-    ("n_ctx", "n_new", "n_kept"),
-    [
-        (8, 1, 7),
-        (8, 5, 3),
-        (8, 6, 2),
-        (8, 7, 2),
-        (8, 8, 2),
-        (8, 99, 2),
-        (99, 9, None),
-        (48, 47, 12),
-    ],
-)
-def test_the_end_of_a_prompt_leaves_room(
-    demo_tokenizer: PythiaTokenizer, n_ctx: int, n_new: int, n_kept: int | None
-) -> None:
-    """For all new tokens, but at least a quarter of the context is for the prompt."""
-    text = "It is a truth universally acknowledged, that a single man"
-    token_ids = demo_tokenizer.encode(text).tolist()
-    kept = encode_prompt(demo_tokenizer, text, n_ctx, make_room=n_new)
-    assert kept.token_ids.tolist() == token_ids[-(n_kept or len(token_ids)) :]
-    assert kept.n_cut == len(token_ids) - len(kept.token_ids)
-
-
-def test_more_room_for_new_tokens_never_keeps_more_of_the_prompt(
-    demo_tokenizer: PythiaTokenizer, eval_text: str
-) -> None:
-    kept = [
-        len(encode_prompt(demo_tokenizer, eval_text[:400], 48, make_room=n).token_ids)
-        for n in range(1, 99)
-    ]
-    assert kept == sorted(kept, reverse=True)
-    assert kept[-1] == 12
 
 
 # The demo -----------------------------------------------------------------------------------------

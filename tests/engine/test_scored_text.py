@@ -40,6 +40,12 @@ def test_bytes_and_words_are_those_that_scored_tokens_cover(
     assert totals.nll == len(scored)
 
 
+def test_accuracy_is_the_share_of_rank_0_among_the_scored() -> None:
+    nll, rank = np.array([np.nan, 1.0, 1.0, 1.0]), np.array([-1, 0, 2, 0])
+    totals = ScoredText("abcd", np.arange(4), np.ones(4, int), nll, nll, rank).totals
+    assert (totals.n_correct, totals.accuracy) == (2, 2 / 3)
+
+
 WHITE = " \t\n\r\x0b\x0c\x1c\x85\xa0\u2003\u2028"
 
 

@@ -20,6 +20,7 @@ def test_figures_follow_their_formulas() -> None:
     assert figures["byte_perplexity"] == pytest.approx(math.exp(8 / 11))
     assert figures["word_perplexity"] == pytest.approx(math.exp(8 / 3))
     # The delta method: perplexity times the standard error of the mean nll, as in llama.cpp.
+    assert (figures["n_correct"], figures["accuracy"]) == (0, 0.0)
     sem = math.sqrt(((nll**2).mean() - nll.mean() ** 2) / 3)
     assert figures["stderr"] == pytest.approx(math.exp(2) * sem)
 
@@ -32,12 +33,14 @@ def test_undefined_figures_are_none() -> None:
 
 
 def test_totals_add_up() -> None:
-    total = Totals(1.0, 2.0, 3, 4, 5) + Totals(10.0, 20.0, 30, 40, 50)
-    assert total == Totals(11.0, 22.0, 33, 44, 55)
+    total = Totals(1.0, 2.0, 3, 4, 5, 3) + Totals(10.0, 20.0, 30, 40, 50, 8)
+    assert total == Totals(11.0, 22.0, 33, 44, 55, 11)
+    assert total.accuracy == 11 / 33  # each token has the same weight
 
 
 def test_empty_totals_have_no_figures() -> None:
     figures = Totals().figures()
     assert {name for name, value in figures.items() if value is None} == {
         "mean_nll", "perplexity", "bits_per_byte", "byte_perplexity", "word_perplexity", "stderr",
+        "accuracy",
     }  # fmt: skip

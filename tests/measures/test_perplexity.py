@@ -15,6 +15,7 @@ import pythia_cli
 from pythia_cli.engine.reference import Reference
 from pythia_cli.engine.text_plan import TextPlan
 from pythia_cli.engine.windows import stride_windows
+from pythia_cli.errors import InputError
 from pythia_cli.library.model import Model
 from pythia_cli.measures.perplexity import perplexity
 from pythia_cli.reporting import Task
@@ -83,6 +84,34 @@ def test_llama_cpp_is_a_plain_computation_from_float_logits(
     figures = found.totals.figures()
     assert figures["n_tokens"] == len(nll) == len(ids) // context * 255
     assert figures["perplexity"] == pytest.approx(math.exp(np.mean(nll)), rel=1e-3)
+
+
+@pytest.mark.parametrize("protocol", ["stride", "llama.cpp", "lm-eval", "document"])
+def test_token_ids_have_the_figures_of_their_text(
+    models: dict[str, Model], eval_text: str, protocol: str
+) -> None:
+    model, text = models["int8"], eval_text[:3000].replace("\n", " ") + "caf\u00e9"
+    by_text = perplexity(model, text, protocol=protocol)
+    token_ids = model.tokenize(text).token_ids
+    for given in (token_ids, token_ids.tolist()):
+        by_ids = perplexity(model, given, protocol=protocol)
+        assert by_ids.to_dict() == {**by_text.to_dict(), "ids": True}
+        assert [one.text for one in by_ids.texts] == [text]
+
+
+def test_token_ids_that_end_within_a_character(models: dict[str, Model]) -> None:
+    model = models["int8"]
+    token_ids = model.tokenize("It was \U0001f701").token_ids[:-1]
+    (found,) = perplexity(model, token_ids, bos=True).texts
+    assert found.data == "It was \U0001f701".encode()[:-1]
+    assert found.totals.n_bytes == len(found.data)
+    assert found.totals == perplexity(model, token_ids, bos=True).totals
+
+
+@pytest.mark.parametrize("bad", [[], [1, -1], [1, 1 << 40], [1.5], [[1, 2]], None, 5])
+def test_what_is_no_text_and_no_ids(models: dict[str, Model], bad: Any) -> None:
+    with pytest.raises(InputError, match="x: "):
+        perplexity(models["int8"], bad, source="x")
 
 
 def test_lm_eval_covers_the_whole_text(

@@ -38,6 +38,17 @@ def test_tokens_within_a_character_go_together(neox_tokenizer: PythiaTokenizer) 
     assert " 🜁" in [s.text for s in stretches(document)]
 
 
+def test_bytes_of_ids_that_are_no_text_do_not_swallow_what_follows() -> None:
+    pieces = [b"\xf0", b"It", b" caf\xc3", b"\xa9", b"\xff\xc3", b"\xa9.", b"\xe2\x82"]
+    text = b"".join(pieces).decode(errors="surrogateescape")
+    n = len(pieces)
+    document = ScoredText(
+        text, np.arange(n), np.array(list(map(len, pieces))), np.ones(n), np.ones(n), np.ones(n)
+    )
+    found = [stretch.text for stretch in stretches(document)]
+    assert found == ["\ufffdIt", " caf\u00e9", "\ufffd\u00e9.", "\ufffd"]
+
+
 def test_the_first_token_is_not_scored(demo_tokenizer: PythiaTokenizer) -> None:
     first, *others = stretches(scored(demo_tokenizer, "It is a truth", nll=4 * np.log(2)))
     assert (first.bits, first.entropy, first.rank, first.level) == (None, None, None, 0)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,13 +17,16 @@ from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.failures import Failures
 from pythia_cli.cli.grouped import OUTPUT
 from pythia_cli.cli.output import Notices, is_file
+from pythia_cli.cli.samples import SamplePrinter
+from pythia_cli.cli.streams import STANDARD_INPUT
 from pythia_cli.errors import PythiaError
 from pythia_cli.reporting import NO_TASK, Task
-from pythia_cli.text.printable import visible
 
 if TYPE_CHECKING:
-    from pythia_cli.engine.generate import Generated, GenerateOptions
     from pythia_cli.library.model import Model
+
+Prompt = str | list[int]
+"""A text, or token ids."""
 
 _SAMPLING = "Sampling, applied in this order"
 
@@ -91,6 +93,11 @@ def generate(
                      help="Of a prompt that leaves no room for --max-tokens, keep only the end,"
                      " but at least a quarter of the context."),
     ] = False,
+    as_ids: Annotated[
+        bool,
+        typer.Option("--ids", help="Prompts are token ids: between spaces or commas, or a JSON"
+                     " list."),
+    ] = False,
     plain_text: options.PlainText = False,
     echo: Annotated[
         bool, typer.Option("--echo", help="Print the prompt too.", rich_help_panel=OUTPUT)
@@ -99,6 +106,12 @@ def generate(
         bool,
         typer.Option("--no-stream", help="Print a sample when it is done.", rich_help_panel=OUTPUT),
     ] = False,
+    top_logprobs: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", rich_help_panel=OUTPUT,
+                     help="With --json: the log-probability of each token, before the steps of"
+                     " sampling, and the N most probable tokens with theirs."),
+    ] = None,
     store: options.StoreFolder = None,
     precision: options.Precision = "exact",
     threads: options.Threads = None,
@@ -128,32 +141,40 @@ def generate(
     sampling = SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty)
     if prompt_file is not None and prompt is not None:
         raise CommandError("give a PROMPT or --prompt-file, not both")
+    if top_logprobs is not None and not as_json:
+        raise CommandError("--top-logprobs needs --json: a text has no place for them")
     failures = Failures(notices)
-    prompts = _prompts(prompt, prompt_file, notices)
-    texts = {index: text for index, text in enumerate(prompts) if isinstance(text, str)}
-    errors = {index: error for index, error in enumerate(prompts) if isinstance(error, PythiaError)}
-    for error in errors.values():
-        failures.add(error)
+    prompts = _prompts(prompt, prompt_file, notices, as_ids=as_ids)
+    for error in prompts:
+        if isinstance(error, PythiaError):
+            failures.add(error)
     chosen_seed = secrets.randbits(32) if seed is None else seed
     stops = tuple(inputs.argument_text(text, "--stop") for text in stop or ())
-    chosen = GenerateOptions(max_tokens, sampling, stops, ignore_eos, chosen_seed)
+    chosen = GenerateOptions(max_tokens, sampling, stops, ignore_eos, chosen_seed, top_logprobs)
 
     started = time.perf_counter()
     with opening.open_model(
         model, checkpoint, where, notices,
         precision=precision, threads=threads, plain_text=plain_text,
     ) as opened:  # fmt: skip
-        indices, source = list(texts), inputs.name_of(prompt_file or "")
-        failed = {index: str(error) for index, error in errors.items()}
+
+        def place_of(index: int) -> str:
+            return f"{inputs.name_of(prompt_file)}, line {index + 1}: " if prompt_file else ""
+
+        if as_ids:
+            prompts = _with_known_ids(prompts, opened, failures, place_of)
+        usable = {i: known for i, known in enumerate(prompts) if not isinstance(known, PythiaError)}
+        indices = list(usable)
+        fields = {i: _fields(known, opened) for i, known in usable.items()}
+        failed = {i: str(error) for i, error in enumerate(prompts) if i not in usable}
 
         def skip(error: PromptTooLong) -> None:
             index = indices[error.index]
-            place = "" if prompt_file is None else f"{source}, line {index + 1}: "
-            failed[index] = f"{place}{error}"
-            failures.add(error, place)
+            failed[index] = f"{place_of(index)}{error}"
+            failures.add(error, place_of(index))
 
         events = opened.stream(
-            list(texts.values()),
+            list(usable.values()),
             chosen,
             num_samples=num_samples,
             truncate_prompt=truncate_prompt,
@@ -162,7 +183,7 @@ def generate(
         load_seconds = time.perf_counter() - started
         if seed is None and temperature > 0:
             notices.detail(f"seed {chosen_seed}")
-        printer = _Printer(
+        printer = SamplePrinter(
             opened, chosen, load_seconds, notices, echo=echo, stream=not no_stream, as_json=as_json
         )
         # Their records stand where those of the samples would.
@@ -171,12 +192,12 @@ def generate(
         def print_failed(before: int) -> None:
             while unprinted and unprinted[0] < before:
                 index = unprinted.popleft()
-                printer.fail(texts.get(index), failed[index])
+                printer.fail(fields.get(index, {"prompt": None}), failed[index])
 
         with _progress((len(prompts) - len(failed)) * num_samples, notices) as task:
             for i, event in events:
                 print_failed(before=indices[i])
-                printer.take(texts[indices[i]], event)
+                printer.take(fields[indices[i]], event)
                 task.advance(isinstance(event, Generated))
         print_failed(before=len(prompts))
     failures.exit()
@@ -190,102 +211,63 @@ def _progress(n_samples: int, notices: Notices) -> Task:
 
 
 def _prompts(
-    prompt: str | None, prompt_file: Path | None, notices: Notices
-) -> Sequence[str | PythiaError]:
+    prompt: str | None, prompt_file: Path | None, notices: Notices, *, as_ids: bool
+) -> Sequence[Prompt | PythiaError]:
     """The prompt with standard input before it, or the lines of the prompt file.
 
-    A line that is not UTF-8 is its error.
+    A line that is not UTF-8, or not ids, is its error.
     """
     from pythia_cli.errors import InputError
 
     if prompt_file is not None:
-        lines = inputs.read_lines(prompt_file, notices, used="part of a prompt")
+        lines: Sequence[Prompt | PythiaError]
+        if as_ids:
+            from pythia_cli.cli.token_ids import read_id_prompts
+
+            lines = read_id_prompts(prompt_file, notices)
+        else:
+            lines = inputs.read_lines(prompt_file, notices, used="part of a prompt")
         if not lines:
             name = inputs.name_of(prompt_file)
             raise InputError(name, "has no prompts; expected one on each line")
         return lines
     piped = None if sys.stdin.isatty() else inputs.read_prompt(notices)
-    if prompt is None:
-        if piped is None:
-            raise CommandError("there is no prompt", hint='pythia generate "Call me"')
-        return [piped]
-    prompt = inputs.argument_text(prompt, "PROMPT")
-    return [prompt if piped is None else f"{piped}\n{prompt}"]
+    if prompt is None and piped is None:
+        raise CommandError("there is no prompt", hint='pythia generate "Call me"')
+    named = [] if piped is None else [(STANDARD_INPUT, piped)]
+    if prompt is not None:
+        named.append(("PROMPT", inputs.argument_text(prompt, "PROMPT")))
+    if not as_ids:
+        return ["\n".join(text for _, text in named)]
+    from pythia_cli.cli.token_ids import parse_ids
+
+    return [[i for name, text in named for i in parse_ids(text, name).tolist()]]
 
 
-class _Printer:
-    """Prints samples on stdout as they come, and notices on stderr."""
+def _with_known_ids(
+    prompts: Sequence[Prompt | PythiaError],
+    model: Model,
+    failures: Failures,
+    place_of: Callable[[int], str],
+) -> list[Prompt | PythiaError]:
+    """The prompts; in place of ids of which a token has none, the error, which is reported."""
+    import numpy as np
 
-    def __init__(
-        self,
-        model: Model,
-        options: GenerateOptions,
-        load_seconds: float,
-        notices: Notices,
-        *,
-        echo: bool,
-        stream: bool,
-        as_json: bool,
-    ) -> None:
-        self._n_ctx = model.config.n_ctx
-        self._notices = notices
-        self._echo, self._stream, self._as_json = echo, stream, as_json
-        self._is_fresh = True  # no text of this sample is printed yet
-        # An escape sequence in a prompt, or drawn, would act on a terminal.
-        self._shown = visible if sys.stdout.isatty() else str
-        self._identity = model.opened.identity()
-        self._shared = {
-            **self._identity,
-            "precision": model.precision,
-            "load_seconds": load_seconds,
-            **vars(options.sampling),
-            "max_tokens": options.max_tokens,
-            "stop": list(options.stop),
-            "ignore_eos": options.ignore_eos,
-            "seed": options.seed,
-        }
+    from pythia_cli.cli.token_ids import check_ids
+    from pythia_cli.text.token_ids import IdLines
 
-    def fail(self, prompt: str | None, error: str) -> None:
-        """With --json, print the record of a prompt that failed; None is one that is not UTF-8."""
-        if self._as_json:
-            _write(json.dumps({**self._identity, "prompt": prompt, "error": error}) + "\n")
+    def checked(index: int, prompt: Prompt | PythiaError) -> Prompt | PythiaError:
+        if isinstance(prompt, str | PythiaError):
+            return prompt
+        lines = IdLines.whole(np.array(prompt, np.int64))
+        failed = failures.attempt(check_ids, lines, model.tokenizer, place_of(index))
+        return prompt if failed is None else failed
 
-    def take(self, prompt: str, event: str | Generated) -> None:
-        """Print a piece of a sample's text, or finish the sample."""
-        if isinstance(event, str):
-            if self._stream and not self._as_json:
-                _write(self._shown(prompt + event if self._echo and self._is_fresh else event))
-                self._is_fresh = False
-            return
-        record = {**self._shared, "prompt": prompt, **event.to_dict()}
-        if self._as_json:
-            _write(json.dumps(record) + "\n")
-        else:
-            rest = "" if self._stream and not self._is_fresh else (prompt if self._echo else "")
-            _write(self._shown(rest + ("\n" if self._stream else event.text + "\n")))
-        self._is_fresh = True
-        if event.context_full:
-            self._notices.say(
-                f"stopped after {len(event.token_ids)} tokens: the context of {self._n_ctx} is full"
-            )
-        self._notices.detail(_timings(record))
+    return [checked(index, prompt) for index, prompt in enumerate(prompts)]
 
 
-def _timings(record: dict[str, Any]) -> str:
-    return (
-        f"load {record['load_seconds']:.2f} s;"
-        f" prefill {record['n_prompt_tokens']} tokens, {record['prefill_seconds']:.3f} s"
-        f" ({_rate(record['prefill_tokens_per_second'])} tokens/s);"
-        f" decode {record['n_generated']} tokens, {record['decode_seconds']:.3f} s"
-        f" ({_rate(record['decode_tokens_per_second'])} tokens/s);"
-        f" finish_reason {record['finish_reason']}"
-    )
-
-
-def _rate(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+def _fields(prompt: Prompt, model: Model) -> dict[str, Any]:
+    """The fields of a record that say what the prompt is."""
+    if isinstance(prompt, str):
+        return {"prompt": prompt}
+    return {"prompt": model.decode(prompt), "prompt_token_ids": prompt}

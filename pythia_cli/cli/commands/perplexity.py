@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from pythia_cli.cli import inputs, opening, options
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.failures import Failures
-from pythia_cli.cli.file_output import Write, opened_output, refuse_one_file
+from pythia_cli.cli.file_output import opened_output, refuse_one_file
 from pythia_cli.cli.grouped import OUTPUT
 from pythia_cli.cli.output import Notices
-from pythia_cli.cli.paint import show_texts
-from pythia_cli.cli.tables import print_table
+from pythia_cli.cli.perplexity_run import PerplexityRun
 from pythia_cli.errors import PythiaError
-from pythia_cli.text.printable import one_line
 
 if TYPE_CHECKING:
     from pythia_cli.engine.text_plan import TextPlan
-    from pythia_cli.engine.totals import Totals
-    from pythia_cli.library.model import Model
-    from pythia_cli.measures.perplexity import Perplexity
-    from pythia_cli.measures.protocols import Protocol
+    from pythia_cli.text.token_ids import IdLines
 
 _PROTOCOL = "Protocol"
 
@@ -78,6 +69,11 @@ def perplexity(
         typer.Option(metavar="FILE", help="Write the text, coloured by surprisal, as a web page.",
                      rich_help_panel=OUTPUT),
     ] = None,
+    as_ids: Annotated[
+        bool,
+        typer.Option("--ids", help="Files are token ids: between white space or commas, JSON lists,"
+                     " or .npy of one dimension."),
+    ] = False,
     plain_text: options.PlainText = False,
     store: options.StoreFolder = None,
     threads: options.Threads = None,
@@ -108,7 +104,15 @@ def perplexity(
     refuse_one_file(per_token, html)
     inputs.refuse_twice(files)
     failures = Failures(notices)
-    read = partial(inputs.read_text, notices=notices, line_ends_matter=protocol != "document")
+    is_by_line = protocol == "document"
+
+    def read(name: str) -> str | IdLines:
+        if not as_ids:
+            return inputs.read_text(name, notices, line_ends_matter=not is_by_line)
+        from pythia_cli.cli.token_ids import read_ids
+
+        return read_ids(name, notices, by_line=is_by_line)
+
     texts = [(name, failures.attempt(read, name)) for name in files]
     if len(files) == 1:
         failures.exit()
@@ -119,10 +123,14 @@ def perplexity(
         chosen = Protocol.make(protocol, opened.config.n_ctx, context, stride, bos)
         tokenizer = opened.tokenizer
 
-        def plan(name: str, text: str | PythiaError) -> Sequence[TextPlan] | PythiaError:
+        def plan(name: str, text: str | IdLines | PythiaError) -> Sequence[TextPlan] | PythiaError:
             if isinstance(text, PythiaError):
                 return text
-            return failures.attempt(chosen.plan, text, tokenizer, inputs.name_of(name))
+            if isinstance(text, str):
+                return failures.attempt(chosen.plan, text, tokenizer, inputs.name_of(name))
+            from pythia_cli.cli.token_ids import plan_ids
+
+            return failures.attempt(plan_ids, chosen, text, tokenizer, inputs.name_of(name))
 
         planned = [(name, plan(name, text)) for name, text in texts]
         if len(files) == 1:
@@ -135,7 +143,7 @@ def perplexity(
             opened_output(html, files) as write_page,
         ):
             keep = show or per_token is not None or html is not None
-            run = _Run(
+            run = PerplexityRun(
                 opened,
                 chosen,
                 notices,
@@ -143,6 +151,7 @@ def perplexity(
                 show=show,
                 to_stdout=bool(to_stdout),
                 keep_tokens=keep,
+                from_ids=as_ids,
             )
             run.score(planned, write_token)
             if write_page is not None:
@@ -151,145 +160,3 @@ def perplexity(
         notices.say(f"wrote {html}")
     notices.detail(f"{run.totals.n_tokens / run.seconds:.1f} tokens/s, {run.seconds:.2f} s")
     failures.exit()
-
-
-class _Run:
-    """Scores the files of one command one after the other, and prints the results."""
-
-    def __init__(
-        self,
-        model: Model,
-        protocol: Protocol,
-        notices: Notices,
-        *,
-        as_json: bool,
-        show: bool,
-        to_stdout: bool,
-        keep_tokens: bool,
-    ) -> None:
-        self._model, self._protocol, self._notices = model, protocol, notices
-        self._as_json, self._show, self._keep_tokens = as_json, show, keep_tokens
-        # If stdout is used for something else, figures go to stderr.
-        self._say: Callable[[str], object] = notices.say if to_stdout else typer.echo
-        # Only in a terminal; a pipe gets each line as soon as it is known.
-        self._may_be_table = sys.stdout.isatty() and not (as_json or show or to_stdout)
-        self._found: list[Perplexity] = []
-        self._failed: list[str] = []
-        self.seconds = 0.0
-
-    @property
-    def totals(self) -> Totals:
-        """The totals of all files."""
-        from pythia_cli.engine.totals import Totals
-
-        return sum((found.totals for found in self._found), Totals())
-
-    def score(
-        self, planned: list[tuple[str, Sequence[TextPlan] | PythiaError]], write_token: Write | None
-    ) -> None:
-        """Score the planned texts and print the results. Texts with an error are left out."""
-        from pythia_cli.engine.documents import count_scored
-        from pythia_cli.measures.perplexity import score_perplexity
-
-        in_table = self._may_be_table and len(planned) > 1
-        n_tokens = sum(
-            count_scored(plans) for _, plans in planned if not isinstance(plans, PythiaError)
-        )
-        self._model.prepare()
-        started = time.perf_counter()
-        with self._notices.task("scoring", n_tokens, "tokens") as task:
-            for name, plans in planned:
-                if isinstance(plans, PythiaError):
-                    self._fail(name, plans)
-                    continue
-                begun = time.perf_counter()
-                found = score_perplexity(
-                    self._model, plans, self._protocol, name, task, keep_tokens=self._keep_tokens
-                )
-                seconds = time.perf_counter() - begun
-                self._found.append(found)
-                if write_token is not None:
-                    _write_tokens(write_token, found, self._model)
-                with self._notices.aside():
-                    if self._show:
-                        show_texts(found.texts)
-                    if not in_table:
-                        self._say(self._line(name, found.totals, seconds))
-        self.seconds = time.perf_counter() - started
-        if not self._found:
-            return
-        if in_table:
-            self._print_table()
-        elif len(planned) > 1:
-            self._say(self._line(None, self.totals, self.seconds))
-
-    def _fail(self, name: str, error: PythiaError) -> None:
-        self._failed.append(name)
-        if self._as_json:
-            with self._notices.aside():
-                self._say(
-                    json.dumps({"file": name, **self._model.opened.identity(), "error": str(error)})
-                )
-
-    @property
-    def _total(self) -> str:
-        n = len(self._failed)
-        return f"total without {n} failed file{'s' * (n > 1)}" if n else "total"
-
-    def page(self) -> str:
-        """The texts as a web page."""
-        from pythia_cli.measures.surprisal_page import page_of
-
-        return page_of(self._found)
-
-    def _line(self, name: str | None, totals: Totals, seconds: float) -> str:
-        if self._as_json:
-            return json.dumps(self._record(name, totals, seconds))
-        bits, value, error = totals.bits_per_byte, totals.perplexity, totals.stderr
-        return (
-            f"{self._total if name is None else one_line(name)}: "
-            f"perplexity {'over 1e308' if value is None else f'{value:.4f}'}"
-            f"{'' if error is None else f' +/- {error:.4f}'},"
-            f" bits per byte {'-' if bits is None else f'{bits:.4f}'},"
-            f" mean nll {totals.nll / totals.n_tokens:.4f} nats a token,"
-            f" {totals.n_tokens} tokens ({self._protocol_in_words()})"
-        )
-
-    def _record(self, name: str | None, totals: Totals, seconds: float) -> dict[str, Any]:
-        from pythia_cli.measures.perplexity import record
-
-        return {
-            "file": name,
-            **record(self._protocol, self._model.provenance(), totals),
-            **({"failed": self._failed} if name is None and self._failed else {}),
-            "seconds": seconds,
-            "tokens_per_second": totals.n_tokens / seconds,
-        }
-
-    def _print_table(self) -> None:
-        """Print a row for each file, and one for all."""
-        rows = []
-        everything = [*((found.source, found.totals) for found in self._found)]
-        for name, totals in [*everything, (self._total, self.totals)]:
-            figures = (totals.perplexity, totals.stderr, totals.bits_per_byte)
-            shown = ["-" if figure is None else f"{figure:.4f}" for figure in figures]
-            rows.append([name, *shown, str(totals.n_tokens)])
-        heads = ["file", "perplexity", "+/-", "bits/byte", "tokens"]
-        print_table(heads, rows, ["+/-", "tokens", "bits/byte"], keep=8)
-        typer.echo(self._protocol_in_words())
-
-    def _protocol_in_words(self) -> str:
-        chosen = self._protocol
-        words = f"{chosen.name}, context {chosen.context}, stride {chosen.stride}"
-        words += ", bos" if chosen.bos else ""
-        return words + (", precision fast" if self._model.precision == "fast" else "")
-
-
-def _write_tokens(write: Write, found: Perplexity, model: Model) -> None:
-    """Write one JSON object for each token of a file."""
-    position, identity = 0, {**model.opened.identity(), "precision": model.precision}
-    for text in found.texts:
-        for token in text.tokens(model.tokenizer):
-            record = {"file": found.source, **identity, "position": position, **token}
-            write(json.dumps(record) + "\n")
-            position += 1

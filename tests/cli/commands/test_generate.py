@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pythia_cli.text.tokenizer import PythiaTokenizer
 from tests.cli.running import Pythia, error_line, together, without_model_lines
 
 PROMPT = "It was"
@@ -235,6 +236,66 @@ def test_the_random_seed_is_reported(pythia: Pythia) -> None:
     first = pythia("generate", PROMPT, "-n", "8", "--json").record
     again = pythia("generate", PROMPT, "-n", "8", "--json", "--seed", str(first["seed"])).record
     assert again["token_ids"] == first["token_ids"]
+
+
+def test_top_logprobs(pythia: Pythia, drawn: dict[str, Any]) -> None:
+    record = pythia("generate", *DRAW, "--json", "--top-logprobs", "2").record
+    assert set(record) == {*FIELDS, "logprobs"}
+    assert record["token_ids"] == drawn["token_ids"]
+    tokens = record["logprobs"]
+    assert [token["token_id"] for token in tokens] == record["token_ids"]
+    assert "".join(token["text"] for token in tokens) == record["text"]
+    assert all(set(token) == {"token_id", "text", "logprob", "top"} for token in tokens)
+    for token in tokens:
+        first, second = token["top"]
+        assert 0 >= first["logprob"] >= second["logprob"]
+        assert first["logprob"] >= token["logprob"]
+        assert set(first) == {"token_id", "text", "logprob"}
+    line = error_line(pythia("generate", PROMPT, "--top-logprobs", "2", status=None), 2)
+    assert "--json" in line
+
+
+@pytest.mark.parametrize("spelling", ["{} {}", "[{}, {}]"])
+def test_ids_are_a_prompt(
+    pythia: Pythia, drawn: dict[str, Any], demo_tokenizer: PythiaTokenizer, spelling: str
+) -> None:
+    it, was = demo_tokenizer.encode(PROMPT).tolist()
+    command = ("generate", *DRAW[1:], "--ids", "--json")
+    whole, halves = together(
+        [
+            lambda: pythia(*command, spelling.format(it, was)),
+            lambda: pythia(*command, str(was), stdin=f"[{it}]\n".encode()),
+        ]
+    )
+    for done in (whole, halves):
+        assert set(done.record) == {*FIELDS, "prompt_token_ids"}
+        assert done.record["token_ids"] == drawn["token_ids"]
+        assert (done.record["prompt"], done.record["prompt_token_ids"]) == (PROMPT, [it, was])
+
+
+def test_a_file_of_ids(
+    pythia: Pythia, tmp_path: Path, drawn: dict[str, Any], demo_tokenizer: PythiaTokenizer
+) -> None:
+    it, was = demo_tokenizer.encode(PROMPT).tolist()
+    path = tmp_path / "ids.txt"
+    path.write_text(f"{it} {was}\nIt was\n\n9999999 1\n{it},{was}\n{'5 ' * 600}\n")
+    done = pythia("generate", "--ids", "--prompt-file", path, *DRAW[1:], "--json", status=2)
+    good, text, empty, unknown, again, long = done.records
+    assert good["token_ids"] == again["token_ids"] == drawn["token_ids"]
+    assert empty["prompt_token_ids"] == []
+    assert [bad["prompt"] for bad in (text, unknown)] == [None, None]
+    assert text["error"] == f"{path}, line 2: 'It' is not a token id"
+    says = "line 4: token 1 has the id 9999999; the tokenizer has ids from 0 to 4077"
+    assert unknown["error"] == f"{path}, {says}"
+    assert long["prompt_token_ids"] == [5] * 600
+    assert "line 6: the prompt has 600 tokens" in long["error"]
+    assert len(without_model_lines(done.err)) == 3
+
+
+@pytest.mark.parametrize("bad", ["9999999", "It was", "1,,2"])
+def test_a_prompt_that_is_no_ids(pythia: Pythia, bad: str) -> None:
+    line = error_line(pythia("generate", "--ids", bad, "-n", "1", "--json", status=None), 2)
+    assert "; try: pythia tokenize --ids" in line
 
 
 def test_plain_text(pythia: Pythia) -> None:

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pythia_cli.text.tokenizer import PythiaTokenizer
@@ -16,9 +17,9 @@ from tests.cli.running import MODULE, Pythia, error_line, together, without_mode
 FIELDS = {
     "file", "model", "checkpoint", "step", "tokens_seen", "source", "quantization",
     "tokenizer_sha256", "dtype", "precision", "protocol", "context", "stride", "bos", "plain_text",
-    "nll", "mean_nll", "n_tokens", "n_bytes", "n_words",
-    "perplexity", "bits_per_byte", "byte_perplexity", "word_perplexity", "stderr", "seconds",
-    "tokens_per_second",
+    "ids", "nll", "mean_nll", "n_tokens", "n_bytes", "n_words",
+    "perplexity", "bits_per_byte", "byte_perplexity", "word_perplexity", "stderr", "n_correct",
+    "accuracy", "seconds", "tokens_per_second",
 }  # fmt: skip
 IDENTITY = {"model", "checkpoint", "step", "tokens_seen"}
 TOKEN_FIELDS = {
@@ -74,6 +75,8 @@ def test_per_token(
     assert sum(token["n_bytes"] for token in scored_tokens) == record["n_bytes"]
     first_ranked = [token for token in scored_tokens if token["rank"] == 0]
     assert 0.1 < len(first_ranked) / len(tokens) < 0.9
+    assert record["n_correct"] == len(first_ranked)
+    assert record["accuracy"] == len(first_ranked) / len(scored_tokens)
     assert all(0 < token["entropy"] < math.log(4096) for token in scored_tokens)
 
 
@@ -107,6 +110,83 @@ def test_many_files_and_their_total(pythia: Pythia, short_text: Path, tmp_path: 
     for field in ("nll", "n_tokens", "n_bytes", "n_words"):
         assert total[field] == pytest.approx(sum(part[field] for part in parts))
     assert total["perplexity"] == pytest.approx(math.exp(total["nll"] / total["n_tokens"]))
+    assert total["accuracy"] == sum(part["n_correct"] for part in parts) / total["n_tokens"]
+
+
+FIGURES = (
+    "nll", "n_tokens", "n_bytes", "n_words", "perplexity", "bits_per_byte", "accuracy", "stderr",
+)  # fmt: skip
+
+
+def test_ids_have_the_figures_of_their_text(
+    pythia: Pythia,
+    scored: tuple[dict[str, Any], list[dict[str, Any]]],
+    tmp_path: Path,
+) -> None:
+    record, tokens = scored
+    ids = [token["token_id"] for token in tokens]
+    (tmp_path / "ids.txt").write_text("\n".join(map(str, ids)))
+    np.save(tmp_path / "ids.npy", np.array(ids, np.uint16))
+    done = pythia(
+        "perplexity", "--ids", "ids.txt", "ids.npy", "-", "--json", "--per-token", "tokens.jsonl",
+        cwd=tmp_path, stdin=json.dumps(ids).encode(),
+    )  # fmt: skip
+    *each, total = done.records
+    assert len(each) == 3
+    for one in each:
+        assert one["ids"] is True
+        assert [one[name] for name in FIGURES] == [record[name] for name in FIGURES]
+    assert record["ids"] is False
+    assert (total["n_tokens"], total["ids"]) == (3 * record["n_tokens"], True)
+    lines = (tmp_path / "tokens.jsonl").read_text().splitlines()
+    found = [{**json.loads(line), "file": tokens[0]["file"]} for line in lines[: len(tokens)]]
+    assert found == tokens
+
+
+def test_lines_of_ids_are_documents(
+    pythia: Pythia, tmp_path: Path, demo_tokenizer: PythiaTokenizer
+) -> None:
+    texts = ["It is a truth universally acknowledged.", "", "She was not", "It"]
+    (tmp_path / "text.txt").write_text("\n".join(texts))
+    ids = [" ".join(map(str, demo_tokenizer.encode(text).tolist())) for text in texts]
+    (tmp_path / "ids.txt").write_text("\n".join(ids))
+    arguments = ("--protocol", "document", "--bos", "--json")
+    by_text, by_ids = together(
+        lambda more=more: pythia("perplexity", *more, *arguments, cwd=tmp_path)
+        for more in (["text.txt"], ["ids.txt", "--ids"])
+    )
+    for name in FIGURES:
+        assert by_ids.record[name] == by_text.record[name]
+
+
+def test_half_characters_count_with_their_bytes(
+    pythia: Pythia, demo_tokenizer: PythiaTokenizer
+) -> None:
+    first, second, *_ = demo_tokenizer.encode("\U0001f701").tolist()
+    words = demo_tokenizer.encode(" It was").tolist()
+    ids = " ".join(map(str, [second, *words, first])).encode()
+    as_json, shown = together(
+        lambda how=how: pythia("perplexity", "--ids", "--bos", how, "-", stdin=ids)
+        for how in ("--json", "--show")
+    )
+    assert as_json.record["n_bytes"] == len(" It was") + 2
+    assert as_json.record["n_words"] == 3
+    assert re.sub(r"\{[^}]*\}", "", shown.out).startswith("\ufffd It was\ufffd\n")
+
+
+@pytest.mark.parametrize(
+    ("ids", "more", "says"),
+    [
+        ("1 2\n3 x", [], "standard input, line 2: 'x' is not a token id; try: pythia tokenize"),
+        ("1 9999999", [], "standard input: token 2 has the id 9999999; the tokenizer has ids"),
+        ("1\n2 9999999", ["--protocol", "document"], "line 2, token 2 has the id 9999999"),
+        ("", [], "standard input: is empty"),
+        ("5", [], "has 1 tokens; the stride protocol needs at least 2"),
+    ],
+)
+def test_what_is_no_ids(pythia: Pythia, ids: str, more: list[str], says: str) -> None:
+    done = pythia("perplexity", "--ids", "-", *more, stdin=ids.encode(), status=None)
+    assert says in error_line(done, 2)
 
 
 @pytest.fixture
