@@ -6,6 +6,7 @@ pythia-14m, which the fake Hub has at every step.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import shutil
@@ -24,6 +25,7 @@ from tests.cli.running import Pythia
 from tests.cli.test_completing import shell_environment
 from tests.fakes.hub import Branch, Hub, commit_of
 from tests.fakes.suite import MODEL, REPO, make_repository
+from tests.integrations.task_files import write_tasks
 
 
 def examples(command: Any = None) -> Iterator[str]:
@@ -68,6 +70,10 @@ def place(pythia: Pythia, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         (folder / name).write_text(text)
     for name in ("pythia-14m", "my-finetune"):
         shutil.copytree(source, folder / name)
+    write_tasks(folder / "tasks")
+    for name in ("lambada_openai", "piqa", "my_task"):  # with the documents of a small one
+        made = (folder / "tasks/first.yaml").read_text().replace("task: first", f"task: {name}")
+        (folder / f"tasks/{name}.yaml").write_text(made)
     own = replace(pythia, store=folder / "store")
     with Hub({REPO: repository}) as hub:
         (folder / "environment").write_text(f"{hub.url}\n")
@@ -95,6 +101,12 @@ def test_an_example(pythia: Pythia, place: Path, tmp_path: Path, example: str) -
     if "jq" in shlex.split(example) and shutil.which("jq") is None:
         example = example.split(" | jq")[0]
     example = re.sub(r"pythia-(410m|70m-deduped)\b", MODEL, example)
+    if example.startswith("pythia eval"):
+        if importlib.util.find_spec("lm_eval") is None:
+            pytest.skip("needs lm-eval")
+        example = re.sub(
+            "(--tasks [^ ]+)( --include-path [^ ]+)?", r"\1 --include-path tasks", example
+        )
     # Each changes a store of its own, and asks nobody.
     shutil.copytree(place / "store", tmp_path / "store")
     if example.startswith("pythia quantize"):

@@ -79,7 +79,7 @@ def test_the_same_rows_in_every_format(
         )
     assert measured(found) == expected(model, rows)
     carried = "idx" if suffix in (".npy", ".bin") else "id"
-    assert list(found[0])[:4] == ["model", "step", "item", carried]
+    assert list(found[0])[:5] == ["model", "step", "precision", "item", carried]
     assert [record["item"] for record in found] == [1, 2, 3, 4, 5]
 
 

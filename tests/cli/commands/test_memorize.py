@@ -41,7 +41,7 @@ def test_the_summary_is_that_of_the_rows(pythia: Pythia, npy: Path, tmp_path: Pa
     run = ("memorize", npy, "--continuation", "6")
     summary = rows_of(pythia(*run, "-o", out).out)
     found = list(read_rows(out))
-    assert list(found[0]) == ["model", "step", "item", "idx", *COLUMNS, "error"]
+    assert list(found[0]) == ["model", "step", "precision", "item", "idx", *COLUMNS, "error"]
     assert [row["idx"] for row in found] == list(range(24))
     assert found[0]["extractable"] is True
     assert found[0]["first_miss"] is None
@@ -96,7 +96,7 @@ def test_the_column_of_the_tokens(
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps(lines[0]) + "\n")
     (found,) = rows_of(pythia("memorize", path, "-o", "-").out)
-    assert list(found)[:5] == ["model", "step", "item", "index", "text"]
+    assert list(found)[:6] == ["model", "step", "precision", "item", "index", "text"]
     assert pythia("memorize", path, "--field", "token", status=USAGE).err.endswith(
         "has no column 'token'; did you mean tokens?; try: --column tokens\n"
     )
