@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.main import get_command
 
@@ -53,6 +54,26 @@ EXAMPLES = list(
 )
 
 
+TEXTS = {
+    "stimuli.tsv": "sentence\nIt was the best.\n",
+    "words.tsv": "story\tword\n1\tIt\n1\twas\n",
+    "blimp/1.jsonl": '{"sentence_good": "It was.", "sentence_bad": "It be.", "UID": "verbs"}\n',
+    "pairs.csv": "grammatical,ungrammatical\nIt was.,It be.\n",
+    "items.jsonl": '{"ctx": "It", "endings": ["was", "be"], "gold": 0}\n',
+    "items.csv": "question,a,b,c,d,answer\nIt,was,be,is,are,0\n",
+    "rows.jsonl": f'{{"tokens": {[*range(3, 51)]}}}\n',
+}
+"""What commands on items read."""
+
+
+def write_items(folder: Path) -> None:
+    (folder / "blimp").mkdir()
+    for name, text in TEXTS.items():
+        (folder / name).write_text(text)
+    np.save(folder / "sequences.npy", np.full((3, 64), 5, np.uint16))
+    np.full((2, 2049), 5, np.uint16).tofile(folder / "document.bin")
+
+
 @pytest.fixture(scope="module")
 def place(pythia: Pythia, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with what the examples read, a store with what they name, and a Hub."""
@@ -68,6 +89,7 @@ def place(pythia: Pythia, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     (folder / "chapters").mkdir()
     for name in ("book.txt", "held-out.txt", "chapters/1.txt", "chapters/2.txt"):
         (folder / name).write_text(text)
+    write_items(folder)
     for name in ("pythia-14m", "my-finetune"):
         shutil.copytree(source, folder / name)
     write_tasks(folder / "tasks")

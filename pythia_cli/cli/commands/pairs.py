@@ -61,7 +61,7 @@ def pairs(
 
       pythia pairs blimp/*.jsonl
 
-      pythia pairs blimp/*.jsonl -m pythia-410m -c log -o pairs.tsv
+      pythia pairs blimp/*.jsonl -m pythia-410m -c 512,1000,main -o pairs.tsv
 
       pythia pairs pairs.csv --good grammatical --bad ungrammatical
     """
