@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from pythia_cli.reporting import Bars as Bars
     from pythia_cli.reporting import Reporter as Reporter
     from pythia_cli.suite.checkpoint import Checkpoint as Checkpoint
+    from pythia_cli.tables.read_table import read_rows as read_rows
+    from pythia_cli.tables.records import Records as Records
 
 _HOMES = {
     "Bars": "reporting",
@@ -52,6 +54,7 @@ _HOMES = {
     "Loglikelihood": "engine.loglikelihood",
     "Model": "library.model",
     "Perplexity": "measures.perplexity",
+    "Records": "tables.records",
     "Reporter": "reporting",
     "SamplingOptions": "engine.sampling",
     "ScoredText": "engine.scored_text",
@@ -66,6 +69,7 @@ _HOMES = {
     "install": "checkpoints.install",
     "load": "library.load",
     "perplexity": "measures.perplexity",
+    "read_rows": "tables.read_table",
     "remove": "checkpoints.publish",
     "verify": "checkpoints.verify",
 }

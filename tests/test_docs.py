@@ -20,6 +20,8 @@ from pythia_cli.cli.errors import ExitStatus
 from pythia_cli.files.safetensors_layout import read_layout
 from pythia_cli.kernels.sizes import activation_levels
 from pythia_cli.measures import certificate
+from pythia_cli.measures.memorize import MemorizationTotals
+from pythia_cli.measures.memorize_items import MEMORIZED_COLUMNS
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.expected_nll import expected_nll
 from pythia_cli.suite.known_problems import REPORTS
@@ -125,8 +127,28 @@ def test_exit_statuses() -> None:
 
 
 def test_fields_of_generate(records: Records) -> None:
-    (record,) = records("generate", "Call me", "-n", "2", "--seed", "1", "--json")
+    command = (
+        "generate",
+        "5 6",
+        "--ids",
+        "-n",
+        "2",
+        "--seed",
+        "1",
+        "--top-logprobs",
+        "1",
+        "--json",
+    )
+    (record,) = records(*command)
     assert sorted(names(section("output.md", "## generate --json"))) == sorted(record)
+    text = section("output.md", "## generate --top-logprobs")
+    assert list(dict.fromkeys(names(text))) == list(record["logprobs"][0])
+
+
+def test_fields_of_tokenize(records: Records) -> None:
+    (record,) = records("tokenize", "Call me", "--json")
+    text = section("output.md", "## tokenize")
+    assert names(text) == ["position", "id", "piece", "n_bytes", *record]
 
 
 def test_fields_of_perplexity_and_its_tokens(records: Records, tmp_path: Path) -> None:
@@ -160,6 +182,13 @@ def test_fields_of_bench(records: Records) -> None:
 def test_fields_of_the_certificate() -> None:
     fields = list(certificate.Certificate.__dataclass_fields__)
     assert names(section("measures.md", "## Certificate")) == fields
+
+
+def test_columns_and_figures_of_memorization() -> None:
+    assert names(section("memorize.md", "## Columns")) == list(MEMORIZED_COLUMNS)
+    totals = MemorizationTotals()
+    totals.add({"score": 1.0, "extractable": True, "n_near_ties": 0})
+    assert names(section("memorize.md", "## Summary")) == list(totals.figures())
 
 
 def test_activation_levels() -> None:

@@ -18,9 +18,16 @@ import pythia_cli
 
 SECTIONS = {
     "Opening": ("load", "checkpoints", "Model"),
-    "What a model returns": ("Generated", "ScoredText", "Loglikelihood"),
+    "What a model returns": ("Generated", "ScoredText", "Loglikelihood", "Records"),
     "Options of generating": ("GenerateOptions", "SamplingOptions"),
-    "Measures": ("perplexity", "Perplexity", "TextCertifier", "check_content", "ContentCheck"),
+    "Measures": (
+        "perplexity",
+        "Perplexity",
+        "TextCertifier",
+        "check_content",
+        "ContentCheck",
+        "read_rows",
+    ),
     "The store": (
         *("install", "download", "audit", "verify", "remove"),
         *("Store", "Installed", "Checkpoint"),
@@ -53,7 +60,7 @@ def _entry(name: str, thing: Any) -> str:
     if dataclasses.is_dataclass(thing) and name.endswith("Options"):
         parts.append(_signature(name, thing))
     parts.append(_text(thing.__doc__))
-    for member_name, member in vars(thing).items():
+    for member_name, member in _members(thing).items():
         if member_name.startswith("_") or not getattr(member, "__doc__", None):
             continue
         if isinstance(member, classmethod):
@@ -63,6 +70,15 @@ def _entry(name: str, thing: Any) -> str:
         elif isinstance(member, property) or hasattr(member, "attrname"):
             parts.append(f"`{name}.{member_name}`: {_text(member.__doc__)}")
     return "\n\n".join(parts)
+
+
+def _members(thing: type) -> dict[str, Any]:
+    """The members of a class, those of our classes that it inherits from first."""
+    found: dict[str, Any] = {}
+    for base in reversed(thing.__mro__):
+        if base.__module__.startswith("pythia_cli."):
+            found |= vars(base)
+    return found
 
 
 def _described(name: str, function: Any) -> str:

@@ -42,6 +42,7 @@ class _Subcommands(Commands):
         "surprisal": "surprisal:surprisal",
         "pairs": "pairs:pairs",
         "choices": "choices:choices",
+        "memorize": "memorize:memorize",
         "eval": "eval:evaluate",
         "tokenize": "tokenize:tokenize",
         "download": "download:download",

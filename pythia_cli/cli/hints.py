@@ -205,6 +205,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (problems.ItemError, _item),
     (problems.MissingColumn, _missing_column),
     (problems.NotJsonLines, _not_json_lines),
+    (problems.UnevenRows, "--row-length N, the token ids of a row; or fetch the file again"),
     (problems.MissingExtra, _missing_extra),
     (problems.UnfinishedTable, _unfinished),
     (problems.CannotResume, "write to another file"),

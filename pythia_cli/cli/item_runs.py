@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from pythia_cli.checkpoints.store import Store
     from pythia_cli.library.model import Model
     from pythia_cli.tables.batch_size import Limits
-    from pythia_cli.tables.grouped import GroupedItems
+    from pythia_cli.tables.grouped import FileRows, GroupedItems, Rows
     from pythia_cli.tables.items import Items
     from pythia_cli.tables.joined import JoinedItems
-    from pythia_cli.tables.text_items import TextItems
+    from pythia_cli.tables.token_rows import TokenRows
 
 _MOST_PRINTED = 10  # errors of items; the others are in the table only
 
@@ -36,28 +36,35 @@ def open_inputs(
     choice: InputChoice,
     notices: Notices,
     needed: Sequence[str] | None = None,
-) -> Items | JoinedItems:
+    open_one: Callable[..., Items | TokenRows] | None = None,
+) -> Items | JoinedItems | TokenRows:
     """The items of the files of a command. Raises what `open_items` raises.
 
     needed: columns that the measure reads, None for the one of the text; MissingColumn without.
+    open_one: opens one, in place of `open_items`.
     """
+    from pythia_cli.tables.items import open_items
     from pythia_cli.tables.joined import JoinedItems
 
+    opener: Callable[..., Items | TokenRows] = open_one or open_items
     inputs.refuse_twice(files)
     with ExitStack() as stack:
-        opened = [stack.enter_context(_open_input(name, choice, notices)) for name in files]
+        opened: list[Items | TokenRows] = []
+        for name in files:
+            opened.append(_open_input(name, choice, notices, opener))
+            stack.callback(opened[-1].close)
         for items in opened:
             items.check_columns(*([items.column] if needed is None else needed))
         stack.pop_all()
     return opened[0] if len(opened) == 1 else JoinedItems(opened)
 
 
-def _open_input(name: str, choice: InputChoice, notices: Notices) -> Items:
-    from pythia_cli.tables.items import open_items
-
+def _open_input(
+    name: str, choice: InputChoice, notices: Notices, opener: Callable[..., Items | TokenRows]
+) -> Items | TokenRows:
     stream: Any = sys.stdin.buffer
     opened = partial(
-        open_items,
+        opener,
         stream if name == "-" else name,
         format=choice.chosen_format,
         column=choice.column,
@@ -71,7 +78,7 @@ def _open_input(name: str, choice: InputChoice, notices: Notices) -> Items:
         return opened(arrived=waiting.arrived)
 
 
-def check_columns(items: Items | JoinedItems, **options: str | None) -> None:
+def check_columns(items: FileRows, **options: str | None) -> None:
     """Check that the columns named by these options exist; None is none.
 
     Raises MissingColumn, with the option in its hint.
@@ -117,7 +124,7 @@ def _is_set(steps: str) -> bool:
 
 
 def run_command(
-    items: Items | JoinedItems | GroupedItems | TextItems,
+    items: Rows | GroupedItems,
     openers: Sequence[Callable[[], Model]],
     measure: Callable[..., Any],
     measured: Mapping[str, type],

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pythia_cli.tables.kinds import Kind
     from pythia_cli.tables.progress import MeasuredCheckpoint, TableProgress
 
-_SHOWN = {"n_ties": "ties", "n_near_ties": "near ties"}
+_SHOWN = {"n_ties": "ties", "n_near_ties": "near ties", "n_with_near_ties": "with near ties"}
 """How columns are called in a terminal."""
 
 

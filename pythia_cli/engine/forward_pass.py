@@ -39,8 +39,9 @@ NO_SCORES = empty_scores(0)
 class WantedRows(NamedTuple):
     """The outputs to write for the tokens in rows [m] of a pass; m may be 0.
 
-    Scores [m] if there are targets [m], else logits [m, d_vocab]. members [d_vocab] float32: 1 for
-    the tokens of the set whose probability is scored too, else 0; or empty.
+    Scores [m] if there are targets [m], with the logits [m, d_vocab] too unless these are empty;
+    without targets, logits. members [d_vocab] float32: 1 for the tokens of the set whose
+    probability is scored too, else 0; or empty.
     """
 
     rows: np.ndarray[Any, Any] = _NO_IDS

@@ -135,17 +135,20 @@ class Transformer:
         targets: Sequence[np.ndarray[Any, Any]],
         caches: Sequence[KVCache],
         members: np.ndarray[Any, Any] = NO_MEMBERS,
+        logits: np.ndarray[Any, Any] = NOTHING.logits,
     ) -> list[Scores]:
         """Append token_ids[i] [n_i] to caches[i]. Returns the scores of targets[i] [n_i].
 
         One pass over the weights serves all; each text has the same bits as with `score`. Targets
-        that are NO_TARGET get no score. members: as in `score`. At most CHUNK tokens in all, of
-        different texts whose caches were made together. Raises UsageError if a text does not fit
-        its cache.
+        that are NO_TARGET get no score. members: as in `score`. logits [m, d_vocab] float32: room
+        for those that the m scores are of, or empty. At most CHUNK tokens in all, of different
+        texts whose caches were made together. Raises UsageError if a text does not fit its cache.
         """
         ids = np.concatenate(token_ids, dtype=np.int64)
         self.check_ids(ids)
         rows, found, scores = self._scored(np.concatenate(targets, dtype=np.int64), 0)
+        if logits.size and logits.shape != (len(rows), self.d_vocab):
+            raise UsageError(f"room for {logits.shape} logits, for {len(rows)} targets")
         check_together(caches)
         starts = [cache.length for cache in caches]
         lengths = [len(text) for text in token_ids]
@@ -154,7 +157,7 @@ class Transformer:
         try:
             for cache, n in zip(caches, lengths, strict=True):
                 cache.reserve(n)
-            wanted = WantedRows(rows, NOTHING.logits, found, members, scores)
+            wanted = WantedRows(rows, logits, found, members, scores)
             self._pass.run(ids, spans, caches[0].arrays, wanted)
         except BaseException:
             for cache, start in zip(caches, starts, strict=True):

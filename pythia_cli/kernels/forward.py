@@ -41,9 +41,9 @@ def forward(
 ) -> None:
     """Append token_ids [n] to their texts; write logits or scores for the tokens in rows [m].
 
-    With targets [m], writes scores [m]: targets[i] is rated as the token after token rows[i].
-    Without targets, writes logits [m, d_vocab]. m may be 0. members [d_vocab]: 1 for the tokens of
-    the set whose probability is scored too, else 0; or empty.
+    With targets [m], writes scores [m]: targets[i] is rated as the token after token rows[i]; and
+    logits, unless they are empty. Without targets, writes logits [m, d_vocab]. m may be 0. members
+    [d_vocab]: 1 for the tokens of the set whose probability is scored too, else 0; or empty.
 
     token_ids are those of the first text, then those of the second, and so on. spans [n_texts, 3]
     has for each text: its row in the cache, the position of its first new token, and its number of

@@ -2,8 +2,9 @@
 
 This is done one piece of the vocabulary at a time.
 
-Complete rows of logits are never stored. This is the online softmax of Milakov and Gimelshein 2018.
-The pieces are always the same, so the bits do not depend on which rank scores which piece.
+Complete rows of logits are stored only where they are wanted too. This is the online softmax of
+Milakov and Gimelshein 2018. The pieces are always the same, so the bits do not depend on which rank
+scores which piece.
 """
 
 from __future__ import annotations

@@ -93,7 +93,10 @@ def _tokens(x: Any, lo: Any, hi: Any) -> Any:
 
 @inlined
 def _score(ranks: Any, linear: Any, x: Any, claims: Any, outputs: Any, room: Any) -> None:
-    """Score the targets, one piece of the vocabulary at a time; no row of logits is stored."""
+    """Score the targets, one piece of the vocabulary at a time.
+
+    Rows of logits are stored only if there is room for them in the outputs.
+    """
     m, d_vocab, last = x.q.shape[0], linear.weight.shape[0], claims.shape[0] - 1
     t_lo, t_hi = own_tokens(ranks, m)
     adds, zero = any_value(False), any_value(0)
@@ -114,6 +117,10 @@ def _score(ranks: Any, linear: Any, x: Any, claims: Any, outputs: Any, room: Any
         for first in range(0, m, SCORE_TOKENS):
             end = min(first + SCORE_TOKENS, m)
             matmul(rows, _tokens(x, first, end), adds, logits, zero, n)
+            if outputs.logits.shape[0] > 0:
+                for t in range(first, end):  # scoring overwrites them
+                    for i in range(n):
+                        outputs.logits[t, lo + i] = logits[t - first, i]
             targets, sums = target_logits[first:end], room.sums[first:end]
             score_piece(logits, n, targets, in_set, piece, p, sums, 0, end - first)
         lo, hi = claim(claims, last, SCORE_PIECE, d_vocab)

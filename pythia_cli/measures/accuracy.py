@@ -36,7 +36,7 @@ class Accuracy:
         return math.sqrt(variance / (self.n - 1))
 
 
-class Totals(Protocol):
+class RowTotals(Protocol):
     """Counts over rows of a table."""
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -52,9 +52,9 @@ class GroupedTotals:
     group: the column; None: all only. new_totals: makes what counts the rows of a group.
     """
 
-    def __init__(self, group: str | None, new_totals: Callable[[], Totals]) -> None:
+    def __init__(self, group: str | None, new_totals: Callable[[], RowTotals]) -> None:
         self._group, self._new_totals = group, new_totals
-        self._found: dict[tuple[Any, Any], dict[Any, Totals]] = {}
+        self._found: dict[tuple[Any, Any], dict[Any, RowTotals]] = {}
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Count a row."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pythia_cli.errors import PythiaError
-from pythia_cli.library.model import Model
 from pythia_cli.measures.choices import ChoiceMeter, Question
+from pythia_cli.model.open_model import OpenModel
 from pythia_cli.tables.item import Item
 from pythia_cli.tables.kinds import Kind
 from pythia_cli.tables.measuring import measured_together, one_for_each
@@ -27,19 +27,19 @@ CHOICE_COLUMNS: Mapping[str, Kind] = {
 
 def choice_measure(
     *, context: str, choices: Sequence[str], label: str | None = None, delimiter: str = " "
-) -> Measure[Model, Item]:
+) -> Measure[OpenModel, Item]:
     """Which continuation is the most likely. context, label: their columns.
 
     choices: one column that holds a list of texts, or a column for each choice. A label is the
     index of a choice, from 0, or its text.
     """
 
-    def meter(model: Model) -> ChoiceMeter:
+    def meter(model: OpenModel) -> ChoiceMeter:
         return ChoiceMeter(model, delimiter=delimiter)
 
     meter_of = one_for_each(meter)
 
-    def measure(model: Model, items: Sequence[Item]) -> list[RecordsOfItem | PythiaError]:
+    def measure(model: OpenModel, items: Sequence[Item]) -> list[RecordsOfItem | PythiaError]:
         def measure_questions(questions: list[Question]) -> list[RecordsOfItem | PythiaError]:
             return [
                 record if isinstance(record, PythiaError) else [record]

@@ -15,9 +15,9 @@ from pythia_cli.engine.loglikelihood import (
     loglikelihoods,
 )
 from pythia_cli.errors import InputError, PythiaError
-from pythia_cli.library.model import Model
 from pythia_cli.measures.accuracy import Accuracy
 from pythia_cli.measures.attempts import attempt_each
+from pythia_cli.model.open_model import OpenModel
 from pythia_cli.reporting import NO_TASK, Task
 
 _KINDS = ("", "_norm", "_bytes")
@@ -38,7 +38,7 @@ class ChoiceMeter:
     delimiter: between context and choice; part of the continuation that is scored.
     """
 
-    def __init__(self, model: Model, *, delimiter: str = " ") -> None:
+    def __init__(self, model: OpenModel, *, delimiter: str = " ") -> None:
         self._model, self._delimiter = model, delimiter
 
     def measure(

@@ -14,7 +14,7 @@ from pythia_cli.checkpoints.demo import DEMO_FOLDER
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import IntegrityError, InvalidValue, NewerFormat, NotFound, NotInstalled
-from pythia_cli.library.model import Model
+from pythia_cli.model.open_model import OpenModel
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.expected_nll import expected_nll
@@ -79,7 +79,7 @@ def check_content(
     expected = expected_nll(checkpoint)
     try:
         opened = open_checkpoint(store, checkpoint, is_use=False)
-        with Model(opened, n_threads=n_threads, reporter=reporter) as model:
+        with OpenModel(opened, n_threads=n_threads, reporter=reporter) as model:
             totals = model.score(sample_text()).totals
     except (NewerFormat, NotInstalled):
         raise

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pythia_cli.engine.generate import Generated, GenerateOptions, Prompt, encode_prompt, generate
+from pythia_cli.engine.generate import Generated, GenerateOptions, generate
+from pythia_cli.engine.prompts import Prompt, encode_prompt
 from pythia_cli.errors import PythiaError
-from pythia_cli.library.model import Model
+from pythia_cli.model.open_model import OpenModel
 from pythia_cli.tables.item import Item
 from pythia_cli.tables.kinds import Kind
 from pythia_cli.tables.measuring import measured_together
@@ -24,14 +25,14 @@ GENERATED_COLUMNS: Mapping[str, Kind] = {
 
 def generated_measure(
     options: GenerateOptions, *, num_samples: int = 1, truncate_prompt: bool = False
-) -> Measure[Model, Item]:
+) -> Measure[OpenModel, Item]:
     """num_samples continuations of the text of each item; an empty one begins a text.
 
     An item's records do not depend on the others. PromptTooLong is the error of an item, unless
     truncate_prompt keeps its end.
     """
 
-    def measure(model: Model, items: Sequence[Item]) -> list[RecordsOfItem | PythiaError]:
+    def measure(model: OpenModel, items: Sequence[Item]) -> list[RecordsOfItem | PythiaError]:
         room = options.max_tokens if truncate_prompt else None
 
         def prompt_of(item: Item) -> Prompt:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pythia_cli.errors import PythiaError
-from pythia_cli.library.model import Model
 from pythia_cli.measures.pairs import MinimalPair, PairMeter
+from pythia_cli.model.open_model import OpenModel
 from pythia_cli.tables.item import Item
 from pythia_cli.tables.kinds import Kind
 from pythia_cli.tables.measuring import measured_together, one_for_each
@@ -27,15 +27,15 @@ GOOD, BAD = "sentence_good", "sentence_bad"
 
 def pair_measure(
     *, good: str = GOOD, bad: str = BAD, leading_space: bool = False
-) -> Measure[Model, Item]:
+) -> Measure[OpenModel, Item]:
     """Which sentence of each item is more likely. good, bad: their columns."""
 
-    def meter(model: Model) -> PairMeter:
+    def meter(model: OpenModel) -> PairMeter:
         return PairMeter(model, leading_space=leading_space)
 
     meter_of = one_for_each(meter)
 
-    def measure(model: Model, items: Sequence[Item]) -> list[RecordsOfItem | PythiaError]:
+    def measure(model: OpenModel, items: Sequence[Item]) -> list[RecordsOfItem | PythiaError]:
         def measure_pairs(pairs: list[MinimalPair]) -> list[RecordsOfItem | PythiaError]:
             return [
                 record if isinstance(record, PythiaError) else [record]

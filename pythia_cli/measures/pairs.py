@@ -9,10 +9,10 @@ import numpy as np
 
 from pythia_cli.engine.loglikelihood import TokenPair, check_fits, loglikelihoods
 from pythia_cli.errors import InputError, PythiaError
-from pythia_cli.library.model import Model
 from pythia_cli.measures.accuracy import Accuracy
 from pythia_cli.measures.attempts import attempt_each
 from pythia_cli.measures.quantization_error import certified_kl, near_tie
+from pythia_cli.model.open_model import OpenModel
 from pythia_cli.reporting import NO_TASK, Task
 
 
@@ -30,7 +30,7 @@ class PairMeter:
     as lm-evaluation-harness does for BLiMP.
     """
 
-    def __init__(self, model: Model, *, leading_space: bool = False) -> None:
+    def __init__(self, model: OpenModel, *, leading_space: bool = False) -> None:
         self._model = model
         self._prefix = " " if leading_space else ""
         self._before = np.array([model.tokenizer.end_of_text], np.int64)

@@ -12,8 +12,8 @@ from pythia_cli.engine.scorer import total_plans
 from pythia_cli.engine.text_plan import TextPlan
 from pythia_cli.engine.totals import Totals
 from pythia_cli.errors import InputError, UsageError
-from pythia_cli.library.model import Model
 from pythia_cli.measures.protocols import Protocol
+from pythia_cli.model.open_model import OpenModel
 from pythia_cli.reporting import Task
 from pythia_cli.text.token_ids import IdLines, whole_numbers
 
@@ -79,7 +79,7 @@ def record(
 
 
 def perplexity(
-    model: Model,
+    model: OpenModel,
     text: str | Sequence[int],
     *,
     protocol: str = "stride",
@@ -116,7 +116,7 @@ def _ids(token_ids: Sequence[int], source: str) -> IdLines:
 
 
 def score_perplexity(
-    model: Model,
+    model: OpenModel,
     plans: Sequence[TextPlan],
     protocol: Protocol,
     source: str,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pythia_cli.library.model import Model
+from pythia_cli.model.open_model import OpenModel
 
 
-def certified_kl(model: Model) -> float | None:
+def certified_kl(model: OpenModel) -> float | None:
     """The mean KL divergence from float32 to this model, nats a token; None if not certified.
 
     0 for a model in float32.

@@ -14,8 +14,8 @@ from pythia_cli.engine.scorer import Scorer, score_plans
 from pythia_cli.engine.text_plan import TextPlan, stride_plan
 from pythia_cli.engine.windows import window_sizes
 from pythia_cli.errors import InputError, InvalidValue, PythiaError
-from pythia_cli.library.model import Model
 from pythia_cli.measures.attempts import attempt_each
+from pythia_cli.model.open_model import OpenModel
 from pythia_cli.reporting import NO_TASK, Task
 from pythia_cli.text.encoded import Encoded
 from pythia_cli.text.spelling import spelled
@@ -61,7 +61,7 @@ class SurprisalOptions:
 class SurprisalMeter:
     """Measures surprisal with one model. Raises InvalidValue for impossible options."""
 
-    def __init__(self, model: Model, options: SurprisalOptions) -> None:
+    def __init__(self, model: OpenModel, options: SurprisalOptions) -> None:
         options.check(model.config.n_ctx)
         self.options = options
         self._tokenizer: PythiaTokenizer = model.tokenizer

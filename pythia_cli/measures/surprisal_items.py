@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pythia_cli.errors import PythiaError
-from pythia_cli.library.model import Model
 from pythia_cli.measures.surprisal import SurprisalMeter, SurprisalOptions, Unit
+from pythia_cli.model.open_model import OpenModel
 from pythia_cli.tables.item import Group, Item
 from pythia_cli.tables.kinds import Kind
 from pythia_cli.tables.measuring import measured_together, one_for_each
@@ -45,15 +45,15 @@ def surprisal_columns(by: Unit, *, in_rows: bool = False) -> Mapping[str, Kind]:
     return _WORD if in_rows and by == "word" else _COLUMNS[by]
 
 
-def surprisal_measure(options: SurprisalOptions) -> Measure[Model, Item]:
+def surprisal_measure(options: SurprisalOptions) -> Measure[OpenModel, Item]:
     """Surprisal of the text of each item. One without words is an error, if that is the unit."""
 
-    def meter(model: Model) -> SurprisalMeter:
+    def meter(model: OpenModel) -> SurprisalMeter:
         return SurprisalMeter(model, options)
 
     meter_of = one_for_each(meter)
 
-    def measure(model: Model, items: Sequence[Item]) -> list[RecordsOfItem | PythiaError]:
+    def measure(model: OpenModel, items: Sequence[Item]) -> list[RecordsOfItem | PythiaError]:
         def text_of(item: Item) -> str:
             text = item.text()
             if options.by == "word" and not text.split():
@@ -65,19 +65,19 @@ def surprisal_measure(options: SurprisalOptions) -> Measure[Model, Item]:
     return measure
 
 
-def surprisal_of_rows(options: SurprisalOptions) -> Measure[Model, Group]:
+def surprisal_of_rows(options: SurprisalOptions) -> Measure[OpenModel, Group]:
     """Surprisal of groups of items that are the words of a text, joined by single spaces.
 
     By word, each item gets the record of its word, which may hold spaces. Otherwise the group gets
     the records.
     """
 
-    def meter(model: Model) -> SurprisalMeter:
+    def meter(model: OpenModel) -> SurprisalMeter:
         return SurprisalMeter(model, options)
 
     meter_of = one_for_each(meter)
 
-    def measure(model: Model, groups: Sequence[Group]) -> list[RecordsOfItem | PythiaError]:
+    def measure(model: OpenModel, groups: Sequence[Group]) -> list[RecordsOfItem | PythiaError]:
         def measure_texts(words: list[list[str]]) -> list[RecordsOfItem | PythiaError]:
             texts = [" ".join(of_text) for of_text in words]
             found = meter_of(model).measure(texts, [_spans(of_text) for of_text in words])

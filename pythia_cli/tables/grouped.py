@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pythia_cli.tables.fields import value_at
+from pythia_cli.tables.first_items import FirstItems
 from pythia_cli.tables.item import Group, Item
 from pythia_cli.tables.items import Items
 from pythia_cli.tables.joined import JoinedItems
 from pythia_cli.tables.kinds import Kind
 from pythia_cli.tables.text_items import TextItems
+from pythia_cli.tables.token_rows import TokenRows
 
-Rows = Items | JoinedItems | TextItems
+FileRows = Items | JoinedItems | TokenRows | FirstItems
+Rows = FileRows | TextItems
 
 
 class GroupedItems:

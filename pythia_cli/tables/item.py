@@ -35,16 +35,18 @@ class Item:
     error: InputError | None = None
     unit: Unit = "line"
 
-    def text(self, name: str | None = None, *, may_be_empty: bool = False) -> str:
+    def text(
+        self, name: str | None = None, *, may_be_empty: bool = False, expected: str = "a text"
+    ) -> str:
         """The text of a column, of the item's own if no name is given. Dots lead into objects.
 
-        Raises ItemError if there is no such field, or if it holds no text; and if it is empty,
-        unless `may_be_empty`.
+        expected: for the message of an error. Raises ItemError if there is no such field, or if it
+        holds no text; and if it is empty, unless `may_be_empty`.
         """
         name = self.column if name is None else name
         value = self.value(name)
         if not isinstance(value, str):
-            raise self.failed(f"field {name!r} is {_kind(value)}; expected a text")
+            raise self.failed(f"field {name!r} is {_kind(value)}; expected {expected}")
         if not value and not may_be_empty:
             is_plain = self.fields.keys() == {TEXT}
             raise self.failed("is empty" if is_plain else f"field {name!r} is empty")

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from pythia_cli.tables.file_formats import InputFormat
 from pythia_cli.tables.item import Item
 from pythia_cli.tables.items import Items
 from pythia_cli.tables.kinds import Kind
+from pythia_cli.tables.token_rows import TokenRows
 
 
 class JoinedItems:
@@ -20,12 +20,12 @@ class JoinedItems:
     Rows of a table then have a column `file`. Closing it closes all inputs.
     """
 
-    def __init__(self, inputs: Sequence[Items]) -> None:
+    def __init__(self, inputs: Sequence[Items | TokenRows]) -> None:
         self.inputs = list(inputs)
         self.name = f"{len(inputs)} inputs"
         self.column = inputs[0].column
         self.n_bytes = sum(items.n_bytes for items in inputs)
-        self.format: InputFormat = inputs[0].format
+        self.format: str = inputs[0].format
 
     @property
     def columns(self) -> dict[str, Kind]:

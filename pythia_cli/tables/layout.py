@@ -11,10 +11,10 @@ from pythia_cli.tables.encoders import ERROR
 from pythia_cli.tables.item import Group, Item
 from pythia_cli.tables.kinds import Kind
 
-_FIRST: dict[str, Kind] = {"model": str, "step": int, "item": int}
+_CHECKPOINT: dict[str, Kind] = {"model": str, "step": int, "precision": str}
 FILE = "file"
 """The column that says of which of several inputs a row is."""
-_FIRST_WITH_FILE: dict[str, Kind] = {"model": str, "step": int, FILE: str, "item": int}
+ITEM = "item"
 _CARRIED = "input_"
 """Before the name of a carried column that one of ours has too."""
 
@@ -44,7 +44,7 @@ class RowLayout:
 
         A carried column that has the name of another one is called input_NAME.
         """
-        first = _FIRST_WITH_FILE if has_file else _FIRST
+        first = {**_CHECKPOINT, **({FILE: str} if has_file else {}), ITEM: int}
         own = {*first, *measured, ERROR}
         carried: dict[str, str] = {}
         kept = {name: kind for name, kind in columns.items() if name not in left_out}
@@ -62,7 +62,7 @@ class RowLayout:
     def row(
         self, name: Mapping[str, Any], item: Item | Group, record: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """A row. name: `model` and `step`. item: of a group, the number of its first item."""
+        """A row. name: of the checkpoint. item: of a group, the number of its first item."""
         fields = {
             self.carried[column]: value
             for column, value in item.fields.items()
@@ -70,7 +70,7 @@ class RowLayout:
         }
         number = item.items[0].number if isinstance(item, Group) else item.number
         file = {FILE: item.source} if self.has_file else {}
-        return {**name, **file, "item": number, **fields, **record}
+        return {**name, **file, ITEM: number, **fields, **record}
 
     def error_row(
         self, name: Mapping[str, Any], item: Item | Group, error: PythiaError

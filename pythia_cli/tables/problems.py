@@ -57,6 +57,19 @@ class NotJsonLines(InputError):
         self.is_array = is_array
 
 
+class UnevenRows(InputError):
+    """A raw file of token ids is no whole number of rows. Carries how many, and the bytes behind.
+
+    row_length: tokens in a row, of 16 bits each.
+    """
+
+    def __init__(self, source: str | Path, n_bytes: int, row_length: int) -> None:
+        self.n_rows, self.n_left = divmod(n_bytes, 2 * row_length)
+        size = f"{self.n_rows:,} rows of {row_length} token ids, and {self.n_left} bytes of row"
+        super().__init__(source, f"its {n_bytes:,} bytes are {size} {self.n_rows + 1:,}")
+        self.row_length = row_length
+
+
 class MissingExtra(UsageError):
     """A library is needed that is not installed. extra: the extra of this package that has it."""
 

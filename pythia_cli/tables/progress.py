@@ -17,7 +17,8 @@ _VERSION = 1
 class MeasuredCheckpoint:
     """A checkpoint, by its provenance, and how many items it was given.
 
-    n_rows, n_errors: what came of them. is_complete: there were no more items.
+    n_rows, n_errors: what came of them. is_complete: there were no more items. certificate: its
+    quantization error; None if that was not measured.
     """
 
     provenance: dict[str, Any]
@@ -25,6 +26,7 @@ class MeasuredCheckpoint:
     n_rows: int = 0
     n_errors: int = 0
     is_complete: bool = False
+    certificate: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

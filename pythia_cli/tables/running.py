@@ -147,11 +147,13 @@ class _ItemRun(Generic[M]):
     def measure_all(self, index: int, model: M, task: Task) -> None:
         """Measure all items with one checkpoint, or those that it has not been given yet."""
         provenance = _as_json(model.provenance())
-        n_done = self._n_done(index, provenance)
+        # Models have one; what else is measured may not.
+        certificate = getattr(model, "certificate", None)
+        n_done = self._n_done(index, provenance, certificate)
         if self._table.progress.checkpoints[index].is_complete and not self._has_more:
             task.advance(self._items.n_bytes)
             return
-        name = {key: provenance.get(key) for key in ("model", "step")}
+        name = row_name(provenance)
         chosen = BatchSize(self._limits)
         for batch in self._batches(n_done, chosen, task):
             with chosen.timed():
@@ -160,11 +162,13 @@ class _ItemRun(Generic[M]):
         if not self._table.progress.checkpoints[index].is_complete:
             self._write(index, [], [], is_complete=True)
 
-    def _n_done(self, index: int, provenance: dict[str, Any]) -> int:
+    def _n_done(
+        self, index: int, provenance: dict[str, Any], certificate: dict[str, Any] | None
+    ) -> int:
         """How many items the table has of this checkpoint. Raises CannotResume for another one."""
         done = self._table.progress
         if index == len(done.checkpoints):
-            begun = (*done.checkpoints, MeasuredCheckpoint(provenance))
+            begun = (*done.checkpoints, MeasuredCheckpoint(provenance, certificate=certificate))
             self._table.write([], replace(done, checkpoints=begun))
             return 0
         entry = done.checkpoints[index]
@@ -266,6 +270,15 @@ class _ItemRun(Generic[M]):
 
     def _cannot(self, reason: str) -> CannotResume:
         return CannotResume(getattr(self._table, "path", Path("the table")), reason)
+
+
+def row_name(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """What each row says of its checkpoint. precision: exact or fast; float32 in that dtype."""
+    return {
+        "model": provenance.get("model"),
+        "step": provenance.get("step"),
+        "precision": provenance.get("precision") or provenance.get("dtype"),
+    }
 
 
 def located(item: Item | Group, error: PythiaError) -> PythiaError:

@@ -11,13 +11,14 @@ def spelled(data: bytes) -> str:
         return "".join(f"\\x{byte:02x}" for byte in data)
 
 
-_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 0x7F)}
+# Readers of TSV take a quotation mark for the beginning of a quoted cell.
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 0x7F, ord('"'))}
 _ESCAPES |= {code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), 0x2028, 0x2029)}
 _ESCAPES |= {ord(character): repr(character)[1:-1] for character in "\\\t\n\r"}
 
 
 def escaped(data: bytes) -> str:
-    """The bytes of a token in one line, without tabs; each backslash begins an escape of Python.
+    """The bytes of a token as a cell of a TSV file; each backslash begins an escape of Python.
 
     Bytes that are not valid UTF-8 are `\\xNN`.
     """

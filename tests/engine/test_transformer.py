@@ -217,6 +217,24 @@ def test_texts_scored_together_have_the_same_bits_as_alone(
     assert [cache.length for cache in caches] == [18, 0, 39]
 
 
+def test_scores_and_the_logits_they_are_of(demo_int8: Int8File, open_model: OpenModel) -> None:
+    model, rng = open_model(demo_int8, 2), np.random.default_rng(6)
+    texts = [rng.integers(0, 4078, n) for n in (70, 1, 90)]  # more than SCORE_TOKENS
+    targets = [np.where(rng.random(len(text)) < 0.8, text, NO_TARGET) for text in texts]
+    expected = np.concatenate([all_logits(model, text) for text in texts])
+    wanted = np.concatenate(targets) != NO_TARGET
+    caches = KVCache.together(model.config, 90, 3)
+    without = model.score_together(texts, targets, caches)
+    for cache in caches:
+        cache.truncate(0)
+    logits = np.full((wanted.sum(), model.d_vocab), np.nan, np.float32)
+    found = model.score_together(texts, targets, caches, logits=logits)
+    assert all(same_bits(a, b) for a, b in zip(found, without, strict=True))
+    assert logits.tobytes() == expected[wanted].tobytes()
+    with pytest.raises(UsageError, match="room"):
+        model.score_together(texts, targets, caches, logits=logits[1:])
+
+
 @pytest.mark.parametrize("name", NAMES[:2])
 def test_layer_by_layer_it_has_the_same_bits_as_in_one_call(
     golden_folder: Callable[[str], Path],

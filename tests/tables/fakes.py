@@ -18,6 +18,7 @@ class FakeModel:
     step: int = 3000
     asked: list[int] = field(default_factory=list)
     is_open: bool = False
+    certificate: dict[str, float] | None = field(default_factory=lambda: {"kl_mean": 1e-4})
 
     def provenance(self) -> dict[str, Any]:
         return {

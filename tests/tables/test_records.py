@@ -18,10 +18,10 @@ def test_texts() -> None:
         TextItems(["a", "bb"]), LENGTH, [FakeModel().opened], length, left_out=["text"]
     )
     assert records == [
-        {"model": "fake", "step": 3000, "item": 1, "length": 1, "share": 0.01},
-        {"model": "fake", "step": 3000, "item": 2, "length": 2, "share": 0.02},
+        {"model": "fake", "step": 3000, "precision": None, "item": 1, "length": 1, "share": 0.01},
+        {"model": "fake", "step": 3000, "precision": None, "item": 2, "length": 2, "share": 0.02},
     ]
-    assert list(records.columns) == ["model", "step", "item", "length", "share"]
+    assert list(records.columns) == ["model", "step", "precision", "item", "length", "share"]
 
 
 def test_mappings_and_errors() -> None:

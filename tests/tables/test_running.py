@@ -22,7 +22,7 @@ from tests.reporting import Recording
 from tests.tables.fakes import LENGTH, FakeModel, length
 
 Open = Callable[..., Items]
-KEYS = ("model", "step", "item", "error")
+KEYS = ("model", "step", "precision", "item", "error")
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_checkpoints_are_opened_one_at_a_time(opened: Open) -> None:
         (64, 1, "1", 1), (64, 2, "2", 2), (64, 3, "3", 3),
         (512, 1, "1", 1), (512, 2, "2", 2), (512, 3, "3", 3),
     ]  # fmt: skip
-    assert list(records[0]) == ["model", "step", "item", "id", "length", "share", "error"]
+    assert list(records[0]) == [*KEYS[:4], "id", "length", "share", "error"]
     assert (done.n_rows, done.n_errors, done.first_error) == (6, 0, None)
     assert [model.asked for model in models] == [[2, 1], [2, 1]]
 
@@ -151,7 +151,7 @@ def test_progress_counts_the_bytes_of_all_checkpoints(opened: Open) -> None:
 def test_carried_columns_with_our_names_are_renamed(opened: Open) -> None:
     items = opened(b"text\titem\tlength\tinput_length\terror\na\t1\t2\t3\t4\n")
     (row,) = run(items)[0]
-    assert {name: value for name, value in row.items() if name not in ("model", "step")} == {
+    assert {name: value for name, value in row.items() if name not in KEYS[:3]} == {
         "item": 1, "input_item": "1", "input_input_length": "2", "input_length": "3",
         "input_error": "4", "length": 1, "share": 0.01, "error": None,
     }  # fmt: skip

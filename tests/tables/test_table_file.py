@@ -231,7 +231,8 @@ def test_provenance_is_beside_the_table(tmp_path: Path, source: Path) -> None:
     first = meta["checkpoints"][0]
     assert first["provenance"]["source"] == {"files": {"a": "b"}}
     assert (first["n_items"], first["n_rows"], first["n_errors"]) == (10, 10, 0)
-    assert list(meta["columns"]) == ["model", "step", "item", "id", "length", "share", "error"]
+    assert list(meta["columns"])[:5] == ["model", "step", "precision", "item", "id"]
+    assert first["certificate"] == {"kl_mean": 1e-4}
 
 
 def test_a_second_process_is_refused(tmp_path: Path, source: Path) -> None:

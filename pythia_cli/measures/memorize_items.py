@@ -1,0 +1,67 @@
+"""Memorization of rows that are items of a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from pythia_cli.errors import PythiaError
+from pythia_cli.measures.memorize import MemorizationMeter, MemorizationOptions, TokenRow
+from pythia_cli.model.open_model import OpenModel
+from pythia_cli.tables.item import Item
+from pythia_cli.tables.kinds import Kind
+from pythia_cli.tables.measuring import measured_together, one_for_each
+from pythia_cli.tables.running import Measure, RecordsOfItem
+from pythia_cli.tables.token_rows import TOKENS
+from pythia_cli.tables.values import plain
+
+MEMORIZED_COLUMNS: Mapping[str, Kind] = {
+    "score": float,
+    "extractable": bool,
+    "first_miss": int,
+    "nll": float,
+    "margin": float,
+    "n_near_ties": int,
+}
+
+
+def memorized_measure(
+    options: MemorizationOptions, column: str = TOKENS
+) -> Measure[OpenModel, Item]:
+    """Memorization of each item. column: its token ids, as a list or JSON text; or a text."""
+
+    def meter(model: OpenModel) -> MemorizationMeter:
+        return MemorizationMeter(model, options)
+
+    meter_of = one_for_each(meter)
+
+    def measure(model: OpenModel, items: Sequence[Item]) -> list[RecordsOfItem | PythiaError]:
+        def measure_rows(rows: list[TokenRow]) -> list[RecordsOfItem | PythiaError]:
+            return [
+                record if isinstance(record, PythiaError) else [record]
+                for record in meter_of(model).measure(rows)
+            ]
+
+        return measured_together(items, lambda item: _row_of(item, column), measure_rows)
+
+    return measure
+
+
+def _row_of(item: Item, column: str) -> TokenRow:
+    """Raises ItemError for what is neither a list nor a text."""
+    value = plain(item.value(column))
+    if isinstance(value, list):
+        return value
+    return _ids_in(item.text(column, expected="a list of token ids, or a text"))
+
+
+def _ids_in(text: str) -> TokenRow:
+    """The ids of a list that is written in a cell of TSV or CSV; another text as it is."""
+    if not text.startswith("["):
+        return text
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    is_ids = isinstance(found, list) and all(isinstance(one, int) for one in found)
+    return found if is_ids else text

@@ -1,0 +1,1 @@
+"""An open checkpoint that generates and scores text."""
