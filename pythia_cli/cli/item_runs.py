@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from pythia_cli.checkpoints.store import Store
     from pythia_cli.library.model import Model
     from pythia_cli.tables.batch_size import Limits
-    from pythia_cli.tables.grouped import FileRows, GroupedItems, Rows
+    from pythia_cli.tables.grouped import FileRows, GroupedItems
     from pythia_cli.tables.items import Items
     from pythia_cli.tables.joined import JoinedItems
+    from pythia_cli.tables.text_items import TextItems
     from pythia_cli.tables.token_rows import TokenRows
 
 _MOST_PRINTED = 10  # errors of items; the others are in the table only
@@ -124,7 +125,7 @@ def _is_set(steps: str) -> bool:
 
 
 def run_command(
-    items: Rows | GroupedItems,
+    items: FileRows | GroupedItems | TextItems,
     openers: Sequence[Callable[[], Model]],
     measure: Callable[..., Any],
     measured: Mapping[str, type],
