@@ -1,4 +1,4 @@
-"""Every example works: in the help of every command, in the README, and on docs/checkpoints.md.
+"""Every example works: in the help of every command, in the README, and on pages of docs/.
 
 But for names of models: pythia-410m and others are too large to be served here, and read
 pythia-14m, which the fake Hub has at every step.
@@ -49,9 +49,11 @@ def of_page(name: str) -> Iterator[str]:
 
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = list(
-    dict.fromkeys([*examples(), *of_page("README.md"), *of_page("docs/checkpoints.md")])
-)
+PAGES = (
+    "README.md", "docs/checkpoints.md", "docs/recipes.md", "docs/surprisal.md", "docs/pairs.md",
+    "docs/choices.md",
+)  # fmt: skip
+EXAMPLES = list(dict.fromkeys([*examples(), *(line for page in PAGES for line in of_page(page))]))
 
 
 TEXTS = {
