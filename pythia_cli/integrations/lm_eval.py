@@ -51,9 +51,9 @@ class PythiaLM(TemplateLM):
 
     model: a Model, or its name; the names and the other arguments are then those of `load`, and
     bars show the progress. max_length: the most tokens of a context; None: the model's. batch_size,
-    max_batch_size: accepted, as lm-eval passes them, and without effect: texts always share passes,
-    and the figures do not depend on that. device: cpu or None. Raises what `load` raises,
-    InvalidValue, and UsageError for another device.
+    max_batch_size, device: lm-eval passes them (device "cuda:0" by default); they have no effect.
+    Texts always share passes, on the CPU, and the figures do not depend on that. Raises what `load`
+    raises, and InvalidValue.
     """
 
     def __init__(
@@ -70,11 +70,9 @@ class PythiaLM(TemplateLM):
         max_length: int | None = None,
         batch_size: object = None,
         max_batch_size: object = None,
-        device: str | None = None,
+        device: object = None,
     ) -> None:
         super().__init__()
-        if device not in (None, "cpu"):
-            raise UsageError(f"device is {device!r}; pythia runs on the CPU")
         self.model = model if isinstance(model, Model) else load(
             model, step, dtype=dtype, precision=precision, n_threads=n_threads,
             plain_text=plain_text, store=store, download=download, reporter=Bars(),

@@ -236,6 +236,12 @@ def test_lm_eval_itself(opened: Callable[..., Model], tasks: Path, tmp_path: Pat
         assert found["results"]["shots"]["acc_stderr,none"] == pytest.approx(ours.stderr)
         assert found["config"]["step"] == step
     assert len(list(tmp_path.glob("*_rank0.db"))) == 2
+    by_name = lm_eval.simple_evaluate(
+        model="pythia", model_args="model=demo,step=64", tasks=["shots"], task_manager=manager,
+        device="cuda:0", batch_size=1,
+    )  # fmt: skip
+    assert by_name is not None
+    assert (by_name["config"]["model"], by_name["config"]["step"]) == ("demo", 64)
 
 
 def golden() -> dict[str, Any]:

@@ -182,8 +182,6 @@ def test_bad_requests(lm: PythiaLM, opened: Callable[..., Model]) -> None:
         ask(lm, "loglikelihood", [("", "no" + " no" * 599)])
     with pytest.raises(UsageError, match="no chat template"):
         lm.apply_chat_template([])
-    with pytest.raises(UsageError, match="device is 'cuda:0'"):
-        PythiaLM(opened(), device="cuda:0")
     with pytest.raises(InvalidValue, match="max_length is 513"):
         PythiaLM(opened(), max_length=513)
     with pytest.raises(UsageError, match="int8 only"):
@@ -201,7 +199,7 @@ def test_a_shorter_context(lm: PythiaLM) -> None:
 def test_it_is_registered_and_opens_models_by_name() -> None:
     assert get_model("pythia") is PythiaLM
     lm = PythiaLM.create_from_arg_string(
-        "model=demo,step=64,n_threads=1,max_length=128", {"batch_size": 8, "device": None}
+        "model=demo,step=64,n_threads=1,max_length=128", {"batch_size": 8, "device": "cuda:0"}
     )
     with lm.model:
         assert str(lm.model.checkpoint) == "demo@64"
@@ -209,7 +207,7 @@ def test_it_is_registered_and_opens_models_by_name() -> None:
         assert lm.get_model_info()["step"] == 64
 
 
-def test_the_command_of_lm_eval_knows_our_model() -> None:
+def test_the_command_of_lm_eval_starts() -> None:
     command = [sys.executable, "-m", "pythia_cli.integrations.lm_eval", "run", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "--model_args" in done.stdout

@@ -138,7 +138,6 @@ _MODEL_FIELDS: dict[str, type] = {
     "quantization": str,
     "tokenizer_sha256": str,
     "dtype": str,
-    "precision": str,
     "plain_text": bool,
 }
 """Fields of a model's provenance, but for those that begin each row."""
