@@ -148,6 +148,22 @@ def tokenize_in_own_threads() -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
+def go_offline() -> None:
+    """Keep huggingface_hub and datasets from the network. For the command line.
+
+    Call it before they are imported.
+    """
+    os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
+
+
+def bootstrap_in_this_process() -> None:
+    """Keep lm-eval from forking a process a core, which would take our signals too.
+
+    For the command line.
+    """
+    os.environ["DISABLE_MULTIPROC"] = "1"
+
+
 def debug() -> bool:
     """Whether to show tracebacks of failures (PYTHIA_DEBUG=1)."""
     return os.environ.get("PYTHIA_DEBUG", "") not in ("", "0")

@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("model",),
     ("measures",),
     ("library",),
-    ("diagnostics",),
+    ("diagnostics", "integrations"),
     ("cli",),
     ("__init__", "__main__"),
 )
@@ -41,6 +41,7 @@ MOST_LINES = 300
 KEEPERS = {
     "huggingface_hub": "checkpoints/hub",
     "llvmlite": "jit/ kernels/",
+    "lm_eval": "integrations/",
     "numba": "jit/ kernels/",
     "pandas": "tables/records",
     "platformdirs": "settings",

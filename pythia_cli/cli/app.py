@@ -43,6 +43,7 @@ class _Subcommands(Commands):
         "pairs": "pairs:pairs",
         "choices": "choices:choices",
         "memorize": "memorize:memorize",
+        "eval": "eval:evaluate",
         "tokenize": "tokenize:tokenize",
         "download": "download:download",
         "quantize": "quantize:quantize",

@@ -16,15 +16,17 @@ from pythia_cli.cli.file_output import checked_output
 from pythia_cli.cli.item_options import InputChoice, OutputChoice, is_set
 from pythia_cli.cli.output import Notices
 from pythia_cli.cli.streams import STANDARD_INPUT
-from pythia_cli.cli.summary import Summary, SummaryTable
+from pythia_cli.cli.summary import RowSummary, SummaryTable
 from pythia_cli.errors import PythiaError
 
 if TYPE_CHECKING:
     from pythia_cli.checkpoints.store import Store
     from pythia_cli.library.model import Model
+    from pythia_cli.tables.batch_size import Limits
     from pythia_cli.tables.grouped import FileRows, GroupedItems
     from pythia_cli.tables.items import Items
     from pythia_cli.tables.joined import JoinedItems
+    from pythia_cli.tables.text_items import TextItems
     from pythia_cli.tables.token_rows import TokenRows
 
 _MOST_PRINTED = 10  # errors of items; the others are in the table only
@@ -100,11 +102,14 @@ def openers_of(
 
     Raises NotInstalled, UnknownName, UsageError before the first is opened.
     """
-    if steps is None or not is_set(steps):
-        return [partial(opening.open_model, model, steps, store, notices, **how)]
+    from pythia_cli.checkpoints.resolve import is_local_folder, resolve
     from pythia_cli.errors import NotFound
     from pythia_cli.library.load import check_installed, checkpoints_of
 
+    if steps is None or not is_set(steps):
+        if model is None or not is_local_folder(model, store):
+            check_installed([resolve(model, steps, store)], store)
+        return [partial(opening.open_model, model, steps, store, notices, **how)]
     found = checkpoints_of(model, steps, store)
     if not found:
         raise NotFound(f"no checkpoint of {model or 'the active model'} is installed")
@@ -116,7 +121,7 @@ def openers_of(
 
 
 def run_command(
-    items: FileRows | GroupedItems,
+    items: FileRows | GroupedItems | TextItems,
     openers: Sequence[Callable[[], Model]],
     measure: Callable[..., Any],
     measured: Mapping[str, type],
@@ -127,16 +132,19 @@ def run_command(
     left_out: Collection[str] = (),
     files: Sequence[str] = (),
     label: str = "measuring",
-    summary: Summary | None = None,
+    summary: RowSummary | None = None,
+    limits: Limits | None = None,
 ) -> None:
     """Measure the items with each checkpoint, and write the table.
 
     measured: columns of the measure. identity: the command and the options that determine the rows.
     left_out: columns of the input that are not carried. files: inputs, none of which is written.
     summary: is given all rows, and printed, unless they go to stdout; without --output rows are not
-    written. Raises what `open_table` and `run_items` raise, and Exit with the status of the first
-    item that was skipped.
+    written. limits: of a batch, whose rows are written together; None: the default ones. Raises
+    what `open_table` and `run_items` raise, and Exit with the status of the first item that was
+    skipped.
     """
+    from pythia_cli.tables.batch_size import DEFAULT_LIMITS
     from pythia_cli.tables.joined import JoinedItems
     from pythia_cli.tables.layout import RowLayout
     from pythia_cli.tables.read_table import read_rows
@@ -176,6 +184,7 @@ def run_command(
                 skip_errors=output.skip_errors,
                 failed=skipped.add,
                 label=label,
+                limits=limits or DEFAULT_LIMITS,
                 reporter=notices,
             )
         except PythiaError as error:

@@ -34,7 +34,7 @@ class Notices(Bars):
         if not self.is_quiet:
             # A failure of stdout, which is flushed before, is not suppressed.
             with self.aside(), contextlib.suppress(OSError):
-                print(one_line(text), file=sys.stderr, flush=True)
+                print(one_line(text), file=self._stream, flush=True)
 
     def note(self, text: str) -> None:
         """As Reporter.note."""

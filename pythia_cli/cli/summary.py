@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pythia_cli.cli.tables import print_table
 
@@ -18,6 +18,16 @@ _SHOWN = {"n_ties": "ties", "n_near_ties": "near ties", "n_with_near_ties": "wit
 """How columns are called in a terminal."""
 _DISPENSABLE = ("nll", "n_words", "n_bytes", "mean_nll")
 """Left out, in this order, if the terminal is too narrow."""
+
+
+class RowSummary(Protocol):
+    """What is made of the rows of a table."""
+
+    def add_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take rows."""
+
+    def print(self, checkpoints: Sequence[MeasuredCheckpoint]) -> None:
+        """Print it on stdout."""
 
 
 class Summary:
@@ -60,7 +70,7 @@ class Summary:
 class SummaryTable:
     """In place of a table, where rows are only counted. progress: as of a table."""
 
-    def __init__(self, summary: Summary, columns: Mapping[str, Kind]) -> None:
+    def __init__(self, summary: RowSummary, columns: Mapping[str, Kind]) -> None:
         from pythia_cli.tables.progress import TableProgress
 
         self._summary = summary

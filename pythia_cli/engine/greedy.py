@@ -78,23 +78,25 @@ def greedy_path_by_passes(
     """The path of one row, for a model without a cache.
 
     Repeats the pass, with the choices of the last one in place of the tokens behind the first that
-    differs, until nothing changes. Every pass makes at least one more token right (Jacobi decoding:
-    Santilli et al. 2023). All passes have the same shape, so the same tokens give the same bits.
+    differs, until nothing changes. Every pass settles at least one more token (Jacobi decoding:
+    Santilli et al. 2023).
     """
     n_prompt, truth = options.n_prompt, row[options.n_prompt :]
     inputs = row[:-1].copy()
     logits = scorer.logits(inputs)[n_prompt - 1 :]
     nll = score_logits(logits, truth).nll
+    n_settled = 0
     while True:
         token_ids, margins = _choices(logits, options.never)
         if options.until_miss:
             k = _n_until_miss(token_ids, truth)
             return GreedyPath(token_ids[:k], margins[:k], nll)
-        differs = inputs[n_prompt:] != token_ids[:-1]
+        differs = inputs[n_prompt + n_settled :] != token_ids[n_settled:-1]
         if not differs.any():
             return GreedyPath(token_ids, margins, nll)
-        first = int(differs.argmax())
+        first = n_settled + int(differs.argmax())
         inputs[n_prompt + first :] = token_ids[first:-1]
+        n_settled = first + 1
         logits = scorer.logits(inputs)[n_prompt - 1 :]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -21,16 +21,16 @@ def encode_prompt(
 ) -> Prompt:
     """The tokens of the prompt with this index, a text or token ids; none become <|endoftext|>.
 
-    Raises PromptTooLong if it leaves no room for one new token, and UsageError for an id that no
-    token has. With make_room, keeps only the last tokens that leave room for so many new ones, but
-    at least a quarter of the context.
+    Raises PromptTooLong if it leaves no room for one new token, UsageError for an id that no token
+    has, and InputError for what is neither. With make_room, keeps only the last tokens that leave
+    room for so many new ones, but at least a quarter of the context.
     """
-    if isinstance(prompt, str):
-        token_ids = tokenizer.encode(prompt)
-    else:
+    if isinstance(prompt, Iterable) and not isinstance(prompt, str | bytes):
         from pythia_cli.text.token_ids import checked_token_ids
 
         token_ids = checked_token_ids(prompt, tokenizer)
+    else:
+        token_ids = tokenizer.encode(prompt)  # type: ignore[arg-type]  # which refuses bytes
     if len(token_ids) == 0:
         token_ids = np.array([tokenizer.end_of_text], np.int64)
     if make_room is not None:

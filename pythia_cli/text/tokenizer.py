@@ -97,6 +97,11 @@ class PythiaTokenizer:
         ids = [i for i in range(self.size) if self._tokenizer.id_to_token(i) is None]
         return np.array(ids, np.int64)
 
+    @cached_property
+    def special(self) -> frozenset[int]:
+        """The ids of special tokens: <|endoftext|> and <|padding|>, not runs of spaces."""
+        return frozenset(i for i, token in self._added.items() if token.special)
+
     def check(self) -> None:
         """Check every token. Raises IntegrityError if one is not spelled in bytes."""
         for token_id in range(self.size):

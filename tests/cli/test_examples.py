@@ -1,4 +1,4 @@
-"""Every example works: in the help of every command, in the README, and on docs/checkpoints.md.
+"""Every example works: in the help of every command, in the README, and on pages of docs/.
 
 But for names of models: pythia-410m and others are too large to be served here, and read
 pythia-14m, which the fake Hub has at every step.
@@ -6,6 +6,7 @@ pythia-14m, which the fake Hub has at every step.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import shutil
@@ -15,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.main import get_command
 
@@ -24,6 +26,7 @@ from tests.cli.running import Pythia
 from tests.cli.test_completing import shell_environment
 from tests.fakes.hub import Branch, Hub, commit_of
 from tests.fakes.suite import MODEL, REPO, make_repository
+from tests.integrations.task_files import write_tasks
 
 
 def examples(command: Any = None) -> Iterator[str]:
@@ -46,9 +49,32 @@ def of_page(name: str) -> Iterator[str]:
 
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = list(
-    dict.fromkeys([*examples(), *of_page("README.md"), *of_page("docs/checkpoints.md")])
-)
+PAGES = (
+    "README.md", "docs/checkpoints.md", "docs/recipes.md", "docs/surprisal.md", "docs/pairs.md",
+    "docs/choices.md",
+)  # fmt: skip
+EXAMPLES = list(dict.fromkeys([*examples(), *(line for page in PAGES for line in of_page(page))]))
+
+
+TEXTS = {
+    "stimuli.tsv": "sentence\nIt was the best.\n",
+    "prompts.jsonl": '{"prompt": "It was\\nthe"}\n',
+    "words.tsv": "story\tword\n1\tIt\n1\twas\n",
+    "blimp/1.jsonl": '{"sentence_good": "It was.", "sentence_bad": "It be.", "UID": "verbs"}\n',
+    "pairs.csv": "grammatical,ungrammatical\nIt was.,It be.\n",
+    "items.jsonl": '{"ctx": "It", "endings": ["was", "be"], "gold": 0}\n',
+    "items.csv": "question,a,b,c,d,answer\nIt,was,be,is,are,0\n",
+    "rows.jsonl": f'{{"tokens": {[*range(3, 51)]}}}\n',
+}
+"""What commands on items read."""
+
+
+def write_items(folder: Path) -> None:
+    (folder / "blimp").mkdir()
+    for name, text in TEXTS.items():
+        (folder / name).write_text(text)
+    np.save(folder / "sequences.npy", np.full((3, 64), 5, np.uint16))
+    np.full((2, 2049), 5, np.uint16).tofile(folder / "document.bin")
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +92,13 @@ def place(pythia: Pythia, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     (folder / "chapters").mkdir()
     for name in ("book.txt", "held-out.txt", "chapters/1.txt", "chapters/2.txt"):
         (folder / name).write_text(text)
+    write_items(folder)
     for name in ("pythia-14m", "my-finetune"):
         shutil.copytree(source, folder / name)
+    write_tasks(folder / "tasks")
+    for name in ("lambada_openai", "piqa", "my_task"):  # with the documents of a small one
+        made = (folder / "tasks/first.yaml").read_text().replace("task: first", f"task: {name}")
+        (folder / f"tasks/{name}.yaml").write_text(made)
     own = replace(pythia, store=folder / "store")
     with Hub({REPO: repository}) as hub:
         (folder / "environment").write_text(f"{hub.url}\n")
@@ -95,6 +126,12 @@ def test_an_example(pythia: Pythia, place: Path, tmp_path: Path, example: str) -
     if "jq" in shlex.split(example) and shutil.which("jq") is None:
         example = example.split(" | jq")[0]
     example = re.sub(r"pythia-(410m|70m-deduped)\b", MODEL, example)
+    if example.startswith("pythia eval"):
+        if importlib.util.find_spec("lm_eval") is None:
+            pytest.skip("needs lm-eval")
+        example = re.sub(
+            "(--tasks [^ ]+)( --include-path [^ ]+)?", r"\1 --include-path tasks", example
+        )
     # Each changes a store of its own, and asks nobody.
     shutil.copytree(place / "store", tmp_path / "store")
     if example.startswith("pythia quantize"):

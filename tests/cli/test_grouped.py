@@ -141,7 +141,9 @@ def _name() -> str:
     return click.utils._detect_program_name()
 
 
-COMMANDS = ("generate", "perplexity", "download", "quantize", "bench", "doctor", "checkpoint")
+COMMANDS = (
+    "generate", "perplexity", "eval", "download", "quantize", "bench", "doctor", "checkpoint"
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("columns", [1, 2, 3, 20, 40, 51, 52, 60, 80])

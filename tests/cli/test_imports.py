@@ -10,7 +10,10 @@ import pytest
 from pythia_cli.jit import elf
 from tests.cli.running import Pythia
 
-HEAVY = ("numba", "llvmlite", "torch", "tokenizers", "huggingface_hub", "safetensors", "numpy")
+HEAVY = (
+    "numba", "llvmlite", "torch", "tokenizers", "huggingface_hub", "safetensors", "numpy",
+    "lm_eval", "datasets", "pandas",
+)  # fmt: skip
 DRIVER = (
     sys.executable,
     "-c",
@@ -27,7 +30,15 @@ def loaded(pythia: Pythia, *arguments: str | Path, **more: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("--help",), ("--version",), ("generate", "--help"), ("checkpoint", "-h")]
+    "command",
+    [
+        (),
+        ("--help",),
+        ("--version",),
+        ("generate", "--help"),
+        ("eval", "--help"),
+        ("checkpoint", "-h"),
+    ],
 )
 def test_help_is_light(pythia: Pythia, command: tuple[str, ...]) -> None:
     assert loaded(pythia, *command) == set()

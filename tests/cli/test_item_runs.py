@@ -50,13 +50,14 @@ def test_a_table_on_stdout(length: Length, tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text(TSV)
     done = length("a.tsv", "--column", "sentence", "-c", "64,main")
     assert done.out == (
-        "model\tstep\titem\tid\tinput_n_tokens\tn_tokens\terror\n"
-        "demo\t64\t1\ta\t9\t2\t\ndemo\t64\t2\tb\t9\t2\t\n"
-        "demo\t3000\t1\ta\t9\t2\t\ndemo\t3000\t2\tb\t9\t2\t\n"
+        "model\tstep\tprecision\titem\tid\tinput_n_tokens\tn_tokens\terror\n"
+        "demo\t64\texact\t1\ta\t9\t2\t\ndemo\t64\texact\t2\tb\t9\t2\t\n"
+        "demo\t3000\texact\t1\ta\t9\t2\t\ndemo\t3000\texact\t2\tb\t9\t2\t\n"
     )
     assert without_model_lines(done.err) == []
     records = length("-", "--json", "--input-format", "csv", stdin=b"text,id\nx,1\n").records
-    assert records == [{"model": "demo", "step": 3000, "item": 1, "id": "1", "n_tokens": 1}]
+    identity = {"model": "demo", "step": 3000, "precision": "exact"}
+    assert records == [{**identity, "item": 1, "id": "1", "n_tokens": 1}]
     assert length("-", "-0", "--json", stdin=b"a\nb\0c\0").out.count("\n") == 2
     assert length("a.tsv", "--field", "sentence", "-q").err == ""
 
@@ -118,7 +119,7 @@ def test_the_hint_is_what_goes_on(length: Length, tmp_path: Path) -> None:
     assert "try: --resume, to go on, or remove" in again.err
     length(*command, "--skip-errors", "--resume", status=USAGE)
     rows = (tmp_path / "out.tsv").read_text().splitlines()
-    assert [row.split("\t")[2:4] for row in rows[1:]] == [
+    assert [row.split("\t")[3:5] for row in rows[1:]] == [
         ["1", "a"], ["2", "b"], ["3", ""], ["4", "d"],
     ]  # fmt: skip
 

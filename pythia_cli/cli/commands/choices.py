@@ -86,7 +86,7 @@ def choices(
         model, steps, where, notices,
         dtype=dtype, precision=precision, threads=threads, plain_text=plain_text,
     )  # fmt: skip
-    with open_inputs(files, choice, notices) as items:
+    with open_inputs(files, choice, notices, []) as items:
         check_columns(items, context=context, label=label, group=None if group == FILE else group)
         for name in names:
             check_columns(items, choices=name)

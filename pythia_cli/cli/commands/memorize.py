@@ -92,7 +92,7 @@ def memorize(
 
       pythia memorize document.bin --limit 5000 -m pythia-410m -c 3000,main -o memorized.csv
 
-      pythia memorize rows.jsonl --field tokens --prompt 50 --continuation 50 --extractable-only
+      pythia memorize rows.jsonl --field tokens --prompt 16 --extractable-only
     """
     where = options.open_store(store)
     notices = Notices(quiet=quiet, verbose=verbose)

@@ -61,7 +61,7 @@ def pairs(
 
       pythia pairs blimp/*.jsonl
 
-      pythia pairs blimp/*.jsonl -m pythia-410m -c log -o pairs.tsv
+      pythia pairs blimp/*.jsonl -m pythia-410m -c 512,1000,main -o pairs.tsv
 
       pythia pairs pairs.csv --good grammatical --bad ungrammatical
     """
@@ -81,7 +81,7 @@ def pairs(
         model, steps, where, notices,
         dtype=dtype, precision=precision, threads=threads, plain_text=plain_text,
     )  # fmt: skip
-    with open_inputs(files, choice, notices) as items:
+    with open_inputs(files, choice, notices, []) as items:
         check_columns(items, good=good, bad=bad, group=None if group == FILE else group)
         if group is None:
             group = "UID" if "UID" in items.columns else FILE if len(files) > 1 else None

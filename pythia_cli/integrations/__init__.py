@@ -1,0 +1,1 @@
+"""Interfaces of other people's programs: lm-evaluation-harness."""
