@@ -134,3 +134,11 @@ def open_store(folder: Path | None) -> Store:
     from pythia_cli.checkpoints.store import Store
 
     return Store(folder)
+
+
+def first_given(**options: object) -> str | None:
+    """The first of these options that is given, as it is typed; None if none is."""
+    for name, value in options.items():
+        if value is not None and value is not False:
+            return f"--{name.replace('_', '-')}"
+    return None

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class PerplexityRun:
-    """Scores the files of one command one after the other, and prints the results."""
+    """Scores the files of one command one after the other, and prints the results.
+
+    names_step: lines of text say which checkpoint they are of.
+    """
 
     def __init__(
         self,
@@ -39,10 +42,12 @@ class PerplexityRun:
         to_stdout: bool,
         keep_tokens: bool,
         from_ids: bool,
+        names_step: bool = False,
     ) -> None:
         self._model, self._protocol, self._notices = model, protocol, notices
         self._as_json, self._show, self._keep_tokens = as_json, show, keep_tokens
         self._from_ids = from_ids
+        self._step = model.opened.name()["checkpoint"] if names_step else None
         # If stdout is used for something else, figures go to stderr.
         self._say: Callable[[str], object] = notices.say if to_stdout else typer.echo
         # Only in a terminal; a pipe gets each line as soon as it is known.
@@ -122,7 +127,8 @@ class PerplexityRun:
             return json.dumps(self._record(name, totals, seconds))
         bits, value, error = totals.bits_per_byte, totals.perplexity, totals.stderr
         return (
-            f"{self._total if name is None else one_line(name)}: "
+            f"{self._total if name is None else one_line(name)}"
+            f"{'' if self._step is None else f', {self._step}'}: "
             f"perplexity {'over 1e308' if value is None else f'{value:.4f}'}"
             f"{'' if error is None else f' +/- {error:.4f}'},"
             f" bits per byte {'-' if bits is None else f'{bits:.4f}'},"
@@ -152,7 +158,8 @@ class PerplexityRun:
             rows.append([name, *shown, str(totals.n_tokens)])
         heads = ["file", "perplexity", "+/-", "bits/byte", "tokens"]
         print_table(heads, rows, ["+/-", "tokens", "bits/byte"], keep=8)
-        typer.echo(self._protocol_in_words())
+        step = "" if self._step is None else f"{self._step}: "
+        typer.echo(step + self._protocol_in_words())
 
     def _protocol_in_words(self) -> str:
         chosen = self._protocol

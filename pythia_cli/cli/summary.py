@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SHOWN = {"n_ties": "ties", "n_near_ties": "near ties", "n_with_near_ties": "with near ties"}
 """How columns are called in a terminal."""
+_DISPENSABLE = ("nll", "n_words", "n_bytes", "mean_nll")
+"""Left out, in this order, if the terminal is too narrow."""
 
 
 class RowSummary(Protocol):
@@ -102,7 +104,7 @@ def _print_for_people(figures: Sequence[Mapping[str, Any]]) -> None:
         ]
         for one in figures
     ]
-    print_table(["group", "step", *(_SHOWN.get(head, head) for head in heads)], rows)
+    print_table(["group", "step", *(_SHOWN.get(head, head) for head in heads)], rows, _DISPENSABLE)
 
 
 def _cell(value: Any) -> str:

@@ -10,6 +10,9 @@ from pythia_cli.errors import IntegrityError, NotFound
 from pythia_cli.files.publishing import write_json
 from pythia_cli.files.reading import read_json_object
 
+UNFINISHED, META = ".partial.json", ".meta.json"
+"""Behind the name of a table: what its rows so far, and those of the whole table, are of."""
+
 _VERSION = 1
 
 
@@ -72,6 +75,19 @@ def read_progress(path: Path) -> TableProgress | None:
         return TableProgress(**content, checkpoints=done)
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(path, f"is not the progress of a table ({error})") from error
+
+
+def earlier_identity(path: Path, *, may_be_whole: bool) -> dict[str, Any]:
+    """What an earlier run was asked for that left a table at `path`; empty if none did.
+
+    may_be_whole: of a complete table too. Raises IntegrityError and ResourceError.
+    """
+    target = path.resolve()
+    for end in (UNFINISHED, META) if may_be_whole else (UNFINISHED,):
+        found = read_progress(target.with_name(target.name + end))
+        if found is not None:
+            return found.identity
+    return {}
 
 
 def first_difference(before: Any, now: Any, name: str = "") -> str | None:

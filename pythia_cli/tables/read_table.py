@@ -9,7 +9,7 @@ from typing import Any
 
 from pythia_cli.errors import IntegrityError, NotFound
 from pythia_cli.tables.items import open_items
-from pythia_cli.tables.progress import TableProgress, read_progress
+from pythia_cli.tables.progress import META, TableProgress, read_progress
 
 
 def _json_or_text(cell: str) -> Any:
@@ -35,7 +35,7 @@ def table_meta(path: str | Path) -> TableProgress:
     Raises NotFound if that file is missing, and IntegrityError if it is damaged.
     """
     path = Path(path)
-    meta = path.with_name(f"{path.name}.meta.json")
+    meta = path.with_name(path.name + META)
     found = read_progress(meta)
     if found is None:
         raise NotFound(f"{meta} does not exist; it says what {path.name} holds")

@@ -26,7 +26,13 @@ from pythia_cli.tables.file_formats import TableFormat
 from pythia_cli.tables.kinds import Kind
 from pythia_cli.tables.parquet_table import write_parquet
 from pythia_cli.tables.problems import CannotResume, UnfinishedTable
-from pythia_cli.tables.progress import TableProgress, first_difference, read_progress
+from pythia_cli.tables.progress import (
+    META,
+    UNFINISHED,
+    TableProgress,
+    first_difference,
+    read_progress,
+)
 from pythia_cli.tables.writing import writing_errors
 
 _SAVE_SECONDS = 1.0  # between fsyncs
@@ -54,7 +60,7 @@ class TableFile:
         self._format, self._encoder = format, encoder
         self._partial, self._saved, self._meta, self._lock = (
             self.path.with_name(self.path.name + end)
-            for end in (".partial", ".partial.json", ".meta.json", ".partial.lock")
+            for end in (".partial", UNFINISHED, META, ".partial.lock")
         )
         self._aside = self._partial.with_name(f".{self._partial.name}")
         self._file: BinaryIO | None = None

@@ -6,27 +6,21 @@ import secrets
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from pythia_cli.cli import inputs, opening, options
+from pythia_cli.cli import inputs, item_options, opening, options
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.failures import Failures
+from pythia_cli.cli.generated_table import asks_for_table, checked_prompt_file, write_generated
 from pythia_cli.cli.grouped import OUTPUT
 from pythia_cli.cli.output import Notices, is_file
+from pythia_cli.cli.prompts import prompt_fields, read_prompts, with_known_ids
 from pythia_cli.cli.samples import SamplePrinter
-from pythia_cli.cli.streams import STANDARD_INPUT
 from pythia_cli.errors import PythiaError
 from pythia_cli.reporting import NO_TASK, Task
-
-if TYPE_CHECKING:
-    from pythia_cli.library.model import Model
-
-Prompt = str | list[int]
-"""A text, or token ids."""
 
 _SAMPLING = "Sampling, applied in this order"
 
@@ -38,7 +32,7 @@ def generate(
                        " begins with -, put -- before it."),
     ] = None,
     model: options.Model = None,
-    checkpoint: options.Step = None,
+    steps: item_options.Steps = None,
     max_tokens: Annotated[
         int, typer.Option("-n", "--max-tokens", min=1, metavar="N",
                           help="Generate at most N tokens.")
@@ -71,7 +65,8 @@ def generate(
     seed: Annotated[
         int | None,
         typer.Option(min=0, metavar="N", rich_help_panel=_SAMPLING,
-                     help="Random seed. Default: random, shown by -v and --json."),
+                     help="Random seed. Default: random, shown by -v and --json; with --resume,"
+                     " the one of before."),
     ] = None,
     stop: Annotated[
         list[str] | None,
@@ -85,7 +80,8 @@ def generate(
     ] = 1,
     prompt_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="One prompt a line; - is standard input."),
+        typer.Option(metavar="FILE", help="One prompt a line; - is standard input. TSV, CSV, JSON"
+                     " lines and Parquet by suffix give a table, as -o does."),
     ] = None,
     truncate_prompt: Annotated[
         bool,
@@ -99,6 +95,10 @@ def generate(
                      " list."),
     ] = False,
     plain_text: options.PlainText = False,
+    column: item_options.Column = None,
+    input_format: item_options.InputFormat = None,
+    null: item_options.Null = False,
+    no_quotes: item_options.NoQuotes = False,
     echo: Annotated[
         bool, typer.Option("--echo", help="Print the prompt too.", rich_help_panel=OUTPUT)
     ] = False,
@@ -112,6 +112,10 @@ def generate(
                      help="With --json: the log-probability of each token, before the steps of"
                      " sampling, and the N most probable tokens with theirs."),
     ] = None,
+    output: item_options.Output = None,
+    format: item_options.Format = None,
+    resume: item_options.Resume = False,
+    skip_errors: item_options.SkipErrors = False,
     store: options.StoreFolder = None,
     precision: options.Precision = "exact",
     threads: options.Threads = None,
@@ -130,9 +134,11 @@ def generate(
       echo "def fib(n):" | pythia generate --temperature 0 --stop "def "
 
       pythia generate "It was" --num-samples 4 --seed 1 --json | jq -r .text
+
+      pythia generate --prompt-file prompts.jsonl --field prompt -c 512,main -o out.jsonl
     """
     where = options.open_store(store)
-    opening.read_ahead(model, checkpoint, where)
+    opening.read_ahead(model, steps, where)
     from pythia_cli.engine.generate import Generated, GenerateOptions
     from pythia_cli.engine.sampling import SamplingOptions
     from pythia_cli.errors import PromptTooLong
@@ -143,18 +149,41 @@ def generate(
         raise CommandError("give a PROMPT or --prompt-file, not both")
     if top_logprobs is not None and not as_json:
         raise CommandError("--top-logprobs needs --json: a text has no place for them")
+    out = item_options.OutputChoice(output, format, as_json, resume, skip_errors)
+    choice = item_options.InputChoice(column, input_format, null, no_quotes)
+    is_table = asks_for_table(prompt_file, choice, out, as_ids=as_ids)
+    if is_table:
+        file = checked_prompt_file(
+            prompt_file, ids=as_ids, echo=echo, no_stream=no_stream, top_logprobs=top_logprobs
+        )
+    elif steps is not None and item_options.is_set(steps):
+        raise CommandError(
+            f"-c {steps} names several checkpoints, which give a table",
+            hint="--prompt-file FILE --output FILE, or one step",
+        )
+    stops = tuple(inputs.argument_text(text, "--stop") for text in stop or ())
+    chosen_seed = secrets.randbits(32) if seed is None else seed
+    chosen = GenerateOptions(max_tokens, sampling, stops, ignore_eos, chosen_seed, top_logprobs)
+    if is_table:
+        from pythia_cli.cli.item_runs import openers_of
+
+        openers = openers_of(
+            model, steps, where, notices,
+            precision=precision, threads=threads, plain_text=plain_text,
+        )  # fmt: skip
+        write_generated(
+            file, choice, openers, chosen, out, notices,
+            seed=seed, num_samples=num_samples, truncate_prompt=truncate_prompt,
+        )  # fmt: skip
+        return
     failures = Failures(notices)
-    prompts = _prompts(prompt, prompt_file, notices, as_ids=as_ids)
+    prompts = read_prompts(prompt, prompt_file, notices, as_ids=as_ids)
     for error in prompts:
         if isinstance(error, PythiaError):
             failures.add(error)
-    chosen_seed = secrets.randbits(32) if seed is None else seed
-    stops = tuple(inputs.argument_text(text, "--stop") for text in stop or ())
-    chosen = GenerateOptions(max_tokens, sampling, stops, ignore_eos, chosen_seed, top_logprobs)
-
     started = time.perf_counter()
     with opening.open_model(
-        model, checkpoint, where, notices,
+        model, steps, where, notices,
         precision=precision, threads=threads, plain_text=plain_text,
     ) as opened:  # fmt: skip
 
@@ -162,10 +191,10 @@ def generate(
             return f"{inputs.name_of(prompt_file)}, line {index + 1}: " if prompt_file else ""
 
         if as_ids:
-            prompts = _with_known_ids(prompts, opened, failures, place_of)
+            prompts = with_known_ids(prompts, opened, failures, place_of)
         usable = {i: known for i, known in enumerate(prompts) if not isinstance(known, PythiaError)}
         indices = list(usable)
-        fields = {i: _fields(known, opened) for i, known in usable.items()}
+        fields = {i: prompt_fields(known, opened) for i, known in usable.items()}
         failed = {i: str(error) for i, error in enumerate(prompts) if i not in usable}
 
         def skip(error: PromptTooLong) -> None:
@@ -208,66 +237,3 @@ def _progress(n_samples: int, notices: Notices) -> Task:
     if n_samples < 2 or not is_file(sys.stdout):
         return NO_TASK
     return notices.task("generating", n_samples, "samples")
-
-
-def _prompts(
-    prompt: str | None, prompt_file: Path | None, notices: Notices, *, as_ids: bool
-) -> Sequence[Prompt | PythiaError]:
-    """The prompt with standard input before it, or the lines of the prompt file.
-
-    A line that is not UTF-8, or not ids, is its error.
-    """
-    from pythia_cli.errors import InputError
-
-    if prompt_file is not None:
-        lines: Sequence[Prompt | PythiaError]
-        if as_ids:
-            from pythia_cli.cli.token_ids import read_id_prompts
-
-            lines = read_id_prompts(prompt_file, notices)
-        else:
-            lines = inputs.read_lines(prompt_file, notices, used="part of a prompt")
-        if not lines:
-            name = inputs.name_of(prompt_file)
-            raise InputError(name, "has no prompts; expected one on each line")
-        return lines
-    piped = None if sys.stdin.isatty() else inputs.read_prompt(notices)
-    if prompt is None and piped is None:
-        raise CommandError("there is no prompt", hint='pythia generate "Call me"')
-    named = [] if piped is None else [(STANDARD_INPUT, piped)]
-    if prompt is not None:
-        named.append(("PROMPT", inputs.argument_text(prompt, "PROMPT")))
-    if not as_ids:
-        return ["\n".join(text for _, text in named)]
-    from pythia_cli.cli.token_ids import parse_ids
-
-    return [[i for name, text in named for i in parse_ids(text, name).tolist()]]
-
-
-def _with_known_ids(
-    prompts: Sequence[Prompt | PythiaError],
-    model: Model,
-    failures: Failures,
-    place_of: Callable[[int], str],
-) -> list[Prompt | PythiaError]:
-    """The prompts; in place of ids of which a token has none, the error, which is reported."""
-    import numpy as np
-
-    from pythia_cli.cli.token_ids import check_ids
-    from pythia_cli.text.token_ids import IdLines
-
-    def checked(index: int, prompt: Prompt | PythiaError) -> Prompt | PythiaError:
-        if isinstance(prompt, str | PythiaError):
-            return prompt
-        lines = IdLines.whole(np.array(prompt, np.int64))
-        failed = failures.attempt(check_ids, lines, model.tokenizer, place_of(index))
-        return prompt if failed is None else failed
-
-    return [checked(index, prompt) for index, prompt in enumerate(prompts)]
-
-
-def _fields(prompt: Prompt, model: Model) -> dict[str, Any]:
-    """The fields of a record that say what the prompt is."""
-    if isinstance(prompt, str):
-        return {"prompt": prompt}
-    return {"prompt": model.decode(prompt), "prompt_token_ids": prompt}

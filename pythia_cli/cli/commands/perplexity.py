@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from pythia_cli.cli import inputs, opening, options
+from pythia_cli.cli import item_options, opening, options
 from pythia_cli.cli.errors import CommandError
-from pythia_cli.cli.failures import Failures
-from pythia_cli.cli.file_output import opened_output, refuse_one_file
 from pythia_cli.cli.grouped import OUTPUT
 from pythia_cli.cli.output import Notices
-from pythia_cli.cli.perplexity_run import PerplexityRun
-from pythia_cli.errors import PythiaError
+from pythia_cli.cli.perplexity_files import FileOutput, measure_files
+from pythia_cli.cli.perplexity_items import measure_items
 
-if TYPE_CHECKING:
-    from pythia_cli.engine.text_plan import TextPlan
-    from pythia_cli.text.token_ids import IdLines
-
-_PROTOCOL = "Protocol"
+_PROTOCOL, _ITEMS = "Protocol", item_options.INPUT
 
 
 def perplexity(
@@ -29,13 +23,14 @@ def perplexity(
         list[str], typer.Argument(metavar="FILES...", help="UTF-8 text; - is standard input.")
     ],
     model: options.Model = None,
-    checkpoint: options.Step = None,
+    steps: item_options.Steps = None,
     protocol: Annotated[
-        Literal["stride", "llama.cpp", "lm-eval", "document"],
+        Literal["stride", "llama.cpp", "lm-eval", "document"] | None,
         typer.Option(metavar="NAME",
-                     help="stride, llama.cpp, lm-eval or document: which tokens are scored.",
+                     help="stride, llama.cpp, lm-eval or document: which tokens are scored."
+                     " Default: stride.",
                      rich_help_panel=_PROTOCOL),
-    ] = "stride",
+    ] = None,
     context: Annotated[
         int | None,
         typer.Option(metavar="N", min=2,
@@ -52,6 +47,26 @@ def perplexity(
         typer.Option("--bos/--no-bos", help="Put <|endoftext|> before the text, so that its first"
                      " token is scored too.", rich_help_panel=_PROTOCOL),
     ] = None,
+    by: Annotated[
+        Literal["line", "item"] | None,
+        typer.Option(metavar="UNIT", rich_help_panel=_ITEMS,
+                     help="line or item: each line, or each text of TSV, CSV, JSON lines or"
+                     " Parquet, is scored by itself, as a line of protocol document is. -o to"
+                     " --skip-errors, and the options below, are for this."),
+    ] = None,
+    column: item_options.Column = None,
+    group: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", rich_help_panel=_ITEMS,
+                     help="Figures for each value of this column too."),
+    ] = None,
+    input_format: item_options.InputFormat = None,
+    null: item_options.Null = False,
+    no_quotes: item_options.NoQuotes = False,
+    output: item_options.Rows = None,
+    format: item_options.Format = None,
+    resume: item_options.Resume = False,
+    skip_errors: item_options.SkipErrors = False,
     dtype: options.Dtype = "int8",
     precision: options.Precision = "exact",
     per_token: Annotated[
@@ -89,74 +104,56 @@ def perplexity(
 
       cat book.txt | pythia perplexity - --json | jq .bits_per_byte
 
-      pythia perplexity book.txt -c 512 --per-token tokens.jsonl
+      pythia perplexity book.txt -c 512,main --per-token tokens.jsonl
+
+      pythia perplexity stimuli.tsv --by item --column sentence -o rows.tsv
     """
     where = options.open_store(store)
-    opening.read_ahead(model, checkpoint, where)
+    opening.read_ahead(model, steps, where)
+    notices = Notices(quiet=quiet, verbose=verbose)
+    for_items = {
+        "column": column, "group": group, "input_format": input_format, "null": null,
+        "no_quotes": no_quotes, "output": output, "format": format, "resume": resume,
+        "skip_errors": skip_errors,
+    }  # fmt: skip
+    if by is None and (given := options.first_given(**for_items)) is not None:
+        raise CommandError(
+            f"{given} is for texts that are scored one by one", hint="--by line, or --by item"
+        )
+    for_files = {"per_token": per_token, "show": show, "html": html, "ids": as_ids}
+    if by is not None and (given := options.first_given(**for_files)) is not None:
+        raise CommandError(f"{given} and --by {by} exclude each other", hint=f"without {given}")
+    if by is not None and protocol not in (None, "document"):
+        raise CommandError(f"--by {by} has the protocol document, not {protocol}")
+    from pythia_cli.cli.item_runs import openers_of
+
+    openers = openers_of(
+        model, steps, where, notices,
+        dtype=dtype, precision=precision, threads=threads, plain_text=plain_text,
+    )  # fmt: skip
+    if by is not None:
+        measure_items(
+            files,
+            by,
+            item_options.InputChoice(column, input_format, null, no_quotes),
+            openers,
+            item_options.RowsChoice(output, format, resume=resume, skip_errors=skip_errors),
+            notices,
+            context=context,
+            stride=stride,
+            bos=bos,
+            group=group,
+            as_json=as_json,
+        )
+        return
     from pythia_cli.measures.protocols import Protocol
 
-    notices = Notices(quiet=quiet, verbose=verbose)
-    to_stdout = [str(path) for path in (per_token, html)].count("-")
-    if to_stdout + show + as_json > 1:
-        raise CommandError(
-            "only one of --json, --show, --per-token - and --html - can write to stdout"
-        )
-    refuse_one_file(per_token, html)
-    inputs.refuse_twice(files)
-    failures = Failures(notices)
-    is_by_line = protocol == "document"
-
-    def read(name: str) -> str | IdLines:
-        if not as_ids:
-            return inputs.read_text(name, notices, line_ends_matter=not is_by_line)
-        from pythia_cli.cli.token_ids import read_ids
-
-        return read_ids(name, notices, by_line=is_by_line)
-
-    texts = [(name, failures.attempt(read, name)) for name in files]
-    if len(files) == 1:
-        failures.exit()
-    with opening.open_model(
-        model, checkpoint, where, notices,
-        dtype=dtype, precision=precision, threads=threads, plain_text=plain_text,
-    ) as opened:  # fmt: skip
-        chosen = Protocol.make(protocol, opened.config.n_ctx, context, stride, bos)
-        tokenizer = opened.tokenizer
-
-        def plan(name: str, text: str | IdLines | PythiaError) -> Sequence[TextPlan] | PythiaError:
-            if isinstance(text, PythiaError):
-                return text
-            if isinstance(text, str):
-                return failures.attempt(chosen.plan, text, tokenizer, inputs.name_of(name))
-            from pythia_cli.cli.token_ids import plan_ids
-
-            return failures.attempt(plan_ids, chosen, text, tokenizer, inputs.name_of(name))
-
-        planned = [(name, plan(name, text)) for name, text in texts]
-        if len(files) == 1:
-            failures.exit()
-        notices.detail(f"protocol {chosen.name}, context {chosen.context}, stride {chosen.stride}")
-        if all(isinstance(plans, PythiaError) for _, plans in planned):
-            per_token = html = None  # nothing to write, so an earlier file is kept
-        with (
-            opened_output(per_token, files) as write_token,
-            opened_output(html, files) as write_page,
-        ):
-            keep = show or per_token is not None or html is not None
-            run = PerplexityRun(
-                opened,
-                chosen,
-                notices,
-                as_json=as_json,
-                show=show,
-                to_stdout=bool(to_stdout),
-                keep_tokens=keep,
-                from_ids=as_ids,
-            )
-            run.score(planned, write_token)
-            if write_page is not None:
-                write_page(run.page())
-    if html is not None and str(html) != "-":
-        notices.say(f"wrote {html}")
-    notices.detail(f"{run.totals.n_tokens / run.seconds:.1f} tokens/s, {run.seconds:.2f} s")
-    failures.exit()
+    measure_files(
+        files,
+        openers,
+        partial(Protocol.make, protocol or "stride", context=context, stride=stride, bos=bos),
+        FileOutput(per_token, show, html, as_json),
+        notices,
+        by_line=protocol == "document",
+        as_ids=as_ids,
+    )
