@@ -20,8 +20,10 @@ from pythia_cli.cli.errors import ExitStatus
 from pythia_cli.files.safetensors_layout import read_layout
 from pythia_cli.kernels.sizes import activation_levels
 from pythia_cli.measures import certificate
+from pythia_cli.measures.generated_items import GENERATED_COLUMNS
 from pythia_cli.measures.memorize import MemorizationTotals
 from pythia_cli.measures.memorize_items import MEMORIZED_COLUMNS
+from pythia_cli.measures.perplexity_items import PERPLEXITY_COLUMNS
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.expected_nll import expected_nll
 from pythia_cli.suite.known_problems import REPORTS
@@ -159,6 +161,20 @@ def test_fields_of_perplexity_and_its_tokens(records: Records, tmp_path: Path) -
     token = json.loads(tokens.read_text().splitlines()[-1])
     assert names(section("measures.md", "## Per-token records")) == list(token)
     assert set(names(section("measures.md", "## Formulas"))) <= set(record)
+
+
+def test_columns_of_generated_tables() -> None:
+    assert names(section("output.md", "## generate, as a table")) == list(GENERATED_COLUMNS)
+
+
+def test_columns_and_figures_of_perplexity_by_item(records: Records, tmp_path: Path) -> None:
+    assert names(section("measures.md", "## Items")) == list(PERPLEXITY_COLUMNS)
+    text = tmp_path / "text.txt"
+    text.write_text("It was the best of times.\nIt was the worst of times.")
+    (whole,) = records("perplexity", str(text), "--json")
+    (record,) = records("perplexity", str(text), "--by", "line", "--json")
+    provenance = list(whole)[1 : list(whole).index("ids")]
+    assert [*provenance, *names(section("output.md", "## perplexity --by"))] == list(record)
 
 
 def test_fields_of_quantize_and_checkpoint(

@@ -51,13 +51,17 @@ def steps(context: typer.Context, incomplete: str) -> list[Offer]:
 
 
 def several_steps(context: typer.Context, incomplete: str) -> list[Offer]:
-    """Installed steps of the chosen model, and sets of steps; also after a comma."""
+    """Installed steps of the chosen model, if there are any, and what names them all or the last.
+
+    Also after a comma.
+    """
     before, comma, last = incomplete.rpartition(",")
     if not _TYPED.fullmatch(before):
         return []
     model = _model(context)
-    offers = [("installed", "all installed steps"), ("main", "the last step")]
-    offers += [(str(s), f"{m} installed") for m, s in _installed(context) if m == model]
+    offers = [(str(s), f"{m} installed") for m, s in _installed(context) if m == model]
+    if offers:
+        offers = [("installed", "all installed steps"), ("main", "the last step"), *offers]
     return [(before + comma + word, text) for word, text in _beginning(last, offers)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.item_options import InputChoice, OutputChoice
 from pythia_cli.cli.options import first_given
 from pythia_cli.cli.output import Notices
+from pythia_cli.errors import PythiaError
 
 if TYPE_CHECKING:
     from pythia_cli.engine.generate import GenerateOptions
@@ -103,7 +105,8 @@ def _seed(output: OutputChoice) -> int:
     from pythia_cli.tables.progress import earlier_identity
 
     if output.path is not None:
-        earlier = earlier_identity(output.path, may_be_whole=output.resume)
-        if isinstance(found := earlier.get("seed"), int):
-            return found
+        with contextlib.suppress(PythiaError):  # opening the table will report it
+            earlier = earlier_identity(output.path, may_be_whole=output.resume)
+            if isinstance(found := earlier.get("seed"), int):
+                return found
     return secrets.randbits(32)

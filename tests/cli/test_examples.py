@@ -58,6 +58,7 @@ EXAMPLES = list(dict.fromkeys([*examples(), *(line for page in PAGES for line in
 
 TEXTS = {
     "stimuli.tsv": "sentence\nIt was the best.\n",
+    "prompts.jsonl": '{"prompt": "It was\\nthe"}\n',
     "words.tsv": "story\tword\n1\tIt\n1\twas\n",
     "blimp/1.jsonl": '{"sentence_good": "It was.", "sentence_bad": "It be.", "UID": "verbs"}\n',
     "pairs.csv": "grammatical,ungrammatical\nIt was.,It be.\n",

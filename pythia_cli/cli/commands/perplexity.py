@@ -27,8 +27,8 @@ def perplexity(
     protocol: Annotated[
         Literal["stride", "llama.cpp", "lm-eval", "document"] | None,
         typer.Option(metavar="NAME",
-                     help="stride, llama.cpp, lm-eval or document: which tokens are scored."
-                     " Default: stride.",
+                     help="stride (default), llama.cpp, lm-eval or document: which tokens are"
+                     " scored.",
                      rich_help_panel=_PROTOCOL),
     ] = None,
     context: Annotated[
