@@ -82,11 +82,15 @@ def _open_input(
 def check_columns(items: FileRows, **options: str | None) -> None:
     """Check that the columns named by these options exist; None is none.
 
-    Raises MissingColumn, with the option in its hint.
+    Of several inputs, `file` is a column too. Raises MissingColumn, with the option in its hint.
     """
+    from pythia_cli.tables.joined import JoinedItems
+    from pythia_cli.tables.layout import FILE
     from pythia_cli.tables.problems import MissingColumn
 
     for option, column in options.items():
+        if column == FILE and isinstance(items, JoinedItems):
+            continue
         try:
             items.check_columns(*([] if column is None else [column]))
         except MissingColumn as error:
@@ -160,9 +164,8 @@ def run_command(
     failures = Failures(notices)
     skipped = _Skipped(failures)
     with ExitStack() as stack:
-        if summary is not None and output.output is None:
-            table: Any = SummaryTable(summary, layout.columns)
-        else:
+        table: Any = None
+        if summary is None or output.output is not None:
             table = stack.enter_context(
                 open_table(
                     path,
@@ -174,6 +177,10 @@ def run_command(
                     reporter=notices,
                 )
             )
+        # Rows of an earlier run are only in the file, once it is complete.
+        is_resumed = table is not None and table.progress.n_items > 0
+        if summary is not None and not is_resumed:
+            table = SummaryTable(summary, layout, table)
         try:
             run = run_items(
                 items,
@@ -193,7 +200,8 @@ def run_command(
         what = "nothing was left to do for" if run.n_rows == 0 else f"wrote {run.n_rows} rows to"
         notices.say(f"{what} {output.path}")
     if summary is not None and (path is not None or output.output is None):
-        if path is not None:
+        if path is not None and is_resumed:
+            summary.begin(layout)
             summary.add_all(read_rows(path))
         summary.print(table.progress.checkpoints)
     if run.n_errors > _MOST_PRINTED:

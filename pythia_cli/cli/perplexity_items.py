@@ -36,12 +36,12 @@ def measure_items(
     """
     from pythia_cli.cli.item_runs import check_columns, open_inputs, run_command
     from pythia_cli.cli.summary import Summary
-    from pythia_cli.measures.accuracy import GroupedTotals
     from pythia_cli.measures.perplexity_items import (
         PERPLEXITY_COLUMNS,
         PerplexityTotals,
         perplexity_measure,
     )
+    from pythia_cli.tables.group_totals import GroupTotals
     from pythia_cli.tables.layout import FILE
 
     output.check_summary(as_json)
@@ -52,7 +52,7 @@ def measure_items(
     how = {"context": context, "stride": stride, "bos": bool(bos)}
     definition = {"measure": "perplexity", "protocol": "document", **how}
     with open_inputs(files, choice, notices) as items:
-        check_columns(items, group=None if group == FILE else group)
+        check_columns(items, group=group)
         run_command(
             items,
             openers,
@@ -65,7 +65,7 @@ def measure_items(
             files=files,
             label="perplexity",
             summary=Summary(
-                GroupedTotals(group or (FILE if len(files) > 1 else None), PerplexityTotals),
+                GroupTotals(group or (FILE if len(files) > 1 else None), PerplexityTotals),
                 "nll",
                 definition,
                 as_json=as_json,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pythia_cli.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from pythia_cli.measures.accuracy import GroupedTotals
-    from pythia_cli.tables.kinds import Kind
+    from pythia_cli.tables.group_totals import GroupTotals
+    from pythia_cli.tables.layout import RowLayout
     from pythia_cli.tables.progress import MeasuredCheckpoint, TableProgress
 
 _SHOWN = {"n_ties": "ties", "n_near_ties": "near ties", "n_with_near_ties": "with near ties"}
@@ -23,6 +23,9 @@ _DISPENSABLE = ("nll", "n_words", "n_bytes", "mean_nll")
 class RowSummary(Protocol):
     """What is made of the rows of a table."""
 
+    def begin(self, layout: RowLayout) -> None:
+        """Take the names of the columns of the rows that come."""
+
     def add_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Take rows."""
 
@@ -33,25 +36,29 @@ class RowSummary(Protocol):
 class Summary:
     """Counts the rows of a table, and prints their figures.
 
-    measured: a column that is None in rows that do not count. definition: what determines the
+    counted_if: a column that is None in rows that do not count. definition: what determines the
     figures, for JSON.
     """
 
     def __init__(
         self,
-        totals: GroupedTotals,
-        measured: str,
+        totals: GroupTotals,
+        counted_if: str,
         definition: Mapping[str, Any],
         *,
         as_json: bool,
     ) -> None:
-        self._totals, self._measured = totals, measured
+        self._totals, self._counted_if = totals, counted_if
         self._definition, self._as_json = definition, as_json
+
+    def begin(self, layout: RowLayout) -> None:
+        """As RowSummary.begin."""
+        self._totals.begin(layout)
 
     def add_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Count rows."""
         for row in rows:
-            if row.get(self._measured) is not None:
+            if row.get(self._counted_if) is not None:
                 self._totals.add(row)
 
     def print(self, checkpoints: Sequence[MeasuredCheckpoint]) -> None:
@@ -68,19 +75,28 @@ class Summary:
 
 
 class SummaryTable:
-    """In place of a table, where rows are only counted. progress: as of a table."""
+    """Counts the rows of a table while they are written.
 
-    def __init__(self, summary: RowSummary, columns: Mapping[str, Kind]) -> None:
+    table: what writes them; None: rows are only counted. progress: as of a table.
+    """
+
+    def __init__(self, summary: RowSummary, layout: RowLayout, table: Any = None) -> None:
         from pythia_cli.tables.progress import TableProgress
 
-        self._summary = summary
-        kinds = {name: kind.__name__ for name, kind in columns.items()}
-        self.progress = TableProgress({}, kinds)
+        summary.begin(layout)
+        self._summary, self._table = summary, table
+        kinds = {name: kind.__name__ for name, kind in layout.columns.items()}
+        self.progress = TableProgress({}, kinds) if table is None else table.progress
+        self.path = getattr(table, "path", None)
 
     def write(self, records: Sequence[Mapping[str, Any]], progress: TableProgress) -> None:
-        """Count rows."""
+        """Write and count rows."""
+        if self._table is None:
+            self.progress = progress
+        else:
+            self._table.write(records, progress)
+            self.progress = self._table.progress
         self._summary.add_all(records)
-        self.progress = progress
 
 
 def _provenance(

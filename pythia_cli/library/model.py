@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # generating needs none of these, and its first token waits f
 __all__ = ["Dtype", "Model"]
 
 _Given = Mapping[str, Any]
+_T = TypeVar("_T")
 
 
 class Model(OpenModel):
@@ -46,13 +47,15 @@ class Model(OpenModel):
         context: int | None = None,
         stride: int | None = None,
         column: str | None = None,
+        skip_errors: bool = False,
     ) -> Records:
         """The surprisal of each word, token or text (docs/surprisal.md), as rows of a table.
 
         texts: texts, or mappings of columns, of which `column` (default: "text") is the text and
         the others are kept. base: 2 gives bits, math.e nats. correction: which tokens may begin a
         word, as Pimentel and Meister 2024, Oh and Schuler 2024, or "white-space". bos, context,
-        stride: as in `score`. Raises InvalidValue, and InputError for a text without words or one
+        stride: as in `score`. skip_errors: a text that cannot be measured gets a row with `error`,
+        in place of raising it. Raises InvalidValue, and InputError for a text without words or one
         that UTF-8 cannot encode.
 
         >>> [(row["word"], round(row["surprisal"], 1)) for row in model.surprisal(["It was not."])]
@@ -64,7 +67,7 @@ class Model(OpenModel):
         options = SurprisalOptions(by, base, correction, bos, context, stride)
         options.check(self.config.n_ctx)
         measure = surprisal_measure(options)
-        return self._collect(texts, column, surprisal_columns(by), measure)
+        return self._collect("texts", texts, column, surprisal_columns(by), measure, skip_errors)
 
     def pairs(
         self,
@@ -73,48 +76,53 @@ class Model(OpenModel):
         good: str = "sentence_good",
         bad: str = "sentence_bad",
         leading_space: bool = False,
+        skip_errors: bool = False,
     ) -> Records:
         """Which sentence of each minimal pair is more likely (docs/pairs.md), as rows of a table.
 
         pairs: pairs of texts, the acceptable one first; or mappings of columns, such as lines of
         BLiMP, of which `good` and `bad` are the texts. leading_space: put a space before each
-        sentence, as lm-evaluation-harness does. Raises InputError for an empty sentence, and
-        UsageError for one longer than the context.
+        sentence, as lm-evaluation-harness does. skip_errors: as in `surprisal`. Raises InvalidValue
+        for what is no pair, InputError for an empty sentence or one longer than the context.
 
         >>> [row["correct"] for row in model.pairs([("She was here.", "She were here.")])]
         [1.0]
         """
         from pythia_cli.measures.pair_items import PAIR_COLUMNS, pair_measure
 
-        given = (p if isinstance(p, Mapping) else {good: p[0], bad: p[1]} for p in pairs)
+        given = [_pair(pair, good, bad) for pair in _several("pairs", pairs)]
         measure = pair_measure(good=good, bad=bad, leading_space=leading_space)
-        return self._collect(given, None, PAIR_COLUMNS, measure)
+        return self._collect("pairs", given, None, PAIR_COLUMNS, measure, skip_errors)
 
     def choices(
         self,
         questions: Iterable[_Given],
         *,
         context: str = "context",
-        choices: str = "choices",
+        choices: str | Sequence[str] = "choices",
         label: str | None = None,
         delimiter: str = " ",
+        skip_errors: bool = False,
     ) -> Records:
         """Which continuation of each context is most likely (docs/choices.md), as rows of a table.
 
-        questions: mappings of columns, of which `context` is a text, `choices` a list of texts, and
-        `label` the index of the right one, from 0, or its text. Raises InputError for a question
-        without choices or with another label, UsageError for one longer than the context.
+        questions: mappings of columns, of which `context` is a text, `choices` a list of texts (or
+        several columns, a text in each), and `label` the index of the right one, from 0, or its
+        text; None: the column "label", if there is one. skip_errors: as in `surprisal`. Raises
+        InputError for a question without choices, with another label, or longer than the context.
 
-        >>> question = {"context": "She was", "choices": ["very", "xyzzy"], "gold": 0}
-        >>> [row["acc"] for row in model.choices([question], label="gold")]
+        >>> question = {"context": "She was", "choices": ["very", "xyzzy"], "label": 0}
+        >>> [row["acc"] for row in model.choices([question])]
         [1.0]
         """
         from pythia_cli.measures.choice_items import CHOICE_COLUMNS, choice_measure
 
-        measure = choice_measure(
-            context=context, choices=[choices], label=label, delimiter=delimiter
-        )
-        return self._collect(questions, None, CHOICE_COLUMNS, measure)
+        given = list(_several("questions", questions))
+        if label is None and any("label" in one for one in given if isinstance(one, Mapping)):
+            label = "label"
+        columns = [choices] if isinstance(choices, str) else choices
+        measure = choice_measure(context=context, choices=columns, label=label, delimiter=delimiter)
+        return self._collect("questions", given, None, CHOICE_COLUMNS, measure, skip_errors)
 
     def memorize(
         self,
@@ -125,14 +133,15 @@ class Model(OpenModel):
         extractable_only: bool = False,
         end_of_text: bool = False,
         column: str = "tokens",
+        skip_errors: bool = False,
     ) -> Records:
         """How much of what follows a prompt is repeated (docs/memorize.md), as rows of a table.
 
         rows: token ids, texts, or mappings of columns, of which `column` is either. The first
         `prompt` tokens are read, and the next `continuation` ones compared with greedy decoding.
         extractable_only: stop a row at its first miss. end_of_text: the model may choose
-        <|endoftext|>. Raises InvalidValue, and InputError for a row that is too short or has ids
-        that no token has.
+        <|endoftext|>. skip_errors: as in `surprisal`. Raises InvalidValue, and InputError for a row
+        that is too short or has ids that no token has.
 
         >>> ids = model.tokenize("It was a very good thing to be").token_ids
         >>> model.memorize([ids], prompt=2, continuation=6)[0]["score"]
@@ -144,24 +153,47 @@ class Model(OpenModel):
 
         options = MemorizationOptions(prompt, continuation, extractable_only, end_of_text)
         options.check(self.config.n_ctx)
-        if isinstance(rows, str | Mapping):
-            raise InvalidValue("rows", rows, "several of them, in a list")
-        given = (row if isinstance(row, Mapping) else {column: plain(row)} for row in rows)
+        given = (
+            row if isinstance(row, Mapping) else {column: plain(row)}
+            for row in _several("rows", rows)
+        )
         measure = memorized_measure(options, column)
-        return self._collect(given, column, MEMORIZED_COLUMNS, measure)
+        return self._collect("rows", given, column, MEMORIZED_COLUMNS, measure, skip_errors)
 
     def _collect(
         self,
+        name: str,
         given: Iterable[str | _Given],
         column: str | None,
         columns: Mapping[str, Kind],
         measure: Measure[Any, Any],
+        skip_errors: bool,
     ) -> Records:
-        """The rows of a measure of what is given."""
+        """The rows of a measure of what is given. name: the argument that it is."""
         from pythia_cli.tables.records import collect
         from pythia_cli.tables.text_items import TextItems
 
-        if isinstance(given, str | Mapping):
-            raise InvalidValue("texts", given, "several of them, in a list")
-        items = TextItems(given, column)
-        return collect(items, columns, [lambda: contextlib.nullcontext(self)], measure)
+        return collect(
+            TextItems(_several(name, given), column, name),
+            columns,
+            [lambda: contextlib.nullcontext(self)],
+            measure,
+            skip_errors=skip_errors,
+            reporter=self.reporter,
+        )
+
+
+def _several(name: str, given: Iterable[_T]) -> Iterable[_T]:
+    """What is given. Raises InvalidValue if it is a single one."""
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        raise InvalidValue(name, given, "several of them, in a list")
+    return given
+
+
+def _pair(pair: object, good: str, bad: str) -> _Given:
+    """The columns of a pair. Raises InvalidValue for anything but a mapping or two texts."""
+    if isinstance(pair, Mapping):
+        return pair
+    if isinstance(pair, tuple | list) and [type(text) for text in pair] == [str, str]:
+        return {good: pair[0], bad: pair[1]}
+    raise InvalidValue("pairs", pair, "for each, two texts or a mapping of columns")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,9 +16,9 @@ from pythia_cli.engine.loglikelihood import (
 )
 from pythia_cli.errors import InputError, PythiaError
 from pythia_cli.measures.accuracy import Accuracy
-from pythia_cli.measures.attempts import attempt_each
 from pythia_cli.model.open_model import OpenModel
 from pythia_cli.reporting import NO_TASK, Task
+from pythia_cli.tables.measuring import measured_together
 
 _KINDS = ("", "_norm", "_bytes")
 """Of accuracies: by log-probability, by that of a character, and by that of a byte."""
@@ -52,15 +52,16 @@ class ChoiceMeter:
         without a label. A UsageError is that of a question longer than the context, an InputError
         that of one without choices, with an empty one, or with a label that is none of them.
         """
-        encoded = attempt_each(self._encode, questions)
-        pairs = [pair for one in encoded if not isinstance(one, PythiaError) for pair in one]
-        found = iter(loglikelihoods(self._model.scorer, pairs, task))
-        return [
-            one if isinstance(one, PythiaError) else _record(question, [next(found) for _ in one])
-            for question, one in zip(questions, encoded, strict=True)
-        ]
 
-    def _encode(self, question: Question) -> list[TokenPair]:
+        def records(encoded: list[tuple[Question, list[TokenPair]]]) -> Iterator[dict[str, Any]]:
+            pairs = [pair for _, choices in encoded for pair in choices]
+            found = iter(loglikelihoods(self._model.scorer, pairs, task))
+            for question, choices in encoded:
+                yield _record(question, [next(found) for _ in choices])
+
+        return measured_together(questions, self._encode, records)
+
+    def _encode(self, question: Question) -> tuple[Question, list[TokenPair]]:
         n = len(question.choices)
         if n == 0:
             raise InputError("choices", "there are none")
@@ -74,7 +75,7 @@ class ChoiceMeter:
         ]
         for pair in pairs:
             check_fits(pair, self._model.config.n_ctx)
-        return pairs
+        return question, pairs
 
 
 class ChoiceTotals:

@@ -21,10 +21,10 @@ from pythia_cli.engine.greedy import (
 )
 from pythia_cli.errors import InputError, IntegrityError, InvalidValue, PythiaError
 from pythia_cli.measures.accuracy import Accuracy
-from pythia_cli.measures.attempts import attempt_each
 from pythia_cli.measures.quantization_error import certified_kl, near_tie
 from pythia_cli.model.open_model import OpenModel
 from pythia_cli.reporting import NO_TASK, Task
+from pythia_cli.tables.measuring import measured_together
 from pythia_cli.text.token_ids import checked_token_ids
 
 TokenRow = Sequence[int] | np.ndarray[Any, Any] | str
@@ -94,14 +94,12 @@ class MemorizationMeter:
         one. An InputError is that of a row that is too short, a UsageError that of one with ids
         that no token has. Raises IntegrityError if the model gives NaN.
         """
-        encoded = attempt_each(self._encode, rows)
-        good = [row for row in encoded if not isinstance(row, PythiaError)]
-        task.advance(len(rows) - len(good))
-        paths = iter(self._paths(good, task))
-        return [
-            row if isinstance(row, PythiaError) else self._record(row, next(paths))
-            for row in encoded
-        ]
+
+        def records(good: list[np.ndarray[Any, Any]]) -> list[dict[str, Any]]:
+            task.advance(len(rows) - len(good))
+            return list(map(self._record, good, self._paths(good, task)))
+
+        return measured_together(rows, self._encode, records)
 
     def _encode(self, row: TokenRow) -> np.ndarray[Any, Any]:
         n, tokenizer = self.options.n_tokens, self._model.tokenizer

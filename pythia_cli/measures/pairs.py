@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,10 +10,10 @@ import numpy as np
 from pythia_cli.engine.loglikelihood import TokenPair, check_fits, loglikelihoods
 from pythia_cli.errors import InputError, PythiaError
 from pythia_cli.measures.accuracy import Accuracy
-from pythia_cli.measures.attempts import attempt_each
 from pythia_cli.measures.quantization_error import certified_kl, near_tie
 from pythia_cli.model.open_model import OpenModel
 from pythia_cli.reporting import NO_TASK, Task
+from pythia_cli.tables.measuring import measured_together
 
 
 class MinimalPair(NamedTuple):
@@ -47,15 +47,14 @@ class PairMeter:
         InputError is that of a sentence without tokens, and a UsageError that of one that is longer
         than the context.
         """
-        encoded = attempt_each(self._encode, pairs)
-        sentences = [
-            sentence for pair in encoded if not isinstance(pair, PythiaError) for sentence in pair
-        ]
-        found = iter(loglikelihoods(self._model.scorer, sentences, task))
-        return [
-            pair if isinstance(pair, PythiaError) else self._record(next(found), next(found))
-            for pair in encoded
-        ]
+
+        def records(encoded: list[tuple[TokenPair, TokenPair]]) -> Iterator[dict[str, Any]]:
+            sentences = [sentence for pair in encoded for sentence in pair]
+            found = iter(loglikelihoods(self._model.scorer, sentences, task))
+            for _ in encoded:
+                yield self._record(next(found), next(found))
+
+        return measured_together(pairs, self._encode, records)
 
     def _encode(self, pair: MinimalPair) -> tuple[TokenPair, TokenPair]:
         good, bad = (

@@ -14,9 +14,9 @@ from pythia_cli.engine.scorer import Scorer, score_plans
 from pythia_cli.engine.text_plan import TextPlan, stride_plan
 from pythia_cli.engine.windows import window_sizes
 from pythia_cli.errors import InputError, InvalidValue, PythiaError
-from pythia_cli.measures.attempts import attempt_each
 from pythia_cli.model.open_model import OpenModel
 from pythia_cli.reporting import NO_TASK, Task
+from pythia_cli.tables.measuring import measured_together
 from pythia_cli.text.encoded import Encoded
 from pythia_cli.text.spelling import spelled
 from pythia_cli.text.tokenizer import PythiaTokenizer
@@ -55,6 +55,9 @@ class SurprisalOptions:
             raise InvalidValue("correction", self.correction, " or ".join(CORRECTIONS))
         if not (isinstance(self.base, int | float) and 1 < self.base < math.inf):
             raise InvalidValue("base", self.base, "2, 10, math.e or another number above 1")
+        if self.by == "text" and not self.bos:
+            expected = "True if by is text: without it the first token has no surprisal"
+            raise InvalidValue("bos", self.bos, expected)
         window_sizes(n_ctx, self.context, self.stride)
 
 
@@ -92,19 +95,27 @@ class SurprisalMeter:
         without words has no records by word. An InputError is that of a text that has no tokens, or
         cannot be encoded.
         """
-        plans = attempt_each(self._plan, texts)
-        good = [plan for plan in plans if not isinstance(plan, PythiaError)]
-        scored = iter(score_plans(good, self._scorer, task, self._starts.next_word))
-        words_of = map(word_spans, texts) if spans is None else iter(spans)
         self._note_spacing(texts)
-        return [
-            plan if isinstance(plan, PythiaError) else list(self._records(next(scored), words))
-            for plan, words in zip(plans, words_of, strict=True)
-        ]
+        words_of = map(word_spans, texts) if spans is None else iter(spans)
+
+        def plan_of(given: tuple[str, Sequence[Span]]) -> tuple[TextPlan, Sequence[Span]]:
+            text, words = given
+            return self._plan(text), words
+
+        def records(planned: list[tuple[TextPlan, Sequence[Span]]]) -> Iterator[list[Record]]:
+            plans = [plan for plan, _ in planned]
+            members = None if self.options.by == "token" else self._starts.next_word
+            scored = score_plans(plans, self._scorer, task, members)
+            for text, (_, words) in zip(scored, planned, strict=True):
+                yield list(self._records(text, words))
+
+        return measured_together(zip(texts, words_of, strict=True), plan_of, records)
 
     def _note_spacing(self, texts: Sequence[str]) -> None:
         """Say once if words are not separated by single spaces, where that matters."""
-        if self._has_noted_spacing or self.options.correction == "white-space":
+        if self.options.by == "token" or self.options.correction == "white-space":
+            return
+        if self._has_noted_spacing:
             return
         if any(" ".join(text.split()) != text for text in texts):
             self._has_noted_spacing = True

@@ -59,6 +59,16 @@ class RowLayout:
         kinds = {carried[name]: kind for name, kind in kept.items()}
         return cls(carried, {**first, **kinds, **measured, ERROR: str}, has_file)
 
+    def name_in_table(self, column: str) -> str:
+        """What the table calls a column of the input, of which dots may lead into objects."""
+        if self.has_file and column == FILE:
+            return FILE
+        parts = column.split(".")
+        for n in range(len(parts), 0, -1):  # a name that has dots itself comes first
+            if (ours := self.carried.get(".".join(parts[:n]))) is not None:
+                return ".".join([ours, *parts[n:]])
+        return column
+
     def row(
         self, name: Mapping[str, Any], item: Item | Group, record: Mapping[str, Any]
     ) -> dict[str, Any]:

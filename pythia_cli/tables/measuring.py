@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from pythia_cli.errors import PythiaError
-from pythia_cli.tables.running import RecordsOfItem
 
 Unit = TypeVar("Unit")
 Prepared = TypeVar("Prepared")
+Result = TypeVar("Result")
 M = TypeVar("M")
 Meter = TypeVar("Meter")
 
@@ -27,21 +27,21 @@ def one_for_each(make: Callable[[M], Meter]) -> Callable[[M], Meter]:
 
 
 def measured_together(
-    items: Sequence[Unit],
+    items: Iterable[Unit],
     prepare: Callable[[Unit], Prepared],
-    measure: Callable[[list[Prepared]], Sequence[RecordsOfItem | PythiaError]],
-) -> list[RecordsOfItem | PythiaError]:
+    measure: Callable[[list[Prepared]], Iterable[Result | PythiaError]],
+) -> list[Result | PythiaError]:
     """Prepare each item, measure all that could be prepared at once, and return both in order.
 
     prepare: may raise PythiaError for its item, as Item.text does. measure: may return one.
     """
-    results: list[RecordsOfItem | PythiaError] = []
+    errors: list[PythiaError | None] = []
     prepared: list[Prepared] = []
     for item in items:
         try:
             prepared.append(prepare(item))
-            results.append([])
+            errors.append(None)
         except PythiaError as error:
-            results.append(error)
+            errors.append(error)
     found = iter(measure(prepared) if prepared else ())
-    return [result if isinstance(result, PythiaError) else next(found) for result in results]
+    return [next(found) if error is None else error for error in errors]

@@ -45,7 +45,8 @@ def table_meta(path: str | Path) -> TableProgress:
 def read_rows(path: str | Path) -> Iterator[dict[str, Any]]:
     """The rows of a complete table, one after the other, as they were written.
 
-    An empty cell of TSV and CSV is None. Raises what `table_meta` and `open_items` raise, and
+    An empty cell of TSV and CSV is None. In a column of several kinds, a text that is JSON, such as
+    "007", is read as what it says. Raises what `table_meta` and `open_items` raise, and
     IntegrityError for a row that does not fit the columns.
     """
     meta = table_meta(path)
@@ -57,7 +58,16 @@ def read_rows(path: str | Path) -> Iterator[dict[str, Any]]:
             if format in ("tsv", "csv"):
                 yield _read(path, item.line, item.fields, meta.columns)
             else:
-                yield {name: item.fields.get(name) for name in meta.columns}
+                row = {name: item.fields.get(name) for name in meta.columns}
+                yield _with_json(row, meta.columns) if format == "parquet" else row
+
+
+def _with_json(row: dict[str, Any], columns: dict[str, str]) -> dict[str, Any]:
+    """Lists and objects, which Parquet has as JSON text."""
+    for name, kind in columns.items():
+        if kind == "object" and isinstance(row[name], str):
+            row[name] = _json_or_text(row[name])
+    return row
 
 
 def _read(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.tables.encoders import ERROR, check_names
@@ -17,20 +17,26 @@ from pythia_cli.tables.running import M, Measure, run_items
 
 
 class Records(list[dict[str, Any]]):
-    """Rows of a table, a dict for each, with a value for each of `columns` (None: it has none)."""
+    """Rows of a table, a dict for each, with a value for each of `columns` (None: it has none).
 
-    def __init__(self, columns: Mapping[str, Kind]) -> None:
-        super().__init__()
+    columns: their names, in order, and what each holds. A slice is Records too.
+    """
+
+    def __init__(self, columns: Mapping[str, Kind], rows: Iterable[dict[str, Any]] = ()) -> None:
+        super().__init__(rows)
         self.columns = dict(columns)
-        self.progress = TableProgress({}, {name: kind.__name__ for name, kind in columns.items()})
 
-    def write(self, records: Sequence[Mapping[str, Any]], progress: TableProgress) -> None:
-        """Append records; for `run_items`."""
-        names = list(self.columns)
-        for record in records:
-            check_names(record, names)
-            self.append({name: record.get(name) for name in names})
-        self.progress = progress
+    def __repr__(self) -> str:
+        return f"Records({len(self)} rows: {', '.join(self.columns)})"
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Records: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> dict[str, Any] | Records:
+        if isinstance(index, slice):
+            return Records(self.columns, super().__getitem__(index))
+        return super().__getitem__(index)
 
     def to_pandas(self) -> Any:
         """A pandas DataFrame with these columns. Raises MissingExtra without pandas."""
@@ -39,6 +45,22 @@ class Records(list[dict[str, Any]]):
         except ImportError as error:
             raise MissingExtra("pandas", "to_pandas") from error
         return pandas.DataFrame(list(self), columns=list(self.columns))
+
+
+class _RecordTable:
+    """Where `run_items` writes rows that stay in memory."""
+
+    def __init__(self, columns: Mapping[str, Kind]) -> None:
+        self.records = Records(columns)
+        self.progress = TableProgress({}, {name: kind.__name__ for name, kind in columns.items()})
+
+    def write(self, records: Sequence[Mapping[str, Any]], progress: TableProgress) -> None:
+        """Append rows."""
+        names = list(self.records.columns)
+        for record in records:
+            check_names(record, names)
+            self.records.append({name: record.get(name) for name in names})
+        self.progress = progress
 
 
 def collect(
@@ -57,6 +79,6 @@ def collect(
     """
     layout = RowLayout.of(items.columns, measured, left_out)
     columns = {n: kind for n, kind in layout.columns.items() if skip_errors or n != ERROR}
-    records = Records(columns)
-    run_items(items, records, layout, openers, measure, skip_errors=skip_errors, reporter=reporter)
-    return records
+    table = _RecordTable(columns)
+    run_items(items, table, layout, openers, measure, skip_errors=skip_errors, reporter=reporter)
+    return table.records

@@ -50,6 +50,8 @@ def test_choices(model: pythia_cli.Model) -> None:
     questions = [{"context": "She was", "choices": ["very", "xyzzy"], "gold": "very"}]
     assert [row["acc"] for row in model.choices(questions, label="gold")] == [1.0]
     assert [row["acc"] for row in model.choices(questions)] == [None]
+    columns = [{"context": "She was", "a": "xyzzy", "b": "very", "label": 1}]
+    assert [row["acc"] for row in model.choices(columns, choices=["a", "b"])] == [1.0]
 
 
 def test_memorize(model: pythia_cli.Model) -> None:
@@ -80,12 +82,31 @@ def test_impossible_arguments(model: pythia_cli.Model) -> None:
         model.surprisal("It was not.")
     with pytest.raises(InvalidValue):
         model.surprisal([], by="line")  # type: ignore[arg-type]
+    with pytest.raises(InvalidValue, match="bos"):
+        model.surprisal(["One"], by="text", bos=False)
+    for pairs in (("One", "Two"), {"sentence_good": "a"}, "ab", [("a", "b", "c")], [("a", 1)]):
+        with pytest.raises(InvalidValue, match="pairs"):
+            model.pairs(pairs)  # type: ignore[arg-type]
+    with pytest.raises(InvalidValue, match="questions"):
+        model.choices({"context": "x"})  # type: ignore[arg-type]
     with pytest.raises(InputError, match="item 2"):
         model.surprisal(["One", ""])
     with pytest.raises(InputError, match="item 1"):
         model.surprisal([" "])
     with pytest.raises(InputError, match="item 1"):
         model.pairs([("One", "\ud800")])
+
+
+def test_errors_become_rows(model: pythia_cli.Model) -> None:
+    rows = model.surprisal(["One", "", "Two"], by="text", skip_errors=True)
+    assert [row["error"] is None for row in rows] == [True, False, True]
+
+
+def test_records_are_brief_and_sliced(model: pythia_cli.Model) -> None:
+    rows = model.surprisal(["It was not."], by="text")
+    assert repr(rows).startswith("Records(1 rows: model, step, precision, item, text, ")
+    assert isinstance(rows[:1], pythia_cli.Records)
+    assert rows[:1].columns == rows.columns
 
 
 def test_a_data_frame(model: pythia_cli.Model) -> None:

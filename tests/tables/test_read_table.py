@@ -26,8 +26,10 @@ def write(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("suffix", ["tsv", "csv", "jsonl"])
+@pytest.mark.parametrize("suffix", ["tsv", "csv", "jsonl", "parquet"])
 def test_the_same_values(tmp_path: Path, suffix: str) -> None:
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
     path = write(tmp_path / f"out.{suffix}")
     assert list(read_rows(path)) == ROWS
     assert table_meta(path).identity["command"] == "x"

@@ -76,9 +76,9 @@ def choices(
     choice = item_options.InputChoice(None, input_format, null, no_quotes)
     from pythia_cli.cli.item_runs import check_columns, open_inputs, openers_of, run_command
     from pythia_cli.cli.summary import Summary
-    from pythia_cli.measures.accuracy import GroupedTotals
     from pythia_cli.measures.choice_items import CHOICE_COLUMNS, choice_measure
     from pythia_cli.measures.choices import ChoiceTotals
+    from pythia_cli.tables.group_totals import GroupTotals
     from pythia_cli.tables.layout import FILE
 
     names = choice_names.split(",")
@@ -87,7 +87,12 @@ def choices(
         dtype=dtype, precision=precision, threads=threads, plain_text=plain_text,
     )  # fmt: skip
     with open_inputs(files, choice, notices, []) as items:
-        check_columns(items, context=context, label=label, group=None if group == FILE else group)
+        check_columns(
+            items,
+            context=context,
+            label=label,
+            group=group,
+        )
         for name in names:
             check_columns(items, choices=name)
         if group is None and len(files) > 1:
@@ -105,5 +110,5 @@ def choices(
             identity={**definition, "context": context, "choices": names, "label": label},
             files=files,
             label="choices",
-            summary=Summary(GroupedTotals(group, ChoiceTotals), "acc", definition, as_json=as_json),
+            summary=Summary(GroupTotals(group, ChoiceTotals), "acc", definition, as_json=as_json),
         )

@@ -181,6 +181,9 @@ class _FigureTable:
     def __exit__(self, *details: object) -> None:
         self.print(())
 
+    def begin(self, layout: object) -> None:
+        """The columns have the same names in all rows."""
+
     def add_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add rows; those of tasks that failed have no figures."""
         self._rows += [row for row in rows if row.get("metric") is not None]

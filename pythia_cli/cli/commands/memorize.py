@@ -101,10 +101,10 @@ def memorize(
     choice = item_options.InputChoice(column, input_format, null, no_quotes)
     from pythia_cli.cli.item_runs import check_columns, open_inputs, openers_of, run_command
     from pythia_cli.cli.summary import Summary
-    from pythia_cli.measures.accuracy import GroupedTotals
     from pythia_cli.measures.memorize import MemorizationOptions, MemorizationTotals
     from pythia_cli.measures.memorize_items import MEMORIZED_COLUMNS, memorized_measure
     from pythia_cli.tables.first_items import FirstItems
+    from pythia_cli.tables.group_totals import GroupTotals
     from pythia_cli.tables.layout import FILE
     from pythia_cli.tables.token_rows import TOKENS, open_token_rows
 
@@ -133,7 +133,7 @@ def memorize(
             files=files,
             label="memorization",
             summary=Summary(
-                GroupedTotals(FILE if len(files) > 1 else None, MemorizationTotals),
+                GroupTotals(FILE if len(files) > 1 else None, MemorizationTotals),
                 "nll",
                 definition,
                 as_json=as_json,

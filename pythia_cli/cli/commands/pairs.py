@@ -72,9 +72,9 @@ def pairs(
     choice = item_options.InputChoice(None, input_format, null, no_quotes)
     from pythia_cli.cli.item_runs import check_columns, open_inputs, openers_of, run_command
     from pythia_cli.cli.summary import Summary
-    from pythia_cli.measures.accuracy import GroupedTotals
     from pythia_cli.measures.pair_items import PAIR_COLUMNS, pair_measure
     from pythia_cli.measures.pairs import PairTotals
+    from pythia_cli.tables.group_totals import GroupTotals
     from pythia_cli.tables.layout import FILE
 
     openers = openers_of(
@@ -82,7 +82,7 @@ def pairs(
         dtype=dtype, precision=precision, threads=threads, plain_text=plain_text,
     )  # fmt: skip
     with open_inputs(files, choice, notices, []) as items:
-        check_columns(items, good=good, bad=bad, group=None if group == FILE else group)
+        check_columns(items, good=good, bad=bad, group=group)
         if group is None:
             group = "UID" if "UID" in items.columns else FILE if len(files) > 1 else None
         definition = {"measure": "pairs", "leading_space": leading_space}
@@ -96,7 +96,5 @@ def pairs(
             identity={**definition, "good": good, "bad": bad},
             files=files,
             label="pairs",
-            summary=Summary(
-                GroupedTotals(group, PairTotals), "correct", definition, as_json=as_json
-            ),
+            summary=Summary(GroupTotals(group, PairTotals), "correct", definition, as_json=as_json),
         )

@@ -74,6 +74,23 @@ def test_columns_and_groups_by_name(pythia: Pythia, tmp_path: Path) -> None:
     assert [row["n"] for row in several] == ["4", "4", "8"]  # by file
 
 
+def test_pairs_of_no_group_and_groups_in_objects(pythia: Pythia, tmp_path: Path) -> None:
+    """The same totals with a file of rows and without; a device is written directly."""
+    path, out = tmp_path / "pairs.jsonl", tmp_path / "rows.tsv"
+    rows = [
+        {"sentence_good": "It was.", "sentence_bad": "It be.", "UID": uid, "m": {"k": "x"}}
+        for uid in ("a", None, "b")
+    ]
+    del rows[2]["UID"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for options in ([], ["-o", out], ["-o", "/dev/null"]):
+        found = rows_of(pythia("pairs", path, *options).out)
+        assert [(row["group"], row["n"]) for row in found] == [("a", "1"), ("", "3")]
+    found = rows_of(pythia("pairs", path, "--group", "m.k").out)
+    assert [(row["group"], row["n"]) for row in found] == [("x", "3"), ("", "3")]
+    assert "--group" in pythia("pairs", path, "--group", "file", status=2).err
+
+
 def test_rows_on_stdout_in_place_of_the_summary(pythia: Pythia, files: list[Path]) -> None:
     found = rows_of(pythia("pairs", files[0], "-o", "-").out)
     assert len(found) == len(PAIRS)

@@ -93,6 +93,8 @@ def test_white_space_that_the_correction_does_not_expect_is_said_once(pythia: Py
     assert done.err.count("white-space") == 1
     done = pythia("surprisal", "-", "--correction", "white-space", stdin=b"a\tb\nc\td\n")
     assert "white-space" not in done.err
+    done = pythia("surprisal", "-", "--by", "token", stdin=b"a\tb\n")
+    assert "white-space" not in done.err
 
 
 @pytest.mark.parametrize(
