@@ -216,6 +216,15 @@ def test_the_command_of_lm_eval_starts() -> None:
 PAIRS = [("It was", " not"), ("She said", " that")]
 
 
+def test_sums_have_the_bits_of_loglikelihood(opened: Callable[..., Model], eval_text: str) -> None:
+    model = opened()
+    texts = [eval_text[begin : begin + 900] for begin in range(0, 9000, 900)]
+    found = ask(PythiaLM(model), "loglikelihood", [("It was", text) for text in texts])
+    assert [logprob for logprob, _ in found] == [
+        model.loglikelihood("It was", text).logprob for text in texts
+    ]
+
+
 def test_two_steps_in_one_cache_folder_do_not_mix(
     opened: Callable[..., Model], tmp_path: Path
 ) -> None:
