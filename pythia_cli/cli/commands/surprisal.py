@@ -93,7 +93,7 @@ def surprisal(
         surprisal_measure,
         surprisal_of_rows,
     )
-    from pythia_cli.tables.grouped import grouped_items
+    from pythia_cli.tables.grouped import GroupedItems
 
     how = SurprisalOptions(by, _BASES[base], correction, bos, context, stride)
     openers = openers_of(
@@ -102,7 +102,7 @@ def surprisal(
     )  # fmt: skip
     with open_inputs(files, choice, notices) as items:
         run_command(
-            items if group is None else grouped_items(items, group),
+            items if group is None else GroupedItems(items, group),
             openers,
             surprisal_measure(how) if group is None else surprisal_of_rows(how),
             surprisal_columns(by, in_rows=group is not None),
