@@ -177,8 +177,3 @@ class RowsChoice(OutputChoice):
             )
         if self.format is not None and self.output is None:
             raise CommandError("--format is that of the rows", hint="--output FILE writes them")
-
-
-def is_set(steps: str) -> bool:
-    """Whether -c names a set of steps, which may be several."""
-    return steps in ("log", "all", "installed") or "," in steps or ":" in steps

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pythia_cli.cli import inputs, opening
 from pythia_cli.cli.failures import Failures
 from pythia_cli.cli.file_output import checked_output
-from pythia_cli.cli.item_options import InputChoice, OutputChoice, is_set
+from pythia_cli.cli.item_options import InputChoice, OutputChoice
 from pythia_cli.cli.output import Notices
 from pythia_cli.cli.streams import STANDARD_INPUT
 from pythia_cli.cli.summary import RowSummary, SummaryTable
@@ -109,8 +109,9 @@ def openers_of(
     from pythia_cli.checkpoints.resolve import is_local_folder, resolve
     from pythia_cli.errors import NotFound
     from pythia_cli.library.load import check_installed, checkpoints_of
+    from pythia_cli.suite.step_sets import names_several
 
-    if steps is None or not is_set(steps):
+    if steps is None or not names_several(steps):
         if model is None or not is_local_folder(model, store):
             check_installed([resolve(model, steps, store)], store)
         return [partial(opening.open_model, model, steps, store, notices, **how)]

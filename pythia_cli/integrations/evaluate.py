@@ -132,10 +132,11 @@ def run_task(
     from lm_eval.evaluator import evaluate as run
 
     from pythia_cli.integrations.lm_eval import PythiaLM
+    from pythia_cli.integrations.response_cache import file_of
 
     lm: Any = PythiaLM(model)
     if cache is not None:
-        lm = CachingLM(lm, f"{lm.cache_path(cache)}_rank0.db")
+        lm = CachingLM(lm, file_of(lm.cache_path(cache)))
     try:
         with seeded():
             task.prepare()

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -166,7 +167,7 @@ class PythiaLM(TemplateLM):
             windows += [_Request(None, *make_disjoint_window(pair)) for pair in pairs]
             n_windows.append(len(windows) - before)
         scores = iter(self._loglikelihood_tokens(windows))
-        sums = [sum(next(scores)[0] for _ in range(n)) for n in n_windows]
+        sums = [math.fsum(next(scores)[0] for _ in range(n)) for n in n_windows]
         for request, total in zip(requests, sums, strict=True):
             self.cache_hook.add_partial("loglikelihood_rolling", request.args, total)
         return sums
@@ -187,7 +188,7 @@ class PythiaLM(TemplateLM):
                 for i, its in zip(block, scores, strict=True):
                     if not np.isfinite(its.nll).all():
                         raise IntegrityError("model", "it gave NaN; the checkpoint may be damaged")
-                    found[i] = -float(its.nll.sum()), bool((its.rank == 0).all())
+                    found[i] = -math.fsum(its.nll), bool((its.rank == 0).all())
                     if asked[i].texts is not None:
                         self.cache_hook.add_partial("loglikelihood", asked[i].texts, found[i])
         return [found[i] for i in range(len(texts))]

@@ -35,11 +35,16 @@ def identity(model: Model, max_length: int) -> dict[str, Any]:
 
 
 def path_of(folder: str | Path, identity: dict[str, Any]) -> str:
-    """The path for lm-eval's `use_cache`; lm-eval appends `_rank0.db`."""
+    """The path for lm-eval's `use_cache`; its file is `file_of` that."""
     name = f"{identity['model']}-{identity['checkpoint'] or 'local'}"
     readable = re.sub("[^A-Za-z0-9._-]+", "-", name)[-60:].lstrip("-.")
     digest = hashlib.sha256(_written(identity).encode()).hexdigest()
     return str(Path(folder) / f"{readable}-{digest[:16]}")
+
+
+def file_of(path: str) -> str:
+    """The SQLite file that lm-eval, in one process, makes of such a path."""
+    return f"{path}_rank0.db"
 
 
 def claim(path: str, identity: dict[str, Any]) -> None:

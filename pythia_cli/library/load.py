@@ -115,12 +115,12 @@ def checkpoints_of(
     steps: as in suite/step_sets.py; "installed" names those that are in the store. Raises
     UnknownName, InvalidValue, UsageError.
     """
-    from pythia_cli.suite.step_sets import parse_steps, words_of
+    from pythia_cli.suite.step_sets import INSTALLED, parse_steps, words_of
 
     name = resolve_model(model, store)
     parts = [part.strip() for word in words_of(steps) for part in word.split(",")]
-    found = set(parse_steps(name, [part for part in parts if part != "installed"]))
-    if "installed" in parts:
+    found = set(parse_steps(name, [part for part in parts if part != INSTALLED]))
+    if INSTALLED in parts:
         own = [i.checkpoint.step for i in store.installed() if i.checkpoint.model == name]
         found.update(own)
     return [Checkpoint(name, step) for step in sorted(found)]

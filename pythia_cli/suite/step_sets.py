@@ -8,6 +8,15 @@ from collections.abc import Iterable
 from pythia_cli.errors import InvalidValue
 from pythia_cli.suite.steps import RANGE, parse_step, steps_of
 
+INSTALLED = "installed"
+"""Names the steps that are in a store."""
+_ALL, _LOG = "all", "log"
+
+
+def names_several(steps: str) -> bool:
+    """Whether a text is one of these words, a range or a list: it may name several steps."""
+    return steps in (_ALL, _LOG, INSTALLED) or "," in steps or ":" in steps
+
 
 def parse_steps(model: str, texts: Iterable[str]) -> list[int]:
     """The steps that the texts name, each once, in ascending order.
@@ -55,12 +64,12 @@ def as_ranges(steps: Iterable[int]) -> str:
 def _part(model: str, part: str) -> Iterable[int]:
     steps = steps_of(model)
     match = RANGE.fullmatch(part)
-    if part in ("all", "log") or match:
+    if part in (_ALL, _LOG) or match:
         if steps is None:
             raise InvalidValue(
                 "steps", part, f"single steps, as the published steps of {model} are not known"
             )
-        if part == "all":
+        if part == _ALL:
             return steps
         if match is None:
             chosen = [step for step in steps if step < 1000]

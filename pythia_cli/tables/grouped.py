@@ -65,8 +65,3 @@ class GroupedItems:
         if item.error is not None or known is None:
             return False
         return value_at(known.fields, self.by) != value_at(item.fields, self.by)
-
-
-def grouped_items(items: Rows, by: str) -> GroupedItems:
-    """Items whose rows are parts of one text, such as words of a story: a Group for each text."""
-    return GroupedItems(items, by)

@@ -28,6 +28,7 @@ from pythia_cli.integrations import evaluate as module
 from pythia_cli.integrations.evaluate import FIELDS, EvalFigure, evaluate, run_task
 from pythia_cli.integrations.lm_eval import PythiaLM
 from pythia_cli.integrations.lm_eval_tasks import load_tasks
+from pythia_cli.integrations.response_cache import file_of
 
 pytestmark = pytest.mark.filterwarnings("default")  # of datasets and what it brings
 
@@ -235,7 +236,7 @@ def test_lm_eval_itself(opened: Callable[..., Model], tasks: Path, tmp_path: Pat
         assert found["results"]["shots"]["acc,none"] == ours.value
         assert found["results"]["shots"]["acc_stderr,none"] == pytest.approx(ours.stderr)
         assert found["config"]["step"] == step
-    assert len(list(tmp_path.glob("*_rank0.db"))) == 2
+    assert len(list(tmp_path.glob(file_of("*")))) == 2
     by_name = lm_eval.simple_evaluate(
         model="pythia", model_args="model=demo,step=64", tasks=["shots"], task_manager=manager,
         device="cuda:0", batch_size=1,

@@ -23,6 +23,7 @@ from lm_eval.api.model import CachingLM
 from lm_eval.api.registry import get_model
 
 from pythia_cli.integrations.lm_eval import PythiaLM
+from pythia_cli.integrations.response_cache import file_of
 
 KINDS = ("loglikelihood", "loglikelihood_rolling", "generate_until")
 
@@ -216,20 +217,29 @@ def test_the_command_of_lm_eval_starts() -> None:
 PAIRS = [("It was", " not"), ("She said", " that")]
 
 
+def test_sums_have_the_bits_of_loglikelihood(opened: Callable[..., Model], eval_text: str) -> None:
+    model = opened()
+    texts = [eval_text[begin : begin + 900] for begin in range(0, 9000, 900)]
+    found = ask(PythiaLM(model), "loglikelihood", [("It was", text) for text in texts])
+    assert [logprob for logprob, _ in found] == [
+        model.loglikelihood("It was", text).logprob for text in texts
+    ]
+
+
 def test_two_steps_in_one_cache_folder_do_not_mix(
     opened: Callable[..., Model], tmp_path: Path
 ) -> None:
     answers = {}
     for step, dtype in [(64, "int8"), (3000, "int8"), (3000, "float32")]:
         lm = PythiaLM(opened(step, dtype))
-        path = f"{lm.cache_path(str(tmp_path))}_rank0.db"
+        path = file_of(lm.cache_path(str(tmp_path)))
         answers[step, dtype] = ask(CachingLM(lm, path), "loglikelihood", PAIRS)
         assert answers[step, dtype] == ask(lm, "loglikelihood", PAIRS)
     assert len(list(tmp_path.glob("*.db"))) == 3
     for (step, dtype), found in answers.items():  # from the cache this time
         lm = PythiaLM(opened(step, dtype))
         lm._loglikelihood_tokens = None  # type: ignore[assignment, method-assign]
-        path = f"{lm.cache_path(str(tmp_path))}_rank0.db"
+        path = file_of(lm.cache_path(str(tmp_path)))
         assert ask(CachingLM(lm, path), "loglikelihood", PAIRS) == found
 
 

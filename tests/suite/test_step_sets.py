@@ -6,7 +6,7 @@ import pytest
 
 from pythia_cli.errors import InvalidValue, UnknownName, UsageError
 from pythia_cli.suite.models import DEMO
-from pythia_cli.suite.step_sets import as_ranges, parse_steps, words_of
+from pythia_cli.suite.step_sets import as_ranges, names_several, parse_steps, words_of
 from pythia_cli.suite.steps import DEMO_STEPS, LATE_STEPS, STEPS
 
 LOG = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
@@ -31,6 +31,16 @@ LOG = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 )
 def test_words(texts: list[str], steps: list[int]) -> None:
     assert parse_steps("pythia-410m", texts) == steps
+
+
+@pytest.mark.parametrize("text", ["all", "log", "installed", "0,64", "0:512", "1000:4000:1000"])
+def test_what_names_several(text: str) -> None:
+    assert names_several(text)
+
+
+@pytest.mark.parametrize("text", ["3000", "step3000", "main", "last"])
+def test_what_names_one(text: str) -> None:
+    assert not names_several(text)
 
 
 def test_the_demo_has_steps_of_its_own() -> None:

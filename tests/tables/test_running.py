@@ -11,7 +11,7 @@ import pytest
 
 from pythia_cli.errors import InputError, NotUtf8, PromptTooLong, PythiaError, ResourceError
 from pythia_cli.tables.batch_size import Limits
-from pythia_cli.tables.grouped import GroupedItems, grouped_items
+from pythia_cli.tables.grouped import GroupedItems
 from pythia_cli.tables.items import Items, open_items
 from pythia_cli.tables.joined import JoinedItems
 from pythia_cli.tables.layout import RowLayout
@@ -47,6 +47,7 @@ def run(items: Any, measure: Any = length, **how: Any) -> tuple[Records, list[Fa
         done = run_items(items, table, layout, [m.opened for m in models], measure, **how)
     except PythiaError as error:
         done = error
+    table.records.progress = table.progress  # type: ignore[attr-defined]
     return table.records, models, done
 
 
@@ -172,7 +173,7 @@ def by_word(model: FakeModel, groups: Sequence[Any]) -> Any:
 
 
 def test_groups(opened: Open) -> None:
-    groups = grouped_items(opened(WORDS, column="word"), "story")
+    groups = GroupedItems(opened(WORDS, column="word"), "story")
     records, _, _ = run(groups, by_word)
     assert [(row["item"], row["story"], row["length"], row["share"]) for row in records] == [
         (1, "1", 4, 0.0), (2, "1", 4, 1.0), (3, "2", 3, 0.0), (4, "2", 3, 1.0), (5, "1", 5, 0.0),
@@ -182,7 +183,7 @@ def test_groups(opened: Open) -> None:
 
 
 def test_a_bad_row_is_the_error_of_its_group(opened: Open) -> None:
-    groups = grouped_items(opened(WORDS.replace(b"upon", b"upon\tx"), column="word"), "story")
+    groups = GroupedItems(opened(WORDS.replace(b"upon", b"upon\tx"), column="word"), "story")
     records, _, done = run(groups, by_word, skip_errors=True)
     assert [(row["item"], row["story"], row["error"] is None) for row in records] == [
         (1, "1", False), (3, "2", True), (4, "2", True), (5, "1", True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -63,10 +63,7 @@ def evaluate(
         typer.Option("--offline", rich_help_panel=_TASKS,
                      help="Use only data that are in the Hugging Face cache, or local."),
     ] = False,
-    dtype: Annotated[
-        Literal["int8", "float32"],
-        typer.Option(help="float32 runs the slow reference, and needs the float checkpoint."),
-    ] = "int8",
+    dtype: options.Dtype = "int8",
     precision: options.Precision = "exact",
     output: item_options.Output = None,
     format: item_options.Format = None,

@@ -142,6 +142,7 @@ def generate(
     from pythia_cli.engine.generate import Generated, GenerateOptions
     from pythia_cli.engine.sampling import SamplingOptions
     from pythia_cli.errors import PromptTooLong
+    from pythia_cli.suite.step_sets import names_several
 
     notices = Notices(quiet=quiet, verbose=verbose)
     sampling = SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty)
@@ -156,7 +157,7 @@ def generate(
         file = checked_prompt_file(
             prompt_file, ids=as_ids, echo=echo, no_stream=no_stream, top_logprobs=top_logprobs
         )
-    elif steps is not None and item_options.is_set(steps):
+    elif steps is not None and names_several(steps):
         raise CommandError(
             f"-c {steps} names several checkpoints, which give a table",
             hint="--prompt-file FILE --output FILE, or one step",

@@ -93,7 +93,7 @@ def surprisal(
         surprisal_measure,
         surprisal_of_rows,
     )
-    from pythia_cli.tables.grouped import grouped_items
+    from pythia_cli.tables.grouped import GroupedItems
 
     how = SurprisalOptions(by, _BASES[base], correction, bos, context, stride)
     openers = openers_of(
@@ -101,7 +101,7 @@ def surprisal(
         dtype=dtype, precision=precision, threads=threads, plain_text=plain_text,
     )  # fmt: skip
     with open_inputs(files, choice, notices) as items:
-        grouped = None if group is None else grouped_items(items, group)
+        grouped = None if group is None else GroupedItems(items, group)
         run_command(
             items if grouped is None else grouped,
             openers,
