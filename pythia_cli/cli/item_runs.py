@@ -135,6 +135,7 @@ def run_command(
     *,
     identity: Mapping[str, Any],
     left_out: Collection[str] = (),
+    input_columns: Mapping[str, type] | None = None,
     files: Sequence[str] = (),
     label: str = "measuring",
     summary: RowSummary | None = None,
@@ -143,7 +144,8 @@ def run_command(
     """Measure the items with each checkpoint, and write the table.
 
     measured: columns of the measure. identity: the command and the options that determine the rows.
-    left_out: columns of the input that are not carried. files: inputs, none of which is written.
+    left_out: columns of the input that are not carried. input_columns: those that there are; None:
+    all of the items. files: inputs, none of which is written.
     summary: is given all rows, and printed, unless they go to stdout; without --output rows are not
     written. limits: of a batch, whose rows are written together; None: the default ones. Raises
     what `open_table` and `run_items` raise, and Exit with the status of the first item that was
@@ -161,7 +163,8 @@ def run_command(
     path = output.path
     if path is not None:
         path, _ = checked_output(path, list(files))
-    layout = RowLayout.of(items.columns, measured, left_out, has_file=is_joined)
+    columns = items.columns if input_columns is None else input_columns
+    layout = RowLayout.of(columns, measured, left_out, has_file=is_joined)
     failures = Failures(notices)
     skipped = _Skipped(failures)
     with ExitStack() as stack:

@@ -33,8 +33,13 @@ class GroupedItems:
 
     @property
     def columns(self) -> dict[str, Kind]:
-        """The columns of the items."""
+        """The columns of the items, for measures that give a record for each of them."""
         return self.items.columns
+
+    @property
+    def own_columns(self) -> dict[str, Kind]:
+        """The columns of groups, for measures that give records for a whole group."""
+        return {self.by: self.items.columns.get(self.by, object)}
 
     def is_file(self, path: Path) -> bool:
         """As `Items.is_file`."""

@@ -87,7 +87,8 @@ class Group:
     @property
     def value(self) -> Any:
         """What all its items have in the column."""
-        return next((item.fields[self.by] for item in self.items if self.by in item.fields), None)
+        found = (value_at(item.fields, self.by) for item in self.items if item.error is None)
+        return next((value for value in found if value is not MISSING), None)
 
     @property
     def line(self) -> int:

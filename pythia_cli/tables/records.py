@@ -47,7 +47,7 @@ class Records(list[dict[str, Any]]):
         return pandas.DataFrame(list(self), columns=list(self.columns))
 
 
-class _RecordTable:
+class RecordList:
     """Where `run_items` writes rows that stay in memory."""
 
     def __init__(self, columns: Mapping[str, Kind]) -> None:
@@ -79,6 +79,6 @@ def collect(
     """
     layout = RowLayout.of(items.columns, measured, left_out)
     columns = {n: kind for n, kind in layout.columns.items() if skip_errors or n != ERROR}
-    table = _RecordTable(columns)
+    table = RecordList(columns)
     run_items(items, table, layout, openers, measure, skip_errors=skip_errors, reporter=reporter)
     return table.records

@@ -16,7 +16,7 @@ from pythia_cli.tables.items import Items, open_items
 from pythia_cli.tables.joined import JoinedItems
 from pythia_cli.tables.layout import RowLayout
 from pythia_cli.tables.problems import ItemError, QuoteError
-from pythia_cli.tables.records import Records
+from pythia_cli.tables.records import RecordList, Records
 from pythia_cli.tables.running import RowOf, run_items
 from tests.reporting import Recording
 from tests.tables.fakes import LENGTH, FakeModel, length
@@ -41,13 +41,14 @@ def run(items: Any, measure: Any = length, **how: Any) -> tuple[Records, list[Fa
     layout = RowLayout.of(
         items.columns, LENGTH, [items.column], has_file=isinstance(items, JoinedItems)
     )
-    records = Records(layout.columns)
+    table = RecordList(layout.columns)
     how.setdefault("limits", Limits(items=2))
     try:
-        done = run_items(items, records, layout, [m.opened for m in models], measure, **how)
+        done = run_items(items, table, layout, [m.opened for m in models], measure, **how)
     except PythiaError as error:
         done = error
-    return records, models, done
+    table.records.progress = table.progress  # type: ignore[attr-defined]
+    return table.records, models, done
 
 
 def test_checkpoints_are_opened_one_at_a_time(opened: Open) -> None:

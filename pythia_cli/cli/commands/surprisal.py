@@ -101,8 +101,9 @@ def surprisal(
         dtype=dtype, precision=precision, threads=threads, plain_text=plain_text,
     )  # fmt: skip
     with open_inputs(files, choice, notices) as items:
+        grouped = None if group is None else GroupedItems(items, group)
         run_command(
-            items if group is None else GroupedItems(items, group),
+            items if grouped is None else grouped,
             openers,
             surprisal_measure(how) if group is None else surprisal_of_rows(how),
             surprisal_columns(by, in_rows=group is not None),
@@ -110,6 +111,7 @@ def surprisal(
             notices,
             identity={"measure": "surprisal", "column": items.column, "group": group, **vars(how)},
             left_out=[items.column] if group is None else [],
+            input_columns=None if grouped is None or by == "word" else grouped.own_columns,
             files=files,
             label="surprisal",
         )

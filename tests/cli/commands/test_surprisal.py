@@ -53,6 +53,20 @@ def test_words_in_rows(pythia: Pythia, words: list[dict[str, str]], tmp_path: Pa
         assert [row[name] for row in found] == [row[name] for row in words]
 
 
+def test_words_in_rows_by_text(pythia: Pythia) -> None:
+    """A row for each text has the column that its words share, and none of the others."""
+    rows = [
+        {"story": {"id": n // 2}, "word": ["It", "was", "not", "bad"][n], "x": n} for n in range(4)
+    ]
+    stdin = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    run = ("surprisal", "-", "--input-format", "jsonl", "--column", "word", "--json")
+    found = pythia(*run, "--group", "story.id", "--by", "text", stdin=stdin).records
+    assert [(row["story.id"], row["item"], row["n_words"]) for row in found] == [
+        (0, 1, 2), (1, 3, 2),
+    ]  # fmt: skip
+    assert not {"word", "x", "story"} & set(found[0])
+
+
 def test_units_and_bases(pythia: Pythia, stimuli: Path, words: list[dict[str, str]]) -> None:
     run = ("surprisal", stimuli, "--column", "sentence", "--json")
     texts = pythia(*run, "--by", "text", "--base", "e").records
