@@ -182,6 +182,24 @@ def test_groups(opened: Open) -> None:
     assert records.progress.checkpoints[0].n_items == 3
 
 
+def test_a_value_that_comes_back_is_noted_once(opened: Open) -> None:
+    reporter = Recording()
+    items = opened(WORDS + b"2\tonce\n", "a.tsv", column="word")
+    groups = GroupedItems(items, "story", reporter)
+    for _ in range(2):
+        assert [len(group.items) for group in groups] == [2, 2, 1, 1]
+    (note,) = reporter.notes
+    assert note.endswith(
+        "a.tsv, line 6: story '1' comes back after other values; only consecutive rows are taken"
+        " as one text"
+    )
+    again = opened(b"story\tword\n1\tOnce\n2\tupon\n", "b.tsv", column="word")
+    twice = opened(b"story\tword\n1\tOnce\n2\tupon\n", "c.tsv", column="word")
+    quiet = Recording()
+    assert len(list(GroupedItems(JoinedItems([again, twice]), "story", quiet))) == 4
+    assert quiet.notes == []  # each file has texts of its own
+
+
 def test_a_bad_row_is_the_error_of_its_group(opened: Open) -> None:
     groups = GroupedItems(opened(WORDS.replace(b"upon", b"upon\tx"), column="word"), "story")
     records, _, done = run(groups, by_word, skip_errors=True)

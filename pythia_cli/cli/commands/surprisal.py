@@ -51,8 +51,8 @@ def surprisal(
     column: item_options.Column = None,
     group: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Rows are words, and a text is the rows that have the"
-                     " same value in this column.", rich_help_panel=item_options.INPUT),
+        typer.Option(metavar="NAME", help="Rows are words, and a text is the consecutive rows that"
+                     " have the same value in this column.", rich_help_panel=item_options.INPUT),
     ] = None,
     input_format: item_options.InputFormat = None,
     null: item_options.Null = False,
@@ -101,7 +101,7 @@ def surprisal(
         dtype=dtype, precision=precision, threads=threads, plain_text=plain_text,
     )  # fmt: skip
     with open_inputs(files, choice, notices) as items:
-        grouped = None if group is None else GroupedItems(items, group)
+        grouped = None if group is None else GroupedItems(items, group, notices)
         run_command(
             items if grouped is None else grouped,
             openers,
