@@ -10,8 +10,8 @@ from typing import Self
 
 from pythia_cli.tables.item import Item
 from pythia_cli.tables.items import Items
-from pythia_cli.tables.joined import JoinedItems
-from pythia_cli.tables.kinds import Kind
+from pythia_cli.tables.joined import JoinedItems, joined_columns
+from pythia_cli.tables.kinds import Kind, Kinds
 from pythia_cli.tables.token_rows import TokenRows
 
 
@@ -30,10 +30,19 @@ class FirstItems:
         """Bytes of the input that these items take."""
         return sum(item.n_bytes for item in self)
 
-    @property
+    @cached_property
     def columns(self) -> dict[str, Kind]:
-        """The columns of the whole input."""
-        return self.items.columns
+        """The columns; of JSON lines and Parquet, those of the first n items of each input."""
+        inputs = self.items.inputs if isinstance(self.items, JoinedItems) else [self.items]
+        return joined_columns(map(self._columns_of, inputs))
+
+    def _columns_of(self, items: Items | TokenRows) -> dict[str, Kind]:
+        if items.format not in ("jsonl", "parquet"):
+            return items.columns
+        kinds = Kinds()
+        for item in islice(items, self._n):
+            kinds.add(item.fields)
+        return kinds.columns
 
     def check_columns(self, *names: str) -> None:
         """As `Items.check_columns`."""

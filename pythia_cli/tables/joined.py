@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -30,11 +30,7 @@ class JoinedItems:
     @property
     def columns(self) -> dict[str, Kind]:
         """The columns of all inputs. One of which they hold different kinds is of anything."""
-        joined: dict[str, Kind] = {}
-        for items in self.inputs:
-            for name, kind in items.columns.items():
-                joined[name] = kind if joined.get(name, kind) is kind else object
-        return joined
+        return joined_columns(items.columns for items in self.inputs)
 
     def check_columns(self, *names: str) -> None:
         """As `Items.check_columns`, of each input."""
@@ -63,3 +59,12 @@ class JoinedItems:
 
     def __exit__(self, *details: object) -> None:
         self.close()
+
+
+def joined_columns(inputs: Iterable[Mapping[str, Kind]]) -> dict[str, Kind]:
+    """The columns of several inputs, of which each has these."""
+    joined: dict[str, Kind] = {}
+    for columns in inputs:
+        for name, kind in columns.items():
+            joined[name] = kind if joined.get(name, kind) is kind else object
+    return joined

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pythia_cli.tables.first_items import FirstItems
-from pythia_cli.tables.items import open_items
+from pythia_cli.tables.item import Item
+from pythia_cli.tables.items import Items, open_items
+from pythia_cli.tables.joined import JoinedItems
 from pythia_cli.tables.problems import MissingColumn
 
 
@@ -31,3 +34,27 @@ def test_closing_it_closes_the_input(tmp_path: Path) -> None:
         assert len(list(items)) == 1
     with pytest.raises(ValueError, match="closed"):
         list(items)
+
+
+def test_only_the_first_items_are_read_for_the_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jsonl"
+    lines = [*('{"text": "one", "id": 1}' for _ in range(3)), '{"text": 2, "other": 3}']
+    path.write_text("\n".join(lines))
+    with open_items(path) as whole, open_items(path) as again:
+        assert FirstItems(whole, 3).columns == {"text": str, "id": int}
+        assert FirstItems(whole, 4).columns == whole.columns
+        assert FirstItems(JoinedItems([whole, again]), 3).columns == {"text": str, "id": int}
+        n_read = 0
+
+        def counted(self: Items) -> Iterator[Item]:
+            nonlocal n_read
+            for item in read(self):
+                n_read += 1
+                yield item
+
+        read = Items.__iter__
+        monkeypatch.setattr(Items, "__iter__", counted)
+        assert list(FirstItems(whole, 2).columns) == ["text", "id"]
+    assert n_read == 2

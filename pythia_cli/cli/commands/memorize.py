@@ -128,7 +128,7 @@ def memorize(
             MEMORIZED_COLUMNS,
             out,
             notices,
-            identity={**definition, "column": column, "row_length": row_length, "limit": limit},
+            identity={**definition, "column": column, "row_length": row_length},
             left_out=[column],
             files=files,
             label="memorization",

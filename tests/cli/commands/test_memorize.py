@@ -102,6 +102,15 @@ def test_the_column_of_the_tokens(
     )
 
 
+def test_a_larger_limit_goes_on(pythia: Pythia, npy: Path, tmp_path: Path) -> None:
+    out, whole = tmp_path / "out.tsv", tmp_path / "whole.tsv"
+    run = ("memorize", npy, "--continuation", "6")
+    pythia(*run, "--limit", "2", "-o", out)
+    assert "wrote 2 rows" in pythia(*run, "--limit", "4", "--resume", "-o", out).err
+    pythia(*run, "--limit", "4", "-o", whole)
+    assert out.read_bytes() == whole.read_bytes()
+
+
 def test_resumed(pythia: Pythia, rows: np.ndarray[Any, Any], tmp_path: Path) -> None:
     path, out = tmp_path / "rows.npy", tmp_path / "out.tsv"
     bad = rows[:6].copy()
