@@ -21,6 +21,14 @@ Files = Annotated[
         help="Texts: a line each, or TSV, CSV, JSON lines, Parquet by suffix; - is standard input.",
     ),
 ]
+TableFiles = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILES...",
+        help="Tables: TSV, CSV, JSON lines or Parquet, by suffix; - is standard input, with"
+        " --input-format.",
+    ),
+]
 Column = Annotated[
     str | None,
     typer.Option(

@@ -13,7 +13,7 @@ _MEASURE = "What is measured"
 
 
 def pairs(
-    files: item_options.Files,
+    files: item_options.TableFiles,
     model: options.Model = None,
     steps: item_options.Steps = None,
     good: Annotated[
