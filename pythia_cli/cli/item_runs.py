@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
@@ -94,8 +95,8 @@ def check_columns(items: FileRows, **options: str | None) -> None:
         try:
             items.check_columns(*([] if column is None else [column]))
         except MissingColumn as error:
-            if error.nearest:
-                error.hint = f"--{option} {error.nearest[0]}"  # type: ignore[attr-defined]
+            name = shlex.quote(next(iter(error.nearest), "NAME"))
+            error.hint = f"--{option} {name}"  # type: ignore[attr-defined]
             raise
 
 
@@ -208,8 +209,9 @@ def run_command(
             summary.begin(layout)
             summary.add_all(read_rows(path))
         summary.print(table.progress.checkpoints)
-    if run.n_errors > _MOST_PRINTED:
-        notices.say(f"{run.n_errors} items failed in all; column error says why")
+    if skipped.has_unprinted:
+        why = "-o FILE" if summary is not None and output.output is None else "column error"
+        notices.say(f"{skipped.n_items} items failed in all; {why} says why")
     failures.exit()
 
 
@@ -219,12 +221,24 @@ class _Skipped:
     def __init__(self, failures: Failures) -> None:
         self._failures = failures
         self._printed: set[str] = set()
+        self._places: set[int] = set()  # their hashes, as there may be millions
+        self.has_unprinted = False
+
+    @property
+    def n_items(self) -> int:
+        """How many items failed, each counted once for all checkpoints."""
+        return len(self._places)
 
     def add(self, error: PythiaError) -> None:
         """Print an error, unless it was printed, or many were."""
-        if len(self._printed) < _MOST_PRINTED and str(error) not in self._printed:
-            self._printed.add(str(error))
-            self._failures.add(error)
+        self._places.add(hash((getattr(error, "source", None), getattr(error, "line", None))))
+        if str(error) in self._printed:
+            return
+        if len(self._printed) == _MOST_PRINTED:
+            self.has_unprinted = True
+            return
+        self._printed.add(str(error))
+        self._failures.add(error)
 
 
 def _with_a_way_on(error: PythiaError, path: Path | None) -> PythiaError:
@@ -233,9 +247,8 @@ def _with_a_way_on(error: PythiaError, path: Path | None) -> PythiaError:
     from pythia_cli.tables.problems import is_of_one_item
 
     if is_of_one_item(error):
-        way = "--skip-errors, to go on without it"
-        if path is not None:
-            way = "--skip-errors --resume, to go on without it"
+        added = "--skip-errors" if path is None else "--skip-errors --resume"
+        way = f"add {added} to leave it out"
         own = hint_for(error)
         error.hint = f"{own}; or {way}" if own else way  # type: ignore[attr-defined]
     return error

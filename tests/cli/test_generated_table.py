@@ -115,7 +115,7 @@ def test_a_bad_item_names_its_line(pythia: Pythia, eval_text: str, tmp_path: Pat
     done = pythia(*run, status=2)
     (error,) = without_model_lines(done.err)
     assert error.startswith(f"error: {path}, line 2: the prompt has ")
-    assert error.endswith("; or --skip-errors --resume, to go on without it")
+    assert error.endswith("; or add --skip-errors --resume to leave it out")
     assert "--truncate-prompt" in error
     pythia(*run, "--skip-errors", "--resume", status=2)
     head, *rows = [row.split("\t") for row in out.read_text().splitlines()]

@@ -106,14 +106,14 @@ REFUSED = [
 # Files with one bad item: what its line says, and how many items are measured without it. None: the
 # run ends there in any case.
 SKIPPED: list[tuple[str, str, int | None]] = [
-    ("blank.txt", "blank.txt, line 2: is empty; try: --skip-errors, to go on without it", 2),
+    ("blank.txt", "blank.txt, line 2: is empty; try: add --skip-errors to leave it out", 2),
     ("latin1.txt", "line 2 is not UTF-8 text: byte 0xe9 at offset 3; it looks like Latin-1; try:"
-     " sed -n 2p latin1.txt | iconv -f latin1 -t utf-8; or --skip-errors", 2),
+     " sed -n 2p latin1.txt | iconv -f latin1 -t utf-8; or add --skip-errors", 2),
     ("all-latin1.txt", "line 1 is not UTF-8", 0),
     ("ragged.tsv", "ragged.tsv, line 3: has 1 cell, where the header has 2", 2),
     ("ragged.csv", "ragged.csv, line 3: has 3 cells, where the header has 2", 2),
     ("said.tsv", "line 2: a quote is closed before the end of its cell; try: --no-quotes, if quotes"
-     " are part of the text; or --skip-errors", 1),
+     " are part of the text; or add --skip-errors", 1),
     ("open.tsv", "line 3: a quote is opened and never closed; nothing behind it is read; try:"
      " --no-quotes, if quotes are part of the text", None),
     ("odd.tsv", "line 3: its quotes do not match; nothing behind it is read", None),

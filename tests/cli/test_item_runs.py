@@ -103,8 +103,11 @@ def test_errors_are_printed_once_and_not_by_the_thousand(length: Length, tmp_pat
     done = length("a.txt", "--skip-errors", "-c", "64,512", status=USAGE)
     lines = without_model_lines(done.err)
     assert lines[:2] == ["error: a.txt, line 1: is empty", "error: a.txt, line 2: is empty"]
-    assert lines[10:] == ["60 items failed in all; column error says why"]
+    assert lines[10:] == ["30 items failed in all; column error says why"]
     assert len(done.out.splitlines()) == 63
+    (tmp_path / "a.txt").write_text("\n" * 6 + "one\n")
+    done = length("a.txt", "--skip-errors", "-c", "64,512", status=USAGE)
+    assert len(without_model_lines(done.err)) == 6  # all are printed: no count of them
 
 
 def test_the_hint_is_what_goes_on(length: Length, tmp_path: Path) -> None:
@@ -112,8 +115,8 @@ def test_the_hint_is_what_goes_on(length: Length, tmp_path: Path) -> None:
     command = ("a.tsv", "--column", "sentence", "-o", "out.tsv")
     done = length(*command, status=USAGE)
     (error,) = without_model_lines(done.err)
-    assert error.endswith("has 1 cell, where the header has 3; try: --skip-errors --resume, to go"
-                          " on without it")  # fmt: skip
+    assert error.endswith("has 1 cell, where the header has 3; try: add --skip-errors --resume to"
+                          " leave it out")  # fmt: skip
     again = length(*command, status=USAGE)
     assert "an earlier run ended after 2 items" in again.err
     assert "try: --resume, to go on, or remove" in again.err

@@ -66,7 +66,7 @@ def test_a_line_without_a_token_to_score(pythia: Pythia, tmp_path: Path) -> None
     run = ("perplexity", path, "--by", "line", "-o", out)
     (error,) = without_model_lines(pythia(*run, status=2).err)
     assert error == (
-        f"error: {path}, line 2: is empty; try: --skip-errors --resume, to go on without it"
+        f"error: {path}, line 2: is empty; try: add --skip-errors --resume to leave it out"
     )
     done = pythia(*run, "--skip-errors", "--resume", status=2)
     assert f"{path}, line 3: has 1 tokens" in done.err

@@ -88,7 +88,7 @@ def test_a_failure_keeps_what_is_finished_and_resume_goes_on(
                "-c", "64,3000")  # fmt: skip
     done = in_own_store(*command, "-o", out, status=2)
     assert "task 'broken' fails (ValueError: this task is broken)" in done.err
-    assert "--skip-errors --resume, to go on without it" in done.err
+    assert "add --skip-errors --resume to leave it out" in done.err
     assert not out.exists()
     assert len(rows(out.with_name("out.tsv.partial"))) == 1
     (tasks / "mended").touch()
@@ -113,7 +113,7 @@ def test_without_a_file_a_failure_keeps_what_is_finished(pythia: Pythia, tasks: 
     command = ("eval", "--tasks", "first,broken,second", "--include-path", tasks)
     done = pythia(*command, status=2)
     assert [line.split()[0] for line in done.out.splitlines()] == ["task", "first"]
-    assert "--skip-errors, to go on without it" in done.err
+    assert "add --skip-errors to leave it out" in done.err
     done = pythia(*command, "--skip-errors", status=2)
     assert [line.split()[0] for line in done.out.splitlines()] == ["task", "first", "second"]
 

@@ -107,6 +107,24 @@ def test_a_missing_column_is_an_error_before_anything_else(
     assert "try: --good sentence_good" in done.err
 
 
+def test_the_hint_names_an_option_that_there_is(pythia: Pythia, tmp_path: Path) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_text("It was.\n")
+    done = pythia("pairs", path, status=2)
+    assert done.err.endswith("has no column 'sentence_good'; there are: text; try: --good NAME\n")
+    assert "Tables: TSV, CSV" in pythia("pairs", "--help").out
+
+
+def test_errors_that_are_not_printed_are_counted(
+    in_own_store: Pythia, files: list[Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(files[0].read_text() + '{"sentence_good": "", "sentence_bad": "x"}\n' * 12)
+    run = ("pairs", path, "--skip-errors", "-c", "64,512")
+    done = in_own_store(*run, status=2)
+    assert done.err.endswith("\n12 items failed in all; -o FILE says why\n")
+
+
 def test_resumed(pythia: Pythia, files: list[Path], tmp_path: Path) -> None:
     """Its summary counts the rows of before too."""
     out, bad = tmp_path / "rows.jsonl", tmp_path / "pairs.jsonl"
