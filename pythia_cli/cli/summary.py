@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pythia_cli.cli.tables import print_table
+from pythia_cli.tables.encoders import ERROR
 
 if TYPE_CHECKING:
     from pythia_cli.tables.group_totals import GroupTotals
@@ -37,7 +38,8 @@ class Summary:
     """Counts the rows of a table, and prints their figures.
 
     counted_if: a column that is None in rows that do not count. definition: what determines the
-    figures, for JSON.
+    figures, for JSON. none_counted: called in place of printing, if rows were measured and none of
+    them counts.
     """
 
     def __init__(
@@ -47,9 +49,11 @@ class Summary:
         definition: Mapping[str, Any],
         *,
         as_json: bool,
+        none_counted: Callable[[], None] = lambda: None,
     ) -> None:
         self._totals, self._counted_if = totals, counted_if
         self._definition, self._as_json = definition, as_json
+        self._none_counted, self._n_left_out = none_counted, 0
 
     def begin(self, layout: RowLayout) -> None:
         """As RowSummary.begin."""
@@ -60,10 +64,14 @@ class Summary:
         for row in rows:
             if row.get(self._counted_if) is not None:
                 self._totals.add(row)
+            elif row.get(ERROR) is None:
+                self._n_left_out += 1
 
     def print(self, checkpoints: Sequence[MeasuredCheckpoint]) -> None:
         """Print the figures on stdout: a table in a terminal, else TSV, or JSON."""
         figures = list(self._totals.figures())
+        if not figures and self._n_left_out:
+            self._none_counted()
         if self._as_json:
             for one in figures:
                 print(json.dumps({**_provenance(one, checkpoints), **self._definition, **one}))

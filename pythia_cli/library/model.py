@@ -107,9 +107,10 @@ class Model(OpenModel):
         """Which continuation of each context is most likely (docs/choices.md), as rows of a table.
 
         questions: mappings of columns, of which `context` is a text, `choices` a list of texts (or
-        several columns, a text in each), and `label` the index of the right one, from 0, or its
-        text; None: the column "label", if there is one. skip_errors: as in `surprisal`. Raises
-        InputError for a question without choices, with another label, or longer than the context.
+        several columns, a text in each), and `label` the index of the right one, from 0, or
+        its text; None: the column "label", if there is one, in which null, "" and -1 are no
+        label. skip_errors: as in `surprisal`. Raises InputError for a question without
+        choices, with another label, or longer than the context.
 
         >>> question = {"context": "She was", "choices": ["very", "xyzzy"], "label": 0}
         >>> [row["acc"] for row in model.choices([question])]
@@ -118,10 +119,17 @@ class Model(OpenModel):
         from pythia_cli.measures.choice_items import CHOICE_COLUMNS, choice_measure
 
         given = list(_several("questions", questions))
+        is_named = label is not None
         if label is None and any("label" in one for one in given if isinstance(one, Mapping)):
             label = "label"
         columns = [choices] if isinstance(choices, str) else choices
-        measure = choice_measure(context=context, choices=columns, label=label, delimiter=delimiter)
+        measure = choice_measure(
+            context=context,
+            choices=columns,
+            label=label,
+            delimiter=delimiter,
+            may_lack_label=not is_named,
+        )
         return self._collect("questions", given, None, CHOICE_COLUMNS, measure, skip_errors)
 
     def memorize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from pythia_cli.errors import PythiaError
@@ -13,7 +12,7 @@ from pythia_cli.tables.kinds import Kind
 from pythia_cli.tables.measuring import measured_together, one_for_each
 from pythia_cli.tables.running import Measure, RecordsOfItem
 from pythia_cli.tables.token_rows import TOKENS
-from pythia_cli.tables.values import plain
+from pythia_cli.tables.values import list_in, plain
 
 MEMORIZED_COLUMNS: Mapping[str, Kind] = {
     "score": float,
@@ -57,11 +56,7 @@ def _row_of(item: Item, column: str) -> TokenRow:
 
 def _ids_in(text: str) -> TokenRow:
     """The ids of a list that is written in a cell of TSV or CSV; another text as it is."""
-    if not text.startswith("["):
+    found = list_in(text)
+    if found is None or not all(isinstance(one, int) for one in found):
         return text
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    is_ids = isinstance(found, list) and all(isinstance(one, int) for one in found)
-    return found if is_ids else text
+    return found

@@ -21,6 +21,17 @@ def plain(value: Any) -> Any:
 _OWN = frozenset({str, int, float, bool, type(None), list, dict})
 
 
+def list_in(text: str) -> list[Any] | None:
+    """The list that a text is, written as JSON, as `as_cell` writes it; None for another text."""
+    if not text.startswith("["):
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, list) else None
+
+
 def as_cell(value: Any) -> str:
     """A cell. None and NaN are empty; lists and objects are JSON text; floats keep all digits."""
     value = plain(value)

@@ -47,6 +47,15 @@ def test_the_most_likely_continuation(model: Model, delimiter: str) -> None:
     assert found[3]["chosen"] == 0  # the first of equals
 
 
+def test_a_column_of_labels_that_no_one_asked_for_may_lack_some(model: Model) -> None:
+    asked = {"context": "It was not", "choices": ["a", "xyzzy"]}
+    labels: list[Any] = [np.int64(0), np.float64(0.0), None, "", -1, np.nan]
+    rows = model.choices([*({**asked, "label": label} for label in labels), asked])
+    assert [row["acc"] for row in rows] == [1.0, 1.0, *[None] * 5]
+    with pytest.raises(InputError, match="field 'label' is -1, which is none"):
+        model.choices([{**asked, "label": -1}], label="label")
+
+
 @pytest.mark.parametrize(
     ("question", "kind"),
     [

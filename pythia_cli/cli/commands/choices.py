@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from pythia_cli.cli import item_options, options
 from pythia_cli.cli.output import Notices
 
 _MEASURE = "What is measured"
+_NO_LABEL = "no item has a label, so there is no accuracy"
 
 
 def choices(
@@ -29,7 +31,8 @@ def choices(
     label: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Column of the right choice: its index, from 0, or its"
-                     " text. Default: label, if there is such a column.",
+                     " text. Default: label, if there is such a column, in which null, empty and -1"
+                     " are no label.",
                      rich_help_panel=item_options.INPUT),
     ] = None,
     group: Annotated[
@@ -97,18 +100,38 @@ def choices(
             check_columns(items, choices=name)
         if group is None and len(files) > 1:
             group = FILE
+        is_named = label is not None
         if label is None and "label" in items.columns:
             label = "label"
+        written = "" if out.path is not None else "; -o FILE writes the chosen ones"
         definition = {"measure": "choices", "delimiter": delimiter}
         run_command(
             items,
             openers,
-            choice_measure(context=context, choices=names, label=label, delimiter=delimiter),
+            choice_measure(
+                context=context,
+                choices=names,
+                label=label,
+                delimiter=delimiter,
+                may_lack_label=not is_named,
+            ),
             CHOICE_COLUMNS,
             out,
             notices,
-            identity={**definition, "context": context, "choices": names, "label": label},
+            identity={
+                **definition,
+                "context": context,
+                "choices": names,
+                "label": label,
+                "may_lack_label": not is_named,
+            },
             files=files,
             label="choices",
-            summary=Summary(GroupTotals(group, ChoiceTotals), "acc", definition, as_json=as_json),
+            summary=Summary(
+                GroupTotals(group, ChoiceTotals),
+                "acc",
+                definition,
+                as_json=as_json,
+                none_counted=partial(notices.say, _NO_LABEL + written),
+            ),
         )

@@ -49,8 +49,40 @@ def test_a_column_for_each_choice(pythia: Pythia, tmp_path: Path) -> None:
     run = ("choices", path, "--context", "q", "--choices", "a,b")
     (summary,) = pythia(*run, "--label", "right", "--json").records
     assert (summary["n"], summary["acc"], summary["delimiter"]) == (2, 1.0, " ")
-    assert pythia(*run).out == ""  # no labels, so nothing to sum up
+    for options in ([], ["--json"]):  # no labels, so nothing to sum up
+        done = pythia(*run, *options)
+        assert done.out == ""
+        assert done.err.endswith(
+            "no item has a label, so there is no accuracy; -o FILE writes the chosen ones\n"
+        )
+    assert "so there is no accuracy\n" in pythia(*run, "-o", tmp_path / "rows.tsv").err
     assert [row["chosen"] for row in rows_of(pythia(*run, "-o", "-").out)] == ["0", "1"]
+
+
+def test_lists_in_cells(pythia: Pythia, questions: Path, tmp_path: Path) -> None:
+    """As JSON text, which our own tables have too, and pandas' labels where some are missing."""
+    path, out = tmp_path / "items.csv", tmp_path / "rows.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["ctx", "endings", "gold"])
+        for question, label in zip(QUESTIONS, ("0.0", "1.0", "1"), strict=True):
+            writer.writerow([question["ctx"], json.dumps(question["endings"]), label])
+    assert pythia("choices", path, *RUN).out == pythia("choices", questions, *RUN).out
+    pythia("choices", path, *RUN, "-o", out)
+    assert pythia("choices", out, *RUN).out == pythia("choices", questions, *RUN).out
+
+
+@pytest.mark.parametrize("label", [None, "", -1, "-1", -1.0, "-1.0"])
+def test_items_without_a_label(pythia: Pythia, tmp_path: Path, label: object) -> None:
+    path = tmp_path / "items.jsonl"
+    items = [
+        {"context": "It was not", "choices": ["a", "xyzzy"], "label": known}
+        for known in (0.0, label)
+    ]
+    path.write_text("".join(json.dumps(item) + "\n" for item in items))
+    (summary,) = pythia("choices", path, "--json").records
+    assert (summary["n"], summary["acc"]) == (1, 1.0)
+    assert "line 2: field 'label'" in pythia("choices", path, "--label", "label", status=2).err
 
 
 @pytest.mark.parametrize(
@@ -58,6 +90,7 @@ def test_a_column_for_each_choice(pythia: Pythia, tmp_path: Path) -> None:
     [
         ({"gold": 2}, "field 'gold' is 2, which is none of the 2 choices"),
         ({"gold": "no"}, "field 'gold' is 'no', which is none"),
+        ({"gold": 0.5}, "field 'gold' is 0.5, which is none"),
         ({"gold": True}, "field 'gold' is True, which is none"),
         ({"gold": "1", "endings": ["1", "0"]}, "which may mean several of the 2 choices"),
         ({"endings": []}, "field 'endings' is an empty list"),
