@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pythia_cli.engine.loglikelihood import TokenPair, check_fits, loglikelihoods
-from pythia_cli.errors import InputError, PythiaError
+from pythia_cli.engine.loglikelihood import TokenPair, loglikelihoods
+from pythia_cli.errors import InputError, PythiaError, UsageError
 from pythia_cli.measures.accuracy import Accuracy
 from pythia_cli.measures.quantization_error import certified_kl, near_tie
 from pythia_cli.model.open_model import OpenModel
@@ -42,8 +42,8 @@ class PairMeter:
         """A record of each pair, or its error. `task` advances by tokens.
 
         logprob_good, logprob_bad: log-probabilities in nats. correct: 1 if that of the good
-        sentence is larger, 0.5 if they are equal, else 0. near_tie: whether they differ by less
-        than quantization may have moved them; None if the checkpoint has no certificate. An
+        sentence is larger, 0.5 if they are equal, else 0. near_tie: whether they differ by at
+        most what quantization may have moved them by; None if the checkpoint has no certificate. An
         InputError is that of a sentence without tokens, and a UsageError that of one that is longer
         than the context.
         """
@@ -64,7 +64,10 @@ class PairMeter:
         for text, name in ((good, "the good sentence"), (bad, "the bad sentence")):
             if len(text.continuation) == 0:
                 raise InputError(name, "is empty")
-            check_fits(text, self._model.config.n_ctx)
+            if (n := len(text.continuation)) > (n_ctx := self._model.config.n_ctx):
+                raise UsageError(
+                    f"{name} has {n} tokens; the model takes {n_ctx} behind <|endoftext|>"
+                )
         return good, bad
 
     def _record(self, good: Any, bad: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def certified_kl(model: OpenModel) -> float | None:
 
 
 def near_tie(kl: float, n_tokens: int) -> float:
-    """The difference of two log-probabilities below which int8 may have decided, in nats.
+    """The largest difference of two log-probabilities at which int8 may have decided, in nats.
 
     n_tokens: of both together. To second order, a mean KL of `kl` means that the log-probability of
     a token has moved by sqrt(2 kl), root mean square (Kullback 1959, section 2.6). Taken as

@@ -46,6 +46,10 @@ def test_bad_pairs_are_errors_in_their_place(model: Model) -> None:
     assert isinstance(empty, InputError)
     assert isinstance(good, dict)
     assert isinstance(too_long, UsageError)
+    n_tokens, n_ctx = len(model.tokenize(long).token_ids), model.config.n_ctx
+    assert str(too_long) == (
+        f"the bad sentence has {n_tokens} tokens; the model takes {n_ctx} behind <|endoftext|>"
+    )
     assert isinstance(surrogate, InputError)
 
 
