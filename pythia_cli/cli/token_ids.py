@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import reprlib
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from pythia_cli.cli import inputs
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices
 from pythia_cli.errors import InputError, PythiaError, TextTooShort
+from pythia_cli.files.npy_header import npy_header
 from pythia_cli.text.lines import lines_of
 from pythia_cli.text.token_ids import IdLines, first_unknown, unknown
 from pythia_cli.text.tokenizer import PythiaTokenizer
@@ -121,18 +121,8 @@ def _pieces(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _npy_ids(data: bytes, name: str) -> np.ndarray[Any, Any]:
-    """The ids [n] int64 in the content of a .npy file."""
-    stream = io.BytesIO(data)
-    try:
-        version = np.lib.format.read_magic(stream)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, _, dtype = read_header(stream)
-        begin = stream.tell()
-    except (KeyError, ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        raise CommandError(f"{name}: damaged: its header is not that of a .npy file") from None
+    """The ids [n] int64 in the content of a .npy file. Raises CommandError and InputError."""
+    shape, _, dtype, begin = npy_header(data, name)
     if len(shape) != 1 or dtype.kind not in "iu":
         raise CommandError(
             f"{name}: holds {dtype} of the shape {shape}; expected token ids, whole numbers in one"

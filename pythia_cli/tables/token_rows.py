@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Literal, NamedTuple, Self, get_args
@@ -10,6 +9,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple, Self, get_args
 import numpy as np
 
 from pythia_cli.errors import InputError, InvalidValue
+from pythia_cli.files.npy_header import npy_header
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.tables.fields import nearest_names
 from pythia_cli.tables.input_bytes import InputBytes
@@ -156,15 +156,7 @@ class TokenRows:
 
 def _npy_rows(data: InputBytes) -> _Rows:
     """Raises InputError for what is no 2-D array of whole numbers, or is cut short."""
-    beginning = io.BytesIO(data.beginning(_LONGEST_HEADER))
-    read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    try:
-        shape, is_fortran, dtype = read[np.lib.format.read_magic(beginning)](beginning)
-    except Exception as error:  # numpy raises many kinds, such as those of tokenize
-        raise InputError(data.name, "is not a .npy file of an array of numbers") from error
+    shape, is_fortran, dtype, begin = npy_header(data.beginning(_LONGEST_HEADER), data.name)
     if len(shape) != 2 or dtype.kind not in "iu":
         what = f"holds {dtype} in {len(shape)} dimensions; expected whole numbers in 2"
         raise InputError(data.name, what)
@@ -172,7 +164,7 @@ def _npy_rows(data: InputBytes) -> _Rows:
         raise InputError(data.name, "is in column-major order; save np.ascontiguousarray of it")
     if min(shape) < 1:
         raise InputError(data.name, f"is of shape {shape}: there are no items")
-    rows = _Rows(beginning.tell(), *shape, dtype)
+    rows = _Rows(begin, shape[0], shape[1], dtype)
     n_bytes = data.n_bytes - rows.begin
     if n_bytes != rows.n_rows * rows.row_bytes:
         what = f"has {n_bytes / rows.row_bytes:,.1f} rows, but its header says {rows.n_rows:,}"

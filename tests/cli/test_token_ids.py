@@ -15,6 +15,7 @@ from pythia_cli.cli import token_ids
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices
 from pythia_cli.cli.token_ids import parse_ids, read_id_prompts, read_ids
+from pythia_cli.errors import UsageError
 
 QUIET = Notices(quiet=True)
 
@@ -106,16 +107,16 @@ def test_npy(tmp_path: Path, kind: str) -> None:
         (saved(np.array([4, 1 << 63], np.uint64)), "element 1 is 9223372036854775808"),
         (saved(np.arange(9))[:-1], "not as long as its header says"),
         (saved(np.arange(9)) + b"\0", "not as long as its header says"),
-        (b"\x93NUMPY", "its header is not that of a .npy file"),
-        (b"\x93NUMPY\x09\x00", "its header"),
-        (b"\x93NUMPY\x01\x00\x06\x00{'a'!}", "its header"),
-        (saved(np.arange(3)).replace(b"(3,)", b"(-3)"), "its header|shape"),
+        (b"\x93NUMPY", "is not a .npy file of an array of numbers"),
+        (b"\x93NUMPY\x09\x00", "of an array of numbers"),
+        (b"\x93NUMPY\x01\x00\x06\x00{'a'!}", "of an array of numbers"),
+        (saved(np.arange(3)).replace(b"(3,)", b"(-3)"), "of an array of numbers|shape"),
     ],
 )
 def test_bad_npy(tmp_path: Path, data: bytes, says: str) -> None:
     path = tmp_path / "ids.npy"
     path.write_bytes(data)
-    with pytest.raises(CommandError, match=says):
+    with pytest.raises(UsageError, match=says):
         read_ids(path, QUIET, by_line=False)
 
 
