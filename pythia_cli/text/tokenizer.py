@@ -188,8 +188,10 @@ class PythiaTokenizer:
         try:
             yield
         except TypeError:
-            what = "has lone surrogates" if kind == "str" else f"is {kind}"
-            raise InputError("text", f"{what}; expected text that UTF-8 can encode") from None
+            why = f"is {kind}; expected a text"
+            if kind == "str":
+                why = "has lone surrogates; expected text that UTF-8 can encode"
+            raise InputError("text", why) from None
         except BaseException as error:
             if not is_of_library(error):
                 raise

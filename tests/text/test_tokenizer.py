@@ -247,3 +247,9 @@ def test_golden_texts_together(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 def test_one_of_many_texts_that_cannot_be_encoded() -> None:
     with pytest.raises(InputError, match="lone surrogates"):
         list(TOKENIZERS["demo"].encode_each(["It was", "\ud800"]))
+
+
+@pytest.mark.parametrize(("text", "kind"), [([1, 2], "list"), (b"a", "bytes"), (3, "int")])
+def test_what_is_no_text(demo_tokenizer: PythiaTokenizer, text: object, kind: str) -> None:
+    with pytest.raises(InputError, match=f"^text: is {kind}; expected a text$"):
+        demo_tokenizer.encode(text)  # type: ignore[arg-type]
