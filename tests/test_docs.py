@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import re
@@ -121,6 +122,14 @@ def test_bounds_of_content() -> None:
         for step in re.findall(r"\d+", steps):
             expected = (float(low or 0), float(high or "inf"))
             assert expected_nll(Checkpoint("pythia-410m", int(step))) == expected
+
+
+def test_the_functions_of_tables_in_python() -> None:
+    said = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8").split("\n## ")[0]
+    named = re.findall(r"`(\w+)\.(\w+)`", said.partition("In Python, ")[2])[1:]
+    assert len(named) == 5
+    for module, name in named:
+        assert hasattr(importlib.import_module(f"pythia_cli.tables.{module}"), name)
 
 
 def test_exit_statuses() -> None:

@@ -51,8 +51,9 @@ def perplexity(
         Literal["line", "item"] | None,
         typer.Option(metavar="UNIT", rich_help_panel=_ITEMS,
                      help="line or item: each line, or each text of TSV, CSV, JSON lines or"
-                     " Parquet, is scored by itself, as a line of protocol document is. -o to"
-                     " --skip-errors, and the options below, are for this."),
+                     " Parquet, is scored by itself, as a line of protocol document is. The"
+                     " other options of panel Input need it, and so do -o, --format, --resume and"
+                     " --skip-errors."),
     ] = None,
     column: item_options.Column = None,
     group: Annotated[
