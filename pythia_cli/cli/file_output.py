@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 Write = Callable[[str], object]
@@ -75,6 +75,16 @@ def refuse_one_file(*paths: Path | None) -> None:
         if target in seen and (os.path.isfile(target) or not os.path.exists(target)):
             raise InputError(path, "is to be written twice; name two files")
         seen.add(target)
+
+
+def refuse_reading_stdout(inputs: Sequence[str]) -> None:
+    """Raises InputError if stdout is appended to an input: it would be read without end."""
+    from pythia_cli.errors import InputError
+
+    for name in inputs:
+        with contextlib.suppress(OSError):
+            if name != "-" and os.path.isfile(name) and _is_same(os.stat(name), 1):
+                raise InputError(name, "is standard output too; name another file to write")
 
 
 def _refuse_files_in_use(path: Path, target: os.stat_result, inputs: list[str]) -> None:

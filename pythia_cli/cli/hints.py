@@ -201,7 +201,10 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (errors.StoreNotWritable, _store),
     (errors.ResourceError, _resource),
     (errors.LockTimeout, _locked),
-    (problems.QuoteError, "--no-quotes, if quotes are part of the text"),
+    (
+        problems.QuoteError,
+        '--no-quotes, if quotes are part of the text; of R, write.table(qmethod = "double")',
+    ),
     (problems.ItemError, _item),
     (problems.MissingColumn, _missing_column),
     (problems.NotJsonLines, _not_json_lines),

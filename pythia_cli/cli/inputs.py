@@ -77,6 +77,18 @@ def refuse_twice(paths: Sequence[str]) -> None:
         raise CommandError(f"{STANDARD_INPUT} was given twice, but can be read only once")
 
 
+def refuse_same_file(paths: Sequence[str]) -> None:
+    """Raises CommandError if a file is named twice: its items would count twice."""
+    seen: dict[tuple[int, int], str] = {}
+    for path in paths:
+        if path in _STANDARD_INPUTS or not os.path.isfile(path):
+            continue
+        status = os.stat(path)
+        first = seen.setdefault((status.st_dev, status.st_ino), path)
+        if status.st_ino and first is not path:
+            raise CommandError(f"{path} is the same file as {first}; name it once")
+
+
 def read_prompt(notices: Notices) -> str | None:
     """Standard input, without the line end that `echo` and editors add; None if it is empty."""
     data = _standard_input(notices)

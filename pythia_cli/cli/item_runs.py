@@ -11,9 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from pythia_cli.cli import inputs, opening
+from pythia_cli.cli.errors import ExitStatus
 from pythia_cli.cli.failures import Failures
-from pythia_cli.cli.file_output import checked_output
+from pythia_cli.cli.file_output import checked_output, refuse_reading_stdout
 from pythia_cli.cli.item_options import InputChoice, OutputChoice
 from pythia_cli.cli.output import Notices
 from pythia_cli.cli.streams import STANDARD_INPUT
@@ -50,6 +53,7 @@ def open_inputs(
 
     opener: Callable[..., Items | TokenRows] = open_one or open_items
     inputs.refuse_twice(files)
+    inputs.refuse_same_file(files)
     with ExitStack() as stack:
         opened: list[Items | TokenRows] = []
         for name in files:
@@ -164,6 +168,8 @@ def run_command(
     path = output.path
     if path is not None:
         path, _ = checked_output(path, list(files))
+    else:
+        refuse_reading_stdout(files)
     columns = items.columns if input_columns is None else input_columns
     layout = RowLayout.of(columns, measured, left_out, has_file=is_joined)
     failures = Failures(notices)
@@ -213,6 +219,10 @@ def run_command(
         why = "-o FILE" if summary is not None and output.output is None else "column error"
         notices.say(f"{skipped.n_items} items failed in all; {why} says why")
     failures.exit()
+    n_earlier = sum(one.n_errors for one in table.progress.checkpoints)
+    if n_earlier:
+        notices.say(f"{n_earlier} rows have errors, of an earlier run; column error says why")
+        raise typer.Exit(ExitStatus.USAGE)
 
 
 class _Skipped:

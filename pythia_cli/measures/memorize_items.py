@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from pythia_cli.errors import PythiaError
@@ -22,6 +23,10 @@ MEMORIZED_COLUMNS: Mapping[str, Kind] = {
     "margin": float,
     "n_near_ties": int,
 }
+
+
+# numpy prints arrays so, and pandas lists with missing values; as a text they would be nonsense.
+_LIKE_IDS = re.compile(r"[\[(\s]*\d+(?:\.0*)?(?:[\s,;]+(?:\d+(?:\.0*)?|\.\.\.))+[\])\s,;]*")
 
 
 def memorized_measure(
@@ -51,7 +56,11 @@ def _row_of(item: Item, column: str) -> TokenRow:
     value = plain(item.value(column))
     if isinstance(value, list):
         return value
-    return _ids_in(item.text(column, expected="a list of token ids, or a text"))
+    text = item.text(column, expected="a list of token ids, or a text")
+    found = _ids_in(text)
+    if isinstance(found, str) and _LIKE_IDS.fullmatch(text):
+        raise item.failed(f"field {column!r} looks like token ids; write them as [1, 2, 3]")
+    return found
 
 
 def _ids_in(text: str) -> TokenRow:

@@ -18,6 +18,7 @@ _SUFFIXES: dict[str, TableFormat] = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
 }
+_NOT_WRITTEN = (".xlsx", ".xls", ".ods", ".json", ".feather", ".rds", ".sav")
 SEPARATORS = {"tsv": "\t", "csv": ","}
 
 
@@ -37,8 +38,12 @@ def input_format(name: str, asked: str | None = None) -> InputFormat:
 def table_format(name: str | None, asked: str | None = None) -> TableFormat:
     """The format of a table: the one asked for, or by suffix; TSV by default.
 
-    name: of its file; None is a stream. Raises InvalidValue for an unknown format.
+    name: of its file; None is a stream. Raises InvalidValue for an unknown format, and for the
+    suffix of one that is not written here.
     """
+    suffix = PurePath(name or "").suffix.lower()
+    if asked is None and suffix in _NOT_WRITTEN:
+        raise InvalidValue("format", suffix, f"one of {', '.join(get_args(TableFormat))}")
     if asked is None:
         return _SUFFIXES.get(PurePath(name or "").suffix.lower(), "tsv")
     for known in get_args(TableFormat):

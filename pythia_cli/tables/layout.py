@@ -69,6 +69,10 @@ class RowLayout:
                 return ".".join([ours, *parts[n:]])
         return column
 
+    def carries_more_than(self, column: str) -> bool:
+        """Whether rows have other columns of the input than this one."""
+        return bool(self.carried.keys() - {column})
+
     def row(
         self, name: Mapping[str, Any], item: Item | Group, record: Mapping[str, Any]
     ) -> dict[str, Any]:

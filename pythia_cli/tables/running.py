@@ -224,10 +224,18 @@ class _ItemRun(Generic[M]):
                 self._write(index, batch[:at], rows, n_errors)
                 raise error
             n_errors += 1
-            rows.append(self._layout.error_row(name, item, error))
+            rows += self._error_rows(name, item, error)
             self._failed(error)
             self.first_error = self.first_error or error
         self._write(index, batch, rows, n_errors)
+
+    def _error_rows(
+        self, name: Mapping[str, Any], item: Item | Group, error: PythiaError
+    ) -> list[dict[str, Any]]:
+        """A row; of a group whose items are rows themselves, one for each of them."""
+        if isinstance(item, Group) and self._layout.carries_more_than(item.by):
+            return [self._layout.error_row(name, one, error) for one in item.items]
+        return [self._layout.error_row(name, item, error)]
 
     def _row(
         self, name: Mapping[str, Any], item: Item | Group, record: Mapping[str, Any] | RowOf

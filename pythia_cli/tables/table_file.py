@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
 
-from pythia_cli.errors import InputError, LockTimeout
+from pythia_cli.errors import InputError, IntegrityError, LockTimeout
 from pythia_cli.files.locks import lock
 from pythia_cli.files.publishing import fsync, fsync_folder, remove_unpublished
 from pythia_cli.reporting import Reporter
@@ -109,6 +109,11 @@ class TableFile:
 
     def _fresh(self, begun: TableProgress) -> TableProgress:
         """Begin a table. Raises UnfinishedTable, and InputError if a file is in the way."""
+        try:
+            read_progress(self._meta)
+        except IntegrityError:
+            reason = f"{self._meta.name} is in the way: it is no page of an earlier table"
+            raise InputError(self.path, reason) from None
         saved = read_progress(self._saved)
         if saved is not None and saved.n_items and self._partial.exists():
             difference = _difference(saved, begun)

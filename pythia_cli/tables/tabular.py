@@ -38,6 +38,11 @@ def read_header(rows: Iterator[Row], source: str) -> list[str]:
         index_of_pandas = ": the index of pandas? (index=False leaves it out)"
         why = index_of_pandas if unnamed == [1] else ""
         raise InputError(source, f"{at} has no name for column {unnamed[0]}{why}")
+    if len(row.cells) == 1 and (other := next((s for s in ";\t,|" if s in row.cells[0]), None)):
+        what = "a tab" if other == "\t" else repr(other)
+        raise InputError(
+            source, f"{at} is one column, {row.cells[0]!r}; are {what} its separators?"
+        )
     twice = [name for name, n in Counter(row.cells).items() if n > 1]
     if twice:
         raise InputError(source, f"{at} names column {twice[0]!r} twice")

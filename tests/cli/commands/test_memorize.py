@@ -119,7 +119,7 @@ def test_resumed(pythia: Pythia, rows: np.ndarray[Any, Any], tmp_path: Path) -> 
     run = ("memorize", path, "-o", out)
     done = pythia(*run, status=USAGE)
     assert f"{path}, row 4: token 6 has the id 4090; the tokenizer has ids from 0 to" in done.err
-    assert "try: --skip-errors --resume" in done.err
+    assert "add --skip-errors --resume to leave it out" in done.err
     done = pythia(*run, "--resume", "--skip-errors", status=USAGE)
     assert rows_of(done.out)[0]["n"] == "5"
     assert [row["error"] is None for row in read_rows(out)] == [True] * 3 + [False] + [True] * 2
@@ -155,3 +155,13 @@ def test_a_file_that_is_no_array(pythia: Pythia, tmp_path: Path) -> None:
     path.write_bytes(b"text")
     done = pythia("memorize", path, status=USAGE)
     assert f"error: {path}: is not a .npy file of an array of numbers" in done.err
+
+
+@pytest.mark.parametrize("cell", ["[1 2 3]", "1 2 3", "[1.0, 2.0]", "(1, 2, 3)", "[1 2 ... 9]"])
+def test_ids_that_are_written_otherwise_are_no_text(
+    pythia: Pythia, tmp_path: Path, cell: str
+) -> None:
+    path = tmp_path / "rows.tsv"
+    path.write_text(f"tokens\n{cell}\n")
+    done = pythia("memorize", path, "--prompt", "1", "--continuation", "1", status=2)
+    assert "looks like token ids; write them as [1, 2, 3]" in done.err

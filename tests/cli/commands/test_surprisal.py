@@ -6,12 +6,13 @@ import csv
 import io
 import json
 import math
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.running import Pythia
+from tests.cli.running import MODULE, Pythia
 
 SENTENCES = ["It was not a small one.", "She said \u201cno\u201d.", "One"]
 
@@ -146,3 +147,51 @@ def test_a_word_with_spaces_around_it_is_an_error(pythia: Pythia) -> None:
     run = ("surprisal", "-", "--input-format", "tsv", "--column", "w", "--group", "s")
     done = pythia(*run, stdin=b"s\tw\n1\ta\n1\t b\n", status=2)
     assert "line 3: expected a word without white space around it" in done.err
+
+
+def test_a_bad_word_keeps_the_rows_of_its_text(pythia: Pythia) -> None:
+    """So that rows of another table can stand beside them."""
+    run = ("surprisal", "-", "--input-format", "csv", "--column", "w", "--group", "s")
+    done = pythia(*run, "--skip-errors", stdin=b"s,w\n1,It\n1,\n1,was\n2,One\n", status=2)
+    rows = rows_of(done.out)
+    assert [row["item"] for row in rows] == ["1", "2", "3", "4"]
+    assert [row["w"] for row in rows] == ["It", "", "was", "One"]
+    assert [bool(row["surprisal"]) for row in rows] == [False, False, False, True]
+
+
+def test_a_resumed_run_does_not_forget_its_errors(pythia: Pythia, tmp_path: Path) -> None:
+    path, out = tmp_path / "texts.txt", tmp_path / "out.tsv"
+    path.write_text("\nOne\n")
+    run = ("surprisal", path, "--skip-errors", "-o", out)
+    pythia(*run, status=2)
+    assert "1 rows have errors" in pythia(*run, "--resume", status=2).err
+
+
+def test_one_file_is_no_two_inputs_and_no_output(pythia: Pythia, tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_text("One\n")
+    assert "is the same file as" in pythia("surprisal", path, path, status=2).err
+    command = [*MODULE, "surprisal", str(path)]
+    with path.open("a") as appended:
+        done = subprocess.run(
+            command, stdout=appended, stderr=subprocess.PIPE, text=True, check=False,
+            env=pythia.environment(), timeout=120,
+        )  # fmt: skip
+    assert (done.returncode, path.read_text()) == (2, "One\n")
+    assert "is standard output too" in done.stderr
+
+
+def test_what_would_be_written_over_or_is_no_table(pythia: Pythia, tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_text("One\n")
+    mine = tmp_path / "out.tsv.meta.json"
+    mine.write_text("mine")
+    assert "is in the way" in pythia("surprisal", path, "-o", tmp_path / "out.tsv", status=2).err
+    assert mine.read_text() == "mine"
+    assert "'.xlsx'" in pythia("surprisal", path, "-o", tmp_path / "out.xlsx", status=2).err
+
+
+def test_other_separators_are_no_column(pythia: Pythia, tmp_path: Path) -> None:
+    path = tmp_path / "excel.csv"
+    path.write_text("id;sentence\n1;One\n")
+    assert "are ';' its separators?" in pythia("surprisal", path, status=2).err
