@@ -107,10 +107,10 @@ class Model(OpenModel):
         """Which continuation of each context is most likely (docs/choices.md), as rows of a table.
 
         questions: mappings of columns, of which `context` is a text, `choices` a list of texts (or
-        several columns, a text in each), and `label` the index of the right one, from 0, or
-        its text; None: the column "label", if there is one, in which null, "" and -1 are no
-        label. skip_errors: as in `surprisal`. Raises InputError for a question without
-        choices, with another label, or longer than the context.
+        several columns, a text in each), and `label` the index of the right one, from 0, or its
+        text; None: the column "label", if there is one, in which None, "" and -1 are no label.
+        skip_errors: as in `surprisal`. Raises InputError for a question without choices, with
+        another label, or longer than the context.
 
         >>> question = {"context": "She was", "choices": ["very", "xyzzy"], "label": 0}
         >>> [row["acc"] for row in model.choices([question])]
