@@ -113,7 +113,7 @@ SKIPPED: list[tuple[str, str, int | None]] = [
     ("ragged.tsv", "ragged.tsv, line 3: has 1 cell, where the header has 2", 2),
     ("ragged.csv", "ragged.csv, line 3: has 3 cells, where the header has 2", 2),
     ("said.tsv", "line 2: a quote is closed before the end of its cell; try: --no-quotes, if quotes"
-     " are part of the text; or add --skip-errors", 1),
+     " are part of the text; of R, write.table(qmethod", 1),
     ("open.tsv", "line 3: a quote is opened and never closed; nothing behind it is read; try:"
      " --no-quotes, if quotes are part of the text", None),
     ("odd.tsv", "line 3: its quotes do not match; nothing behind it is read", None),
