@@ -91,3 +91,12 @@ class RowLayout:
     ) -> dict[str, Any]:
         """The row of an item that could not be measured."""
         return self.row(name, item, {ERROR: str(error)})
+
+
+def row_name(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """What each row says of its checkpoint. precision: exact or fast; float32 in that dtype."""
+    return {
+        "model": provenance.get("model"),
+        "step": provenance.get("step"),
+        "precision": provenance.get("precision") or provenance.get("dtype"),
+    }

@@ -15,7 +15,7 @@ from pythia_cli.tables.batch_size import DEFAULT_LIMITS, BatchSize, Limits
 from pythia_cli.tables.grouped import GroupedItems, Rows
 from pythia_cli.tables.item import Group, Item
 from pythia_cli.tables.item_hash import ItemHash
-from pythia_cli.tables.layout import RowLayout
+from pythia_cli.tables.layout import RowLayout, row_name
 from pythia_cli.tables.problems import CannotResume, ItemError
 from pythia_cli.tables.progress import MeasuredCheckpoint, TableProgress, first_difference
 
@@ -278,15 +278,6 @@ class _ItemRun(Generic[M]):
 
     def _cannot(self, reason: str) -> CannotResume:
         return CannotResume(getattr(self._table, "path", Path("the table")), reason)
-
-
-def row_name(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """What each row says of its checkpoint. precision: exact or fast; float32 in that dtype."""
-    return {
-        "model": provenance.get("model"),
-        "step": provenance.get("step"),
-        "precision": provenance.get("precision") or provenance.get("dtype"),
-    }
 
 
 def located(item: Item | Group, error: PythiaError) -> PythiaError:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pythia_cli.checkpoints import clean_up as cleaning
-from pythia_cli.checkpoints import open_checkpoint as opening
+from pythia_cli.checkpoints import open_tokenizer
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.publish import remove
 from pythia_cli.checkpoints.store import Installed, Store
@@ -286,7 +286,7 @@ def test_a_replacement_whose_old_weights_cannot_be_removed(
             publish(store, other, FIRST)
         return manifest
 
-    read_file, missing = opening.read_at_most, [True]
+    read_file, missing = open_tokenizer.read_at_most, [True]
 
     def without_the_first(path: Path, n_bytes: int) -> bytes:
         if missing:
@@ -296,7 +296,7 @@ def test_a_replacement_whose_old_weights_cannot_be_removed(
 
     monkeypatch.setattr(cleaning, "remove_tree", lambda path: None)
     monkeypatch.setattr(Installed.manifest, "func", read_then_replace)
-    monkeypatch.setattr(opening, "read_at_most", without_the_first)
+    monkeypatch.setattr(open_tokenizer, "read_at_most", without_the_first)
     assert open_checkpoint(store, FIRST).file.config == other.config
 
 

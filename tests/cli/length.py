@@ -13,8 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pythia_cli.cli import item_options, options
-from pythia_cli.cli.app import _Subcommands, main
+from pythia_cli.cli import app, item_options, options
 from pythia_cli.cli.item_options import InputChoice, OutputChoice
 from pythia_cli.cli.output import Notices
 
@@ -71,11 +70,11 @@ def length(
 
 
 def register() -> None:
-    """Make it a command of `pythia`."""
-    _Subcommands.places["length"] = "length:length"
+    """Make it a command of `pythia`, of the module as it is now: a test loads it again."""
+    app._Subcommands.places["length"] = "length:length"
     sys.modules["pythia_cli.cli.commands.length"] = sys.modules[__name__]
 
 
 if __name__ == "__main__":
     register()
-    main()
+    app.main()

@@ -139,7 +139,7 @@ def test_a_random_seed_is_kept_by_resume(pythia: Pythia, tmp_path: Path) -> None
     pythia(*run, "-o", same, "--seed", str(seed), "--skip-errors", status=2)
     assert same.read_bytes() == out.read_bytes()
     path.write_text(path.read_text() + '{"prompt": "He"}\n')
-    pythia(*run, "-o", out, "--resume", "--skip-errors")
+    pythia(*run, "-o", out, "--resume", "--skip-errors", status=2)
     assert len(out.read_text().splitlines()) == 4
     fresh = pythia(*run, "-o", out, "--skip-errors", "-v", status=2)
     assert f"seed {seed}" not in fresh.err.splitlines()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pythia_cli.cli.app import _Subcommands, run
+from pythia_cli.cli import app
 from tests.cli import length
 
 USAGE, NOT_FOUND, RESOURCE, LOCKED = 2, 3, 7, 8
@@ -161,19 +161,19 @@ def length_of(
     """Runs the command in this process: most of these runs open no model."""
     monkeypatch.chdir(folder)
     before = sorted(folder.iterdir())
-    places = dict(_Subcommands.places)
+    places = dict(app._Subcommands.places)
     length.register()
 
     def run_it(arguments: str) -> Done:
         capfd.readouterr()
-        status = run(
+        status = app.run(
             ["length", *shlex.split(arguments), *([] if "-m " in arguments else ["-m", "demo"])]
         )
         return Done(status, *capfd.readouterr())
 
     yield run_it
-    _Subcommands.places.clear()
-    _Subcommands.places.update(places)
+    app._Subcommands.places.clear()
+    app._Subcommands.places.update(places)
     assert sorted(folder.iterdir()) == before
 
 
