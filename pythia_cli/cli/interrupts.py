@@ -35,7 +35,7 @@ def take() -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _raise)
-    sys.unraisablehook = _unless_a_signal
+    sys.unraisablehook = _unless_a_signal if settings.debug() else _silent
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
@@ -85,7 +85,11 @@ def _send_again(number: int) -> None:
         _thread.interrupt_main(signal.Signals(number))
 
 
+_silent: Any = id
+"""Any function that is no Python code: in such code, the next signal would be raised, and shown."""
+
+
 def _unless_a_signal(unraisable: Any) -> None:
     """Stay silent about an interrupt in a destructor, because it is sent again."""
-    if settings.debug() and not issubclass(unraisable.exc_type, KeyboardInterrupt | Terminated):
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt | Terminated):
         sys.__unraisablehook__(unraisable)
