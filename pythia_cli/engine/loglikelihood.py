@@ -11,7 +11,7 @@ import numpy as np
 
 from pythia_cli.engine.checks import check_text
 from pythia_cli.engine.scorer import Scorer
-from pythia_cli.engine.scores import Scores
+from pythia_cli.engine.scores import Scores, check_finite
 from pythia_cli.engine.targets import targeted
 from pythia_cli.errors import UsageError
 from pythia_cli.reporting import NO_TASK, Task
@@ -69,7 +69,8 @@ def loglikelihoods(
 ) -> list[Loglikelihood]:
     """Score the continuations. What contexts have in common is run once.
 
-    `task` advances by tokens of continuations. Each pair must fit (check_fits).
+    `task` advances by tokens of continuations. Each pair must fit (check_fits). Raises
+    IntegrityError if the scores are not finite.
     """
     scored = [pair for pair in pairs if len(pair.continuation)]
     texts = [
@@ -84,6 +85,7 @@ def loglikelihoods(
 
 
 def _loglikelihood(scores: Scores) -> Loglikelihood:
+    check_finite(scores.nll)
     is_greedy = bool((scores.rank == 0).all())
     return Loglikelihood(-math.fsum(scores.nll), is_greedy, len(scores.nll))
 

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pythia_cli.errors import IntegrityError
+
 
 class Scores(NamedTuple):
     """For each scored token [m]: nll and entropy in nats (float64), rank among the logits from 0.
@@ -18,6 +20,12 @@ class Scores(NamedTuple):
     entropy: np.ndarray[Any, Any]
     rank: np.ndarray[Any, Any]
     set_logprob: np.ndarray[Any, Any]
+
+
+def check_finite(*values: np.ndarray[Any, Any]) -> None:
+    """Raises IntegrityError unless what a model gave is finite."""
+    if not all(np.isfinite(some).all() for some in values):
+        raise IntegrityError("model", "it gave NaN; the checkpoint may be damaged")
 
 
 def empty_scores(m: int) -> Scores:

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.engine.scored_text import ScoredText
-from pythia_cli.engine.scores import Scores
+from pythia_cli.engine.scores import Scores, check_finite
 from pythia_cli.engine.targets import TargetedText, targeted
 from pythia_cli.engine.totals import ExactSum, Totals
 from pythia_cli.engine.windows import Window, stride_windows
 from pythia_cli.engine.words import count_covered
-from pythia_cli.errors import IntegrityError
 from pythia_cli.text.encoded import Encoded
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
@@ -94,8 +93,7 @@ class TextPlan:
         shift = int(self.bos is not None)
         # windows must come first in zip: else it would take one score of the next text and drop it.
         for window, found in zip(self.windows, scores, strict=False):
-            if not np.isfinite(found.nll + found.entropy).all():
-                raise IntegrityError("model", "it gave NaN; the checkpoint may be damaged")
+            check_finite(found.nll, found.entropy)
             yield window.first - shift, window.end - shift, found
 
     def _scored_runs(self) -> Iterator[tuple[int, int]]:

@@ -26,8 +26,8 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from pythia_cli.engine.checks import check_whole
 from pythia_cli.engine.generate import Generated, Prompt, generate
-from pythia_cli.engine.targets import TargetedText, targeted
-from pythia_cli.errors import IntegrityError, UsageError
+from pythia_cli.engine.loglikelihood import TokenPair, loglikelihoods
+from pythia_cli.errors import UsageError
 from pythia_cli.integrations.generation_arguments import Generation
 from pythia_cli.integrations.response_cache import claim, identity, path_of
 from pythia_cli.library.load import load
@@ -179,28 +179,26 @@ class PythiaLM(TemplateLM):
         **_: object,
     ) -> list[tuple[float, bool]]:
         asked = [_Request(*request) for request in requests]
-        texts = [self._targeted(request) for request in asked]
+        pairs = [self._pair(request) for request in asked]
         found: dict[int, tuple[float, bool]] = {}
         n_targets = sum(len(request.continuation) for request in asked)
         with self.model.reporter.task("scoring", n_targets, "tokens") as task:
-            for block in _blocks(texts):
-                scores = self.model.scorer.score([texts[i] for i in block], task)
-                for i, its in zip(block, scores, strict=True):
-                    if not np.isfinite(its.nll).all():
-                        raise IntegrityError("model", "it gave NaN; the checkpoint may be damaged")
-                    found[i] = -math.fsum(its.nll), bool((its.rank == 0).all())
+            for block in _blocks(pairs):
+                scored = loglikelihoods(self.model.scorer, [pairs[i] for i in block], task)
+                for i, its in zip(block, scored, strict=True):
+                    found[i] = its.logprob, its.is_greedy
                     if asked[i].texts is not None:
                         self.cache_hook.add_partial("loglikelihood", asked[i].texts, found[i])
-        return [found[i] for i in range(len(texts))]
+        return [found[i] for i in range(len(pairs))]
 
-    def _targeted(self, request: _Request) -> TargetedText:
-        """The tokens to run, cut on the left, and their targets. Raises UsageError."""
+    def _pair(self, request: _Request) -> TokenPair:
+        """The tokens of a request, cut on the left. Raises UsageError."""
         n, most = len(request.continuation), self.max_length
         if not 0 < n <= most:
             what = "nothing" if request.texts is None else _shown(request.texts[1])
             raise UsageError(f"{what} has {n} tokens to score; expected 1 to {most}")
         ids = np.array((request.context + request.continuation)[-(most + 1) :], np.int64)
-        return targeted(ids[:-1], ids[-n:])
+        return TokenPair(ids[:-n], ids[-n:])
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = True) -> list[str]:
         """Continuations up to the first stop text, greedy unless the task asks for samples.
@@ -257,16 +255,17 @@ class PythiaLM(TemplateLM):
         return b"".join(map(tokenizer.token_bytes, plain)).decode(errors="replace")
 
 
-def _blocks(texts: Sequence[TargetedText]) -> Iterator[list[int]]:
-    """The indices of the texts, in blocks. Texts with a common prefix are neighbours."""
+def _blocks(pairs: Sequence[TokenPair]) -> Iterator[list[int]]:
+    """The indices of the pairs, in blocks. Texts with a common prefix are neighbours."""
     block: list[int] = []
     n_tokens = 0
-    for i in sorted(range(len(texts)), key=lambda i: texts[i].token_ids.tobytes()):
-        if block and n_tokens + len(texts[i].token_ids) > _BLOCK:
+    for i in sorted(range(len(pairs)), key=lambda i: b"".join(ids.tobytes() for ids in pairs[i])):
+        n = sum(map(len, pairs[i])) - 1
+        if block and n_tokens + n > _BLOCK:
             yield block
             block, n_tokens = [], 0
         block.append(i)
-        n_tokens += len(texts[i].token_ids)
+        n_tokens += n
     if block:
         yield block
 

@@ -19,7 +19,8 @@ from pythia_cli.engine.greedy import (
     greedy_path_by_passes,
     greedy_paths,
 )
-from pythia_cli.errors import InputError, IntegrityError, InvalidValue, PythiaError
+from pythia_cli.engine.scores import check_finite
+from pythia_cli.errors import InputError, InvalidValue, PythiaError
 from pythia_cli.measures.accuracy import Accuracy
 from pythia_cli.measures.quantization_error import certified_kl, near_tie
 from pythia_cli.model.open_model import OpenModel
@@ -120,9 +121,7 @@ class MemorizationMeter:
         return paths
 
     def _record(self, row: np.ndarray[Any, Any], path: GreedyPath) -> dict[str, Any]:
-        nll = math.fsum(path.nll)
-        if not math.isfinite(nll):
-            raise IntegrityError("model", "it gave NaN; the checkpoint may be damaged")
+        check_finite(path.nll)
         truth = row[self.options.prompt :]
         agrees = path.token_ids == truth[: len(path.token_ids)]
         extractable = bool(agrees.all())
@@ -131,7 +130,7 @@ class MemorizationMeter:
             "score": float(agrees.mean()) if is_whole or extractable else None,
             "extractable": extractable,
             "first_miss": None if extractable else int(agrees.argmin()),
-            "nll": nll,
+            "nll": math.fsum(path.nll),
             "margin": float(path.margins.min()),
             "n_near_ties": None
             if self.near_tie is None

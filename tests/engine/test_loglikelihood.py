@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 import pythia_cli
-from pythia_cli.engine.loglikelihood import encode_pair
-from pythia_cli.errors import InvalidValue, UsageError
+from pythia_cli.engine.loglikelihood import TokenPair, encode_pair, loglikelihoods
+from pythia_cli.engine.scores import Scores
+from pythia_cli.engine.targets import TargetedText
+from pythia_cli.errors import IntegrityError, InvalidValue, UsageError
 from pythia_cli.library.model import Model
+from pythia_cli.reporting import Task
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
@@ -87,3 +90,20 @@ def test_what_is_no_text(model: Model, text: Any) -> None:
         model.loglikelihood(text, "a")
     with pytest.raises(InvalidValue, match="continuation"):
         model.loglikelihood("a", text)
+
+
+def test_a_damaged_model_has_no_likelihood() -> None:
+    """Its NaN would be a wrong choice without a word."""
+
+    class Broken:
+        def score(
+            self, texts: Sequence[TargetedText], task: Task, members: np.ndarray | None = None
+        ) -> list[Scores]:
+            return [Scores(*map(np.array, ([np.nan], [1.0], [0], [np.nan]))) for _ in texts]
+
+        def logits(self, token_ids: np.ndarray) -> np.ndarray:
+            raise NotImplementedError
+
+    pair = TokenPair(np.array([1]), np.array([2]))
+    with pytest.raises(IntegrityError, match="NaN"):
+        loglikelihoods(Broken(), [pair, pair])
