@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from pythia_cli.files.writing import writing_errors
+
 Write = Callable[[str], object]
 
 
@@ -29,16 +31,16 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
         return
     target, in_place = checked_output(path, inputs)
     with contextlib.ExitStack() as stack:
-        with _naming(path):
+        with writing_errors(path):
             file = stack.enter_context(open_to_write(target) if in_place else published(target))
 
         def write(text: str) -> None:
-            with _naming(path):
+            with writing_errors(path):
                 # The name of a text may hold bytes that are not UTF-8.
                 file.write(text.encode(errors="backslashreplace"))
 
         yield write
-        with _naming(path):
+        with writing_errors(path):
             stack.pop_all().close()
 
 
@@ -52,7 +54,7 @@ def checked_output(path: Path, inputs: list[str]) -> tuple[Path, bool]:
 
     # /dev/stdout leads to a file that is already open, which must not be replaced.
     in_place = str(path).startswith(("/dev/", "/proc/"))
-    with _naming(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+    with writing_errors(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
         path.stat()  # fails for a link to itself, or too long a name
     target = path if in_place else path.resolve()
     in_place = in_place or (target.exists() and not target.is_file())
@@ -106,16 +108,3 @@ def _is_same(status: os.stat_result, file: str | int) -> bool:
         return os.path.samestat(status, os.stat(file))
     except OSError:  # it is not there, or closed
         return False
-
-
-@contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Turns an OSError into a ResourceError with the path, except for a closed pipe."""
-    from pythia_cli.errors import ResourceError
-
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise ResourceError(path, f"cannot be written ({error.strerror})") from error

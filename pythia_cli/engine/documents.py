@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
@@ -13,7 +14,31 @@ from pythia_cli.text.token_ids import IdLines, covering, spelled_text
 from pythia_cli.text.tokenizer import PythiaTokenizer
 
 
-class Documents(Sequence[TextPlan]):
+class Plans(Sequence[TextPlan], ABC):
+    """Plans that are made when they are asked for.
+
+    n_tokens, n_scored: sums over all plans.
+    """
+
+    n_tokens: int
+    n_scored: int
+
+    @abstractmethod
+    def plan(self, index: int) -> TextPlan:
+        """The plan with this index, which is within the sequence."""
+
+    @overload
+    def __getitem__(self, index: int) -> TextPlan: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[TextPlan]: ...
+    def __getitem__(self, index: int | slice) -> TextPlan | list[TextPlan]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        return self.plan(index)
+
+
+class Documents(Plans):
     """As a list of `stride_plan(text[begin:end], ...)`, each made when it is asked for.
 
     A list of plans would take 800 bytes for each, and a text may have millions of lines.
@@ -57,14 +82,8 @@ class Documents(Sequence[TextPlan]):
     def __len__(self) -> int:
         return len(self._ends)
 
-    @overload
-    def __getitem__(self, index: int) -> TextPlan: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[TextPlan]: ...
-    def __getitem__(self, index: int | slice) -> TextPlan | list[TextPlan]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        index = range(len(self))[index]
+    def plan(self, index: int) -> TextPlan:
+        """The plan of the part with this index."""
         return stride_plan(
             self._text[self._begins[index] : self._ends[index]],
             self._tokenizer,
@@ -77,7 +96,7 @@ class Documents(Sequence[TextPlan]):
         )
 
 
-class IdDocuments(Sequence[TextPlan]):
+class IdDocuments(Plans):
     """As Documents, of lines of token ids. Lines without any are left out.
 
     n_tokens, n_scored: sums over all plans.
@@ -100,14 +119,8 @@ class IdDocuments(Sequence[TextPlan]):
     def __len__(self) -> int:
         return len(self._ends)
 
-    @overload
-    def __getitem__(self, index: int) -> TextPlan: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[TextPlan]: ...
-    def __getitem__(self, index: int | slice) -> TextPlan | list[TextPlan]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        index = range(len(self))[index]
+    def plan(self, index: int) -> TextPlan:
+        """The plan of the part with this index."""
         begin = self._ends[index - 1] if index else 0
         encoded = self._encoded.part(begin, self._ends[index])
         return stride_plan(
@@ -122,6 +135,6 @@ class IdDocuments(Sequence[TextPlan]):
 
 def count_scored(plans: Sequence[TextPlan]) -> int:
     """The number of tokens that these plans score."""
-    if isinstance(plans, Documents | IdDocuments):
+    if isinstance(plans, Plans):
         return plans.n_scored
     return sum(plan.n_scored for plan in plans)

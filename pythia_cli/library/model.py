@@ -31,11 +31,6 @@ class Model(OpenModel):
     short meanwhile, SIGBUS ends the process. UsageError if two threads use one; open one for each.
     """
 
-    @property
-    def certificate(self) -> dict[str, Any] | None:
-        """The quantization error, if it was measured at installation; else None."""
-        return self.opened.installed.certificate
-
     def surprisal(
         self,
         texts: Iterable[str | _Given],

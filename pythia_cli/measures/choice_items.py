@@ -13,7 +13,7 @@ from pythia_cli.model.open_model import OpenModel
 from pythia_cli.tables.fields import MISSING, value_at
 from pythia_cli.tables.item import Item
 from pythia_cli.tables.kinds import Kind
-from pythia_cli.tables.measuring import measured_together, one_for_each
+from pythia_cli.tables.measuring import measured_together, one_for_each, one_record_each
 from pythia_cli.tables.running import Measure, RecordsOfItem
 from pythia_cli.tables.values import list_in, plain
 
@@ -51,10 +51,7 @@ def choice_measure(
 
     def measure(model: OpenModel, items: Sequence[Item]) -> list[RecordsOfItem | PythiaError]:
         def measure_questions(questions: list[Question]) -> list[RecordsOfItem | PythiaError]:
-            return [
-                record if isinstance(record, PythiaError) else [record]
-                for record in meter_of(model).measure(questions)
-            ]
+            return one_record_each(meter_of(model).measure(questions))
 
         def question_of(item: Item) -> Question:
             found = _choices(item, choices)

@@ -10,7 +10,7 @@ from pythia_cli.measures.memorize import MemorizationMeter, MemorizationOptions,
 from pythia_cli.model.open_model import OpenModel
 from pythia_cli.tables.item import Item
 from pythia_cli.tables.kinds import Kind
-from pythia_cli.tables.measuring import measured_together, one_for_each
+from pythia_cli.tables.measuring import measured_together, one_for_each, one_record_each
 from pythia_cli.tables.running import Measure, RecordsOfItem
 from pythia_cli.tables.token_rows import TOKENS
 from pythia_cli.tables.values import list_in, plain
@@ -41,10 +41,7 @@ def memorized_measure(
 
     def measure(model: OpenModel, items: Sequence[Item]) -> list[RecordsOfItem | PythiaError]:
         def measure_rows(rows: list[TokenRow]) -> list[RecordsOfItem | PythiaError]:
-            return [
-                record if isinstance(record, PythiaError) else [record]
-                for record in meter_of(model).measure(rows)
-            ]
+            return one_record_each(meter_of(model).measure(rows))
 
         return measured_together(items, lambda item: _row_of(item, column), measure_rows)
 

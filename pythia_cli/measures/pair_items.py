@@ -9,7 +9,7 @@ from pythia_cli.measures.pairs import MinimalPair, PairMeter
 from pythia_cli.model.open_model import OpenModel
 from pythia_cli.tables.item import Item
 from pythia_cli.tables.kinds import Kind
-from pythia_cli.tables.measuring import measured_together, one_for_each
+from pythia_cli.tables.measuring import measured_together, one_for_each, one_record_each
 from pythia_cli.tables.running import Measure, RecordsOfItem
 
 PAIR_COLUMNS: Mapping[str, Kind] = {
@@ -37,10 +37,7 @@ def pair_measure(
 
     def measure(model: OpenModel, items: Sequence[Item]) -> list[RecordsOfItem | PythiaError]:
         def measure_pairs(pairs: list[MinimalPair]) -> list[RecordsOfItem | PythiaError]:
-            return [
-                record if isinstance(record, PythiaError) else [record]
-                for record in meter_of(model).measure(pairs)
-            ]
+            return one_record_each(meter_of(model).measure(pairs))
 
         def pair_of(item: Item) -> MinimalPair:
             return MinimalPair(item.text(good), item.text(bad))

@@ -8,7 +8,7 @@ from typing import Any
 
 from pythia_cli.engine.documents import count_scored
 from pythia_cli.engine.scored_text import ScoredText
-from pythia_cli.engine.scorer import total_plans
+from pythia_cli.engine.scorer import score_plans, total_plans
 from pythia_cli.engine.text_plan import TextPlan
 from pythia_cli.engine.totals import Totals
 from pythia_cli.errors import InputError, UsageError
@@ -132,7 +132,7 @@ def score_perplexity(
     """
     texts: tuple[ScoredText, ...] = ()
     if keep_tokens:
-        texts = tuple(model.score_plans(plans, task))
+        texts = tuple(score_plans(plans, model.scorer, task))
         totals = sum((text.totals for text in texts), Totals())
     else:
         totals = sum(total_plans(plans, model.scorer, task), Totals())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from pythia_cli.model.open_model import OpenModel
 
@@ -15,7 +14,7 @@ def certified_kl(model: OpenModel) -> float | None:
     """
     if model.dtype == "float32":
         return 0.0
-    certificate: dict[str, Any] | None = model.opened.installed.certificate
+    certificate = model.certificate
     if certificate is None:
         return None
     figures = certificate.get("fast") if model.precision == "fast" else certificate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -72,11 +73,17 @@ class SurprisalMeter:
         self._sizes = window_sizes(model.config.n_ctx, options.context, options.stride)
         self._reporter = model.reporter
         self._has_noted_spacing = False
-        self._starts = word_starts(self._tokenizer, model.config.d_vocab, options.correction)
-        self._first_word = self._log_first_word(self._starts)
+        self._d_vocab = model.config.d_vocab
 
-    def _log_first_word(self, starts: WordStarts) -> float:
+    @cached_property
+    def _starts(self) -> WordStarts:
+        """Made when the first word is measured: it takes 50 ms, and tokens do not need it."""
+        return word_starts(self._tokenizer, self._d_vocab, self.options.correction)
+
+    @cached_property
+    def _first_word(self) -> float:
         """log of the probability, behind <|endoftext|>, of the tokens that may begin a text."""
+        starts = self._starts
         if starts.first_word is None or not self.options.bos:
             return 0.0
         (logits,) = self._scorer.logits(np.array([self._tokenizer.end_of_text])).astype(np.float64)

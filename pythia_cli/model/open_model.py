@@ -19,7 +19,7 @@ from pythia_cli.engine.targets import checked_ids
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import PromptTooLong, UsageError
 from pythia_cli.kernels import compiled
-from pythia_cli.reporting import SILENT, Reporter, Task
+from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.system import cores
@@ -30,7 +30,6 @@ if TYPE_CHECKING:  # generating needs none of these, and its first token waits f
     from pythia_cli.engine.loglikelihood import Loglikelihood
     from pythia_cli.engine.scored_text import ScoredText
     from pythia_cli.engine.scorer import Scorer
-    from pythia_cli.engine.text_plan import TextPlan
 
 Dtype = Literal["int8", "float32"]
 
@@ -95,6 +94,11 @@ class OpenModel:
     def tokenizer(self) -> PythiaTokenizer:
         """The tokenizer of the checkpoint. Raises IntegrityError if its file is damaged."""
         return self.opened.tokenizer(plain_text=self.plain_text, reporter=self.reporter)
+
+    @property
+    def certificate(self) -> dict[str, Any] | None:
+        """The quantization error, if it was measured at installation; else None."""
+        return self.opened.installed.certificate
 
     def provenance(self) -> dict[str, Any]:
         """The fields that identify the model and its precision in records of results."""
@@ -225,6 +229,7 @@ class OpenModel:
         >>> [text.totals.n_tokens for text in model.score_batch(["It was", "He had not"])]
         [1, 2]
         """
+        from pythia_cli.engine.scorer import score_plans
         from pythia_cli.engine.text_plan import stride_plan
         from pythia_cli.engine.windows import window_sizes
 
@@ -232,13 +237,7 @@ class OpenModel:
         texts = listed("texts", texts)
         plans = [stride_plan(text, self.tokenizer, context, stride, bos=bos) for text in texts]
         with self.reporter.task("scoring", sum(p.n_scored for p in plans), "tokens") as task:
-            return self.score_plans(plans, task)
-
-    def score_plans(self, plans: Sequence[TextPlan], task: Task) -> list[ScoredText]:
-        """Score texts in given windows. Raises IntegrityError if the scores are not finite."""
-        from pythia_cli.engine.scorer import score_plans
-
-        return score_plans(plans, self.scorer, task)
+            return score_plans(plans, self.scorer, task)
 
     def loglikelihood(self, context: str, continuation: str) -> Loglikelihood:
         """log p(continuation | context), the sum over the continuation's tokens.

@@ -25,8 +25,8 @@ _MOST_SEEN = 1 << 18  # values of an input that are looked for again: some 25 MB
 class GroupedItems:
     """Groups of consecutive items that have the same value in a column; as `Items` otherwise.
 
-    Iterating holds one group in memory. `reporter` is told once of a value that comes back after
-    others, whose rows are then two groups. Raises MissingColumn if there is no such column.
+    Iterating holds one group in memory. If a value comes back after others, its rows are two
+    groups, and `reporter` gets a notice, once. Raises MissingColumn if there is no such column.
     """
 
     def __init__(self, items: Rows, by: str, reporter: Reporter = SILENT) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from pythia_cli.errors import PythiaError
@@ -10,6 +10,7 @@ from pythia_cli.errors import PythiaError
 Unit = TypeVar("Unit")
 Prepared = TypeVar("Prepared")
 Result = TypeVar("Result")
+Record = TypeVar("Record")
 M = TypeVar("M")
 Meter = TypeVar("Meter")
 
@@ -24,6 +25,13 @@ def one_for_each(make: Callable[[M], Meter]) -> Callable[[M], Meter]:
         return last[0][1]
 
     return meter_of
+
+
+def one_record_each(
+    found: Iterable[Record | PythiaError],
+) -> list[Sequence[Record] | PythiaError]:
+    """Of items that have a record each, or an error: their records, in lists."""
+    return [one if isinstance(one, PythiaError) else [one] for one in found]
 
 
 def measured_together(

@@ -23,6 +23,10 @@ from pythia_cli.tables.progress import MeasuredCheckpoint, TableProgress, first_
 class Measured(Protocol):
     """What is measured: a Model."""
 
+    @property
+    def certificate(self) -> dict[str, Any] | None:
+        """Its quantization error; None if that was not measured."""
+
     def provenance(self) -> dict[str, Any]:
         """Its fields in records; `model` and `step` are among them."""
 
@@ -147,9 +151,7 @@ class _ItemRun(Generic[M]):
     def measure_all(self, index: int, model: M, task: Task) -> None:
         """Measure all items with one checkpoint, or those that it has not been given yet."""
         provenance = _as_json(model.provenance())
-        # Models have one; what else is measured may not.
-        certificate = getattr(model, "certificate", None)
-        n_done = self._n_done(index, provenance, certificate)
+        n_done = self._n_done(index, provenance, model.certificate)
         if self._table.progress.checkpoints[index].is_complete and not self._has_more:
             task.advance(self._items.n_bytes)
             return

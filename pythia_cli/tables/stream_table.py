@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TextIO
 
+from pythia_cli.files.writing import writing_errors
 from pythia_cli.tables.encoders import Encoder
 from pythia_cli.tables.kinds import Kind
 from pythia_cli.tables.progress import TableProgress
-from pythia_cli.tables.writing import writing_errors
 
 
 class StreamTable:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Self, cast
 from pythia_cli.errors import InputError, IntegrityError, LockTimeout
 from pythia_cli.files.locks import lock
 from pythia_cli.files.publishing import fsync, fsync_folder, remove_unpublished
+from pythia_cli.files.writing import writing_errors
 from pythia_cli.reporting import Reporter
 from pythia_cli.tables.encoders import Encoder
 from pythia_cli.tables.file_formats import TableFormat
@@ -33,7 +34,6 @@ from pythia_cli.tables.progress import (
     first_difference,
     read_progress,
 )
-from pythia_cli.tables.writing import writing_errors
 
 _SAVE_SECONDS = 1.0  # between fsyncs
 

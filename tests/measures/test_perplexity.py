@@ -13,6 +13,7 @@ import pytest
 
 import pythia_cli
 from pythia_cli.engine.reference import Reference
+from pythia_cli.engine.scorer import score_plans
 from pythia_cli.engine.text_plan import TextPlan
 from pythia_cli.engine.windows import stride_windows
 from pythia_cli.errors import InputError
@@ -136,7 +137,7 @@ def test_bits_per_byte_of_the_demo_are_the_published_ones(
         Encoded(encoded.token_ids[:n], encoded.n_bytes[:n]),
         list(stride_windows(n, 512, 512)),
     )
-    (document,) = models["float32"].score_plans([plan], Task())
+    (document,) = score_plans([plan], models["float32"].scorer, Task())
     figures = document.totals.figures()
     assert figures["n_tokens"] == 24 * 511
     nll_per_token = figures["nll"] / figures["n_tokens"]

@@ -9,7 +9,7 @@ import pythia_cli
 from pythia_cli.measures.quantization_error import certified_kl, near_tie
 
 
-def test_four_of_five_sums_of_drawn_errors_are_within_it() -> None:
+def test_most_sums_of_drawn_errors_are_within_it() -> None:
     """It is two standard deviations: 95 % of normal errors."""
     rng = np.random.default_rng(0)
     z = rng.normal(0, 2, (4000, 100))
