@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pythia_cli.cli.errors import CommandError
-from pythia_cli.cli.item_options import InputChoice, OutputChoice
+from pythia_cli.cli.item_choices import InputChoice, OutputChoice
 from pythia_cli.cli.options import first_given
 from pythia_cli.cli.output import Notices
 from pythia_cli.errors import PythiaError
@@ -18,20 +18,6 @@ from pythia_cli.errors import PythiaError
 if TYPE_CHECKING:
     from pythia_cli.engine.generate import GenerateOptions
     from pythia_cli.library.model import Model
-
-
-def asks_for_table(
-    prompt_file: Path | None, choice: InputChoice, output: OutputChoice, *, as_ids: bool
-) -> bool:
-    """Whether one of the options of tables is given, or a prompt file with the suffix of a table.
-
-    as_ids: the file is lines of token ids, which may be JSON lists, whatever its suffix.
-    """
-    if choice != InputChoice() or output != OutputChoice(as_json=output.as_json):
-        return True
-    from pythia_cli.tables.file_formats import input_format
-
-    return prompt_file is not None and not as_ids and input_format(str(prompt_file)) != "lines"
 
 
 def checked_prompt_file(prompt_file: Path | None, **others: object) -> str:

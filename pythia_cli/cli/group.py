@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from pythia_cli.cli.grouped import Grouped
@@ -29,14 +30,9 @@ class Commands(TyperGroup):
         self.commands: Any = _Imported(self.places)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the commands and what they do."""
+        """Write the commands and what they do. None is made for that: it takes 5 ms each."""
         with formatter.section("Commands"):
-            formatter.write_dl(
-                [
-                    (name, command.get_short_help_str(_ANY_LENGTH))
-                    for name, command in self.commands.items()
-                ]
-            )
+            formatter.write_dl([(name, _summary(place)) for name, place in self.places.items()])
 
 
 class _Imported(Mapping[str, Any]):
@@ -61,9 +57,21 @@ class _Imported(Mapping[str, Any]):
         return len(self._places)
 
 
-def _imported(name: str, place: str) -> Any:
+def _found(place: str) -> Any:
+    """The function of a command, or the `Typer` of a group."""
     module, _, variable = place.partition(":")
-    found = getattr(importlib.import_module(f"pythia_cli.cli.commands.{module}"), variable)
+    return getattr(importlib.import_module(f"pythia_cli.cli.commands.{module}"), variable)
+
+
+def _summary(place: str) -> str:
+    """The first sentence about a command."""
+    found = _found(place)
+    text = found.info.help if isinstance(found, typer.Typer) else found.__doc__
+    return TyperCommand(None, help=inspect.cleandoc(text)).get_short_help_str(_ANY_LENGTH)
+
+
+def _imported(name: str, place: str) -> Any:
+    found = _found(place)
     if not isinstance(found, typer.Typer):
         function, found = found, typer.Typer(rich_markup_mode=None, add_completion=False)
         found.command(name, cls=Grouped)(function)

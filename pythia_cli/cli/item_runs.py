@@ -17,7 +17,7 @@ from pythia_cli.cli import inputs, opening
 from pythia_cli.cli.errors import ExitStatus
 from pythia_cli.cli.failures import Failures
 from pythia_cli.cli.file_output import checked_output, refuse_reading_stdout
-from pythia_cli.cli.item_options import InputChoice, OutputChoice
+from pythia_cli.cli.item_choices import InputChoice, OutputChoice
 from pythia_cli.cli.output import Notices
 from pythia_cli.cli.streams import STANDARD_INPUT
 from pythia_cli.cli.summary import RowSummary, SummaryTable

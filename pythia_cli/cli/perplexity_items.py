@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from pythia_cli.cli.errors import CommandError
-from pythia_cli.cli.item_options import InputChoice, RowsChoice
+from pythia_cli.cli.item_choices import InputChoice, RowsChoice
 from pythia_cli.cli.output import Notices
 
 if TYPE_CHECKING:

@@ -82,3 +82,21 @@ def prompt_fields(prompt: Prompt, model: Model) -> dict[str, Any]:
     if isinstance(prompt, str):
         return {"prompt": prompt}
     return {"prompt": model.decode(prompt), "prompt_token_ids": prompt}
+
+
+def is_table_file(prompt_file: Path) -> bool:
+    """Whether a prompt file has the suffix of a table."""
+    from pythia_cli.tables.file_formats import input_format
+
+    return input_format(str(prompt_file)) != "lines"
+
+
+def check_one_step(steps: str) -> None:
+    """Raises CommandError for several steps, whose samples would not say which is whose."""
+    from pythia_cli.suite.step_sets import names_several
+
+    if names_several(steps):
+        raise CommandError(
+            f"-c {steps} names several checkpoints, which give a table",
+            hint="--prompt-file FILE --output FILE, or one step",
+        )

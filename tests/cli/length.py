@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from pythia_cli.cli import app, item_options, options
-from pythia_cli.cli.item_options import InputChoice, OutputChoice
+from pythia_cli.cli.item_choices import InputChoice, OutputChoice
 from pythia_cli.cli.output import Notices
 
 COMMAND = (sys.executable, "-m", "tests.cli.length", "length")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pythia_cli.cli import item_options, options
+from pythia_cli.cli import item_choices, item_options, options
 from pythia_cli.cli.output import Notices
 
 _MEASURE = "What is measured"
@@ -74,9 +74,9 @@ def choices(
     """
     where = options.open_store(store)
     notices = Notices(quiet=quiet, verbose=verbose)
-    out = item_options.RowsChoice(output, format, resume=resume, skip_errors=skip_errors)
+    out = item_choices.RowsChoice(output, format, resume=resume, skip_errors=skip_errors)
     out.check_summary(as_json)
-    choice = item_options.InputChoice(None, input_format, null, no_quotes)
+    choice = item_choices.InputChoice(None, input_format, null, no_quotes)
     from pythia_cli.cli.item_runs import check_columns, open_inputs, openers_of, run_command
     from pythia_cli.cli.summary import Summary
     from pythia_cli.measures.choice_items import CHOICE_COLUMNS, choice_measure

@@ -11,7 +11,7 @@ import typer
 from pythia_cli import settings
 from pythia_cli.cli import item_options, options
 from pythia_cli.cli.grouped import OUTPUT
-from pythia_cli.cli.item_options import OutputChoice
+from pythia_cli.cli.item_choices import OutputChoice
 from pythia_cli.cli.output import Notices
 from pythia_cli.errors import PythiaError
 

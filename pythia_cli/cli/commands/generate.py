@@ -14,10 +14,15 @@ import typer
 from pythia_cli.cli import inputs, item_options, opening, options
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.failures import Failures
-from pythia_cli.cli.generated_table import asks_for_table, checked_prompt_file, write_generated
 from pythia_cli.cli.grouped import OUTPUT
 from pythia_cli.cli.output import Notices, is_file
-from pythia_cli.cli.prompts import prompt_fields, read_prompts, with_known_ids
+from pythia_cli.cli.prompts import (
+    check_one_step,
+    is_table_file,
+    prompt_fields,
+    read_prompts,
+    with_known_ids,
+)
 from pythia_cli.cli.samples import SamplePrinter
 from pythia_cli.errors import PythiaError
 from pythia_cli.reporting import NO_TASK, Task
@@ -142,7 +147,6 @@ def generate(
     from pythia_cli.engine.generate import Generated, GenerateOptions
     from pythia_cli.engine.sampling import SamplingOptions
     from pythia_cli.errors import PromptTooLong
-    from pythia_cli.suite.step_sets import names_several
 
     notices = Notices(quiet=quiet, verbose=verbose)
     sampling = SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty)
@@ -150,24 +154,28 @@ def generate(
         raise CommandError("give a PROMPT or --prompt-file, not both")
     if top_logprobs is not None and not as_json:
         raise CommandError("--top-logprobs needs --json: a text has no place for them")
-    out = item_options.OutputChoice(output, format, as_json, resume, skip_errors)
-    choice = item_options.InputChoice(column, input_format, null, no_quotes)
-    is_table = asks_for_table(prompt_file, choice, out, as_ids=as_ids)
-    if is_table:
-        file = checked_prompt_file(
-            prompt_file, ids=as_ids, echo=echo, no_stream=no_stream, top_logprobs=top_logprobs
-        )
-    elif steps is not None and names_several(steps):
-        raise CommandError(
-            f"-c {steps} names several checkpoints, which give a table",
-            hint="--prompt-file FILE --output FILE, or one step",
-        )
+    for_tables = {
+        "column": column, "input_format": input_format, "null": null, "no_quotes": no_quotes,
+        "output": output, "format": format, "resume": resume, "skip_errors": skip_errors,
+    }  # fmt: skip
+    is_table = options.first_given(**for_tables) is not None or (
+        prompt_file is not None and not as_ids and is_table_file(prompt_file)
+    )
+    if not is_table and steps is not None:
+        check_one_step(steps)
     stops = tuple(inputs.argument_text(text, "--stop") for text in stop or ())
     chosen_seed = secrets.randbits(32) if seed is None else seed
     chosen = GenerateOptions(max_tokens, sampling, stops, ignore_eos, chosen_seed, top_logprobs)
     if is_table:
+        from pythia_cli.cli.generated_table import checked_prompt_file, write_generated
+        from pythia_cli.cli.item_choices import InputChoice, OutputChoice
         from pythia_cli.cli.item_runs import openers_of
 
+        out = OutputChoice(output, format, as_json, resume, skip_errors)
+        choice = InputChoice(column, input_format, null, no_quotes)
+        file = checked_prompt_file(
+            prompt_file, ids=as_ids, echo=echo, no_stream=no_stream, top_logprobs=top_logprobs
+        )
         openers = openers_of(
             model, steps, where, notices,
             precision=precision, threads=threads, plain_text=plain_text,

@@ -13,7 +13,6 @@ from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.grouped import OUTPUT
 from pythia_cli.cli.output import Notices
 from pythia_cli.cli.perplexity_files import FileOutput, measure_files
-from pythia_cli.cli.perplexity_items import measure_items
 
 _PROTOCOL, _ITEMS = "Protocol", item_options.INPUT
 
@@ -133,12 +132,15 @@ def perplexity(
         dtype=dtype, precision=precision, threads=threads, plain_text=plain_text,
     )  # fmt: skip
     if by is not None:
+        from pythia_cli.cli.item_choices import InputChoice, RowsChoice
+        from pythia_cli.cli.perplexity_items import measure_items
+
         measure_items(
             files,
             by,
-            item_options.InputChoice(column, input_format, null, no_quotes),
+            InputChoice(column, input_format, null, no_quotes),
             openers,
-            item_options.RowsChoice(output, format, resume=resume, skip_errors=skip_errors),
+            RowsChoice(output, format, resume=resume, skip_errors=skip_errors),
             notices,
             context=context,
             stride=stride,

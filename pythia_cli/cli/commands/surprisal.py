@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pythia_cli.cli import item_options, options
+from pythia_cli.cli import item_choices, item_options, options
 from pythia_cli.cli.output import Notices
 
 _MEASURE = "What is measured"
@@ -84,8 +84,8 @@ def surprisal(
     """
     where = options.open_store(store)
     notices = Notices(quiet=quiet, verbose=verbose)
-    out = item_options.OutputChoice(output, format, as_json, resume, skip_errors)
-    choice = item_options.InputChoice(column, input_format, null, no_quotes)
+    out = item_choices.OutputChoice(output, format, as_json, resume, skip_errors)
+    choice = item_choices.InputChoice(column, input_format, null, no_quotes)
     from pythia_cli.cli.item_runs import open_inputs, openers_of, run_command
     from pythia_cli.measures.surprisal import SurprisalOptions
     from pythia_cli.measures.surprisal_items import (
