@@ -67,7 +67,7 @@ def _summary(place: str) -> str:
     """The first sentence about a command."""
     found = _found(place)
     text = found.info.help if isinstance(found, typer.Typer) else found.__doc__
-    return TyperCommand(None, help=inspect.cleandoc(text)).get_short_help_str(_ANY_LENGTH)
+    return TyperCommand(None, help=inspect.cleandoc(text or "")).get_short_help_str(_ANY_LENGTH)
 
 
 def _imported(name: str, place: str) -> Any:
