@@ -6,7 +6,6 @@ import _thread
 import contextlib
 import os
 import signal
-import socket
 import sys
 import threading
 from types import FrameType
@@ -36,9 +35,10 @@ def take() -> None:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _raise)
     sys.unraisablehook = _unless_a_signal if settings.debug() else _silent
-    reader, writer = socket.socketpair()
-    writer.setblocking(False)
-    signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
+    reader, writer = os.pipe()
+    if hasattr(os, "set_blocking"):  # of pipes, Windows asks for no such thing
+        os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(reader,), daemon=True, name="pythia-signals").start()
 
 
@@ -68,9 +68,9 @@ def _raise(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt if _received == signal.SIGINT else Terminated
 
 
-def _watch(signals: socket.socket) -> None:
+def _watch(signals: int) -> None:
     """Reads the number of each signal as a byte, which Python's C handler writes."""
-    while byte := signals.recv(1):
+    while byte := os.read(signals, 1):
         while not _leaving.is_set():
             if not _leaving.wait(_AGAIN_SECONDS):
                 # Long C code keeps _raise from being called; then only the byte is known.

@@ -25,6 +25,9 @@ class Row(NamedTuple):
 class RowReader:
     """Reads rows. quotes: a cell in double quotes may hold separators, line ends and quotes.
 
+    nuls: a cell may hold NUL characters. Otherwise they are an error: most files that have them are
+    no text.
+
     An error that leaves no doubt where the next row begins is that of its row; iteration goes on.
     Raises QuoteError where there is doubt: to go on would be to guess. `noted` is called once, with
     the line of the first cell that holds both a line end and a separator. The csv module's limit of
@@ -38,11 +41,12 @@ class RowReader:
         separator: str,
         *,
         quotes: bool = True,
+        nuls: bool = False,
         noted: Callable[[int], None] = lambda line: None,
     ) -> None:
         csv.field_size_limit(max(csv.field_size_limit(), LONGEST))
         self._lines, self._source, self._separator = iter(lines), source, separator
-        self._quotes, self._noted = quotes, noted
+        self._quotes, self._nuls, self._noted = quotes, nuls, noted
         options: dict[str, Any] = {} if quotes else {"quoting": csv.QUOTE_NONE}
         self._reader = csv.reader(self._texts(), delimiter=separator, strict=True, **options)
         self._read: list[ByteLine] = []
@@ -60,7 +64,7 @@ class RowReader:
                 cells = []
                 broken = self._broken(error)
                 self._error = self._error or broken
-            if self._error is None and any("\0" in cell for cell in cells):
+            if self._error is None and not self._nuls and any("\0" in cell for cell in cells):
                 self._error = self._failed("holds a NUL character")
             if self._error is None and (not cells or (len(cells) == 1 and not cells[0].strip())):
                 continue

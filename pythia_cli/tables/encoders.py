@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pythia_cli.tables.file_formats import SEPARATORS, TableFormat
 from pythia_cli.tables.kinds import Kind
-from pythia_cli.tables.values import as_cell, as_json, plain
+from pythia_cli.tables.values import as_cell, as_json, as_mixed_cell, plain
 
 ERROR = "error"
 """The column that says why an item was not measured."""
@@ -39,6 +39,7 @@ class SeparatedRows:
 
     def __init__(self, separator: str, columns: Mapping[str, Kind]) -> None:
         self._columns = list(columns)
+        self._makers = [as_mixed_cell if kind is object else as_cell for kind in columns.values()]
         self._written = ""
         # With this terminator the csv module quotes cells that hold either of its characters.
         self._writer = csv.writer(self, delimiter=separator, lineterminator="\r\n")
@@ -54,7 +55,8 @@ class SeparatedRows:
     def row(self, record: Mapping[str, Any]) -> str:
         """A cell for each column; empty for those that the record lacks."""
         check_names(record, self._columns)
-        return self._row([as_cell(record.get(name)) for name in self._columns])
+        named = zip(self._columns, self._makers, strict=True)
+        return self._row([make(record.get(name)) for name, make in named])
 
     def _row(self, cells: list[str]) -> str:
         self._writer.writerow(cells)

@@ -94,6 +94,10 @@ class Items:
         """The column that `Item.text` reads."""
         if column is not None:
             self.check_columns(column)
+        elif format in SEPARATORS and self.column != TEXT and len(names) == 1:
+            # A list of texts without a header would lose its first one without a word.
+            what = f"the first line is the header; its column {self.column!r} has the texts"
+            reporter.note(f"{self.name}: {what}")
 
     column = TEXT
 

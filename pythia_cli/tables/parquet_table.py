@@ -11,7 +11,7 @@ from typing import Any
 from pythia_cli.files.publishing import published
 from pythia_cli.tables.kinds import Kind
 from pythia_cli.tables.problems import MissingExtra
-from pythia_cli.tables.values import as_cell
+from pythia_cli.tables.values import as_cell, as_mixed_cell
 
 _ROWS = 10_000  # of a row group
 
@@ -37,7 +37,11 @@ def write_parquet(
         [(name, types.get(kind, pyarrow.string())) for name, kind in columns.items()],
         metadata={"pythia": json.dumps(identity)},
     )
-    texts = {name for name, kind in columns.items() if kind not in (int, float, bool)}
+    makers = {
+        name: as_mixed_cell if kind is object else as_cell
+        for name, kind in columns.items()
+        if kind not in (int, float, bool)
+    }
     with (
         rows.open(encoding="utf-8") as lines,
         published(path) as file,
@@ -45,7 +49,8 @@ def write_parquet(
     ):
         for records in _batches(lines):
             made = [
-                {n: _text(v) if n in texts else v for n, v in record.items()} for record in records
+                {n: makers[n](v) if n in makers and v is not None else v for n, v in record.items()}
+                for record in records
             ]
             writer.write_batch(pyarrow.RecordBatch.from_pylist(made, schema=schema))
 
@@ -53,7 +58,3 @@ def write_parquet(
 def _batches(lines: Iterator[str]) -> Iterator[list[dict[str, Any]]]:
     while batch := [json.loads(line) for line in islice(lines, _ROWS)]:
         yield batch
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else as_cell(value)

@@ -46,6 +46,17 @@ def as_cell(value: Any) -> str:
     return str(value)
 
 
+def as_mixed_cell(value: Any) -> str:
+    """A cell of a column of several kinds: a text that would be read as JSON is written as JSON."""
+    if isinstance(value, str):
+        try:
+            json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        return as_json(value)
+    return as_cell(value)
+
+
 def as_json(value: Any) -> str:
     """JSON, in which a float that is not finite is null."""
     value = plain(value)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -111,11 +111,11 @@ def test_a_signal_that_python_has_not_handled_yet_is_sent_again(
     monkeypatch.setattr(interrupts, "_leaving", leaving)
     monkeypatch.setattr(interrupts, "_AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(interrupts, "_send_again", send)
-    reader, writer = socket.socketpair()
-    with reader, writer:
-        writer.send(bytes([number]))
-        writer.shutdown(socket.SHUT_WR)
-        interrupts._watch(reader)
+    reader, writer = os.pipe()
+    os.write(writer, bytes([number]))
+    os.close(writer)
+    interrupts._watch(reader)
+    os.close(reader)
     assert sent == [number]
 
 

@@ -120,6 +120,25 @@ def test_one_note_of_what_looks_like_another_format(
     assert says is None or says in notes.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("data", "column", "is_noted"),
+    [
+        (b"The first.\nThe second.\n", None, True),
+        (b"word\nThe\n", "word", False),
+        (b"text\nThe first.\n", None, False),
+    ],
+)
+def test_the_first_line_of_a_table_of_one_column_is_no_text(
+    tmp_path: Path, data: bytes, column: str | None, is_noted: bool
+) -> None:
+    notes = Recording()
+    path = write(tmp_path, "a.tsv", data)
+    with open_items(path, column=column, reporter=notes):
+        pass
+    says = f"{path}: the first line is the header; its column 'The first.' has the texts"
+    assert notes.notes == [says] * is_noted
+
+
 def test_a_quoted_cell_that_looks_like_swallowed_lines_is_noted_once(tmp_path: Path) -> None:
     notes = Recording()
     data = b'a\ttext\n"x\ty\nz"\t1\n"x\ty\nz"\t1\n"x\ny"\t1\n'

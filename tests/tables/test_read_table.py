@@ -16,6 +16,11 @@ COLUMNS: dict[str, Kind] = {"a": str, "b": int, "c": float, "d": bool, "e": obje
 ROWS: list[dict[str, Any]] = [
     {"a": 'tab\t"q"\nline', "b": 3, "c": 0.1, "d": True, "e": [1, "x"]},
     {"a": "1", "b": -1, "c": 1e-300, "d": False, "e": {"k": None}},
+    {"a": "a\0b", "b": 0, "c": -0.0, "d": True, "e": "007"},
+    {"a": "007", "b": 7, "c": 7.0, "d": False, "e": 7},
+    {"a": "[]", "b": 7, "c": 7.0, "d": False, "e": "null"},
+    {"a": "x", "b": 7, "c": 7.0, "d": False, "e": '"quoted"'},
+    {"a": "x", "b": 7, "c": 7.0, "d": False, "e": "plain\0 text"},
     {"a": None, "b": None, "c": None, "d": None, "e": None},
 ]
 
