@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("measures",),
     ("library",),
     ("diagnostics", "integrations"),
+    ("sweeps",),
     ("cli",),
     ("__init__", "__main__"),
 )
