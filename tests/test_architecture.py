@@ -40,6 +40,7 @@ MOST_LINES = 300
 
 # Who imports each library. numpy is everyone's.
 KEEPERS = {
+    "distributed": "sweeps/dask_cluster",
     "huggingface_hub": "checkpoints/hub",
     "llvmlite": "jit/ kernels/",
     "lm_eval": "integrations/",
@@ -49,6 +50,7 @@ KEEPERS = {
     "pyarrow": "tables/parquet_",
     "rich": "cli/",
     "safetensors": "files/safetensors_layout",
+    "submitit": "sweeps/slurm",
     "tokenizers": "text/tokenizer_file",
     "torch": "engine/reference",
     "tqdm": "reporting",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli import errors
+from pythia_cli.sweeps import problems as of_sweeps
 from pythia_cli.tables import problems
 
 FEWER_THREADS = "use fewer, with --threads or PYTHIA_THREADS, or allow more (ulimit -u, ulimit -v)"
@@ -164,6 +165,10 @@ def _unsupported(error: Any) -> str:
 
 
 _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]], ...] = (
+    (of_sweeps.NoSlurm, "a login node of the cluster, or --shard I/N (docs/clusters.md)"),
+    (of_sweeps.JobRefused, "--slurm partition=NAME,account=NAME; sinfo lists partitions"),
+    (of_sweeps.NoCluster, "the address that dask scheduler prints"),
+    (of_sweeps.WorkersEnded, "try again with the same command, which does what is missing"),
     (errors.InvalidValue, _invalid_value),
     (errors.BadEnvironment, lambda error: f"unset {error.variable}"),
     (errors.InvalidName, "pythia checkpoint list, which shows names as MODEL@STEP"),

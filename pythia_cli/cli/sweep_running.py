@@ -15,6 +15,7 @@ from pythia_cli.errors import PythiaError
 
 if TYPE_CHECKING:
     from pythia_cli.checkpoints.store import Store
+    from pythia_cli.cli.sweep_place import Place
     from pythia_cli.suite.checkpoint import Checkpoint
     from pythia_cli.sweeps.folder import SweepFolder
     from pythia_cli.sweeps.forecast import Forecast
@@ -24,9 +25,18 @@ if TYPE_CHECKING:
 
 
 def run_and_report(
-    folder: SweepFolder, store: Store, how: HowToRun, notices: Notices, *, as_json: bool
+    folder: SweepFolder,
+    store: Store,
+    how: HowToRun,
+    notices: Notices,
+    place: Place | None,
+    *,
+    as_json: bool,
 ) -> None:
-    """Run the sweep. Raises Exit with the status of the first thing that failed, now or before."""
+    """Run the sweep. Raises Exit with the status of the first thing that failed, now or before.
+
+    place: the cluster to run on; None for this process.
+    """
     from dataclasses import replace
 
     from pythia_cli.cli import bus_errors
@@ -40,7 +50,12 @@ def run_and_report(
     def failed(where: str, error: PythiaError) -> None:
         failures.add(error, f"{where}: ")
 
-    run_sweep(folder, store, replace(how, failed=failed), notices)
+    if place is None:
+        run_sweep(folder, store, replace(how, failed=failed), notices)
+    else:
+        from pythia_cli.sweeps.executors import run_on
+
+        run_on(place.on, folder, store, how, notices, slurm=place.slurm, detach=place.detach)
     found = status_of(folder)
     if as_json:
         typer.echo(json.dumps({"folder": str(folder.path), **found.to_dict()}))
@@ -48,7 +63,8 @@ def run_and_report(
         typer.echo(f"{in_words(found)}: {folder.path / 'table.csv'}")
     failures.exit()
     if found.failures:
-        notices.say(f"some failed earlier: pythia sweep {folder.path} --retry")
+        when = " earlier" if place is None else ""
+        notices.say(f"some failed{when}: pythia sweep {folder.path} --retry")
         raise typer.Exit(_first_status(found))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pythia_cli.errors import InputError, NotFound, ResourceError, UsageError
+from pythia_cli.errors import InputError, NetworkError, NotFound, ResourceError, UsageError
 
 
 class NoSweep(NotFound):
@@ -39,3 +39,40 @@ class RoomTooSmall(ResourceError):
             path, f"{checkpoint} needs {needed}, and of {allowed} for the store {left} are left"
         )
         self.n_bytes, self.limit = n_bytes, limit
+
+
+class NoSlurm(NotFound):
+    """This computer cannot submit jobs to Slurm. command: the one that is missing."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(f"this computer has no Slurm: there is no {command}")
+        self.command = command
+
+
+class JobRefused(UsageError):
+    """Slurm does not take a job. reason: as sbatch says it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Slurm does not take the job: {reason}")
+        self.reason = reason
+
+
+class NoCluster(NetworkError):
+    """No Dask scheduler answers at an address."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"no Dask scheduler answers at {address} ({reason})")
+        self.address = address
+
+
+class WorkersEnded(ResourceError):
+    """The workers of a sweep have ended before it was finished.
+
+    path: where to look for why. n_left: cells that are neither done nor failed.
+    """
+
+    def __init__(self, path: Path, workers: str, n_left: int, reason: str | None = None) -> None:
+        why = f" ({reason})" if reason else ""
+        cells = "1 cell was" if n_left == 1 else f"{n_left} cells were"
+        super().__init__(path, f"{workers} ended before {cells} done{why}")
+        self.n_left = n_left

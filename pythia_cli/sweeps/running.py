@@ -47,6 +47,7 @@ class SweepRun:
 
     checkpoints: those of the plan that are this process's to do. retry: what failed earlier too.
     failed: is told of each failure as it comes: where, and the error. n_threads: as for `load`.
+    is_over: asked before each cell, and while it waits, whether to stop.
     """
 
     folder: SweepFolder
@@ -57,6 +58,7 @@ class SweepRun:
     retry: bool = False
     n_threads: int | None = None
     failed: Callable[[str, PythiaError], None] = lambda where, error: None
+    is_over: Callable[[], bool] = lambda: False
     reporter: Reporter = SILENT
     _n_measured: int = field(default=0, init=False)
     _n_failed: int = field(default=0, init=False)
@@ -77,7 +79,7 @@ class SweepRun:
                     ahead.claim.close()
 
             stack.callback(let_go)
-            while waiting or ahead is not None:
+            while (waiting or ahead is not None) and not self.is_over():
                 now = ahead or self._claim(waiting)
                 ahead = None
                 if now is None:
@@ -154,6 +156,8 @@ class SweepRun:
                 return
             self.folder.forget_failure(checkpoint)
             for cell in self._pending(checkpoint):
+                if self.is_over():
+                    return
                 try:
                     self._measure(cell, model)
                 except (PythiaError, MemoryError, OSError) as error:

@@ -22,6 +22,15 @@ from pythia_cli.system import cores
 from pythia_cli.tables.records import Records
 
 
+def nobody(where: str, error: PythiaError) -> None:
+    """Is told of a failure, and does nothing."""
+
+
+def never() -> bool:
+    """Whether to stop: no."""
+    return False
+
+
 @dataclass(frozen=True)
 class HowToRun:
     """How this process works on a sweep; none of it changes a figure.
@@ -29,7 +38,7 @@ class HowToRun:
     keep_under: the most bytes that the store may take, downloads included: what the sweep fetched
     is removed again for that. shard: (i, n), of which i is from 1: only every n-th checkpoint.
     retry: also what failed earlier. certifier, offline, n_threads: as for `install`. failed: is
-    told of each failure: where, and the error.
+    told of each failure: where, and the error. is_over: asked before each cell whether to stop.
     """
 
     keep_under: int | None = None
@@ -38,7 +47,8 @@ class HowToRun:
     certifier: Certifier | None = None
     offline: bool = False
     n_threads: int | None = None
-    failed: Callable[[str, PythiaError], None] = lambda where, error: None
+    failed: Callable[[str, PythiaError], None] = nobody
+    is_over: Callable[[], bool] = never
 
     def __post_init__(self) -> None:
         """Raises InvalidValue."""
@@ -97,7 +107,10 @@ def sweep(
     offline: bool = False,
     n_threads: int | None = None,
     store: Store | str | Path | None = None,
-    failed: Callable[[str, PythiaError], None] = lambda where, error: None,
+    failed: Callable[[str, PythiaError], None] = nobody,
+    on: str | None = None,
+    slurm: Mapping[str, object] | None = None,
+    detach: bool = False,
     reporter: Reporter = SILENT,
 ) -> Sweep:
     """Take the same measures at many checkpoints. The same call goes on where an earlier one ended.
@@ -108,9 +121,14 @@ def sweep(
     Missing checkpoints are downloaded, each while another is measured. The other arguments are as
     for HowToRun and `load`. table.csv, and table.parquet with pyarrow, have all figures.
 
+    on: "slurm", or "dask=tcp://HOST:PORT", to run on a cluster that shares the folder
+    (docs/clusters.md). slurm: options of the jobs, as {"partition": "cpu", "time": "2:00:00",
+    "cpus": 8, "array": 20}. detach: return when the jobs are submitted; of Slurm only.
+
     What fails is recorded, and the others go on: see `Sweep.status`. Raises NoSweep,
     NothingPlanned, UnknownName, InvalidValue, NotFound, InputError before anything is measured,
-    and ResourceError if the folder cannot be written.
+    and ResourceError if the folder cannot be written; with `on` also MissingExtra, NoCluster,
+    JobRefused and WorkersEnded.
 
     >>> sweep("runs/demo", "demo", [0, 64], {"pairs": "blimp/*.jsonl"}).table().to_pandas()
     """
@@ -127,7 +145,12 @@ def sweep(
             plain_text,
         )
         found.write_plan(make_plan(wanted, chosen, reporter))
-    run_sweep(found, chosen, how, reporter)
+    if on is None and not slurm and not detach:
+        run_sweep(found, chosen, how, reporter)
+    else:
+        from pythia_cli.sweeps.executors import run_on
+
+        run_on(on, found, chosen, how, reporter, slurm=slurm, detach=detach)
     return Sweep(folder)
 
 
@@ -168,6 +191,7 @@ def run_sweep(
         how.retry,
         how.n_threads,
         how.failed,
+        how.is_over,
         reporter,
     )
     try:

@@ -13,6 +13,7 @@ from pythia_cli.cli import completing, measure_options, options
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices
 from pythia_cli.cli.sizes import n_bytes_of
+from pythia_cli.cli.sweep_place import Place, slurm_options
 
 if TYPE_CHECKING:
     from pythia_cli.sweeps.making import WantedMeasure, WantedSweep
@@ -73,6 +74,22 @@ def run(
         typer.Option("--offline", help="Use only checkpoints that are installed, or in the Hugging"
                      " Face cache.", rich_help_panel=_WORK),
     ] = False,
+    on: Annotated[
+        str | None,
+        typer.Option(metavar="WHERE", help="Run it on a cluster that shares DIR: slurm, or"
+                     " dask=tcp://HOST:PORT (docs/clusters.md).", rich_help_panel=_WORK),
+    ] = None,
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE,...", help="Options of the Slurm jobs, as sbatch names"
+                     " them: partition=cpu,time=2:00:00,cpus=8,array=20; repeatable.",
+                     rich_help_panel=_WORK),
+    ] = None,
+    detach: Annotated[
+        bool,
+        typer.Option("--detach", help="Return when the Slurm jobs are submitted.",
+                     rich_help_panel=_WORK),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Only print what would be fetched and measured.",
@@ -97,6 +114,8 @@ def run(
       pythia sweep runs/night --plan plan.toml --keep-under 20GB
 
       pythia sweep runs/grammar --retry
+
+      pythia sweep runs/grammar --on slurm --slurm partition=cpu,time=2:00:00,cpus=8
     """
     where = options.open_store(store)
     notices = Notices(quiet=quiet, verbose=verbose)
@@ -107,6 +126,7 @@ def run(
     asked = options.first_given(**{**given, "checkpoint": steps, "model": models, "set": settings})
     if plan is not None and asked is not None:
         raise CommandError(f"{asked} and --plan exclude each other", "name it in the plan")
+    place = _place(on, slurm, shard, detach=detach)
     from pythia_cli.cli.sweep_running import dry_run as show
     from pythia_cli.cli.sweep_running import run_and_report
     from pythia_cli.sweeps.folder import SweepFolder
@@ -138,7 +158,7 @@ def run(
         return
     if wanted is not None:
         found.write_plan(made)
-    run_and_report(found, where, how, notices, as_json=as_json)
+    run_and_report(found, where, how, notices, place, as_json=as_json)
 
 
 def _wanted(
@@ -174,6 +194,19 @@ def _measures(given: dict[str, list[str] | None], settings: Sequence[str]) -> li
             raise CommandError(f"{setting!r} is of a measure that is not taken", f"--{name} FILES")
         chosen[name][option] = value
     return [WantedMeasure(name, given[name] or [], how) for name, how in chosen.items()]
+
+
+def _place(
+    on: str | None, slurm: list[str] | None, shard: str | None, *, detach: bool
+) -> Place | None:
+    """The cluster to run on; None for this process."""
+    if on is None:
+        if (asked := options.first_given(slurm=slurm, detach=detach)) is not None:
+            raise CommandError(f"{asked} without --on slurm", "--on slurm")
+        return None
+    if shard is not None:
+        raise CommandError("--shard and --on exclude each other", "--on alone, which shares it out")
+    return Place(on, slurm_options(slurm or []), detach)
 
 
 def _bytes(text: str | None) -> int | None:
