@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARM ?= $(VENV)/arm
 SIDE_BY_SIDE := -n 2 --dist worksteal
 
-.PHONY: demo test check check-arm generated bench install
+.PHONY: demo test check check-arm check-clusters generated bench install
 install: $(VENV)/installed
 
 # Install again if pyproject.toml is newer than the last installation: dependencies may have changed.
@@ -31,6 +31,9 @@ check: install  ## Lint, format, types, generated files, tests
 
 check-arm: install  ## The results of emulated ARM; needs qemu-user-static and mmdebstrap. Keeps 390 MB in ARM
 	PYTHIA_TEST_ARM=$(ARM) $(BIN)/pytest -rs tests/arm
+
+check-clusters: install  ## Sweeps on a real Slurm and Dask; Slurm needs root, slurm-wlm and munge. Some minutes
+	PYTHIA_TEST_CLUSTERS=1 $(BIN)/pytest -rs tests/sweeps/test_slurm.py tests/sweeps/test_dask_cluster.py
 
 generated: install  ## Write completions/, docs/cli.md and docs/api.md
 	$(BIN)/python tools/make_completions.py

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from pythia_cli import kernels
+from pythia_cli.files.publishing import published
 from pythia_cli.jit import object_cache
 from pythia_cli.jit.object_cache import CompiledKernel, ObjectCache, packed, unpacked
 
@@ -215,6 +217,49 @@ def test_the_key_depends_on_every_source_and_the_processor(
     monkeypatch.setenv("PYTHIA_SIMD", "plain")
     keys.append(key())
     assert len(set(keys)) == 4
+
+
+def test_two_processors_share_a_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As nodes of a cluster do: each has a file of its own, however their writes interleave."""
+    of_processor = {"old": ("old", "sse4_2"), "new": ("new", "avx512f")}
+    other = {"one": CompiledKernel("symbol_1", "{}", b"other code")}
+
+    def on(processor: str) -> ObjectCache:
+        monkeypatch.setattr(object_cache.identity, "of_processor", lambda: of_processor[processor])
+        return opened()
+
+    old, new = on("old"), on("new")
+    assert old.path != new.path
+    with published(old.path) as file:  # type: ignore[arg-type]
+        file.write(b"half of it")
+        new.write(other)
+        assert (old.read(), new.read()) == (None, other)
+    old.write(KERNELS)
+    assert (on("old").read(), on("new").read()) == (KERNELS, other)
+    assert {path.name for path in folder.iterdir()} == {old.path.name, new.path.name}  # type: ignore[union-attr]
+
+
+def test_many_processes_of_two_processors_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each writes and reads all the time; nobody reads what is torn, or another processor's."""
+    caches = {}
+    for processor in ("old", "new"):
+        monkeypatch.setattr(object_cache.identity, "of_processor", lambda p=processor: (p,))
+        code = processor.encode() * 5000
+        caches[processor] = opened(), {"one": CompiledKernel("symbol", "{}", code)}
+    caches["old"][0].write(caches["old"][1])
+    caches["new"][0].write(caches["new"][1])
+
+    def work(processor: str) -> None:
+        cache, kernels = caches[processor]
+        for _ in range(20):
+            cache.write(kernels)
+            assert (cache.read(), cache.fault, cache.problem) == (kernels, "", "")
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, ["old", "new"] * 3))
+    assert len(list(folder.iterdir())) == 2
 
 
 def test_every_file_with_jitted_code_is_among_the_sources() -> None:
