@@ -15,7 +15,7 @@ from tests.fakes.hub import Hub
 from tests.fakes.suite import MODEL
 from tests.publishing import leftovers
 
-_WITHOUT_LOCKS = {
+WITHOUT_LOCKS = {
     "ignored": "import fcntl\nfcntl.flock = lambda *arguments: None\n",
     "ENOSYS": "import fcntl\ndef flock(*arguments): raise OSError(38, '')\nfcntl.flock = flock\n",
 }
@@ -44,7 +44,7 @@ class Killing:
         }
         (self.home / "start").mkdir()
         # Python runs it as it starts.
-        (self.home / "start/sitecustomize.py").write_text(_WITHOUT_LOCKS.get(self.locks, ""))
+        (self.home / "start/sitecustomize.py").write_text(WITHOUT_LOCKS.get(self.locks, ""))
         self.store = Store(self.pythia.store)
         self._run("64,512")
         started = time.perf_counter()

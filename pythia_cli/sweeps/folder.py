@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -68,6 +70,8 @@ class SweepFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.has_locks = True
+        """Whether locks of its files keep others out, as far as this has been tried."""
 
     def __repr__(self) -> str:
         return f"SweepFolder({self.path})"
@@ -84,7 +88,7 @@ class SweepFolder:
         """Keep a plan, in place of an earlier one. Raises ResourceError."""
         with self.changing():
             path = self.path / "plan.json"
-            remove_unpublished(path)
+            self.remove_unpublished(path)
             with contextlib.suppress(NotFound, IntegrityError):
                 if read_json_object(path) == plan.to_dict():
                     return
@@ -95,8 +99,17 @@ class SweepFolder:
         """Hold the lock for what belongs to no checkpoint. Raises ResourceError for an OSError."""
         with writing_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            with lock(self._lock("sweep"), f"the sweep in {self.path}", _SHORT_WAIT):
+            named = f"the sweep in {self.path}"
+            with lock(self._lock("sweep"), named, _SHORT_WAIT) as self.has_locks:
                 yield
+
+    def remove_unpublished(self, path: Path) -> None:
+        """Remove what killed processes left that published at `path`; nothing without locks.
+
+        Another process may be publishing there then. Raises OSError.
+        """
+        if self.has_locks:
+            remove_unpublished(path)
 
     def claim(self, checkpoint: Checkpoint) -> ExitStack | None:
         """Take a checkpoint for this process, until the stack is closed; None if another has it.
@@ -106,7 +119,8 @@ class SweepFolder:
         """
         with ExitStack() as stack, writing_errors(self.path):
             try:
-                stack.enter_context(lock(self._lock(str(checkpoint)), str(checkpoint), 0))
+                own = lock(self._lock(str(checkpoint)), str(checkpoint), 0)
+                self.has_locks = stack.enter_context(own)
             except LockTimeout:
                 return None
             return stack.pop_all()
@@ -126,6 +140,28 @@ class SweepFolder:
     def rows(self, cell: Cell) -> Path:
         """Where the rows of a cell are, if its measure makes some."""
         return self._cells(cell.checkpoint) / f"{cell.name}.tsv"
+
+    @contextlib.contextmanager
+    def writing_rows(self, cell: Cell) -> Iterator[Path]:
+        """Where to write the rows of a cell that is claimed; they are in their place afterwards.
+
+        Without locks that is a place of this process's own, as another may be writing them too.
+        Raises ResourceError.
+        """
+        path = self.rows(cell)
+        if self.has_locks:
+            yield path
+            return
+        own = path.with_name(f".{cell.name}-{uuid.uuid4().hex[:12]}")
+        try:
+            with writing_errors(self.path):
+                own.mkdir(parents=True)
+            yield own / path.name
+            with writing_errors(self.path):
+                for written in own.iterdir():
+                    written.replace(path.with_name(written.name))
+        finally:
+            shutil.rmtree(own, ignore_errors=True)
 
     def finished(self, checkpoint: Checkpoint) -> set[str]:
         """The names of the cells of a checkpoint that have a result."""
@@ -154,7 +190,7 @@ class SweepFolder:
         path = self._cells(cell.checkpoint) / f"{cell.name}.json"
         with writing_errors(self.path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            remove_unpublished(path)
+            self.remove_unpublished(path)
             write_json(path, content)
             self._forget(cell.checkpoint, cell.name)
 
@@ -169,7 +205,7 @@ class SweepFolder:
         failure = Failure(str(error), kind.__name__, attempts, when, socket.gethostname())
         path = self._failures(checkpoint) / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        remove_unpublished(path)
+        self.remove_unpublished(path)
         write_json(path, {"version": _VERSION, **asdict(failure)})
 
     def failure(self, checkpoint: Checkpoint, name: str) -> Failure | None:

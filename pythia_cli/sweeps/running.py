@@ -63,6 +63,7 @@ class SweepRun:
     _n_measured: int = field(default=0, init=False)
     _n_failed: int = field(default=0, init=False)
     _first: PythiaError | None = field(default=None, init=False)
+    _has_warned: bool = field(default=False, init=False)
     _tried: set[tuple[Checkpoint, str]] = field(default_factory=set, init=False)
 
     def run(self) -> CellsDone:
@@ -93,10 +94,20 @@ class SweepRun:
                     time.sleep(_LOOK_SECONDS)
                     waiting = [one for one in waiting if self._pending(one)]
                     continue
+                self._warn_once()
                 with now.claim:
                     ahead = self._claim(waiting)
                     self._take(now)
         return CellsDone(self._n_measured, self._n_failed, self._first)
+
+    def _warn_once(self) -> None:
+        """Say so if two processes could have the same checkpoint."""
+        if not self.folder.has_locks and not self._has_warned:
+            self._has_warned = True
+            self.reporter.note(
+                f"{self.folder.path}: files cannot be locked here; several processes may do the"
+                " same work, unless each has a shard of its own"
+            )
 
     def _claim(self, waiting: list[Checkpoint]) -> _Claimed | None:
         """Take the first checkpoint that no other process has, and start to fetch it."""
@@ -172,7 +183,8 @@ class SweepRun:
         self._watch.check(cell.planned, cell.input)
         begun = time.perf_counter()
         measure = cell.planned.measure
-        figures = measure.take(model, cell.input.source, self.folder.rows(cell), self.reporter)
+        with self.folder.writing_rows(cell) as rows:
+            figures = measure.take(model, cell.input.source, rows, self.reporter)
         planned = cell.planned.to_dict()
         result = CellResult(
             cell.checkpoint.to_dict(),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli.errors import NotFound
-from pythia_cli.files.publishing import remove_unpublished, write_aside
+from pythia_cli.files.publishing import write_aside
 from pythia_cli.files.writing import writing_errors
 from pythia_cli.sweeps.folder import CellResult, SweepFolder
 from pythia_cli.sweeps.plan import Cell, SweepPlan
@@ -59,7 +59,7 @@ def write_tables(folder: SweepFolder) -> list[Path]:
     with folder.changing():
         for suffix in (".csv", ".parquet"):
             path = folder.path / f"table{suffix}"
-            remove_unpublished(path)
+            folder.remove_unpublished(path)
             try:
                 write_table(rows, path)
             except MissingExtra:

@@ -118,8 +118,11 @@ def results(folder: SweepFolder) -> dict[str, tuple[int, int]]:
 
 def strays(folder: SweepFolder) -> list[Path]:
     """Temporary files that were left, and failures."""
-    left = [path for path in folder.path.rglob(".*-*") if path.is_file()]
-    return [*left, *folder.path.glob("failures/*")]
+    return [
+        *folder.path.rglob(".*"),
+        *folder.path.rglob("*.partial*"),
+        *folder.path.glob("failures"),
+    ]
 
 
 def wait_until(is_true: Callable[[], object], seconds: float = 60) -> None:

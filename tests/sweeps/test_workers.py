@@ -22,6 +22,7 @@ from pythia_cli.sweeps.folder import SweepFolder
 from pythia_cli.sweeps.sweep import HowToRun, run_sweep
 from pythia_cli.sweeps.watching import SweepCounts
 from pythia_cli.sweeps.workers import workers_for
+from tests.killing import WITHOUT_LOCKS
 from tests.sweeps.clusters import (
     N_CHECKPOINTS,
     Twelve,
@@ -106,7 +107,11 @@ def test_a_sweep_can_be_stopped_between_cells(twelve: Twelve) -> None:
 
 
 def started(
-    folder: SweepFolder, store: Store, *more: str, before: tuple[str, ...] = ()
+    folder: SweepFolder,
+    store: Store,
+    *more: str,
+    before: tuple[str, ...] = (),
+    env: dict[str, str] | None = None,
 ) -> subprocess.Popen[str]:
     """`pythia sweep` in a process of its own."""
     return subprocess.Popen(
@@ -115,6 +120,7 @@ def started(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, **(env or {})},
     )  # fmt: skip
 
 
@@ -144,6 +150,23 @@ def test_two_sweeps_in_one_folder_do_each_cell_once(twelve: Twelve, expected: by
     published = counts.read_text().split("\n")[:-1]
     assert len(published) == len({line.split()[1] for line in published}) == N_CELLS
     assert {line.split()[0] for line in published} == {str(one.pid) for one in both}
+
+
+@pytest.mark.parametrize("locks", ["ignored", "ENOSYS"])
+def test_where_files_cannot_be_locked_work_is_done_twice(
+    twelve: Twelve, expected: bytes, tmp_path: Path, locks: str
+) -> None:
+    """And nothing is lost or wrong."""
+    folder = twelve.planned(f"locks-{locks}")
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_LOCKS[locks])  # Python runs it as it starts
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    both = [started(folder, twelve.store, env={"PYTHONPATH": path}) for _ in range(2)]
+    for process in both:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        assert "files cannot be locked here" in err
+    assert table_of(folder) == expected
+    assert strays(folder) == []
 
 
 COUNTING = """
