@@ -59,10 +59,12 @@ def run_and_report(
     found = status_of(folder)
     if as_json:
         typer.echo(json.dumps({"folder": str(folder.path), **found.to_dict()}))
+    elif place is not None and place.detach:
+        typer.echo(f"{in_words(found)}: pythia sweep status {folder.path}")
     else:
         typer.echo(f"{in_words(found)}: {folder.path / 'table.csv'}")
     failures.exit()
-    if found.failures:
+    if found.failures and not (place is not None and place.detach):
         when = " earlier" if place is None else ""
         notices.say(f"some failed{when}: pythia sweep {folder.path} --retry")
         raise typer.Exit(_first_status(found))

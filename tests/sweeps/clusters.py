@@ -105,7 +105,7 @@ def table_of(folder: SweepFolder) -> bytes:
 
 def n_results(folder: SweepFolder) -> int:
     """How many cells have a result."""
-    return sum(1 for _ in folder.path.glob("cells/*/*/*.json"))
+    return len(results(folder))
 
 
 def results(folder: SweepFolder) -> dict[str, tuple[int, int]]:
@@ -113,6 +113,7 @@ def results(folder: SweepFolder) -> dict[str, tuple[int, int]]:
     return {
         str(path.relative_to(folder.path)): (path.stat().st_ino, path.stat().st_mtime_ns)
         for path in folder.path.glob("cells/*/*/*.json")
+        if not path.name.startswith(".") and ".tsv." not in path.name
     }
 
 

@@ -17,3 +17,15 @@ def twelve(tmp_path_factory: pytest.TempPathFactory) -> Twelve:
 def expected(twelve: Twelve) -> bytes:
     """The table of an undisturbed run of `twelve`."""
     return twelve.table()
+
+
+@pytest.fixture(scope="session")
+def slow_twelve(tmp_path_factory: pytest.TempPathFactory) -> Twelve:
+    """The same, with cells that take long enough to be disturbed."""
+    return Twelve(tmp_path_factory.mktemp("slow"), n_repeats=6000).make()
+
+
+@pytest.fixture(scope="session")
+def slow_expected(slow_twelve: Twelve) -> bytes:
+    """The table of an undisturbed run of `slow_twelve`."""
+    return slow_twelve.table()

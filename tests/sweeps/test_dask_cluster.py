@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import pytest
 
@@ -62,7 +62,7 @@ if __name__ == "__main__":
     cluster.close()
 """
 
-    def __init__(self, folder: Any) -> None:
+    def __init__(self, folder: Path) -> None:
         script = folder / "cluster.py"
         script.write_text(self.CODE)
         self._process = subprocess.Popen(
@@ -88,12 +88,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     made.close()
 
 
-@pytest.fixture(scope="module")
-def slow_twelve(tmp_path_factory: pytest.TempPathFactory) -> Twelve:
-    """Twelve checkpoints whose cells take long enough to be disturbed."""
-    return Twelve(tmp_path_factory.mktemp("slow"), n_repeats=6000).make()
-
-
 def worker_processes(cluster: Cluster) -> list[int]:
     """The processes of workers that run a task."""
     from distributed import Client
@@ -105,8 +99,7 @@ def worker_processes(cluster: Cluster) -> list[int]:
 
 @slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_killed_worker(cluster: Cluster, slow_twelve: Twelve) -> None:
-    expected = slow_twelve.table()
+def test_a_killed_worker(cluster: Cluster, slow_twelve: Twelve, slow_expected: bytes) -> None:
     folder = slow_twelve.planned("dask")
     notes = Notes()
     counts: list[object] = []
@@ -124,7 +117,7 @@ def test_a_killed_worker(cluster: Cluster, slow_twelve: Twelve) -> None:
     waiting.join(180)
     assert counts == [(N_CELLS, 0, 0)]
     assert notes.texts[0] == "on 3 Dask workers"
-    assert table_of(folder) == expected
+    assert table_of(folder) == slow_expected
     assert strays(folder) == []
     assert before.items() <= results(folder).items()
 
@@ -142,6 +135,6 @@ def test_ctrl_c_ends_the_workers(cluster: Cluster, slow_twelve: Twelve) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    wait_until(lambda: worker_processes(cluster) == [])
+    checkpoints = folder.read_plan().checkpoints
+    wait_until(lambda: not any(map(folder.is_claimed, checkpoints)))
     assert n_results(folder) < N_CELLS
-    assert not any(map(folder.is_claimed, folder.read_plan().checkpoints))

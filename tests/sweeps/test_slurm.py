@@ -73,26 +73,13 @@ def real_slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     subprocess.run([HERE / "slurm_here.sh", folder, "stop"], check=True)
 
 
-def listed(job: str | None = None, states: str = "all") -> list[str]:
+def listed(job: str | None = None) -> list[str]:
     """The jobs in the queue, each as ID_TASK."""
-    command = ["squeue", "--noheader", "--array", "--format=%i", f"--states={states}"]
-    if states == "all":
-        command.pop()
+    command = ["squeue", "--noheader", "--array", "--format=%i"]
     done = subprocess.run(
         [*command, *([f"--jobs={job}"] if job else [])], capture_output=True, text=True, check=False
     )
     return done.stdout.split()
-
-
-@pytest.fixture(scope="module")
-def slow_twelve(tmp_path_factory: pytest.TempPathFactory) -> Twelve:
-    """Twelve checkpoints whose cells take long enough to be disturbed."""
-    return Twelve(tmp_path_factory.mktemp("slow"), n_repeats=6000).make()
-
-
-@pytest.fixture(scope="module")
-def slow_expected(slow_twelve: Twelve) -> bytes:
-    return slow_twelve.table()
 
 
 class Waiting(threading.Thread):
@@ -132,10 +119,6 @@ def process_of(job: str, task: int) -> int | None:
         if is_ours and is_task and b"submitit.core._submit" in command and b"srun" not in command:
             return int(entry.name)
     return None
-
-
-def claimed(folder: SweepFolder) -> int:
-    return sum(map(folder.is_claimed, folder.read_plan().checkpoints))
 
 
 @slow
