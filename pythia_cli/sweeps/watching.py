@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from pythia_cli.reporting import SILENT, Reporter
+from pythia_cli.reporting import NO_TASK, SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.sweeps.folder import Failure, SweepFolder
 from pythia_cli.sweeps.plan import Cell
@@ -37,6 +37,7 @@ class SweepWatch:
         self._known: dict[tuple[Checkpoint, str], Failure | None] = {}
         self._left: dict[Checkpoint, list[Cell]] = {}
         self._n_measured = self._n_failed = self._n_noted = 0
+        self._task = NO_TASK
         plan = folder.read_plan()
         for checkpoint in plan.checkpoints:
             settled = folder.finished(checkpoint)

@@ -230,6 +230,7 @@ def test_two_processors_share_a_folder(folder: Path, monkeypatch: pytest.MonkeyP
 
     old, new = on("old"), on("new")
     assert old.path != new.path
+    new.write({"one": KERNELS["one"]})
     with published(old.path) as file:  # type: ignore[arg-type]
         file.write(b"half of it")
         new.write(other)
