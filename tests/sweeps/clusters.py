@@ -119,10 +119,12 @@ def results(folder: SweepFolder) -> dict[str, tuple[int, int]]:
 
 def strays(folder: SweepFolder) -> list[Path]:
     """Temporary files that were left, and failures."""
+    ours = [path for path in folder.path.iterdir() if path.name != "slurm"]
+    found = [path for top in ours for path in (top, *top.rglob("*"))]
     return [
-        *folder.path.rglob(".*"),
-        *folder.path.rglob("*.partial*"),
-        *folder.path.glob("failures"),
+        path
+        for path in found
+        if path.name.startswith(".") or ".partial" in path.name or path.name == "failures"
     ]
 
 

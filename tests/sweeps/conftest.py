@@ -22,7 +22,7 @@ def expected(twelve: Twelve) -> bytes:
 @pytest.fixture(scope="session")
 def slow_twelve(tmp_path_factory: pytest.TempPathFactory) -> Twelve:
     """The same, with cells that take long enough to be disturbed."""
-    return Twelve(tmp_path_factory.mktemp("slow"), n_repeats=6000).make()
+    return Twelve(tmp_path_factory.mktemp("slow"), n_repeats=2500).make()
 
 
 @pytest.fixture(scope="session")
