@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from pythia_cli.tables.problems import MissingExtra
 
 _CONNECT_SECONDS = 10.0
 _LOOK_SECONDS = 1.0  # between looks into the folder
-_END_SECONDS = 10.0  # for workers to end when all is done
+_END_SECONDS = 10.0  # for workers to end when all is done; those that begin later find nothing
 _MOST_TASKS = 20  # for a cluster that starts its workers when there is work
 _RETRIES = 3
 
@@ -88,7 +89,7 @@ def _run(
     reporter: Reporter,
 ) -> str | None:
     """Run until nothing is left or all workers have ended. Returns an error of one of them."""
-    from distributed import Event, wait
+    from distributed import Event
 
     n = len(watch.checkpoints)
     addresses = sorted(client.nthreads())[:n]
@@ -112,17 +113,20 @@ def _run(
         for i, worker in enumerate(workers)
     ]
     try:
-        while watch.look().n_left and not all(one.done() for one in futures):
+        while watch.look().n_left and not _have_ended(futures):
             time.sleep(_LOOK_SECONDS)
-        if not watch.counts.n_left:
-            wait(futures, timeout=_END_SECONDS)
-    except TimeoutError:  # they find nothing to do, when they begin
-        pass
+        until = time.monotonic() + _END_SECONDS
+        while not _have_ended(futures) and time.monotonic() < until:
+            time.sleep(_LOOK_SECONDS / 10)
     except BaseException:
         stop.set()
         client.cancel(futures)
         raise
     return next((text for one in futures if (text := _error_of(one)) is not None), None)
+
+
+def _have_ended(futures: Sequence[Any]) -> bool:
+    return all(one.done() for one in futures)
 
 
 def _error_of(future: Any) -> str | None:

@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -102,20 +102,16 @@ def worker_processes(cluster: Cluster) -> list[int]:
 def test_a_killed_worker(cluster: Cluster, slow_twelve: Twelve, slow_expected: bytes) -> None:
     folder = slow_twelve.planned("dask")
     notes = Notes()
-    counts: list[object] = []
-    waiting = threading.Thread(
-        target=lambda: counts.append(
-            run_on_dask(cluster.address, folder, slow_twelve.store, HowToRun(), notes)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(
+            run_on_dask, cluster.address, folder, slow_twelve.store, HowToRun(), notes
         )
-    )
-    waiting.start()
-    wait_until(lambda: n_results(folder) >= 3)
-    at_work = worker_processes(cluster)
-    assert len(at_work) == 3
-    before = results(folder)
-    os.kill(at_work[0], signal.SIGKILL)
-    waiting.join(180)
-    assert counts == [(N_CELLS, 0, 0)]
+        wait_until(lambda: n_results(folder) >= 3)
+        at_work = worker_processes(cluster)
+        assert len(at_work) == 3
+        before = results(folder)
+        os.kill(at_work[0], signal.SIGKILL)
+        assert waiting.result(180) == (N_CELLS, 0, 0)
     assert notes.texts[0] == "on 3 Dask workers"
     assert table_of(folder) == slow_expected
     assert strays(folder) == []
