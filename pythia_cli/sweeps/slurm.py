@@ -7,6 +7,7 @@ DIR/slurm/submitted   the last array that was submitted
 from __future__ import annotations
 
 import contextlib
+import io
 import subprocess
 import time
 from collections.abc import Mapping
@@ -86,7 +87,8 @@ def run_on_slurm(
             _wait(job, watch, reporter)
             if n_left := watch.look().n_left:
                 path = folder.path / "slurm"
-                raise WorkersEnded(path, f"Slurm job {job}", n_left, _last_words(path, job))
+                why = _last_words(path, job) or "see its logs there"
+                raise WorkersEnded(path, f"Slurm job {job}", n_left, why)
         counts = watch.counts
     write_tables(folder)
     return counts
@@ -120,7 +122,8 @@ def _submit(
         executor = SlurmExecutor(folder.path / "slurm", max_num_timeout=_MOST_TIMEOUTS)
         executor.update_parameters(**options.parameters)
         try:
-            with executor.batch():
+            # On an error, submitit prints what sbatch says, beside raising it.
+            with contextlib.redirect_stderr(io.StringIO()), executor.batch():
                 jobs = [
                     executor.submit(SlurmTask(worker))
                     for worker in workers_for(folder, store, how, n)

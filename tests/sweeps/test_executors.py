@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pythia_cli.errors import InvalidValue, UsageError
+from pythia_cli.sweeps import executors
 from pythia_cli.sweeps.executors import run_on
-from pythia_cli.sweeps.sweep import HowToRun
+from pythia_cli.sweeps.sweep import HowToRun, sweep
 from tests.sweeps.clusters import Twelve
 
 
@@ -24,3 +25,14 @@ def test_what_does_not_go_together(twelve: Twelve) -> None:
         run_on("dask=tcp://host:1", folder, twelve.store, HowToRun(), detach=True)
     with pytest.raises(UsageError, match="slurm"):
         run_on(None, folder, twelve.store, HowToRun(), slurm={"time": 5})
+
+
+def test_from_python(twelve: Twelve, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = twelve.planned("from-python").path
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr(
+        executors, "run_on", lambda on, *given, **more: asked.append((on, more["slurm"]))
+    )
+    found = sweep(folder, on="slurm", slurm={"cpus": 8}, store=twelve.store)
+    assert asked == [("slurm", {"cpus": 8})]
+    assert found.status().count("pending") == found.plan.n_cells

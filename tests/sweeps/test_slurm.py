@@ -233,8 +233,20 @@ def test_ctrl_c_leaves_the_jobs(real_slurm: None, slow_twelve: Twelve) -> None:
 
 
 @slow
-def test_a_job_that_slurm_refuses(real_slurm: None, slow_twelve: Twelve) -> None:
+def test_a_job_that_slurm_refuses(
+    real_slurm: None, slow_twelve: Twelve, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(JobRefused, match="invalid partition"):
         run_on_slurm(
             slow_twelve.planned("refused"), slow_twelve.store, HowToRun(), {"partition": "gpu"}
         )
+    assert capsys.readouterr() == ("", "")
+
+
+@slow
+def test_jobs_that_cannot_begin(real_slurm: None, slow_twelve: Twelve) -> None:
+    """The reason is the last line that one of them logged."""
+    folder = slow_twelve.planned("broken")
+    options = {"time": 5, "array": 2, "setup": "echo no such module >&2; exit 1"}
+    with pytest.raises(WorkersEnded, match=r"36 cells were done \(no such module\)"):
+        run_on_slurm(folder, slow_twelve.store, HowToRun(), options)

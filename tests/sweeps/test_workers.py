@@ -215,11 +215,15 @@ def hosts() -> Iterator[list[tuple[str, ...]]]:
                 pytest.skip(f"no network namespace can be made: {done.stderr.strip()}")
             made.append(name)
         # With a name of its own too, as unshare --uts gives it.
-        yield [
-            ("ip", "netns", "exec", name, "unshare", "--uts", "sh", "-c",
-             'hostname "$0" && exec "$@"', name)
+        named = 'hostname "$0" && exec "$@"'
+        found = [
+            ("ip", "netns", "exec", name, "unshare", "--uts", "sh", "-c", named, name)
             for name in names
-        ]  # fmt: skip
+        ]
+        done = subprocess.run([*found[0], "true"], capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"nothing runs in a network namespace: {done.stderr.strip()}")
+        yield found
     except FileNotFoundError as error:
         pytest.skip(f"no network namespace can be made: there is no {error.filename}")
     finally:
