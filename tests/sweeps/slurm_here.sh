@@ -2,6 +2,7 @@
 # A real Slurm of one node on loopback: munged, slurmctld, slurmd. As root, with Debian's slurm-wlm and munge installed.
 #   slurm_here.sh DIR         start it; prints the path of slurm.conf, for SLURM_CONF
 #   slurm_here.sh DIR stop    end what it started
+# cred_expire is also how long a job waits that is queued again.
 set -euo pipefail
 mkdir -p "$1"
 DIR=$(cd "$1" && pwd)
@@ -31,6 +32,7 @@ SlurmctldHost=$HOST(127.0.0.1)
 SlurmctldPort=${SLURM_PORT:-16827}
 SlurmdPort=$((${SLURM_PORT:-16827} + 1))
 AuthType=auth/munge
+AuthInfo=cred_expire=10
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres

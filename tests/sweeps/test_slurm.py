@@ -193,6 +193,25 @@ def test_a_job_whose_time_is_over_is_queued_again(
 
 
 @slow
+@pytest.mark.parametrize("how", ["requeue", "warn"])
+def test_the_only_job_goes_on_when_it_is_queued_again(
+    real_slurm: None, slow_twelve: Twelve, slow_expected: bytes, how: str
+) -> None:
+    folder = slow_twelve.planned(f"queued-again-{how}")
+    waiting = Waiting(folder, slow_twelve, array=1)
+    job = waiting.job()
+    wait_until(lambda: n_results(folder) >= 4)
+    kept = results(folder)
+    command = {"requeue": ["scontrol", "requeue"], "warn": ["scancel", "--signal=USR2"]}[how]
+    subprocess.run([*command, job], check=True)
+    waiting.join(240)
+    assert waiting.error is None
+    assert table_of(folder) == slow_expected
+    assert strays(folder) == []
+    assert kept.items() <= results(folder).items()
+
+
+@slow
 def test_an_earlier_array_is_waited_for(
     real_slurm: None, slow_twelve: Twelve, slow_expected: bytes
 ) -> None:
