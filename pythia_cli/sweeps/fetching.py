@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+from pythia_cli.checkpoints import partial
 from pythia_cli.checkpoints.download import download, plan_download
 from pythia_cli.checkpoints.from_folder import Certifier
 from pythia_cli.checkpoints.publish import remove
@@ -68,6 +69,7 @@ class Fetcher:
         """
         done: Future[None]
         if checkpoint.model == DEMO or self.store.find(checkpoint) is not None:
+            partial.remove_left(self.store, checkpoint)
             done = Future()
             done.set_result(None)
             return done

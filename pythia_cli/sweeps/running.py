@@ -132,7 +132,7 @@ class SweepRun:
         """Measure the cells of a checkpoint."""
         checkpoint = claimed.checkpoint
         try:
-            self._wait_for(claimed)
+            claimed.fetched.result()
             model = load(
                 checkpoint.model,
                 checkpoint.step,
@@ -158,11 +158,6 @@ class SweepRun:
                     self._measure(cell, model)
                 except (PythiaError, MemoryError, OSError) as error:
                     self._fail(checkpoint, cell, error)
-
-    def _wait_for(self, claimed: _Claimed) -> None:
-        if not claimed.fetched.done():
-            self.reporter.note(f"waiting for {claimed.checkpoint} to be fetched")
-        claimed.fetched.result()
 
     def _measure(self, cell: Cell, model: Model) -> None:
         self._watch.check(cell.planned, cell.input)
