@@ -1,0 +1,1 @@
+"""Many cells of (checkpoint, measure, input): running them, and looking at what they found."""
