@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("measures",),
     ("library",),
     ("diagnostics", "integrations"),
+    ("sweeps",),
     ("cli",),
     ("__init__", "__main__"),
 )
@@ -42,6 +43,7 @@ KEEPERS = {
     "huggingface_hub": "checkpoints/hub",
     "llvmlite": "jit/ kernels/",
     "lm_eval": "integrations/",
+    "matplotlib": "sweeps/plot",
     "numba": "jit/ kernels/",
     "pandas": "tables/records",
     "platformdirs": "settings",

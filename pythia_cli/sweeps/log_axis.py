@@ -66,19 +66,19 @@ class LogAxis:
         return [value for value in found if self.first <= value <= self.last]
 
 
-def compact(number: float) -> str:
-    """A whole number as an axis writes it: 0, 1, 10, 100, 1k, 143k, 10M, 300B."""
+def compact(number: float, digits: int = 4) -> str:
+    """A number as an axis writes it: 0, 0.5, 10, 1k, 143k, 10M, 300B. digits: of significance."""
     for unit, sign in _UNITS:
-        if number >= unit:
-            return f"{number / unit:.4g}{sign}"
-    return f"{number:.4g}"
+        if abs(number) >= unit:
+            return f"{number / unit:.{digits}g}{sign}"
+    return f"{number:.{digits}g}"
 
 
 def number_labels(numbers: Sequence[float]) -> list[str]:
     """Numbers as short as tells them apart, of three digits or more."""
     labels: list[str] = []
     for digits in range(3, 17):
-        labels = [f"{number:.{digits}g}" for number in numbers]
+        labels = [compact(number, digits) for number in numbers]
         if len(set(labels)) == len(set(numbers)):
             break
     return labels

@@ -108,7 +108,7 @@ def _looks_within(curves: Sequence[Curve], models: list[str]) -> list[Look]:
     coloured = "model" if len(models) > 1 or not differing else differing[0]
     rest = [part for part in differing if part != coloured]
     colours: list[str | None] = [getattr(curve, coloured) for curve in curves]
-    order = models if coloured == "model" else list(dict.fromkeys(colours))
+    order = [*models] if coloured == "model" else list(dict.fromkeys(colours))
     others = [tuple(getattr(curve, part) for part in rest) for curve in curves]
     dashes = list(dict.fromkeys(others))
     if len(order) > N_COLOURS or len(dashes) > N_DASHES:

@@ -15,8 +15,8 @@ from pythia_cli.files.writing import writing_errors
 from pythia_cli.sweeps.curves import Curve, Names, Row, XAxis
 from pythia_cli.sweeps.log_axis import LINEAR_DECADES, LogAxis, compact, is_read_on_log_scale
 from pythia_cli.sweeps.panels import Look, Panel, looks, panels_of
+from pythia_cli.sweeps.plot_legend import PlotLegend, drawn_name
 from pythia_cli.tables.problems import MissingExtra
-from pythia_cli.text.printable import on_paper
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ _METADATA: dict[str, dict[str, Any]] = {
     ".pdf": {"CreationDate": None},
 }
 SUFFIXES = tuple(_METADATA)
-"""The formats that `plot` writes."""
+"""The suffixes of the formats."""
 
 _X_NAMES = {"step": "training step", "tokens": "tokens seen in training"}
 
@@ -39,17 +39,7 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-_MM = 1 / 25.4  # inches
-_WIDTH = 160 * _MM
-_PANEL_HEIGHT = 55 * _MM
-_LEGEND_LINE = 3.7 * _MM
-_FRAME_HEIGHT = 18 * _MM
-_MOST_IN_ONE_COLUMN = 3
-_MOST_WITH_LEGENDS = 8
-_MOST_ABOVE = 4  # curves whose legend may be above the panels
-_MOST_CHARACTERS_ABOVE = 80
-_MOST_IN_LEGEND = 60
-_LONGEST_LABEL = 40
+_WIDTH = 160 / 25.4  # inches
 _LONGEST_TITLE = 90
 _MOST_BANDS = 12  # of more curves, bands would hide the lines
 _MARKER_ROOM = 0.012  # of the length of the axis
@@ -86,28 +76,46 @@ def plot(
 ) -> None:
     """Draw the chosen curves to a file, which appears whole; its suffix is its format.
 
+    As `picture_of`. Raises what that raises, and ResourceError.
+    """
+    path = Path(path)
+    data = picture_of(
+        rows, path.suffix, measure=measure, input=input, group=group, figure=figure, x=x
+    )
+    with writing_errors(path):
+        write_aside(path, data)
+
+
+def picture_of(
+    rows: Sequence[Row],
+    suffix: str,
+    *,
+    measure: Names = None,
+    input: Names = None,
+    group: Names = None,
+    figure: Names = None,
+    x: XAxis = "step",
+) -> bytes:
+    """The chosen curves as the bytes of a file with this suffix. The same rows give the same bytes.
+
     rows: those of a sweep's table, chosen as `curves_of` does. A line is a model, an input, a group
     or a precision, with a band of one standard error. A panel is a figure of a measure; the last
     one has the quantization error, if there are certificates.
 
     Raises InvalidValue for another suffix than .svg, .png and .pdf, MissingExtra without
-    matplotlib, ResourceError, InputError if there is nothing to draw, and what `curves_of` raises.
+    matplotlib, InputError if there is nothing to draw, and what `curves_of` raises.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
+    suffix = suffix.lower()
     if suffix not in _METADATA:
-        raise InvalidValue("output", str(path), f"a file name that ends in {_LISTED}")
+        listed = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        raise InvalidValue("suffix", suffix, listed)
     panels = panels_of(rows, measure=measure, input=input, group=group, figure=figure, x=x)
     if not any(panel.values for panel in panels):
         raise InputError("the sweep", "has no values to draw")
     data = io.BytesIO()
     with _styled():
         drawing(panels, x).savefig(data, format=suffix[1:], metadata=_METADATA[suffix])
-    with writing_errors(path):
-        write_aside(path, data.getvalue())
-
-
-_LISTED = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+    return data.getvalue()
 
 
 @contextmanager
@@ -127,7 +135,7 @@ def drawing(panels: Sequence[Panel], x: XAxis) -> Figure:
     """The panels as a matplotlib Figure, 160 mm wide, that belongs to no window."""
     from matplotlib.figure import Figure
 
-    legend = _Legend.of(panels)
+    legend = PlotLegend.of(panels)
     n_columns = 1 if len(panels) <= legend.most_in_one_column else 2
     n_rows = -(-len(panels) // n_columns)
     figure = Figure(figsize=(_WIDTH, legend.height_with(n_rows)), layout="constrained")
@@ -136,7 +144,7 @@ def drawing(panels: Sequence[Panel], x: XAxis) -> Figure:
     for i, (panel, looked) in enumerate(zip(panels, looks(panels), strict=True)):
         axes = grid[i]
         _draw(axes, panel, looked, axis)
-        axes.set_title(_shown(legend.title_of(panel), _LONGEST_TITLE // n_columns))
+        axes.set_title(drawn_name(legend.title_of(panel), _LONGEST_TITLE // n_columns))
         if i + n_columns >= len(panels):  # no panel is below
             since = f" from {compact(axis.linear_to)}" if axis.first == 0 else ""
             axes.set_xlabel(f"{_X_NAMES[x]} (log scale{since})")
@@ -190,10 +198,11 @@ def _draw_bands(axes: Axes, curve: Curve, look: Look) -> None:
             if point.value is not None and (error := point.stderr or 0.0) >= 0
         ]
         colour = _COLOURS[look.colour]
+        xs, lows, highs = ([end[i] for end in ends] for i in range(3))
         if len(ends) == 1:
-            axes.vlines(*ends[0], color=colour, alpha=0.4, linewidth=2)
-        elif any(low < high for _, low, high in ends):
-            axes.fill_between(*zip(*ends, strict=True), color=colour, alpha=0.18, linewidth=0)
+            axes.vlines(xs, lows, highs, color=colour, alpha=0.4, linewidth=2)
+        elif lows != highs:
+            axes.fill_between(xs, lows, highs, color=colour, alpha=0.18, linewidth=0)
 
 
 def _scale(axes: Axes, axis: LogAxis, *, is_log: bool) -> None:
@@ -211,83 +220,3 @@ def _scale(axes: Axes, axis: LogAxis, *, is_log: bool) -> None:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(number)
         axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-class _Legend:
-    """Outside the panels: above them if it is short, otherwise to their right.
-
-    One for the figure if all panels have the same lines, otherwise one for each panel; the title of
-    a panel with a single line names that.
-    """
-
-    def __init__(self, panels: Sequence[Panel], *, is_shared: bool) -> None:
-        labels = [curve.label for curve in panels[0].curves]
-        self._is_shared = is_shared
-        self._is_above = (
-            is_shared
-            and len(labels) <= _MOST_ABOVE
-            and sum(map(len, labels)) <= _MOST_CHARACTERS_ABOVE
-        )
-        longest = max(len(panel.curves) for panel in panels)
-        self._n_lines = 1 if self._is_above else min(longest, _MOST_IN_LEGEND) + 1
-        self._handles: list[Any] = []
-
-    @classmethod
-    def of(cls, panels: Sequence[Panel]) -> _Legend:
-        """The legend of these panels."""
-        shared = {tuple(curve.label for curve in panel.curves) for panel in panels}
-        return cls(panels, is_shared=len(shared) == 1)
-
-    def height_with(self, n_rows: int) -> float:
-        """The height in inches of a figure with rows of panels, and with room for the legend."""
-        needed = self._n_lines * _LEGEND_LINE
-        if self._is_shared:
-            return max(n_rows * _PANEL_HEIGHT, needed) + _FRAME_HEIGHT
-        return n_rows * max(_PANEL_HEIGHT, needed) + _FRAME_HEIGHT
-
-    @property
-    def most_in_one_column(self) -> int:
-        """How many panels are below one another before there is a second column."""
-        return _MOST_IN_ONE_COLUMN if self._is_shared else _MOST_WITH_LEGENDS
-
-    def title_of(self, panel: Panel) -> str:
-        """The title of a panel."""
-        if self._is_shared or len(panel.curves) > 1:
-            return panel.title
-        return f"{panel.title}: {panel.curves[0].label}"
-
-    def add(self, axes: Axes) -> None:
-        """Add the legend of a panel, unless it is shared or the title has it."""
-        handles = axes.get_lines()
-        if self._is_shared:
-            self._handles = list(handles)
-        elif len(handles) > 1:
-            axes.legend(*_entries(handles), loc="upper left", bbox_to_anchor=(1, 1))
-
-    def add_to(self, figure: Figure) -> None:
-        """Add the shared legend."""
-        if not self._is_shared:
-            return
-        handles, labels = _entries(self._handles)
-        if self._is_above:
-            figure.legend(handles, labels, loc="outside upper left", ncols=len(labels))
-        else:
-            figure.legend(handles, labels, loc="outside right upper")
-
-
-def _entries(handles: Sequence[Any]) -> tuple[list[Any], list[str]]:
-    """Lines and their labels, of not too many."""
-    from matplotlib.lines import Line2D
-
-    shown = list(handles[:_MOST_IN_LEGEND])
-    labels = [_shown(str(handle.get_label()), _LONGEST_LABEL) for handle in shown]
-    if n_more := len(handles) - len(shown):
-        shown.append(Line2D([], [], linestyle="none"))
-        labels.append(f"and {n_more} more")
-    return shown, labels
-
-
-def _shown(text: str, longest: int) -> str:
-    """A name as it is drawn. matplotlib hides labels that begin with an underscore."""
-    text = on_paper(text, longest)
-    return f" {text}" if text.startswith("_") else text

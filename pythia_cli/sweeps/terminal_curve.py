@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -94,7 +95,7 @@ class _Canvas:
 
     def draw(self, places: Sequence[tuple[float, float]], marker: str) -> None:
         """Draw a line through places (x, y), each from 0 to 1, with a marker at each."""
-        for begin, end in zip(places, places[1:], strict=False):
+        for begin, end in itertools.pairwise(places):
             self._line(self._dot(begin), self._dot(end))
         for place in places:
             x, y = self._dot(place)
@@ -162,7 +163,4 @@ def _legend(
 
 def _shown(text: str, longest: int, is_ascii: bool) -> str:
     shown = on_paper(text, longest)
-    if not is_ascii:
-        return shown
-    shown = shown.replace("…", "~").encode("ascii", "replace").decode()
-    return shown
+    return shown.replace("…", "~").encode("ascii", "replace").decode() if is_ascii else shown
