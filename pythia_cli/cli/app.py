@@ -44,6 +44,7 @@ class _Subcommands(Commands):
         "choices": "choices:choices",
         "memorize": "memorize:memorize",
         "eval": "eval:evaluate",
+        "sweep": "sweep:commands",
         "tokenize": "tokenize:tokenize",
         "download": "download:download",
         "quantize": "quantize:quantize",

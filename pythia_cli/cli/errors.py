@@ -89,7 +89,7 @@ def report(error: BaseException, place: str = "") -> ExitStatus:
         return ExitStatus.BROKEN_PIPE
     if isinstance(error, PythiaError):
         _line(place + message_of(error), hint_for(error))
-        return next(status for kind, status in _STATUS if isinstance(error, kind))
+        return status_of_kind(type(error))
     if isinstance(error, _ClickException):
         context = getattr(error, "ctx", None)
         hint = f"{context.command_path} --help" if context is not None else "pythia --help"
@@ -108,6 +108,11 @@ def report(error: BaseException, place: str = "") -> ExitStatus:
         None if settings.debug() else "run it again with PYTHIA_DEBUG=1, and report the traceback",
     )
     return ExitStatus.BUG
+
+
+def status_of_kind(kind: type[PythiaError]) -> ExitStatus:
+    """The exit status of errors of a class."""
+    return next(status for base, status in _STATUS if issubclass(kind, base))
 
 
 def _resource_line(error: BaseException) -> tuple[str, str] | None:

@@ -74,7 +74,8 @@ def _imported(name: str, place: str) -> Any:
     found = _found(place)
     if not isinstance(found, typer.Typer):
         function, found = found, typer.Typer(rich_markup_mode=None, add_completion=False)
-        found.command(name, cls=Grouped)(function)
+        # A command may read its arguments in a way of its own.
+        found.command(name, cls=getattr(function, "command_class", Grouped))(function)
     command = get_command(found)
     command.name = name
     return command

@@ -1,1 +1,1 @@
-"""Many cells of (checkpoint, measure, input): running them, and looking at what they found."""
+"""The same measures at many checkpoints: planned, resumed, shared among processes, looked at."""

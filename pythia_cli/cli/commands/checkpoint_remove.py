@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +11,10 @@ from pythia_cli import settings
 from pythia_cli.cli import completing, options
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.output import Notices
+from pythia_cli.cli.sizes import n_bytes_of
 
 if TYPE_CHECKING:
     from pythia_cli.checkpoints.store import Installed
-
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 def remove(
@@ -62,7 +60,7 @@ def remove(
     if (keep_under is None) == (not steps and not named):
         raise CommandError("give either STEPS or --keep-under SIZE")
     if keep_under is not None:
-        chosen = least_recently_used(where.installed(), _n_bytes(keep_under))
+        chosen = least_recently_used(where.installed(), n_bytes_of(keep_under))
     else:
         chosen = choose_installed(steps or [], model, where)
     if not chosen:
@@ -96,10 +94,3 @@ def _agreed(chosen: list[Installed]) -> bool:
     print(f"remove {names}{more} ({n_bytes / 1e6:,.1f} MB)? [y/N]: ", end="", file=sys.stderr)
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def _n_bytes(text: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([kmgt]?)b?", text.strip().lower())
-    if match is None:
-        raise CommandError(f"{text!r} is not a size", hint="--keep-under 20GB")
-    return int(float(match.group(1)) * _UNITS[match.group(2)])

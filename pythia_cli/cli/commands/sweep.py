@@ -1,0 +1,49 @@
+"""`pythia sweep`: the group of commands about sweeps; without a command's name it runs one."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import typer
+
+from pythia_cli.cli.group import Commands
+
+_RUN = "run"
+
+
+class _SweepCommands(Commands):
+    places: ClassVar = {
+        _RUN: "sweep_run:run",
+        "status": "sweep_status:status",
+        "table": "sweep_table:table",
+        "plot": "sweep_plot:plot",
+    }
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As in click; `pythia sweep DIR ...` is `pythia sweep run DIR ...`."""
+        if args and args[0] not in {*self.places, "-h", "--help"}:
+            args = [_RUN, *args]
+        return super().parse_args(ctx, args)
+
+
+commands = typer.Typer(
+    cls=_SweepCommands,
+    help="""Take the same measures at many checkpoints; look at what there is so far.
+
+Examples:
+
+  pythia sweep runs/grammar -m pythia-410m -c log,10000:143000:10000 --pairs blimp/*.jsonl
+
+  pythia sweep status runs/grammar
+
+  pythia sweep plot runs/grammar -o curves.svg
+""",
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+
+@commands.callback(invoke_without_command=True)
+def _root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

@@ -1,0 +1,189 @@
+"""`pythia sweep DIR`: takes measures at many checkpoints, and goes on where it was ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pythia_cli.cli import completing, measure_options, options
+from pythia_cli.cli.errors import CommandError
+from pythia_cli.cli.output import Notices
+from pythia_cli.cli.sizes import n_bytes_of
+
+if TYPE_CHECKING:
+    from pythia_cli.sweeps.making import WantedMeasure, WantedSweep
+
+_CHECKPOINTS, _WORK = "Which checkpoints", "How it runs"
+
+
+@measure_options.takes_files
+def run(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of the sweep: its results and its plan.")
+    ],
+    models: Annotated[
+        list[str] | None,
+        typer.Option("-m", "--model", metavar="NAME", autocompletion=completing.models,
+                     help="A Pythia model, demo, or an installed name; repeatable. Default: the"
+                     " active model.", rich_help_panel=_CHECKPOINTS),
+    ] = None,
+    steps: Annotated[
+        list[str] | None,
+        typer.Option("-c", "--checkpoint", metavar="STEPS",
+                     help="3000, main, 0,64,512, 1000:10000:1000, log, installed or all;"
+                     " repeatable. Default: main.", rich_help_panel=_CHECKPOINTS),
+    ] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Models, steps, measures and their options, as TOML"
+                     " (docs/sweeps.md), in place of these options."),
+    ] = None,
+    perplexity: measure_options.Perplexity = None,
+    surprisal: measure_options.Surprisal = None,
+    pairs: measure_options.Pairs = None,
+    choices: measure_options.Choices = None,
+    memorize: measure_options.Memorize = None,
+    eval: measure_options.Tasks = None,
+    settings: measure_options.Set = None,
+    dtype: options.Dtype = "int8",
+    precision: options.Precision = "exact",
+    plain_text: options.PlainText = False,
+    certify: options.Certify = None,
+    keep_under: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Keep the store below this size, such as 20GB: remove"
+                     " what the sweep fetched when it is done with it. What was installed before"
+                     " stays.", rich_help_panel=_WORK),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Do only every N-th checkpoint, from the I-th on, as one"
+                     " of N processes.", rich_help_panel=_WORK),
+    ] = None,
+    retry: Annotated[
+        bool,
+        typer.Option("--retry", help="Also try again what failed.", rich_help_panel=_WORK),
+    ] = False,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help="Use only checkpoints that are installed, or in the Hugging"
+                     " Face cache.", rich_help_panel=_WORK),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only print what would be fetched and measured.",
+                     rich_help_panel=_WORK),
+    ] = False,
+    store: options.StoreFolder = None,
+    threads: options.Threads = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:  # fmt: skip
+    """Take the same measures at many checkpoints. The same command goes on where it ended.
+
+    Missing checkpoints are downloaded, each while another is measured. What fails is recorded, and
+    the others go on. DIR/table.csv has all figures. Without measures, the plan in DIR is gone on
+    with. Several processes may work on one DIR. docs/sweeps.md has it all.
+
+    Examples:
+
+      pythia sweep runs/grammar -m pythia-410m -c log,10000:143000:10000 --pairs blimp/*.jsonl
+
+      pythia sweep runs/night --plan plan.toml --keep-under 20GB
+
+      pythia sweep runs/grammar --retry
+    """
+    where = options.open_store(store)
+    notices = Notices(quiet=quiet, verbose=verbose)
+    given = {
+        "perplexity": perplexity, "surprisal": surprisal, "pairs": pairs, "choices": choices,
+        "memorize": memorize, "eval": eval,
+    }  # fmt: skip
+    asked = options.first_given(**{**given, "checkpoint": steps, "model": models, "set": settings})
+    if plan is not None and asked is not None:
+        raise CommandError(f"{asked} and --plan exclude each other", "name it in the plan")
+    from pythia_cli.cli.sweep_running import dry_run as show
+    from pythia_cli.cli.sweep_running import run_and_report
+    from pythia_cli.sweeps.folder import SweepFolder
+    from pythia_cli.sweeps.making import make_plan
+    from pythia_cli.sweeps.sweep import HowToRun
+
+    found = SweepFolder(folder)
+    wanted, beside = _wanted(plan, models, steps, given, settings)
+    if wanted is not None:
+        if plan is None:
+            wanted = replace(wanted, precision=precision, dtype=dtype, plain_text=plain_text)
+        made = make_plan(wanted, where, notices)
+    else:
+        if asked is not None:
+            raise CommandError(
+                f"{asked} without a measure", f"pythia sweep {folder} {asked} ... --pairs FILES"
+            )
+        made = found.read_plan()
+    how = HowToRun(
+        keep_under=_bytes(keep_under or beside.get("keep_under")),
+        shard=_shard(shard),
+        retry=retry,
+        certifier=options.certifier(certify or beside.get("certify"), notices),
+        offline=offline,
+        n_threads=threads,
+    )
+    if dry_run:
+        show(found, made, where, how, notices, as_json=as_json)
+        return
+    if wanted is not None:
+        found.write_plan(made)
+    run_and_report(found, where, how, notices, as_json=as_json)
+
+
+def _wanted(
+    plan: Path | None,
+    models: list[str] | None,
+    steps: list[str] | None,
+    given: dict[str, list[str] | None],
+    settings: list[str] | None,
+) -> tuple[WantedSweep | None, dict[str, Any]]:
+    """What is asked for, by a file or by options; None if nothing is."""
+    from pythia_cli.sweeps.making import WantedSweep, read_plan_file
+
+    if plan is not None:
+        return read_plan_file(plan)
+    measures = list(_measures(given, settings or []))
+    if not measures:
+        return None, {}
+    return WantedSweep(models or [], None if steps is None else ",".join(steps), measures), {}
+
+
+def _measures(given: dict[str, list[str] | None], settings: Sequence[str]) -> list[WantedMeasure]:
+    from pythia_cli.sweeps.making import WantedMeasure
+
+    chosen: dict[str, dict[str, str]] = {name: {} for name, inputs in given.items() if inputs}
+    for setting in settings:
+        left, is_set, value = setting.partition("=")
+        name, dot, option = left.partition(".")
+        if not (is_set and dot and option):
+            raise CommandError(
+                f"{setting!r} sets no option of a measure", "--set surprisal.column=sentence"
+            )
+        if name not in chosen:
+            raise CommandError(f"{setting!r} is of a measure that is not taken", f"--{name} FILES")
+        chosen[name][option] = value
+    return [WantedMeasure(name, given[name] or [], how) for name, how in chosen.items()]
+
+
+def _bytes(text: str | None) -> int | None:
+    return None if text is None else n_bytes_of(str(text))
+
+
+def _shard(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    i, slash, n = text.partition("/")
+    if not (slash and i.isdecimal() and n.isdecimal() and 1 <= int(i) <= int(n)):
+        raise CommandError(f"{text!r} is no share of the checkpoints", "--shard 1/4")
+    return int(i), int(n)

@@ -1,0 +1,105 @@
+"""Runs a sweep for `pythia sweep`, and says what it did, or would do."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import typer
+
+from pythia_cli import errors as library_errors
+from pythia_cli.cli.errors import ExitStatus, status_of_kind
+from pythia_cli.cli.failures import Failures
+from pythia_cli.cli.output import Notices
+from pythia_cli.errors import PythiaError
+
+if TYPE_CHECKING:
+    from pythia_cli.checkpoints.store import Store
+    from pythia_cli.suite.checkpoint import Checkpoint
+    from pythia_cli.sweeps.folder import SweepFolder
+    from pythia_cli.sweeps.forecast import Forecast
+    from pythia_cli.sweeps.plan import SweepPlan
+    from pythia_cli.sweeps.status import SweepStatus
+    from pythia_cli.sweeps.sweep import HowToRun
+
+
+def run_and_report(
+    folder: SweepFolder, store: Store, how: HowToRun, notices: Notices, *, as_json: bool
+) -> None:
+    """Run the sweep. Raises Exit with the status of the first thing that failed, now or before."""
+    from dataclasses import replace
+
+    from pythia_cli.cli import bus_errors
+    from pythia_cli.cli.sweep_grid import in_words
+    from pythia_cli.sweeps.status import status_of
+    from pythia_cli.sweeps.sweep import run_sweep
+
+    bus_errors.watch()
+    failures = Failures(notices)
+
+    def failed(where: str, error: PythiaError) -> None:
+        failures.add(error, f"{where}: ")
+
+    run_sweep(folder, store, replace(how, failed=failed), notices)
+    found = status_of(folder)
+    if as_json:
+        typer.echo(json.dumps({"folder": str(folder.path), **found.to_dict()}))
+    else:
+        typer.echo(f"{in_words(found)}: {folder.path / 'table.csv'}")
+    failures.exit()
+    if found.failures:
+        notices.say(f"some failed earlier: pythia sweep {folder.path} --retry")
+        raise typer.Exit(_first_status(found))
+
+
+def _first_status(found: SweepStatus) -> ExitStatus:
+    """The exit status of the first failure that is recorded."""
+    kind = getattr(library_errors, found.failures[0][1].kind, PythiaError)
+    return status_of_kind(kind)
+
+
+def dry_run(
+    folder: SweepFolder,
+    plan: SweepPlan,
+    store: Store,
+    how: HowToRun,
+    notices: Notices,
+    *,
+    as_json: bool,
+) -> None:
+    """Print what would be measured and fetched, and how long that takes as far as it is known."""
+    from pythia_cli.sweeps.forecast import forecast
+
+    found = forecast(folder, plan, store, how)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict()))
+        return
+    typer.echo(
+        f"{len(found.checkpoints)} checkpoints, {found.n_cells} cells, {found.n_done} of them done"
+    )
+    typer.echo(_fetching(found))
+    for checkpoint, error in found.unknown.items():
+        notices.say(f"{checkpoint}: {error}")
+    seconds = found.seconds
+    typer.echo("time: not known before a cell is done" if seconds is None else _about(seconds))
+
+
+def _fetching(found: Forecast) -> str:
+    if found.sizes:
+        return f"{_names(found.sizes)}: {sum(found.sizes.values()) / 1e6:,.1f} MB to fetch"
+    return "nothing can be fetched" if found.unknown else "nothing to fetch"
+
+
+def _names(checkpoints: dict[Checkpoint, int]) -> str:
+    from pythia_cli.suite.step_sets import as_ranges
+
+    by_model: dict[str, list[int]] = {}
+    for checkpoint in checkpoints:
+        by_model.setdefault(checkpoint.model, []).append(checkpoint.step)
+    return "; ".join(f"{model} {as_ranges(steps)}" for model, steps in by_model.items())
+
+
+def _about(seconds: float) -> str:
+    from pythia_cli.cli.sweep_grid import duration
+
+    return f"time to measure: about {duration(seconds)}, with one process"

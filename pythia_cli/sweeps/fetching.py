@@ -1,0 +1,192 @@
+"""Installs the checkpoints of a sweep that are missing, each while another is measured.
+
+STORE/sweeps/MODEL@STEP    names the folder of the sweep that fetched it, and may remove it
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from pythia_cli.checkpoints.download import download, plan_download
+from pythia_cli.checkpoints.from_folder import Certifier
+from pythia_cli.checkpoints.publish import remove
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.errors import LockTimeout, NotInstalled, PythiaError
+from pythia_cli.files.locks import lock
+from pythia_cli.files.publishing import write_aside
+from pythia_cli.reporting import SILENT, Reporter, Task
+from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.suite.models import DEMO, MODELS
+from pythia_cli.sweeps.problems import RoomTooSmall
+from pythia_cli.system.background import background
+
+_LOOK_SECONDS = 0.2  # between looks for room
+_STOP_SECONDS = 0.5
+_A_DAY = 86400.0  # seconds: how long to wait for another sweep that fetches into the same store
+_INT8_SHARE = 0.6
+"""Of the bytes to fetch, at most: an int8 file of float16 weights has 0.45 to 0.5 of them."""
+
+
+class FetchStopped(PythiaError):
+    """A fetch was ended, because the sweep ends."""
+
+
+@dataclass
+class Fetcher:
+    """Fetches checkpoints into a store, one at a time, in the background.
+
+    folder: of the sweep. keep_under: the most bytes that the store may take, downloads included;
+    None: no limit.
+    can_go: whether all that a sweep wants of a checkpoint is done. offline, certifier: as for
+    `download`. n_threads: for quantizing.
+    """
+
+    store: Store
+    folder: Path
+    can_go: Callable[[Checkpoint], bool]
+    keep_under: int | None = None
+    offline: bool = False
+    certifier: Certifier | None = None
+    n_threads: int | None = None
+    reporter: Reporter = SILENT
+
+    def __post_init__(self) -> None:
+        self._is_stopped = False
+        self._running: list[Future[None]] = []
+
+    def start(self, checkpoint: Checkpoint) -> Future[None]:
+        """Begin to fetch a checkpoint, unless it is installed or built in.
+
+        The future has the error: NotInstalled for a model that nobody publishes, RoomTooSmall, and
+        what `download` raises.
+        """
+        done: Future[None]
+        if checkpoint.model == DEMO or self.store.find(checkpoint) is not None:
+            done = Future()
+            done.set_result(None)
+            return done
+        if checkpoint.model not in MODELS:
+            done = Future()
+            done.set_exception(NotInstalled(checkpoint.model, checkpoint.step, downloadable=False))
+            return done
+        done = background(lambda: self._fetch(checkpoint), "pythia-sweep-fetch")
+        self._running.append(done)
+        return done
+
+    def stop(self) -> None:
+        """End what is being fetched, and wait for that, but not for a Hub that does not answer.
+
+        What has arrived is kept.
+        """
+        self._is_stopped = True
+        for running in self._running:
+            with contextlib.suppress(BaseException):
+                running.exception(timeout=_STOP_SECONDS)
+
+    def _fetch(self, checkpoint: Checkpoint) -> None:
+        with contextlib.ExitStack() as stack:
+            if self.keep_under is not None:
+                self._wait_for_room(checkpoint, self.keep_under, stack)
+            mark = self._mark(checkpoint)
+            with self.store.writing():
+                mark.parent.mkdir(parents=True, exist_ok=True)
+                write_aside(mark, f"{self.folder.resolve()}\n".encode())
+            outcomes = download(
+                self.store,
+                [checkpoint],
+                offline=self.offline,
+                certifier=self.certifier,
+                n_threads=self.n_threads,
+                reporter=_Stoppable(self),
+            )
+            for outcome in outcomes:
+                if outcome.error is not None:
+                    mark.unlink(missing_ok=True)
+                    raise outcome.error
+
+    def _wait_for_room(
+        self, checkpoint: Checkpoint, limit: int, stack: contextlib.ExitStack
+    ) -> None:
+        """Make room for a checkpoint, or wait until some can be made. Raises RoomTooSmall.
+
+        Until the stack is closed, no other sweep fetches into this store.
+        """
+        path = self.store.lock_path("sweep")
+        stack.enter_context(lock(path, f"{self.store.folder}", _A_DAY, self.reporter))
+        _, plans = plan_download(self.store, [checkpoint], offline=self.offline)
+        n_bytes = sum(plan.n_bytes for plan in plans)
+        needed = int(n_bytes * (1 + _INT8_SHARE))
+        while (free := limit - _bytes_in(self.store.folder)) < needed:
+            self.check()
+            if self._remove_one():
+                continue
+            if not self._fetched():
+                raise RoomTooSmall(self.store.folder, checkpoint, needed, free, limit)
+            time.sleep(_LOOK_SECONDS)
+
+    def _remove_one(self) -> bool:
+        """Remove a fetched checkpoint that is done with. Returns whether there was one."""
+        for checkpoint in self._fetched():
+            if self.can_go(checkpoint):
+                with contextlib.suppress(NotInstalled, LockTimeout):
+                    remove(self.store, checkpoint)
+                    self.reporter.note(f"removed {checkpoint}, to make room")
+                self._mark(checkpoint).unlink(missing_ok=True)
+                return True
+        return False
+
+    def _fetched(self) -> list[Checkpoint]:
+        """The installed checkpoints that this sweep fetched, those used least lately first."""
+        own = str(self.folder.resolve())
+        found = []
+        for installed in self.store.installed():
+            with contextlib.suppress(OSError):
+                if self._mark(installed.checkpoint).read_text().strip() == own:
+                    found.append(installed)
+        return [one.checkpoint for one in sorted(found, key=lambda one: one.last_used())]
+
+    def _mark(self, checkpoint: Checkpoint) -> Path:
+        return self.store.folder / "sweeps" / str(checkpoint)
+
+    def check(self) -> None:
+        """Raises FetchStopped if the sweep ends."""
+        if self._is_stopped:
+            raise FetchStopped("the sweep ends")
+
+
+class _Stoppable(Reporter):
+    """Passes notices on, without progress, and ends what reports progress when it has to."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+
+    def task(self, label: str, total: int, unit: str) -> Task:
+        return _StoppableTask(self._fetcher)
+
+    def note(self, text: str) -> None:
+        self._fetcher.reporter.note(text)
+
+
+class _StoppableTask(Task):
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+
+    def advance(self, amount: int) -> None:
+        self._fetcher.check()
+
+
+def _bytes_in(folder: Path) -> int:
+    """What a folder takes on the disk."""
+    total = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                status = os.lstat(os.path.join(where, name))
+                total += max(status.st_size, getattr(status, "st_blocks", 0) * 512)
+    return total

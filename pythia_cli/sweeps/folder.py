@@ -1,0 +1,215 @@
+"""The folder of a sweep: its plan, the results of its cells, and what failed.
+
+DIR/plan.json                            SweepPlan
+DIR/cells/MODEL/stepN/MEASURE-KEY.json   the result of a cell; it appears whole, when all is done
+DIR/cells/MODEL/stepN/MEASURE-KEY.tsv    the rows of its items, if it has some
+DIR/failures/MODEL/stepN/...             why a cell, or a whole checkpoint, failed
+DIR/locks/MODEL@STEP.lock                held while a process works on the checkpoint
+DIR/table.csv, table.parquet             all figures so far
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pythia_cli.errors import IntegrityError, LockTimeout, NotFound, PythiaError
+from pythia_cli.files.locks import lock
+from pythia_cli.files.publishing import remove_unpublished, write_json
+from pythia_cli.files.reading import read_json_object
+from pythia_cli.files.writing import writing_errors
+from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.sweeps.figures import Figure
+from pythia_cli.sweeps.plan import Cell, SweepPlan
+from pythia_cli.sweeps.problems import NoSweep
+
+_VERSION = 1
+_WHOLE = "checkpoint"
+_SHORT_WAIT = 60.0  # seconds, for locks that are never held for long
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What a cell found. provenance: of the model. seconds: that measuring it took."""
+
+    checkpoint: dict[str, Any]
+    measure: dict[str, Any]
+    input: dict[str, Any]
+    provenance: dict[str, Any]
+    certificate: dict[str, Any] | None
+    figures: list[Figure]
+    seconds: float
+    finished: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a cell failed, or a whole checkpoint.
+
+    kind: the class of the error in pythia_cli.errors. attempts: how often it was tried. when:
+    seconds since 1970.
+    """
+
+    error: str
+    kind: str
+    attempts: int
+    when: float
+    host: str
+
+
+class SweepFolder:
+    """A folder that holds a sweep, or will."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"SweepFolder({self.path})"
+
+    def read_plan(self) -> SweepPlan:
+        """The plan. Raises NoSweep if there is none, and IntegrityError if it is damaged."""
+        path = self.path / "plan.json"
+        try:
+            return SweepPlan.of_dict(read_json_object(path), path)
+        except NotFound:
+            raise NoSweep(self.path) from None
+
+    def write_plan(self, plan: SweepPlan) -> None:
+        """Keep a plan, in place of an earlier one. Raises ResourceError."""
+        with self.changing():
+            path = self.path / "plan.json"
+            remove_unpublished(path)
+            with contextlib.suppress(NotFound, IntegrityError):
+                if read_json_object(path) == plan.to_dict():
+                    return
+            write_json(path, plan.to_dict())
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the lock for what belongs to no checkpoint. Raises ResourceError for an OSError."""
+        with writing_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            with lock(self._lock("sweep"), f"the sweep in {self.path}", _SHORT_WAIT):
+                yield
+
+    def claim(self, checkpoint: Checkpoint) -> ExitStack | None:
+        """Take a checkpoint for this process, until the stack is closed; None if another has it.
+
+        The claim of a process that died is free at once. Where files cannot be locked, everybody
+        gets it: work is then done twice, and nothing is lost. Raises ResourceError.
+        """
+        with ExitStack() as stack, writing_errors(self.path):
+            try:
+                stack.enter_context(lock(self._lock(str(checkpoint)), str(checkpoint), 0))
+            except LockTimeout:
+                return None
+            return stack.pop_all()
+        raise AssertionError("the exit stack suppressed an exception")
+
+    def is_claimed(self, checkpoint: Checkpoint) -> bool:
+        """Whether a process works on a checkpoint."""
+        if not self._lock(str(checkpoint)).exists():
+            return False
+        with contextlib.suppress(OSError):
+            stack = self.claim(checkpoint)
+            if stack is None:
+                return True
+            stack.close()
+        return False
+
+    def rows(self, cell: Cell) -> Path:
+        """Where the rows of a cell are, if its measure makes some."""
+        return self._cells(cell.checkpoint) / f"{cell.name}.tsv"
+
+    def finished(self, checkpoint: Checkpoint) -> set[str]:
+        """The names of the cells of a checkpoint that have a result."""
+        return _names(self._cells(checkpoint)) - {_WHOLE}
+
+    def failed(self, checkpoint: Checkpoint) -> set[str]:
+        """The names of the cells of a checkpoint that failed; "checkpoint" if it did as a whole."""
+        return _names(self._failures(checkpoint))
+
+    def result(self, cell: Cell) -> CellResult:
+        """The result of a cell. Raises NotFound, and IntegrityError if it is damaged."""
+        path = self._cells(cell.checkpoint) / f"{cell.name}.json"
+        content = read_json_object(path)
+        try:
+            if content.pop("version") != _VERSION:
+                raise ValueError("written by another version of pythia")
+            content["figures"] = [Figure(*one) for one in content["figures"]]
+            return CellResult(**content)
+        except (KeyError, TypeError, ValueError) as error:
+            raise IntegrityError(path, f"is not the result of a cell ({error})") from error
+
+    def publish(self, cell: Cell, result: CellResult) -> None:
+        """Write the result of a cell, and forget its failure. Raises ResourceError."""
+        content = {"version": _VERSION, **asdict(result)}
+        content["figures"] = [list(vars(one).values()) for one in result.figures]
+        path = self._cells(cell.checkpoint) / f"{cell.name}.json"
+        with writing_errors(self.path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            remove_unpublished(path)
+            write_json(path, content)
+            self._forget(cell.checkpoint, cell.name)
+
+    def record_failure(
+        self, checkpoint: Checkpoint, cell: Cell | None, error: PythiaError, when: float
+    ) -> None:
+        """Write why a cell failed, or with None the whole checkpoint. Raises OSError."""
+        name = _WHOLE if cell is None else cell.name
+        earlier = self.failure(checkpoint, name)
+        attempts = 1 if earlier is None else earlier.attempts + 1
+        kind = next(one for one in type(error).__mro__ if one.__module__ == PythiaError.__module__)
+        failure = Failure(str(error), kind.__name__, attempts, when, socket.gethostname())
+        path = self._failures(checkpoint) / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_unpublished(path)
+        write_json(path, {"version": _VERSION, **asdict(failure)})
+
+    def failure(self, checkpoint: Checkpoint, name: str) -> Failure | None:
+        """Why a cell failed, by its name, or with "checkpoint" the whole; None if it did not."""
+        try:
+            content = read_json_object(self._failures(checkpoint) / f"{name}.json")
+            content.pop("version")
+            return Failure(**content)
+        except (NotFound, IntegrityError, KeyError, TypeError):
+            return None
+
+    def forget_failure(self, checkpoint: Checkpoint, name: str = _WHOLE) -> None:
+        """Remove the record of a failure. Raises ResourceError."""
+        with writing_errors(self.path):
+            self._forget(checkpoint, name)
+
+    def _forget(self, checkpoint: Checkpoint, name: str) -> None:
+        folder = self._failures(checkpoint)
+        (folder / f"{name}.json").unlink(missing_ok=True)
+        for empty in (folder, folder.parent, folder.parent.parent):
+            with contextlib.suppress(OSError):  # it holds other failures
+                empty.rmdir()
+
+    def _cells(self, checkpoint: Checkpoint) -> Path:
+        return self.path / "cells" / checkpoint.model / checkpoint.revision
+
+    def _failures(self, checkpoint: Checkpoint) -> Path:
+        return self.path / "failures" / checkpoint.model / checkpoint.revision
+
+    def _lock(self, name: str) -> Path:
+        return self.path / "locks" / f"{name}.lock"
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return set()
+    return {
+        name.removesuffix(".json")
+        for name in names
+        if name.endswith(".json") and not name.startswith(".") and ".tsv." not in name
+    }

@@ -1,0 +1,33 @@
+"""The measures that a sweep can take. Each is imported when it is used."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from pythia_cli.errors import UnknownName
+from pythia_cli.sweeps.measure import SweepMeasure, with_options
+
+_HOMES = {
+    "perplexity": "whole_texts:SweptPerplexity",
+    "surprisal": "item_measures:SweptSurprisal",
+    "pairs": "item_measures:SweptPairs",
+    "choices": "item_measures:SweptChoices",
+    "memorize": "item_measures:SweptMemorization",
+    "eval": "tasks:SweptTask",
+}
+"""Their names, and the class of each in this room: to add one is to add a line."""
+
+NAMES = tuple(_HOMES)
+
+
+def measure_of(name: str, options: Mapping[str, Any]) -> SweepMeasure:
+    """The measure with these options. Raises UnknownName, InvalidValue."""
+    if name not in _HOMES:
+        raise UnknownName("measure", name, difflib.get_close_matches(name, _HOMES, 3, 0.5))
+    module, _, kind = _HOMES[name].partition(":")
+    found = getattr(importlib.import_module(f"pythia_cli.sweeps.{module}"), kind)
+    made: SweepMeasure = with_options(found, options)
+    return made

@@ -1,0 +1,221 @@
+"""Runs a sweep in this process: claims one checkpoint after the other, and measures its cells."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.errors import IntegrityError, PythiaError, ResourceError
+from pythia_cli.library.load import load
+from pythia_cli.library.model import Model
+from pythia_cli.reporting import SILENT, Reporter
+from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.sweeps.fetching import Fetcher
+from pythia_cli.sweeps.folder import CellResult, SweepFolder
+from pythia_cli.sweeps.inputs import InputWatch
+from pythia_cli.sweeps.plan import Cell, SweepPlan
+
+_LOOK_SECONDS = 0.5  # between looks at checkpoints that other processes have
+
+
+class CellsDone(NamedTuple):
+    """What a run did itself: cells measured, and cells and checkpoints that failed.
+
+    first: the error of the first failure.
+    """
+
+    n_measured: int
+    n_failed: int
+    first: PythiaError | None
+
+
+@dataclass
+class _Claimed:
+    checkpoint: Checkpoint
+    claim: ExitStack
+    fetched: Future[None]
+
+
+@dataclass
+class SweepRun:
+    """Measures what is missing of a sweep, until nothing is left that this process can do.
+
+    checkpoints: those of the plan that are this process's to do. retry: what failed earlier too.
+    failed: is told of each failure as it comes: where, and the error. n_threads: as for `load`.
+    """
+
+    folder: SweepFolder
+    plan: SweepPlan
+    store: Store
+    fetcher: Fetcher
+    checkpoints: Sequence[Checkpoint]
+    retry: bool = False
+    n_threads: int | None = None
+    failed: Callable[[str, PythiaError], None] = lambda where, error: None
+    reporter: Reporter = SILENT
+    _n_measured: int = field(default=0, init=False)
+    _n_failed: int = field(default=0, init=False)
+    _first: PythiaError | None = field(default=None, init=False)
+    _tried: set[tuple[Checkpoint, str]] = field(default_factory=set, init=False)
+
+    def run(self) -> CellsDone:
+        """Do the work. Raises ResourceError if not even a failure can be recorded."""
+        self._watch = InputWatch(self.plan)
+        waiting = [one for one in self.checkpoints if self._pending(one)]
+        has_noted = False
+        with ExitStack() as stack:
+            stack.callback(self.fetcher.stop)
+            ahead: _Claimed | None = None
+
+            def let_go() -> None:
+                if ahead is not None:
+                    ahead.claim.close()
+
+            stack.callback(let_go)
+            while waiting or ahead is not None:
+                now = ahead or self._claim(waiting)
+                ahead = None
+                if now is None:
+                    if not waiting:
+                        break
+                    if not has_noted:
+                        self.reporter.note(
+                            f"waiting for another pythia process, which works on {waiting[0]}"
+                        )
+                        has_noted = True
+                    time.sleep(_LOOK_SECONDS)
+                    waiting = [one for one in waiting if self._pending(one)]
+                    continue
+                with now.claim:
+                    ahead = self._claim(waiting)
+                    self._take(now)
+        return CellsDone(self._n_measured, self._n_failed, self._first)
+
+    def _claim(self, waiting: list[Checkpoint]) -> _Claimed | None:
+        """Take the first checkpoint that no other process has, and start to fetch it."""
+        for checkpoint in list(waiting):
+            claim = self.folder.claim(checkpoint)
+            if claim is None:
+                continue
+            waiting.remove(checkpoint)
+            if not self._pending(checkpoint):  # another process has done it meanwhile
+                claim.close()
+                continue
+            try:
+                return _Claimed(checkpoint, claim, self.fetcher.start(checkpoint))
+            except BaseException:
+                claim.close()
+                raise
+        return None
+
+    def _pending(self, checkpoint: Checkpoint) -> list[Cell]:
+        """The cells of a checkpoint that are to be measured."""
+        done = self.folder.finished(checkpoint)
+        if not self.retry:
+            failed = self.folder.failed(checkpoint)
+            if "checkpoint" in failed:
+                return []
+            done |= failed
+        return [
+            cell
+            for cell in self.plan.cells_of(checkpoint)
+            if cell.name not in done
+            and not {(checkpoint, cell.name), (checkpoint, "")} & self._tried
+        ]
+
+    def _take(self, claimed: _Claimed) -> None:
+        """Measure the cells of a checkpoint."""
+        checkpoint = claimed.checkpoint
+        try:
+            self._wait_for(claimed)
+            model = load(
+                checkpoint.model,
+                checkpoint.step,
+                dtype=self.plan.dtype,  # type: ignore[arg-type]
+                precision=self.plan.precision,  # type: ignore[arg-type]
+                n_threads=self.n_threads,
+                plain_text=self.plan.plain_text,
+                store=self.store,
+                reporter=self.reporter,
+            )
+        except (PythiaError, MemoryError, OSError) as error:
+            self._fail(checkpoint, None, error)
+            return
+        with model:
+            try:
+                self._check_weights(checkpoint, model)
+            except PythiaError as error:
+                self._fail(checkpoint, None, error)
+                return
+            self.folder.forget_failure(checkpoint)
+            for cell in self._pending(checkpoint):
+                try:
+                    self._measure(cell, model)
+                except (PythiaError, MemoryError, OSError) as error:
+                    self._fail(checkpoint, cell, error)
+
+    def _wait_for(self, claimed: _Claimed) -> None:
+        if not claimed.fetched.done():
+            self.reporter.note(f"waiting for {claimed.checkpoint} to be fetched")
+        claimed.fetched.result()
+
+    def _measure(self, cell: Cell, model: Model) -> None:
+        self._watch.check(cell.planned, cell.input)
+        begun = time.perf_counter()
+        measure = cell.planned.measure
+        figures = measure.take(model, cell.input.source, self.folder.rows(cell), self.reporter)
+        planned = cell.planned.to_dict()
+        result = CellResult(
+            cell.checkpoint.to_dict(),
+            {name: planned[name] for name in ("measure", "options")},
+            vars(cell.input),
+            model.provenance(),
+            model.certificate,
+            figures,
+            time.perf_counter() - begun,
+            time.time(),
+        )
+        self.folder.publish(cell, result)
+        self._n_measured += 1
+
+    def _check_weights(self, checkpoint: Checkpoint, model: Model) -> None:
+        """Raises IntegrityError if cells of this checkpoint were measured with other weights."""
+        done = self.folder.finished(checkpoint)
+        for cell in self.plan.cells_of(checkpoint):
+            if cell.name not in done:
+                continue
+            earlier, now = self.folder.result(cell).provenance, model.provenance()
+            for what in ("source", "quantization", "tokenizer_sha256"):
+                if earlier[what] != now[what]:
+                    raise IntegrityError(
+                        self.folder.rows(cell).parent,
+                        f"its cells were measured with another {what} than that of {checkpoint},"
+                        " which is installed now; remove this folder to measure it again",
+                    )
+            return
+
+    def _fail(self, checkpoint: Checkpoint, cell: Cell | None, error: Any) -> None:
+        """Record a failure. Raises the error if even that cannot be written."""
+        known = _as_pythia_error(error, checkpoint)
+        self._tried.add((checkpoint, "" if cell is None else cell.name))
+        try:
+            self.folder.record_failure(checkpoint, cell, known, time.time())
+        except OSError:
+            raise known from error
+        self._n_failed += 1
+        self._first = self._first or known
+        self.failed(str(checkpoint if cell is None else cell), known)
+
+
+def _as_pythia_error(error: Exception, checkpoint: Checkpoint) -> PythiaError:
+    if isinstance(error, PythiaError):
+        return error
+    if isinstance(error, MemoryError):
+        return ResourceError(str(checkpoint), "not enough memory")
+    reason = getattr(error, "strerror", None) or str(error)
+    return ResourceError(getattr(error, "filename", None) or str(checkpoint), reason)
