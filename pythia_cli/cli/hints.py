@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli import errors
+from pythia_cli.sweeps.problems import NotInTable
 from pythia_cli.tables import problems
 
 FEWER_THREADS = "use fewer, with --threads or PYTHIA_THREADS, or allow more (ulimit -u, ulimit -v)"
@@ -212,6 +213,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (problems.MissingExtra, _missing_extra),
     (problems.UnfinishedTable, _unfinished),
     (problems.CannotResume, "write to another file"),
+    (NotInTable, "pythia sweep table DIR, which has all names"),
 )
 
 

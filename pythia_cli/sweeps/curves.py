@@ -9,22 +9,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from pythia_cli.errors import InputError, InvalidValue, UnknownName
+from pythia_cli.errors import InputError, InvalidValue
+from pythia_cli.sweeps.problems import NotInTable
+from pythia_cli.sweeps.table import CERTIFICATE
 
 Row = Mapping[str, Any]
 Names = str | Sequence[str] | None
 XAxis = Literal["step", "tokens"]
 
-CERTIFICATE = "certificate"
-"""The measure whose rows say what int8 errs by."""
 ERROR_FIGURE = "kl_mean"
-"""Its figure that stands beside other measures."""
-
-ALL = "all"
-"""The label of all rows of an input, beside those of its groups."""
+"""The figure of certificates that is shown beside other measures."""
 
 _X_COLUMNS = {"step": "step", "tokens": "tokens_seen"}
-_LABEL_PARTS = ("model", "input", "group", "precision", "quantization")
+_PARTS = ("model", "input", "group", "precision", "quantization")
+_MISSING = {"group": "all", "quantization": "not quantized"}
 _MOST_NAMES = 3  # that an error suggests
 
 
@@ -54,7 +52,7 @@ class Curve:
     input: str
     group: str | None
     precision: str
-    quantization: str
+    quantization: str | None
     x_axis: XAxis
     points: tuple[CurvePoint, ...]
 
@@ -93,10 +91,11 @@ def curves_of(
 
     rows: those of a sweep's table. measure, input, group, figure: names, or patterns with `*` and
     `?`, of what to show. Default: every measure but the certificate (which is shown if there is
-    nothing else), every input, all rows of an input and none of its groups, and the first figure
-    of each measure. Rows of a measure without the wanted group, input or figure are left out.
+    nothing else), every input, all rows of an input and none of its groups (unless a measure has
+    groups only), and the first figure of each measure. Rows of a measure without the wanted group,
+    input or figure are left out.
 
-    Raises UnknownName if no row has a wanted name, InvalidValue for tokens where those of a model
+    Raises NotInTable if no row has a wanted name, InvalidValue for tokens where those of a model
     are not known, and InputError if two rows have different values for one point.
     """
     if x not in _X_COLUMNS:
@@ -108,7 +107,8 @@ def curves_of(
     chosen = matching(chosen, "input", input)
     chosen = matching(chosen, "figure", figure)
     if group is None:
-        chosen = [row for row in chosen if row["group"] is None]
+        whole = {row["measure"] for row in chosen if row["group"] is None}
+        chosen = [row for row in chosen if row["group"] is None or row["measure"] not in whole]
     chosen = matching(chosen, "group", group)
     if figure is None:
         first: dict[str, str] = {}
@@ -121,7 +121,7 @@ def curves_of(
 def matching(rows: Iterable[Row], column: str, names: Names) -> list[Row]:
     """The rows that have one of these names, or a name of these patterns. names: None takes all.
 
-    Raises UnknownName for a name or pattern that no row has, with the nearest names.
+    Raises NotInTable for a name or pattern that no row has, with the nearest names.
     """
     rows = list(rows)
     if names is None:
@@ -132,11 +132,27 @@ def matching(rows: Iterable[Row], column: str, names: Names) -> list[Row]:
         # A name may itself hold the signs of a pattern.
         taken = [name] if name in there else fnmatch.filter(there, name)
         if not taken:
-            near = difflib.get_close_matches(name, there, _MOST_NAMES, 0.5)
-            near = near or (there if len(there) <= _MOST_NAMES else [])
-            raise UnknownName(f"{column} of this sweep", name, near)
+            raise NotInTable(column, name, _nearest(name, there))
         found.update(taken)
     return [row for row in rows if row[column] in found]
+
+
+def _nearest(name: str, there: list[str]) -> list[str]:
+    """The names that have this one within them, or resemble it; or all, if they are few."""
+    within = [other for other in there if name in other][:_MOST_NAMES]
+    like = within or difflib.get_close_matches(name, there, _MOST_NAMES, 0.5)
+    return like or (there if len(there) <= _MOST_NAMES else [])
+
+
+def differing_parts(curves: Sequence[object]) -> list[str]:
+    """Which of model, input, group, precision and quantization tell these curves apart.
+
+    quantization only where the others do not suffice: float32 has none.
+    """
+    parts = [part for part in _PARTS if len({getattr(curve, part) for curve in curves}) > 1]
+    others = [part for part in parts if part != "quantization"]
+    told = {tuple(getattr(curve, part) for part in others) for curve in curves}
+    return others if len(told) == len(curves) else parts
 
 
 def measured(value: float | None) -> float | None:
@@ -153,7 +169,7 @@ class _Key(NamedTuple):
     input: str
     group: str | None
     precision: str
-    quantization: str
+    quantization: str | None
 
 
 _Points = dict[int, CurvePoint]
@@ -181,14 +197,16 @@ def _labelled(keyed: Mapping[_Key, _Points], x: XAxis) -> list[Curve]:
     fellows: dict[tuple[str, str], list[_Key]] = {}
     for key in keyed:
         fellows.setdefault(key[:2], []).append(key)
-    differing = {
-        pair: [part for part in _LABEL_PARTS if len({getattr(key, part) for key in keys}) > 1]
-        for pair, keys in fellows.items()
-    }
+    telling = {pair: differing_parts(keys) for pair, keys in fellows.items()}
     curves = []
     for key, points in keyed.items():
-        values = [getattr(key, part) for part in differing[key[:2]] or ("model",)]
-        label = ", ".join(ALL if value is None else str(value) for value in values)
+        label = ", ".join(_worded(key, part) for part in telling[key[:2]] or ("model",))
         in_order = tuple(points[at] for at in sorted(points))
         curves.append(Curve(label=label, x_axis=x, points=in_order, **key._asdict()))
     return curves
+
+
+def _worded(key: _Key, part: str) -> str:
+    """A part of a label. A group may be an empty text."""
+    value = getattr(key, part)
+    return _MISSING[part] if value is None else str(value) or "(empty)"

@@ -6,19 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pythia_cli.sweeps.curves import (
-    CERTIFICATE,
     ERROR_FIGURE,
     Curve,
     Names,
     Row,
     XAxis,
     curves_of,
+    differing_parts,
 )
+from pythia_cli.sweeps.table import CERTIFICATE
 
 N_COLOURS, N_DASHES = 7, 4
 """How many colours and kinds of line a view has."""
-
-_PARTS = ("model", "input", "group", "precision", "quantization")
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,12 @@ class Panel:
 
     @property
     def title(self) -> str:
-        """The figure and its measure, with the input and group if all curves have the same."""
+        """The figure and its measure, with what several curves share, which no label has.
+
+        Of a single curve, whose label is the model, the input and the group.
+        """
         parts = [self.measure] if self.measure != self.figure else []
-        for part in ("input", "group"):
+        for part in ("model", "input", "group")[len(self.curves) == 1 :]:
             values = {getattr(curve, part) for curve in self.curves}
             parts += [str(value) for value in values if len(values) == 1 and value is not None]
         if self.measure == CERTIFICATE:
@@ -104,11 +106,11 @@ def looks(panels: Sequence[Panel]) -> list[list[Look]]:
 
 
 def _looks_within(curves: Sequence[Curve], models: list[str]) -> list[Look]:
-    differing = [part for part in _PARTS if len({getattr(curve, part) for curve in curves}) > 1]
+    differing = differing_parts(curves)
     coloured = "model" if len(models) > 1 or not differing else differing[0]
     rest = [part for part in differing if part != coloured]
     colours: list[str | None] = [getattr(curve, coloured) for curve in curves]
-    order = [*models] if coloured == "model" else list(dict.fromkeys(colours))
+    order = list(dict.fromkeys(models if coloured == "model" else colours))
     others = [tuple(getattr(curve, part) for part in rest) for curve in curves]
     dashes = list(dict.fromkeys(others))
     if len(order) > N_COLOURS or len(dashes) > N_DASHES:

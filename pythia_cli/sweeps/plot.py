@@ -113,14 +113,17 @@ def picture_of(
     if not any(panel.values for panel in panels):
         raise InputError("the sweep", "has no values to draw")
     data = io.BytesIO()
-    with _styled():
+    with plot_style():
         drawing(panels, x).savefig(data, format=suffix[1:], metadata=_METADATA[suffix])
     return data.getvalue()
 
 
 @contextmanager
-def _styled() -> Iterator[None]:
-    """Within the block, matplotlib draws in our style and not in that of the user's settings."""
+def plot_style() -> Iterator[None]:
+    """Within the block, matplotlib draws in our style and not in that of the user's settings.
+
+    Raises MissingExtra without matplotlib.
+    """
     try:
         from matplotlib import style
     except ImportError as error:
@@ -132,7 +135,10 @@ def _styled() -> Iterator[None]:
 
 
 def drawing(panels: Sequence[Panel], x: XAxis) -> Figure:
-    """The panels as a matplotlib Figure, 160 mm wide, that belongs to no window."""
+    """The panels as a matplotlib Figure, 160 mm wide, that belongs to no window.
+
+    To be made, and saved, within `plot_style`.
+    """
     from matplotlib.figure import Figure
 
     legend = PlotLegend.of(panels)

@@ -53,7 +53,7 @@ def curve_lines(
     lines = [
         f"{labels.get(i, ''):>{gutter}}{side}{line}".rstrip() for i, line in enumerate(canvas.lines)
     ]
-    lines += _x_axis(axis, gutter, canvas.n_columns, ascii=ascii)
+    lines += _x_axis(axis, gutter, canvas, ascii=ascii)
     return lines + _legend(drawn, len(curves), width, ascii=ascii)
 
 
@@ -101,6 +101,10 @@ class _Canvas:
             x, y = self._dot(place)
             self._markers[y // self._down][x // self._across] = marker
 
+    def column(self, x: float) -> int:
+        """The column of characters of a place."""
+        return self._dot((x, 0))[0] // self._across
+
     def _dot(self, place: tuple[float, float]) -> tuple[int, int]:
         n_across, n_down = self.n_columns * self._across, len(self._dots) * self._down
         return round(place[0] * (n_across - 1)), round((1 - place[1]) * (n_down - 1))
@@ -126,13 +130,13 @@ class _Canvas:
         return "." if self._ascii else chr(_BRAILLE + dots)
 
 
-def _x_axis(axis: LogAxis, gutter: int, n_columns: int, *, ascii: bool) -> list[str]:
+def _x_axis(axis: LogAxis, gutter: int, canvas: _Canvas, *, ascii: bool) -> list[str]:
     """The line of the axis, and its labels, of which those are left out that have no room."""
     corner, line, tick = "+-+" if ascii else "└─┴"
-    drawn, labels = [line] * n_columns, [" "] * (gutter + 1 + n_columns)
+    drawn, labels = [line] * canvas.n_columns, [" "] * (gutter + 1 + canvas.n_columns)
     free = 0
     for value in axis.ticks:
-        column = round(axis.position(value) * (n_columns - 1))
+        column = canvas.column(axis.position(value))
         drawn[column] = tick
         label = compact(value)
         begin = min(max(gutter + 1 + column - len(label) // 2, 0), len(labels) - len(label))

@@ -1,4 +1,4 @@
-"""`pythia plot`: the curves of a sweep, in the terminal, as a picture or as a page."""
+"""`pythia sweep plot`: the curves of a sweep, in the terminal, as a picture or as a page."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def plot(
 
     Examples:
 
-      pythia plot runs/grammar
+      pythia sweep plot runs/grammar
 
-      pythia plot runs/grammar -o curves.svg --measure pairs
+      pythia sweep plot runs/grammar -o curves.svg --measure pairs
 
-      pythia plot runs/grammar -o page.html --x tokens
+      pythia sweep plot runs/grammar -o page.html --x tokens
     """
     from pythia_cli.errors import InvalidValue
     from pythia_cli.sweeps.plot import SUFFIXES
@@ -78,7 +78,7 @@ def plot(
         )
     rows = table_rows(folder)
     if not rows:
-        raise CommandError(f"{folder}: has no results yet", hint=f"pythia sweep status {folder}")
+        raise CommandError(f"{folder}: has no results yet", hint=f"pythia sweep {folder}, which goes on")
     choice["x"] = x
     if output is None:
         _print(rows, choice, as_json=as_json)

@@ -133,7 +133,7 @@ function pointing(svg, tip, curves, xOf, yOf, width) {
     svg.append(spot);
     tip.textContent = sayingOf(curve, point);
     tip.hidden = false;
-    const left = xOf(point.x) + 12, top = svg.offsetTop || svg.parentNode.offsetTop;
+    const left = xOf(point.x) + 12, top = svg.parentNode.offsetTop;
     tip.style.left = `${Math.max(0, left + tip.offsetWidth > width ? left - 24 - tip.offsetWidth : left)}px`;
     tip.style.top = `${top + Math.max(0, Math.min(yOf(point.value) - 20, HEIGHT - tip.offsetHeight))}px`;
   };
@@ -154,7 +154,8 @@ function pointing(svg, tip, curves, xOf, yOf, width) {
   };
   svg.addEventListener("pointermove", nearest);
   svg.addEventListener("pointerdown", nearest);
-  svg.addEventListener("pointerleave", hide);
+  // A finger leaves when it is lifted: what it showed stays until another place is tapped.
+  svg.addEventListener("pointerleave", event => event.pointerType === "touch" || hide());
   svg.addEventListener("blur", hide);
   svg.addEventListener("keydown", event => {
     const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] || [];

@@ -5,6 +5,7 @@ const CERTIFICATE = "certificate", ERROR_FIGURE = "kl_mean";
 const LINEAR_DECADES = 0.6, SPREAD_OF_LOG = 30;
 const N_COLOURS = 7, DASHES = ["", "7 3", "2 2.5", "9 3 2 3"];
 const PARTS = ["model", "input", "group", "precision", "quantization"];
+const MISSING = { group: "all", quantization: "not quantized" };
 const ALL = { all: true };  // every measure, every input, every group, the first figure
 
 /** Rows as objects. A column is a list of numbers, or of places in a list of other values. */
@@ -23,21 +24,32 @@ function distinct(rows, column) {
   return [...new Set(rows.map(row => row[column]))];
 }
 
-/** The rows of a choice {measure, input, group, figure}, without regard to `but`. */
-function chosenRows(rows, choice, but) {
-  let chosen = rows.filter(row =>
-    (choice.measure === ALL || row.measure === choice.measure) &&
-    (but === "input" || choice.input === ALL || row.input === choice.input) &&
-    (but === "group" || (choice.group === ALL ? row.group !== null : row.group === choice.group)));
-  if (choice.measure === ALL) {
-    const others = chosen.filter(row => row.measure !== CERTIFICATE);
-    if (others.length) chosen = others;
-  }
-  if (but === "figure") return chosen;
-  const first = new Map();
-  for (const row of chosen) if (!first.has(row.measure)) first.set(row.measure, row.figure);
-  const wanted = row => choice.figure === ALL ? first.get(row.measure) : choice.figure;
-  return chosen.filter(row => row.figure === wanted(row));
+/** How each choice leaves rows out, in the order in which choices are made. */
+const STAGES = {
+  measure(rows, wanted) {
+    if (wanted !== ALL) return rows.filter(row => row.measure === wanted);
+    const others = rows.filter(row => row.measure !== CERTIFICATE);
+    return others.length ? others : rows;
+  },
+  group(rows, wanted) {
+    if (wanted === ALL) return rows.filter(row => row.group !== null);
+    if (wanted !== null) return rows.filter(row => row.group === wanted);
+    const whole = new Set(rows.filter(row => row.group === null).map(row => row.measure));
+    return rows.filter(row => row.group === null || !whole.has(row.measure));
+  },
+  input(rows, wanted) {
+    return wanted === ALL ? rows : rows.filter(row => row.input === wanted);
+  },
+  figure(rows, wanted) {
+    const first = new Map();
+    for (const row of rows) if (!first.has(row.measure)) first.set(row.measure, row.figure);
+    return rows.filter(row => row.figure === (wanted === ALL ? first.get(row.measure) : wanted));
+  },
+};
+
+/** The rows of a choice {measure, group, input, figure}. */
+function chosenRows(rows, choice) {
+  return Object.entries(STAGES).reduce((left, [name, stage]) => stage(left, choice[name]), rows);
 }
 
 /** The panels of a choice, and behind them the quantization error of the models shown. */
@@ -68,10 +80,18 @@ function panelsOf(rows, choice) {
   return [...panels.values()].map(panel => finished(panel, order));
 }
 
+/** What tells curves apart; the quantization only where the rest does not suffice. */
+function differingParts(curves) {
+  const different = parts => new Set(curves.map(curve => JSON.stringify(parts.map(part => curve.row[part])))).size;
+  const parts = PARTS.filter(part => different([part]) > 1);
+  const others = parts.filter(part => part !== "quantization");
+  return different(others) === curves.length ? others : parts;
+}
+
 /** A panel with its title, and with labels and looks of its curves. */
 function finished(panel, models) {
   const curves = [...panel.curves.values()];
-  const differing = PARTS.filter(part => new Set(curves.map(curve => curve.row[part])).size > 1);
+  const differing = differingParts(curves);
   const coloured = models.length > 1 || !differing.length ? "model" : differing[0];
   const rest = differing.filter(part => part !== coloured);
   const colours = coloured === "model" ? models : [...new Set(curves.map(c => c.row[coloured]))];
@@ -81,13 +101,13 @@ function finished(panel, models) {
   curves.forEach((curve, i) => {
     curve.points.sort((a, b) => a.x - b.x);
     curve.label = (differing.length ? differing : ["model"])
-      .map(part => curve.row[part] === null ? "all" : String(curve.row[part])).join(", ");
+      .map(part => curve.row[part] === null ? MISSING[part] : curve.row[part] || "(empty)").join(", ");
     curve.colour = enough ? colours.indexOf(curve.row[coloured]) : i % N_COLOURS;
     curve.dash = enough ? dashes.indexOf(others[i]) : Math.floor(i / N_COLOURS) % DASHES.length;
   });
   const parts = panel.measure === CERTIFICATE ? ["quantization error"]
     : panel.measure === panel.figure ? [] : [panel.measure];
-  for (const part of ["input", "group"]) {
+  for (const part of curves.length === 1 ? ["input", "group"] : ["model", "input", "group"]) {
     const values = new Set(curves.map(curve => curve.row[part]));
     if (values.size === 1) for (const value of values) if (value !== null) parts.push(value);
   }

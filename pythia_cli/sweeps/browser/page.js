@@ -7,16 +7,22 @@ const choice = { measure: ALL, figure: ALL, input: ALL, group: null, x: island.x
 const hidden = new Set();
 const selects = {};
 
-/** Fill the selects anew: what there is to choose depends on the measure. */
+const GENERAL = {
+  measure: [["all measures", ALL]],
+  group: [["all rows of an input", null], ["every group", ALL]],
+  input: [["all inputs", ALL]],
+  figure: [["first of each measure", ALL]],
+};
+
+/** Fill the selects anew: what there is to choose depends on the choices before. */
 function offer() {
-  offerIn("measure", [["all measures", ALL], ...named(distinct(rows, "measure"))]);
-  const figures = distinct(chosenRows(rows, choice, "figure"), "figure");
-  offerIn("figure", [["first of each measure", ALL], ...named(figures)]);
-  offerIn("input", [["all inputs", ALL], ...named(distinct(chosenRows(rows, choice, "input"), "input"))]);
-  const groups = distinct(rows.filter(row => choice.measure === ALL || row.measure === choice.measure), "group")
-    .filter(group => group !== null);
-  const every = groups.length ? [["every group", ALL]] : [];
-  offerIn("group", [["all rows of an input", null], ...every, ...named(groups)]);
+  let left = rows;
+  for (const [name, stage] of Object.entries(STAGES)) {
+    const there = named(distinct(left, name).filter(value => value !== null));
+    const general = GENERAL[name].slice(0, there.length ? undefined : 1);
+    offerIn(name, [...general, ...there]);
+    left = stage(left, choice[name]);
+  }
 }
 
 function named(values) {
@@ -35,7 +41,7 @@ function offerIn(name, options) {
 }
 
 function choices() {
-  const labels = ["measure", "figure", "input", "group"].map(name => {
+  const labels = Object.keys(STAGES).map(name => {
     selects[name] = made("select", {
       onchange: () => {
         choice[name] = selects[name].selectedOptions[0].choice;
