@@ -78,7 +78,9 @@ def plot(
         )
     rows = table_rows(folder)
     if not rows:
-        raise CommandError(f"{folder}: has no results yet", hint=f"pythia sweep {folder}, which goes on")
+        raise CommandError(
+            f"{folder}: has no results yet", hint=f"pythia sweep {folder}, which goes on"
+        )
     choice["x"] = x
     if output is None:
         _print(rows, choice, as_json=as_json)

@@ -72,7 +72,11 @@ def test_files(folder: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFi
         (["-o", "a.jpg"], 2, "--output is 'a.jpg'; expected a file name that ends in .svg, .png,"),
         (["-o", "-"], 2, "--output is '-'; expected a file name"),
         (["-o", "a.svg", "--json"], 2, "--json and --output exclude each other"),
-        (["-o", "a.html", "--input", "x"], 2, "--input is for pictures; a page has the whole sweep"),
+        (
+            ["-o", "a.html", "--input", "x"],
+            2,
+            "--input is for pictures; a page has the whole sweep",
+        ),
         (["-o", "no/a.svg"], 7, "no/a.svg: cannot be written"),
         (["--measure", "pears"], 3, "unknown measure of this sweep 'pears'; did you mean pairs?"),
         (["--group", "x"], 3, "try: pythia sweep table DIR"),
