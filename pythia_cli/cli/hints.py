@@ -226,6 +226,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (problems.CannotResume, "write to another file"),
     (of_sweeps.NoSweep, _no_sweep),
     (of_sweeps.NothingPlanned, _nothing_planned),
+    (of_sweeps.NotInTable, "pythia sweep table DIR, which has all names"),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pythia_cli.errors import InputError, NotFound, ResourceError, UsageError
+from pythia_cli.errors import InputError, NotFound, ResourceError, UnknownName, UsageError
 
 
 class NoSweep(NotFound):
@@ -39,3 +39,11 @@ class RoomTooSmall(ResourceError):
             path, f"{checkpoint} needs {needed}, and of {allowed} for the store {left} are left"
         )
         self.n_bytes, self.limit = n_bytes, limit
+
+
+class NotInTable(UnknownName):
+    """The table of a sweep has no such measure, input, group or figure. column: which of these."""
+
+    def __init__(self, column: str, name: str, nearest: list[str]) -> None:
+        super().__init__(f"{column} of this sweep", name, nearest)
+        self.column = column
