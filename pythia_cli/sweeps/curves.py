@@ -100,7 +100,7 @@ def curves_of(
     """
     if x not in _X_COLUMNS:
         raise InvalidValue("x", x, "step or tokens")
-    chosen = list(rows)
+    chosen = [row for row in rows if row["figure"] is not None]  # others say what is missing
     if measure is None:
         chosen = [row for row in chosen if row["measure"] != CERTIFICATE] or chosen
     chosen = matching(chosen, "measure", measure)

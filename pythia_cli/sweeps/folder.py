@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pythia_cli.errors import IntegrityError, LockTimeout, NotFound, PythiaError
+from pythia_cli.errors import IntegrityError, LockTimeout, NotFound, PythiaError, ResourceError
 from pythia_cli.files.locks import lock
 from pythia_cli.files.publishing import remove_unpublished, write_json
 from pythia_cli.files.reading import read_json_object
@@ -80,6 +80,10 @@ class SweepFolder:
             return SweepPlan.of_dict(read_json_object(path), path)
         except NotFound:
             raise NoSweep(self.path) from None
+        except ResourceError as error:
+            if isinstance(error.__cause__, NotADirectoryError):
+                raise NoSweep(self.path) from None
+            raise
 
     def write_plan(self, plan: SweepPlan) -> None:
         """Keep a plan, in place of an earlier one. Raises ResourceError."""
