@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -155,6 +156,19 @@ def differing_parts(curves: Sequence[object]) -> list[str]:
     return others if len(told) == len(curves) else parts
 
 
+def short_names(names: Collection[str]) -> dict[str, str]:
+    """Names of files without the folder and the suffix that all of them share."""
+    if len(names) < 2:
+        return {name: name for name in names}
+    parts = {name: name.split("/") for name in names}
+    n = 0
+    while len({tuple(own[: n + 1]) for own in parts.values()}) == 1:
+        n += 1
+    suffixes = {os.path.splitext(name)[1] for name in names}
+    suffix = suffixes.pop() if len(suffixes) == 1 else ""
+    return {name: "/".join(own[n:]).removesuffix(suffix) for name, own in parts.items()}
+
+
 def measured(value: float | None) -> float | None:
     """The value if it has a place on an axis; None for None, NaN and infinities."""
     return float(value) if value is not None and math.isfinite(value) else None
@@ -198,9 +212,11 @@ def _labelled(keyed: Mapping[_Key, _Points], x: XAxis) -> list[Curve]:
     for key in keyed:
         fellows.setdefault(key[:2], []).append(key)
     telling = {pair: differing_parts(keys) for pair, keys in fellows.items()}
+    short = {pair: short_names({key.input for key in keys}) for pair, keys in fellows.items()}
     curves = []
     for key, points in keyed.items():
-        label = ", ".join(_worded(key, part) for part in telling[key[:2]] or ("model",))
+        named = key._replace(input=short[key[:2]][key.input])
+        label = ", ".join(_worded(named, part) for part in telling[key[:2]] or ("model",))
         in_order = tuple(points[at] for at in sorted(points))
         curves.append(Curve(label=label, x_axis=x, points=in_order, **key._asdict()))
     return curves

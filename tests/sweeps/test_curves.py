@@ -8,7 +8,7 @@ import pytest
 
 from pythia_cli.errors import InputError, InvalidValue, UnknownName
 from pythia_cli.suite.steps import STEPS, TOKENS_PER_STEP
-from pythia_cli.sweeps.curves import curves_of
+from pythia_cli.sweeps.curves import curves_of, short_names
 from tests.sweeps.sweep_rows import curve, row, sweep
 
 MODELS = ["pythia-70m", "pythia-160m"]
@@ -113,3 +113,11 @@ def test_a_measure_with_groups_only() -> None:
     assert [(c.measure, c.group) for c in curves_of(rows)] == [
         ("eval", "a"), ("eval", "b"), ("pairs", None),
     ]  # fmt: skip
+
+
+def test_labels_leave_out_what_all_inputs_share() -> None:
+    shared = [row(input=f"stimuli/blimp/{name}.jsonl") for name in ("wh_island", "npi")]
+    assert [curve.label for curve in curves_of(shared)] == ["wh_island", "npi"]
+    assert short_names({"a.tsv", "b.csv"}) == {"a.tsv": "a.tsv", "b.csv": "b.csv"}
+    assert short_names({"x/a.tsv"}) == {"x/a.tsv": "x/a.tsv"}
+    assert short_names({"x/.tsv", "x/y.tsv"}) == {"x/.tsv": ".tsv", "x/y.tsv": "y.tsv"}
