@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from pythia_cli.reporting import Bars as Bars
     from pythia_cli.reporting import Reporter as Reporter
     from pythia_cli.suite.checkpoint import Checkpoint as Checkpoint
+    from pythia_cli.sweeps.making import WantedMeasure as WantedMeasure
+    from pythia_cli.sweeps.sweep import Sweep as Sweep
+    from pythia_cli.sweeps.sweep import sweep as sweep
     from pythia_cli.tables.read_table import read_rows as read_rows
     from pythia_cli.tables.records import Records as Records
 
@@ -59,7 +62,9 @@ _HOMES = {
     "SamplingOptions": "engine.sampling",
     "ScoredText": "engine.scored_text",
     "Store": "checkpoints.store",
+    "Sweep": "sweeps.sweep",
     "TextCertifier": "measures.certificate",
+    "WantedMeasure": "sweeps.making",
     "__version__": "release",
     "audit": "checkpoints.audit",
     "check_content": "measures.content",
@@ -71,6 +76,7 @@ _HOMES = {
     "perplexity": "measures.perplexity",
     "read_rows": "tables.read_table",
     "remove": "checkpoints.publish",
+    "sweep": "sweeps.sweep",
     "verify": "checkpoints.verify",
 }
 """Each public name, and its module."""

@@ -95,7 +95,7 @@ def test_everything_public_has_a_docstring(thing: Any) -> None:
     assert thing.__doc__
 
 
-def test_the_examples_in_docstrings_run() -> None:
+def test_the_examples_in_docstrings_run(eval_file: Path) -> None:
     n_examples = 0
     with pythia_cli.load("demo", step=3000) as model:
         for name, thing in documented():

@@ -44,6 +44,7 @@ KEEPERS = {
     "huggingface_hub": "checkpoints/hub",
     "llvmlite": "jit/ kernels/",
     "lm_eval": "integrations/",
+    "matplotlib": "sweeps/plot",
     "numba": "jit/ kernels/",
     "pandas": "tables/records",
     "platformdirs": "settings",

@@ -28,6 +28,7 @@ SECTIONS = {
         "ContentCheck",
         "read_rows",
     ),
+    "Sweeps": ("sweep", "Sweep", "WantedMeasure"),
     "The store": (
         *("install", "download", "audit", "verify", "remove"),
         *("Store", "Installed", "Checkpoint"),

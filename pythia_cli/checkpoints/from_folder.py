@@ -144,17 +144,20 @@ def install_demo(
     n_threads: int | None = None,
     *,
     for_fast: bool = False,
+    certifier: Certifier | None = None,
 ) -> Installed:
     """Quantize and install a step of the built-in demo suite, unless it is installed.
 
-    for_fast: and for precision "fast".
+    for_fast: and for precision "fast". certifier: of one that is installed now.
     """
 
     def will_do(installed: Installed) -> bool:
         return not for_fast or _is_for_fast(installed)
 
     folder = DEMO_FOLDER / checkpoint.revision
-    return _install(folder, checkpoint, store, will_do, reporter, n_threads=n_threads)
+    return _install(
+        folder, checkpoint, store, will_do, reporter, certifier=certifier, n_threads=n_threads
+    )
 
 
 def install_local(

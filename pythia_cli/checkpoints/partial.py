@@ -57,6 +57,21 @@ def remove(store: Store, checkpoint: Checkpoint) -> None:
         folder.parent.rmdir()
 
 
+def remove_left(store: Store, checkpoint: Checkpoint) -> None:
+    """Remove the partial files of an installed checkpoint, unless another process uses them.
+
+    A process that was killed when it had just installed it has left them.
+    """
+    if place_of(store, checkpoint).exists():
+        with (
+            contextlib.suppress(StoreNotWritable, LockTimeout),
+            store.writing(),
+            lock(store.lock_path(str(checkpoint)), str(checkpoint), 0),
+        ):
+            if store.find(checkpoint) is not None:
+                remove(store, checkpoint)
+
+
 def remove_old(store: Store) -> None:
     """Remove the partial files of downloads that nobody has gone on with for two weeks."""
     if store.partial.is_symlink():

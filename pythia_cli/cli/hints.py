@@ -144,6 +144,16 @@ def _unfinished(error: Any) -> str:
     return f"write to another file, or {remove}"
 
 
+def _no_sweep(error: Any) -> str:
+    return f"pythia sweep {shlex.quote(str(error.folder))} -m MODEL -c STEPS --pairs FILES"
+
+
+def _nothing_planned(error: Any) -> str:
+    if error.missing == "measures":
+        return "--pairs FILES, or another measure of pythia sweep run --help"
+    return "pythia checkpoint list"
+
+
 def _locked(error: Any) -> str:
     if error.seconds == 0:
         return "try again when the other process is done"
@@ -203,6 +213,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
         errors.NoRoom,
         "free disk space (pythia checkpoint remove), or choose another disk with --store",
     ),
+    (of_sweeps.RoomTooSmall, "--keep-under with a larger size"),
     (errors.StoreNotWritable, _store),
     (errors.ResourceError, _resource),
     (errors.LockTimeout, _locked),
@@ -217,6 +228,9 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (problems.MissingExtra, _missing_extra),
     (problems.UnfinishedTable, _unfinished),
     (problems.CannotResume, "write to another file"),
+    (of_sweeps.NoSweep, _no_sweep),
+    (of_sweeps.NothingPlanned, _nothing_planned),
+    (of_sweeps.NotInTable, "pythia sweep table DIR, which has all names"),
 )
 
 

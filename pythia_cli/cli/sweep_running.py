@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pythia_cli.sweeps.status import SweepStatus
     from pythia_cli.sweeps.sweep import HowToRun
 
+_MOST_PRINTED = 10  # failures
+
 
 def run_and_report(
     folder: SweepFolder,
@@ -47,8 +49,16 @@ def run_and_report(
     bus_errors.watch()
     failures = Failures(notices)
 
+    n_failed = 0
+
     def failed(where: str, error: PythiaError) -> None:
-        failures.add(error, f"{where}: ")
+        nonlocal n_failed
+        n_failed += 1
+        if n_failed <= _MOST_PRINTED:
+            # An error that names its checkpoint need not be placed.
+            failures.add(error, "" if where in str(error) else f"{where}: ")
+        elif n_failed == _MOST_PRINTED + 1:
+            notices.say(f"more failed: pythia sweep status {folder.path}")
 
     if place is None:
         run_sweep(folder, store, replace(how, failed=failed), notices)

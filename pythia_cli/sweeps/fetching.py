@@ -13,10 +13,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+from pythia_cli.checkpoints import partial
 from pythia_cli.checkpoints.download import download, plan_download
-from pythia_cli.checkpoints.from_folder import Certifier
+from pythia_cli.checkpoints.from_folder import Certifier, install_demo
 from pythia_cli.checkpoints.publish import remove
-from pythia_cli.checkpoints.store import Store
+from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import LockTimeout, NotInstalled, PythiaError
 from pythia_cli.files.locks import lock
 from pythia_cli.files.publishing import write_aside
@@ -43,40 +44,45 @@ class Fetcher:
 
     folder: of the sweep. keep_under: the most bytes that the store may take, downloads included;
     None: no limit.
-    can_go: whether all that a sweep wants of a checkpoint is done. offline, certifier: as for
-    `download`. n_threads: for quantizing.
+    is_claimed: whether a process works on a checkpoint. is_done: whether all that the sweep wants
+    of one is done. keep_original, offline, certifier: as for `download`. n_threads: for quantizing.
     """
 
     store: Store
     folder: Path
-    can_go: Callable[[Checkpoint], bool]
+    is_claimed: Callable[[Checkpoint], bool]
+    is_done: Callable[[Checkpoint], bool]
     keep_under: int | None = None
+    keep_original: bool = False
     offline: bool = False
     certifier: Certifier | None = None
     n_threads: int | None = None
     reporter: Reporter = SILENT
 
     def __post_init__(self) -> None:
-        self._is_stopped = False
+        self._is_stopped = self._has_noted = False
         self._running: list[Future[None]] = []
 
     def start(self, checkpoint: Checkpoint) -> Future[None]:
-        """Begin to fetch a checkpoint, unless it is installed or built in.
+        """Begin to fetch a checkpoint, or to quantize one of the demo, unless it is installed.
 
         The future has the error: NotInstalled for a model that nobody publishes, RoomTooSmall, and
         what `download` raises.
         """
         done: Future[None]
-        if checkpoint.model == DEMO or self.store.find(checkpoint) is not None:
+        installed = self.store.find(checkpoint)
+        if installed is not None:
+            self._note_uncertified(installed)
+            partial.remove_left(self.store, checkpoint)
             done = Future()
             done.set_result(None)
-            return done
-        if checkpoint.model not in MODELS:
+        elif checkpoint.model != DEMO and checkpoint.model not in MODELS:
             done = Future()
             done.set_exception(NotInstalled(checkpoint.model, checkpoint.step, downloadable=False))
-            return done
-        done = background(lambda: self._fetch(checkpoint), "pythia-sweep-fetch")
-        self._running.append(done)
+        else:
+            work = self._make if checkpoint.model == DEMO else self._fetch
+            done = background(lambda: work(checkpoint), "pythia-sweep-fetch")
+            self._running.append(done)
         return done
 
     def stop(self) -> None:
@@ -89,6 +95,22 @@ class Fetcher:
             with contextlib.suppress(BaseException):
                 running.exception(timeout=_STOP_SECONDS)
 
+    def _note_uncertified(self, installed: Installed) -> None:
+        """Say once that there is no certificate where one was asked for."""
+        if self.certifier is None or self._has_noted or installed.certificate is not None:
+            return
+        self._has_noted = True
+        self.reporter.note(
+            f"{installed.checkpoint} was installed without a certificate, as others may be: only"
+            " those that are installed now get one"
+        )
+
+    def _make(self, checkpoint: Checkpoint) -> None:
+        """Install a step of the demo."""
+        install_demo(
+            checkpoint, self.store, _Stoppable(self), self.n_threads, certifier=self.certifier
+        )
+
     def _fetch(self, checkpoint: Checkpoint) -> None:
         with contextlib.ExitStack() as stack:
             if self.keep_under is not None:
@@ -100,6 +122,7 @@ class Fetcher:
             outcomes = download(
                 self.store,
                 [checkpoint],
+                keep_original=self.keep_original,
                 offline=self.offline,
                 certifier=self.certifier,
                 n_threads=self.n_threads,
@@ -121,7 +144,8 @@ class Fetcher:
         stack.enter_context(lock(path, f"{self.store.folder}", _A_DAY, self.reporter))
         _, plans = plan_download(self.store, [checkpoint], offline=self.offline)
         n_bytes = sum(plan.n_bytes for plan in plans)
-        needed = int(n_bytes * (1 + _INT8_SHARE))
+        n_here = sum(partial.kept_bytes(self.store, plan) for plan in plans)
+        needed = int(n_bytes * (1 + _INT8_SHARE)) - n_here
         while (free := limit - _bytes_in(self.store.folder)) < needed:
             self.check()
             if self._remove_one():
@@ -131,15 +155,27 @@ class Fetcher:
             time.sleep(_LOOK_SECONDS)
 
     def _remove_one(self) -> bool:
-        """Remove a fetched checkpoint that is done with. Returns whether there was one."""
-        for checkpoint in self._fetched():
-            if self.can_go(checkpoint):
-                with contextlib.suppress(NotInstalled, LockTimeout):
-                    remove(self.store, checkpoint)
-                    self.reporter.note(f"removed {checkpoint}, to make room")
-                self._mark(checkpoint).unlink(missing_ok=True)
-                return True
-        return False
+        """Remove a fetched checkpoint that is done with. Returns whether one was removed.
+
+        If no process works on any, one that is not done with: it can be fetched again, and nobody
+        would end the wait for room.
+        """
+        fetched = self._fetched()
+        free = [checkpoint for checkpoint in fetched if not self.is_claimed(checkpoint)]
+        chosen = next(filter(self.is_done, free), None)
+        if chosen is None and free and len(free) == len(fetched):
+            chosen = free[0]
+        if chosen is None:
+            return False
+        try:
+            remove(self.store, chosen)
+            self.reporter.note(f"removed {chosen}, to make room")
+        except LockTimeout:
+            return False
+        except NotInstalled:  # another process has removed it
+            pass
+        self._mark(chosen).unlink(missing_ok=True)
+        return True
 
     def _fetched(self) -> list[Checkpoint]:
         """The installed checkpoints that this sweep fetched, those used least lately first."""

@@ -33,7 +33,8 @@ def figures_of(counted: Mapping[str, Any], group: str | None, main: str) -> list
     for name, value in counted.items():
         if name == "n" or name.endswith("stderr") or isinstance(value, str | bool):
             continue
-        stderr = counted.get("stderr") if name == main else counted.get(f"{name}_stderr")
+        own = counted.get("stderr") if name == main else None
+        stderr = counted.get(f"{name}_stderr", own)
         found.append(Figure(group, name, _finite(value), _finite(stderr), counted["n"]))
     return found
 

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pythia_cli.errors import IntegrityError, LockTimeout, NotFound, PythiaError
+from pythia_cli.errors import IntegrityError, LockTimeout, NotFound, PythiaError, ResourceError
 from pythia_cli.files.locks import lock
 from pythia_cli.files.publishing import remove_unpublished, write_json
 from pythia_cli.files.reading import read_json_object
@@ -32,7 +32,8 @@ from pythia_cli.sweeps.plan import Cell, SweepPlan
 from pythia_cli.sweeps.problems import NoSweep
 
 _VERSION = 1
-_WHOLE = "checkpoint"
+WHOLE = "checkpoint"
+"""The name of the failure of a whole checkpoint."""
 _SHORT_WAIT = 60.0  # seconds, for locks that are never held for long
 
 
@@ -83,6 +84,10 @@ class SweepFolder:
             return SweepPlan.of_dict(read_json_object(path), path)
         except NotFound:
             raise NoSweep(self.path) from None
+        except ResourceError as error:
+            if isinstance(error.__cause__, NotADirectoryError):
+                raise NoSweep(self.path) from None
+            raise
 
     def write_plan(self, plan: SweepPlan) -> None:
         """Keep a plan, in place of an earlier one. Raises ResourceError."""
@@ -165,7 +170,7 @@ class SweepFolder:
 
     def finished(self, checkpoint: Checkpoint) -> set[str]:
         """The names of the cells of a checkpoint that have a result."""
-        return _names(self._cells(checkpoint)) - {_WHOLE}
+        return _names(self._cells(checkpoint)) - {WHOLE}
 
     def failed(self, checkpoint: Checkpoint) -> set[str]:
         """The names of the cells of a checkpoint that failed; "checkpoint" if it did as a whole."""
@@ -198,7 +203,7 @@ class SweepFolder:
         self, checkpoint: Checkpoint, cell: Cell | None, error: PythiaError, when: float
     ) -> None:
         """Write why a cell failed, or with None the whole checkpoint. Raises OSError."""
-        name = _WHOLE if cell is None else cell.name
+        name = WHOLE if cell is None else cell.name
         earlier = self.failure(checkpoint, name)
         attempts = 1 if earlier is None else earlier.attempts + 1
         kind = next(one for one in type(error).__mro__ if one.__module__ == PythiaError.__module__)
@@ -217,7 +222,7 @@ class SweepFolder:
         except (NotFound, IntegrityError, KeyError, TypeError):
             return None
 
-    def forget_failure(self, checkpoint: Checkpoint, name: str = _WHOLE) -> None:
+    def forget_failure(self, checkpoint: Checkpoint, name: str = WHOLE) -> None:
         """Remove the record of a failure. Raises ResourceError."""
         with writing_errors(self.path):
             self._forget(checkpoint, name)

@@ -16,6 +16,7 @@ from pythia_cli.files.reading import read_bytes
 from pythia_cli.library.load import checkpoints_of
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint, split_name
+from pythia_cli.sweeps.measure import options_of
 from pythia_cli.sweeps.measures import measure_of
 from pythia_cli.sweeps.plan import PlannedMeasure, SweepInput, SweepPlan
 from pythia_cli.sweeps.problems import NothingPlanned
@@ -104,7 +105,8 @@ def _planned(wanted: WantedMeasure, reporter: Reporter) -> PlannedMeasure:
     if len(set(hashes)) < len(hashes):
         twice = next(one for one in found.values() if hashes.count(one.sha256) > 1)
         raise InputError(twice.name, "has the same content as another input of this measure")
-    return PlannedMeasure(wanted.label or wanted.measure, measure, tuple(found.values()))
+    label = wanted.label or wanted.measure
+    return PlannedMeasure(label, wanted.measure, options_of(measure), tuple(found.values()))
 
 
 def _expanded(wanted: WantedMeasure) -> list[str]:

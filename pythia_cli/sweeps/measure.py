@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import json
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, get_args, get_origin
 
 from pythia_cli.errors import InvalidValue, UnknownName
-from pythia_cli.library.model import Model
 from pythia_cli.reporting import Reporter
 from pythia_cli.sweeps.figures import Figure
+
+if TYPE_CHECKING:
+    from pythia_cli.library.model import Model
 
 
 class SweepMeasure(Protocol):
@@ -42,8 +45,9 @@ _M = TypeVar("_M")
 
 
 def options_of(measure: SweepMeasure) -> dict[str, Any]:
-    """The options of a measure, as JSON."""
-    return asdict(measure)  # type: ignore[call-overload]
+    """The options of a measure, as they are after having been written as JSON and read."""
+    read: dict[str, Any] = json.loads(json.dumps(asdict(measure)))  # type: ignore[call-overload]
+    return read
 
 
 def with_options(measure: type[_M], given: Mapping[str, Any]) -> _M:

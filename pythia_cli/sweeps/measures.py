@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pythia_cli.errors import UnknownName
-from pythia_cli.sweeps.measure import SweepMeasure, with_options
+
+if TYPE_CHECKING:
+    from pythia_cli.sweeps.measure import SweepMeasure
 
 _HOMES = {
     "perplexity": "whole_texts:SweptPerplexity",
@@ -25,6 +27,8 @@ NAMES = tuple(_HOMES)
 
 def measure_of(name: str, options: Mapping[str, Any]) -> SweepMeasure:
     """The measure with these options. Raises UnknownName, InvalidValue."""
+    from pythia_cli.sweeps.measure import with_options
+
     if name not in _HOMES:
         raise UnknownName("measure", name, difflib.get_close_matches(name, _HOMES, 3, 0.5))
     module, _, kind = _HOMES[name].partition(":")

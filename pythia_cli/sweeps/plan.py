@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pythia_cli.errors import IntegrityError
 from pythia_cli.release import ARITHMETIC
 from pythia_cli.suite.checkpoint import Checkpoint
-from pythia_cli.sweeps.measure import SweepMeasure, options_of
 from pythia_cli.sweeps.measures import measure_of
+
+if TYPE_CHECKING:
+    from pythia_cli.sweeps.measure import SweepMeasure
 
 _VERSION = 1
 _KEY = 16  # hexadecimal digits
@@ -30,19 +32,26 @@ class SweepInput:
 
 @dataclass(frozen=True)
 class PlannedMeasure:
-    """A measure of a sweep. label: its name in the table, of which there is one."""
+    """A measure of a sweep. label: its name in the table. options: all that it has, as JSON."""
 
     label: str
-    measure: SweepMeasure
+    name: str
+    options: Mapping[str, Any]
     inputs: tuple[SweepInput, ...]
+
+    @cached_property
+    def measure(self) -> SweepMeasure:
+        """Made when it is needed: the status of a sweep does without. Raises as `measure_of`."""
+        return measure_of(self.name, self.options)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
+        inputs = [vars(one) for one in self.inputs]
         return {
             "label": self.label,
-            "measure": self.measure.name,
-            "options": options_of(self.measure),
-            "inputs": [vars(one) for one in self.inputs],
+            "measure": self.name,
+            "options": dict(self.options),
+            "inputs": inputs,
         }
 
 
@@ -63,7 +72,7 @@ class Cell:
     @property
     def name(self) -> str:
         """The name of its files."""
-        return f"{self.planned.measure.name}-{self.key}"
+        return f"{self.planned.name}-{self.key}"
 
     def __str__(self) -> str:
         return f"{self.planned.label} of {self.input.name} at {self.checkpoint}"
@@ -104,8 +113,8 @@ class SweepPlan:
 
     def _key(self, planned: PlannedMeasure, one: SweepInput) -> str:
         content = {
-            "measure": planned.measure.name,
-            "options": options_of(planned.measure),
+            "measure": planned.name,
+            "options": planned.options,
             "input": one.sha256,
             "precision": self.precision,
             "dtype": self.dtype,
@@ -141,12 +150,5 @@ class SweepPlan:
 
 
 def _planned(content: Mapping[str, Any]) -> PlannedMeasure:
-    measure = measure_of(content["measure"], content["options"])
-    return PlannedMeasure(
-        content["label"], measure, tuple(SweepInput(**one) for one in content["inputs"])
-    )
-
-
-def models_of(plan: SweepPlan) -> Iterator[str]:
-    """The models of a plan, each once."""
-    yield from dict.fromkeys(checkpoint.model for checkpoint in plan.checkpoints)
+    inputs = tuple(SweepInput(**one) for one in content["inputs"])
+    return PlannedMeasure(content["label"], content["measure"], dict(content["options"]), inputs)

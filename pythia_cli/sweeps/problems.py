@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pythia_cli.errors import InputError, NetworkError, NotFound, ResourceError, UsageError
+from pythia_cli.errors import (
+    InputError,
+    NetworkError,
+    NotFound,
+    ResourceError,
+    UnknownName,
+    UsageError,
+)
 
 
 class NoSweep(NotFound):
@@ -76,3 +83,11 @@ class WorkersEnded(ResourceError):
         cells = "1 cell was" if n_left == 1 else f"{n_left} cells were"
         super().__init__(path, f"{workers} ended before {cells} done{why}")
         self.n_left = n_left
+
+
+class NotInTable(UnknownName):
+    """The table of a sweep has no such measure, input, group or figure. column: which of these."""
+
+    def __init__(self, column: str, name: str, nearest: list[str]) -> None:
+        super().__init__(f"{column} of this sweep", name, nearest)
+        self.column = column

@@ -16,7 +16,7 @@ from pythia_cli.library.model import Model
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.sweeps.fetching import Fetcher
-from pythia_cli.sweeps.folder import CellResult, SweepFolder
+from pythia_cli.sweeps.folder import WHOLE, CellResult, SweepFolder
 from pythia_cli.sweeps.inputs import InputWatch
 from pythia_cli.sweeps.plan import Cell, SweepPlan
 
@@ -70,8 +70,10 @@ class SweepRun:
         """Do the work. Raises ResourceError if not even a failure can be recorded."""
         self._watch = InputWatch(self.plan)
         waiting = [one for one in self.checkpoints if self._pending(one)]
+        n_cells = sum(len(self._pending(one)) for one in waiting)
         has_noted = False
         with ExitStack() as stack:
+            self._task = stack.enter_context(self.reporter.task("cells", n_cells, "cells"))
             stack.callback(self.fetcher.stop)
             ahead: _Claimed | None = None
 
@@ -131,7 +133,7 @@ class SweepRun:
         done = self.folder.finished(checkpoint)
         if not self.retry:
             failed = self.folder.failed(checkpoint)
-            if "checkpoint" in failed:
+            if WHOLE in failed:
                 return []
             done |= failed
         return [
@@ -145,7 +147,7 @@ class SweepRun:
         """Measure the cells of a checkpoint."""
         checkpoint = claimed.checkpoint
         try:
-            self._wait_for(claimed)
+            claimed.fetched.result()
             model = load(
                 checkpoint.model,
                 checkpoint.step,
@@ -174,11 +176,6 @@ class SweepRun:
                 except (PythiaError, MemoryError, OSError) as error:
                     self._fail(checkpoint, cell, error)
 
-    def _wait_for(self, claimed: _Claimed) -> None:
-        if not claimed.fetched.done():
-            self.reporter.note(f"waiting for {claimed.checkpoint} to be fetched")
-        claimed.fetched.result()
-
     def _measure(self, cell: Cell, model: Model) -> None:
         self._watch.check(cell.planned, cell.input)
         begun = time.perf_counter()
@@ -198,6 +195,7 @@ class SweepRun:
         )
         self.folder.publish(cell, result)
         self._n_measured += 1
+        self._task.advance(1)
 
     def _check_weights(self, checkpoint: Checkpoint, model: Model) -> None:
         """Raises IntegrityError if cells of this checkpoint were measured with other weights."""
@@ -224,6 +222,7 @@ class SweepRun:
         except OSError:
             raise known from error
         self._n_failed += 1
+        self._task.advance(1 if cell is not None else len(self.plan.cells_of(checkpoint)))
         self._first = self._first or known
         self.failed(str(checkpoint if cell is None else cell), known)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pythia_cli.errors import IntegrityError, NotFound
 from pythia_cli.suite.checkpoint import Checkpoint
-from pythia_cli.sweeps.folder import Failure, SweepFolder
+from pythia_cli.sweeps.folder import WHOLE, Failure, SweepFolder
 from pythia_cli.sweeps.plan import Cell, SweepPlan
 
 DONE, RUNNING, FAILED, PENDING = "done", "running", "failed", "pending"
@@ -64,8 +64,8 @@ def status_of(folder: SweepFolder) -> SweepStatus:
     last_done: list[Cell] = []
     for checkpoint in plan.checkpoints:
         done, failed = folder.finished(checkpoint), folder.failed(checkpoint)
-        is_lost = "checkpoint" in failed
-        if is_lost and (failure := folder.failure(checkpoint, "checkpoint")) is not None:
+        is_lost = WHOLE in failed
+        if is_lost and (failure := folder.failure(checkpoint, WHOLE)) is not None:
             failures.append((str(checkpoint), failure))
         row = []
         is_claimed: bool | None = None

@@ -12,7 +12,7 @@ from pythia_cli.errors import InvalidValue, PythiaError
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.sweeps.fetching import Fetcher
-from pythia_cli.sweeps.folder import SweepFolder
+from pythia_cli.sweeps.folder import WHOLE, SweepFolder
 from pythia_cli.sweeps.making import WantedMeasure, WantedSweep, make_plan
 from pythia_cli.sweeps.plan import SweepPlan
 from pythia_cli.sweeps.running import CellsDone, SweepRun
@@ -130,7 +130,9 @@ def sweep(
     and ResourceError if the folder cannot be written; with `on` also MissingExtra, NoCluster,
     JobRefused and WorkersEnded.
 
-    >>> sweep("runs/demo", "demo", [0, 64], {"pairs": "blimp/*.jsonl"}).table().to_pandas()
+    >>> made = sweep("runs/demo", "demo", [0, 64], {"perplexity": "eval.txt"})
+    >>> [round(row["value"]) for row in made.table() if row["figure"] == "perplexity"]
+    [4229, 260]
     """
     chosen = store if isinstance(store, Store) else Store(store)
     how = HowToRun(keep_under, shard, retry, certifier, offline, n_threads, failed)
@@ -159,24 +161,21 @@ def run_sweep(
 ) -> CellsDone:
     """Do what is missing of the sweep in a folder, as far as it is this process's to do.
 
-    Writes the table at the end, also if it is interrupted. Raises NoSweep, IntegrityError,
-    ResourceError.
+    Writes the table at the end. Raises NoSweep, IntegrityError, ResourceError.
     """
     plan = folder.read_plan()
 
-    def can_go(checkpoint: Checkpoint) -> bool:
-        if folder.is_claimed(checkpoint):
-            return False
+    def is_done(checkpoint: Checkpoint) -> bool:
         settled = folder.finished(checkpoint) | folder.failed(checkpoint)
-        return "checkpoint" in settled or all(
-            cell.name in settled for cell in plan.cells_of(checkpoint)
-        )
+        return WHOLE in settled or all(cell.name in settled for cell in plan.cells_of(checkpoint))
 
     fetcher = Fetcher(
         store,
         folder.path,
-        can_go,
+        folder.is_claimed,
+        is_done,
         how.keep_under,
+        plan.dtype == "float32",
         how.offline,
         how.certifier,
         how.n_threads,
@@ -194,10 +193,9 @@ def run_sweep(
         how.is_over,
         reporter,
     )
-    try:
-        return run.run()
-    finally:
-        write_tables(folder)
+    done = run.run()
+    write_tables(folder)
+    return done
 
 
 def _wanted(

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pythia_cli.errors import NotFound
 from pythia_cli.files.publishing import write_aside
 from pythia_cli.files.writing import writing_errors
-from pythia_cli.sweeps.folder import CellResult, SweepFolder
+from pythia_cli.sweeps.folder import WHOLE, CellResult, SweepFolder
 from pythia_cli.sweeps.plan import Cell, SweepPlan
 from pythia_cli.tables.encoders import encoder_of
 from pythia_cli.tables.file_formats import table_format
@@ -36,6 +35,7 @@ COLUMNS: Mapping[str, Kind] = {
     "weights_sha256": str,
     "quantization": str,
     "cell": str,
+    "error": str,
 }
 CERTIFICATE = "certificate"
 """The measure of rows that say what int8 errs by, where a checkpoint has a certificate."""
@@ -44,9 +44,10 @@ _ERRORS = ("kl_mean", "kl_median", "kl_p99", "kl_max", "delta_nll", "top1_agreem
 
 
 def table_rows(folder: SweepFolder | str | Path) -> Records:
-    """The rows of all cells that are done, in the order of the plan.
+    """The rows of all cells, in the order of the plan.
 
-    Raises NoSweep, and IntegrityError for a damaged result.
+    A cell that is not done has one row without a figure, whose `error` says why. Raises NoSweep,
+    and IntegrityError for a damaged result.
     """
     folder = folder if isinstance(folder, SweepFolder) else SweepFolder(folder)
     return Records(COLUMNS, _rows(folder, folder.read_plan()))
@@ -95,16 +96,29 @@ def _rows(folder: SweepFolder, plan: SweepPlan) -> Iterator[dict[str, Any]]:
         certified: CellResult | None = None
         for cell in plan.cells_of(checkpoint):
             if cell.name not in done:
+                yield _missing(folder, plan, cell)
                 continue
-            try:
-                result = folder.result(cell)
-            except NotFound:  # removed meanwhile
-                continue
+            result = folder.result(cell)
             if result.certificate is not None:
                 certified = certified or result
             yield from _of_cell(cell, result)
         if certified is not None:
             yield from _of_certificate(certified)
+
+
+def _missing(folder: SweepFolder, plan: SweepPlan, cell: Cell) -> dict[str, Any]:
+    checkpoint = cell.checkpoint
+    failure = folder.failure(checkpoint, cell.name) or folder.failure(checkpoint, WHOLE)
+    named = checkpoint.to_dict()
+    return {
+        **dict.fromkeys(COLUMNS),
+        **{name: named[name] for name in ("model", "step", "tokens_seen")},
+        "precision": plan.dtype if plan.dtype == "float32" else plan.precision,
+        "measure": cell.planned.label,
+        "input": cell.input.name,
+        "cell": cell.name,
+        "error": "not measured yet" if failure is None else failure.error,
+    }
 
 
 def _of_cell(cell: Cell, result: CellResult) -> Iterator[dict[str, Any]]:
@@ -120,6 +134,7 @@ def _of_cell(cell: Cell, result: CellResult) -> Iterator[dict[str, Any]]:
             "n": figure.n,
             **_provenance(result),
             "cell": cell.name,
+            "error": None,
         }
 
 
@@ -141,6 +156,7 @@ def _of_certificate(result: CellResult) -> Iterator[dict[str, Any]]:
                 "n": certificate["n_tokens"],
                 **_provenance(result),
                 "cell": None,
+                "error": None,
             }
 
 

@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 from pythia_cli.reporting import NO_TASK, SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
-from pythia_cli.sweeps.folder import Failure, SweepFolder
+from pythia_cli.sweeps.folder import WHOLE, Failure, SweepFolder
 from pythia_cli.sweeps.plan import Cell
 
-_WHOLE = "checkpoint"
 _MOST_NOTED = 10  # failures
 
 
@@ -45,7 +44,7 @@ class SweepWatch:
             self._known |= {(checkpoint, one): folder.failure(checkpoint, one) for one in failed}
             if not retry:
                 settled |= failed
-            if retry or _WHOLE not in failed:
+            if retry or WHOLE not in failed:
                 cells = [one for one in plan.cells_of(checkpoint) if one.name not in settled]
                 if cells:
                     self._left[checkpoint] = cells
@@ -80,7 +79,7 @@ class SweepWatch:
             for cell in cells:
                 if cell.name in done:
                     self._n_measured += 1
-                elif cell.name in failed or _WHOLE in failed:
+                elif cell.name in failed or WHOLE in failed:
                     self._n_failed += 1
                 else:
                     left.append(cell)

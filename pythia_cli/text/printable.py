@@ -15,3 +15,13 @@ def visible(text: str) -> str:
 def one_line(text: str) -> str:
     """The text with visible signs for all control characters."""
     return text.translate(_CONTROLS)
+
+
+def on_paper(text: str, longest: int) -> str:
+    """The text in characters that can be drawn, cut in its middle to the longest length.
+
+    Characters that are not printable, such as halves of surrogate pairs, are written as escapes.
+    """
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    half = (longest - 1) // 2
+    return shown if len(shown) <= longest else f"{shown[: longest - 1 - half]}…{shown[-half:]}"

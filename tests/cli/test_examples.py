@@ -51,7 +51,7 @@ def of_page(name: str) -> Iterator[str]:
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (
     "README.md", "docs/checkpoints.md", "docs/recipes.md", "docs/surprisal.md", "docs/pairs.md",
-    "docs/choices.md",
+    "docs/choices.md", "docs/sweeps.md",
 )  # fmt: skip
 EXAMPLES = list(dict.fromkeys([*examples(), *(line for page in PAGES for line in of_page(page))]))
 
@@ -67,6 +67,17 @@ TEXTS = {
     "rows.jsonl": f'{{"tokens": {[*range(3, 51)]}}}\n',
 }
 """What commands on items read."""
+
+
+PLAN = f"""
+model = "{MODEL}"
+steps = "512,1000"
+
+[[measures]]
+measure = "surprisal"
+inputs = ["stimuli.tsv"]
+column = "sentence"
+"""
 
 
 def write_items(folder: Path) -> None:
@@ -106,6 +117,8 @@ def place(pythia: Pythia, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         own("download", "-m", MODEL, "-c", "64,512,1000,main", env=env)
         own("download", "-m", MODEL, "-c", "3000", "--keep-original", env=env)
         own("checkpoint", "use", f"{MODEL}@main")
+        (folder / "plan.toml").write_text(PLAN)
+        own("sweep", "runs/grammar", "-c", "512,main", "--pairs", "blimp/1.jsonl", cwd=folder)
         yield folder
 
 

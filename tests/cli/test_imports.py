@@ -12,7 +12,7 @@ from tests.cli.running import Pythia
 
 HEAVY = (
     "numba", "llvmlite", "torch", "tokenizers", "huggingface_hub", "safetensors", "numpy",
-    "lm_eval", "datasets", "pandas",
+    "lm_eval", "datasets", "pandas", "matplotlib",
 )  # fmt: skip
 DRIVER = (
     sys.executable,

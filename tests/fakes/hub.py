@@ -35,6 +35,8 @@ class Faults:
     cdn_status: list[int] = field(default_factory=list)
     """Answer the next requests for large files with these statuses, in turn."""
     cdn_status_for_ever: int | None = None
+    cdn_status_of: Mapping[str, int] = field(default_factory=dict)
+    """Answer requests for large files of these commits with these statuses."""
     gated: bool = False
     retry_after: int | str | None = None
     captive_portal: bool = False
@@ -310,6 +312,10 @@ class _CdnHandler(_Handler):
         if faults.cdn_status_for_ever is not None:
             self.refuse(faults.cdn_status_for_ever)
             return
+        for commit, status in faults.cdn_status_of.items():
+            if commit in self.path:
+                self.refuse(status)
+                return
         if faults.cdn_location is not None:
             self.answer(302, b"", {"Location": faults.cdn_location})
             return

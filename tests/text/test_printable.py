@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pythia_cli.text.printable import one_line, visible
+from pythia_cli.text.printable import on_paper, one_line, visible
 
 
 def test_visible() -> None:
@@ -11,3 +11,10 @@ def test_visible() -> None:
 
 def test_one_line() -> None:
     assert one_line("a\tb\n\x1b") == "a\u2409b\u240a\u241b"
+
+
+def test_on_paper() -> None:
+    assert on_paper("a b\n\x1b\udcff\u202e", 99) == "a b\\n\\x1b\\udcff\\u202e"
+    assert on_paper("0123456789", 10) == "0123456789"
+    assert on_paper("0123456789", 7) == "012…789"
+    assert on_paper("日本", 9) == "日本"

@@ -32,7 +32,7 @@ commands = typer.Typer(
 
 Examples:
 
-  pythia sweep runs/grammar -m pythia-410m -c log,10000:143000:10000 --pairs blimp/*.jsonl
+  pythia sweep runs/grammar -m pythia-410m -c 512,1000,main --pairs blimp/*.jsonl
 
   pythia sweep status runs/grammar
 

@@ -16,7 +16,9 @@ from pythia_cli.cli.sizes import n_bytes_of
 from pythia_cli.cli.sweep_place import Place, slurm_options
 
 if TYPE_CHECKING:
+    from pythia_cli.sweeps.folder import SweepFolder
     from pythia_cli.sweeps.making import WantedMeasure, WantedSweep
+    from pythia_cli.sweeps.plan import SweepPlan
 
 _CHECKPOINTS, _WORK = "Which checkpoints", "How it runs"
 
@@ -109,7 +111,7 @@ def run(
 
     Examples:
 
-      pythia sweep runs/grammar -m pythia-410m -c log,10000:143000:10000 --pairs blimp/*.jsonl
+      pythia sweep runs/grammar -m pythia-410m -c 512,1000,main --pairs blimp/*.jsonl
 
       pythia sweep runs/night --plan plan.toml --keep-under 20GB
 
@@ -157,8 +159,27 @@ def run(
         show(found, made, where, how, notices, as_json=as_json)
         return
     if wanted is not None:
+        _note_changes(found, made, notices)
         found.write_plan(made)
     run_and_report(found, where, how, notices, place, as_json=as_json)
+
+
+def _note_changes(folder: SweepFolder, plan: SweepPlan, notices: Notices) -> None:
+    """Say how many results that are there are not part of the new plan."""
+    from pythia_cli.sweeps.problems import NoSweep
+
+    try:
+        before = folder.read_plan()
+    except NoSweep:
+        return
+    now = {(cell.checkpoint, cell.name) for one in plan.checkpoints for cell in plan.cells_of(one)}
+    n_left = 0
+    for checkpoint in before.checkpoints:
+        done = folder.finished(checkpoint)
+        cells = before.cells_of(checkpoint)
+        n_left += sum(c.name in done and (checkpoint, c.name) not in now for c in cells)
+    if n_left:
+        notices.say(f"{n_left} cells of the plan before are not part of this one; they stay")
 
 
 def _wanted(

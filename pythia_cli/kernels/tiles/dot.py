@@ -9,6 +9,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+LINE = 64  # bytes of a cache line
 
 
 def emit_dots(
@@ -58,6 +59,38 @@ def emit_dots(
 
     builder.position_at_end(after)
     return [[dots.joined(parts) for parts in row] for row in new_sums]
+
+
+def emit_dot(builder: Any, dots: Any, w_row: Any, x_row: Any, k: Any, ahead: int) -> Any:
+    """Emit the dot of two rows: an int32 vector whose lanes add up to it.
+
+    As emit_dots otherwise; dots.vector is a power of two. Two steps at a time have sums of their
+    own: a sum alone waits four cycles for each step, which is longer than reading 32 weights takes.
+    """
+    vector, n = dots.vector, dots.n_parts
+
+    def step(at: Any, parts: list[Any]) -> list[Any]:
+        added: list[Any] = dots.added(parts, dots.weights(w_row, at), dots.activations(x_row, at))
+        return added
+
+    def two_steps(at: Any, sums: list[Any]) -> list[Any]:
+        for line in range(0, 2 * vector, LINE):
+            prefetch(builder, builder.gep(w_row, [builder.add(at, _I64(ahead + line))]))
+        second = builder.add(at, _I64(vector))
+        return step(at, sums[:n]) + step(second, sums[n:])
+
+    zeros = ir.Constant(dots.sums, [0] * dots.sums.count)
+    even = builder.and_(k, _I64(-2 * vector))
+    sums = loop(builder, even, [zeros] * (2 * n), two_steps, 2 * vector)
+    # One step may be left.
+    first = loop(
+        builder,
+        builder.sub(k, even),
+        sums[:n],
+        lambda at, parts: step(builder.add(even, at), parts),
+        vector,
+    )
+    return builder.add(dots.joined(first), dots.joined(sums[n:]))
 
 
 def loop(

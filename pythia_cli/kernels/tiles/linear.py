@@ -11,6 +11,8 @@ from numba.extending import intrinsic
 from pythia_cli.jit.declare import TIER
 from pythia_cli.kernels.simd import data_of
 from pythia_cli.kernels.tiles.dot import (
+    LINE,
+    emit_dot,
     emit_dots,
     emit_sums,
     joined,
@@ -44,7 +46,10 @@ def dot(typingctx: Any, w: Any, w_at: Any, x: Any, x_at: Any, k: Any) -> Any:
         w_row = builder.gep(data_of(context, builder, signature, args, 0), [w_at])
         x_row = builder.gep(data_of(context, builder, signature, args, 2), [x_at])
         dots = _dots(builder, x)
-        ((vector,),) = emit_dots(builder, dots, [w_row], [x_row], k, _I64(_STREAM_AHEAD))
+        if dots.vector < LINE:
+            vector = emit_dot(builder, dots, w_row, x_row, k, _STREAM_AHEAD)
+        else:
+            ((vector,),) = emit_dots(builder, dots, [w_row], [x_row], k, _I64(_STREAM_AHEAD))
         return lane_sum_of(builder, vector)
 
     return types.int32(w, types.intp, x, types.intp, types.intp), codegen
