@@ -6,8 +6,7 @@ STORE/checkpoints/MODEL/stepN/manifest.json     names the other files; without i
 STORE/tokenizers/SHA256.json    one copy of each distinct tokenizer
 STORE/incoming/                 checkpoints that are being made
 STORE/partial/                  files that have arrived, in part or whole (partial.py)
-STORE/sweeps/                   names of checkpoints that sweeps fetched (sweeps/fetching.py)
-STORE/locks/                    empty files, for locks
+STORE/sweeps/, STORE/locks/     which checkpoints sweeps fetched; empty files, for locks
 STORE/active.json               the checkpoint that is used if none is named
 """
 
