@@ -124,7 +124,9 @@ def _status(path: Path) -> float:
     for checkpoint in checkpoints[:-4]:
         for cell in plan.cells_of(checkpoint):
             named = checkpoint.to_dict()
-            folder.publish(cell, CellResult(named, {}, {}, provenance, None, figures, 1.0, 1e9))
+            folder.publish(
+                cell, CellResult(named, {}, vars(cell.input), provenance, None, figures, 1.0, 1e9)
+            )
     command = [*MODULE, "sweep", "status", str(path)]
     return statistics.median(
         _seconds(lambda: subprocess.run(command, check=True, capture_output=True)) for _ in range(5)

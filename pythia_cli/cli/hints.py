@@ -230,6 +230,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (problems.CannotResume, "write to another file"),
     (of_sweeps.NoSweep, _no_sweep),
     (of_sweeps.NothingPlanned, _nothing_planned),
+    (of_sweeps.PlanInUse, "another folder, or try again when the other process is done"),
     (of_sweeps.NotInTable, "pythia sweep table DIR, which has all names"),
 )
 

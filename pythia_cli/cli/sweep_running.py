@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,6 +13,7 @@ from pythia_cli.cli.errors import ExitStatus, status_of_kind
 from pythia_cli.cli.failures import Failures
 from pythia_cli.cli.output import Notices
 from pythia_cli.errors import PythiaError
+from pythia_cli.text.printable import one_line
 
 if TYPE_CHECKING:
     from pythia_cli.checkpoints.store import Store
@@ -58,7 +60,7 @@ def run_and_report(
             # An error that names its checkpoint need not be placed.
             failures.add(error, "" if where in str(error) else f"{where}: ")
         elif n_failed == _MOST_PRINTED + 1:
-            notices.say(f"more failed: pythia sweep status {folder.path}")
+            notices.say(f"more failed: pythia sweep status {shlex.quote(str(folder.path))}")
 
     if place is None:
         run_sweep(folder, store, replace(how, failed=failed), notices)
@@ -72,11 +74,14 @@ def run_and_report(
     elif place is not None and place.detach:
         typer.echo(f"{in_words(found)}: pythia sweep status {folder.path}")
     else:
-        typer.echo(f"{in_words(found)}: {folder.path / 'table.csv'}")
+        typer.echo(one_line(f"{in_words(found)}: {folder.path / 'table.csv'}"))
+    again = f"pythia sweep {shlex.quote(str(folder.path))} --retry"
+    if n_failed:
+        notices.say(f"what failed is tried again with: {again}")
     failures.exit()
     if found.failures and not (place is not None and place.detach):
         when = " earlier" if place is None else ""
-        notices.say(f"some failed{when}: pythia sweep {folder.path} --retry")
+        notices.say(f"some failed{when}: {again}")
         raise typer.Exit(_first_status(found))
 
 

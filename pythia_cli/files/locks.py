@@ -45,6 +45,22 @@ def lock(path: Path, what: str, seconds: float, reporter: Reporter = SILENT) -> 
         os.close(descriptor)  # this releases it
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock on a file; False if there is no such file.
+
+    Needs no right to write. Takes the lock for a moment, if it is free: whoever tries then, without
+    waiting, fails. Raises OSError.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except FileNotFoundError:
+        return False
+    try:
+        return _try(descriptor) is False
+    finally:
+        os.close(descriptor)
+
+
 def _wait(descriptor: int, what: str, seconds: float) -> bool | None:
     """As _try, until no other process holds the lock. Raises LockTimeout after `seconds`."""
     deadline = time.monotonic() + seconds

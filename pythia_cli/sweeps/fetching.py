@@ -1,12 +1,13 @@
 """Installs the checkpoints of a sweep that are missing, each while another is measured.
 
-STORE/sweeps/MODEL@STEP    names the folder of the sweep that fetched it, and may remove it
+STORE/sweeps/MODEL@STEP    names the sweep that fetched it, and may remove it; and its int8 file
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -62,6 +63,7 @@ class Fetcher:
     def __post_init__(self) -> None:
         self._is_stopped = self._has_noted = False
         self._running: list[Future[None]] = []
+        self._one_at_a_time = threading.Lock()
 
     def start(self, checkpoint: Checkpoint) -> Future[None]:
         """Begin to fetch a checkpoint, or to quantize one of the demo, unless it is installed.
@@ -112,13 +114,10 @@ class Fetcher:
         )
 
     def _fetch(self, checkpoint: Checkpoint) -> None:
-        with contextlib.ExitStack() as stack:
+        with self._one_at_a_time, contextlib.ExitStack() as stack:
+            self.check()
             if self.keep_under is not None:
                 self._wait_for_room(checkpoint, self.keep_under, stack)
-            mark = self._mark(checkpoint)
-            with self.store.writing():
-                mark.parent.mkdir(parents=True, exist_ok=True)
-                write_aside(mark, f"{self.folder.resolve()}\n".encode())
             outcomes = download(
                 self.store,
                 [checkpoint],
@@ -130,8 +129,9 @@ class Fetcher:
             )
             for outcome in outcomes:
                 if outcome.error is not None:
-                    mark.unlink(missing_ok=True)
                     raise outcome.error
+                if outcome.is_new and outcome.installed is not None:
+                    self._mark(outcome.installed)
 
     def _wait_for_room(
         self, checkpoint: Checkpoint, limit: int, stack: contextlib.ExitStack
@@ -174,20 +174,32 @@ class Fetcher:
             return False
         except NotInstalled:  # another process has removed it
             pass
-        self._mark(chosen).unlink(missing_ok=True)
+        self._place_of_mark(chosen).unlink(missing_ok=True)
         return True
 
     def _fetched(self) -> list[Checkpoint]:
-        """The installed checkpoints that this sweep fetched, those used least lately first."""
-        own = str(self.folder.resolve())
+        """The installed checkpoints that this sweep fetched, those used least lately first.
+
+        One that was removed and installed again by somebody else has another int8 file.
+        """
         found = []
         for installed in self.store.installed():
-            with contextlib.suppress(OSError):
-                if self._mark(installed.checkpoint).read_text().strip() == own:
+            with contextlib.suppress(OSError, PythiaError):
+                if self._place_of_mark(installed.checkpoint).read_text() == self._said(installed):
                     found.append(installed)
         return [one.checkpoint for one in sorted(found, key=lambda one: one.last_used())]
 
-    def _mark(self, checkpoint: Checkpoint) -> Path:
+    def _mark(self, installed: Installed) -> None:
+        """Remember that this sweep fetched it."""
+        path = self._place_of_mark(installed.checkpoint)
+        with self.store.writing():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_aside(path, self._said(installed).encode())
+
+    def _said(self, installed: Installed) -> str:
+        return f"{self.folder.resolve()}\n{installed.weights.name}\n"
+
+    def _place_of_mark(self, checkpoint: Checkpoint) -> Path:
         return self.store.folder / "sweeps" / str(checkpoint)
 
     def check(self) -> None:

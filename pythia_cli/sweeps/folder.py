@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli.errors import IntegrityError, LockTimeout, NotFound, PythiaError, ResourceError
-from pythia_cli.files.locks import lock
+from pythia_cli.files.locks import is_locked, lock
 from pythia_cli.files.publishing import remove_unpublished, write_json
 from pythia_cli.files.reading import read_json_object
 from pythia_cli.files.writing import writing_errors
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.sweeps.figures import Figure
 from pythia_cli.sweeps.plan import Cell, SweepPlan
-from pythia_cli.sweeps.problems import NoSweep
+from pythia_cli.sweeps.problems import NoSweep, PlanInUse
 
 _VERSION = 1
 WHOLE = "checkpoint"
@@ -56,7 +56,7 @@ class Failure:
     """Why a cell failed, or a whole checkpoint.
 
     kind: the class of the error in pythia_cli.errors. attempts: how often it was tried. when:
-    seconds since 1970.
+    seconds since 1970. how: how it was to be had and run, if that is what failed.
     """
 
     error: str
@@ -64,6 +64,7 @@ class Failure:
     attempts: int
     when: float
     host: str
+    how: str = ""
 
 
 class SweepFolder:
@@ -90,13 +91,20 @@ class SweepFolder:
             raise
 
     def write_plan(self, plan: SweepPlan) -> None:
-        """Keep a plan, in place of an earlier one. Raises ResourceError."""
+        """Keep a plan, in place of an earlier one.
+
+        Raises PlanInUse if a process works by that one: what it does would not be in the table.
+        """
         with self.changing():
             path = self.path / "plan.json"
             self.remove_unpublished(path)
-            with contextlib.suppress(NotFound, IntegrityError):
-                if read_json_object(path) == plan.to_dict():
+            with contextlib.suppress(NotFound, IntegrityError, ResourceError):
+                content = read_json_object(path)
+                if content == plan.to_dict():
                     return
+                before = SweepPlan.of_dict(content, path)
+                if any(map(self.is_claimed, before.checkpoints)):
+                    raise PlanInUse(self.path)
             write_json(path, plan.to_dict())
 
     @contextlib.contextmanager
@@ -116,30 +124,38 @@ class SweepFolder:
         if self.has_locks:
             remove_unpublished(path)
 
-    def claim(self, checkpoint: Checkpoint) -> ExitStack | None:
+    def claim(self, checkpoint: Checkpoint, *, ahead: bool = False) -> ExitStack | None:
         """Take a checkpoint for this process, until the stack is closed; None if another has it.
 
-        The claim of a process that died is free at once. Where files cannot be locked, everybody
-        gets it: work is then done twice, and nothing is lost. Raises ResourceError.
+        ahead: only say that it is to be this process's next one: another that has nothing else to
+        do may take it nevertheless. The claim of a process that died is free at once. Where files
+        cannot be locked, everybody gets it: work is then done twice, and nothing is lost. Raises
+        ResourceError.
         """
         with ExitStack() as stack, writing_errors(self.path):
             try:
-                own = lock(self._lock(str(checkpoint)), str(checkpoint), 0)
-                self.has_locks = stack.enter_context(own)
+                name = f"{checkpoint}.next" if ahead else str(checkpoint)
+                self.has_locks = stack.enter_context(lock(self._lock(name), name, 0))
             except LockTimeout:
                 return None
             return stack.pop_all()
         raise AssertionError("the exit stack suppressed an exception")
 
     def is_claimed(self, checkpoint: Checkpoint) -> bool:
+        """Whether a process works on a checkpoint, or will next. Needs no right to write."""
+        return self.is_running(checkpoint) or self.is_next(checkpoint)
+
+    def is_running(self, checkpoint: Checkpoint) -> bool:
         """Whether a process works on a checkpoint."""
-        if not self._lock(str(checkpoint)).exists():
-            return False
-        with contextlib.suppress(OSError):
-            stack = self.claim(checkpoint)
-            if stack is None:
-                return True
-            stack.close()
+        return self._is_locked(str(checkpoint))
+
+    def is_next(self, checkpoint: Checkpoint) -> bool:
+        """Whether it is the next one of a process."""
+        return self._is_locked(f"{checkpoint}.next")
+
+    def _is_locked(self, name: str) -> bool:
+        with contextlib.suppress(OSError):  # it cannot be read: then nobody can say
+            return is_locked(self._lock(name))
         return False
 
     def rows(self, cell: Cell) -> Path:
@@ -177,14 +193,18 @@ class SweepFolder:
         return _names(self._failures(checkpoint))
 
     def result(self, cell: Cell) -> CellResult:
-        """The result of a cell. Raises NotFound, and IntegrityError if it is damaged."""
+        """The result of a cell. Raises NotFound, and IntegrityError if it is not its result."""
         path = self._cells(cell.checkpoint) / f"{cell.name}.json"
         content = read_json_object(path)
         try:
             if content.pop("version") != _VERSION:
                 raise ValueError("written by another version of pythia")
             content["figures"] = [Figure(*one) for one in content["figures"]]
-            return CellResult(**content)
+            found = CellResult(**content)
+            named = [found.checkpoint["model"], found.checkpoint["step"], found.input["sha256"]]
+            if named != [cell.checkpoint.model, cell.checkpoint.step, cell.input.sha256]:
+                raise ValueError("of another cell")
+            return found
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(path, f"is not the result of a cell ({error})") from error
 
@@ -200,14 +220,19 @@ class SweepFolder:
             self._forget(cell.checkpoint, cell.name)
 
     def record_failure(
-        self, checkpoint: Checkpoint, cell: Cell | None, error: PythiaError, when: float
+        self,
+        checkpoint: Checkpoint,
+        cell: Cell | None,
+        error: PythiaError,
+        when: float,
+        how: str = "",
     ) -> None:
         """Write why a cell failed, or with None the whole checkpoint. Raises OSError."""
         name = WHOLE if cell is None else cell.name
         earlier = self.failure(checkpoint, name)
         attempts = 1 if earlier is None else earlier.attempts + 1
         kind = next(one for one in type(error).__mro__ if one.__module__ == PythiaError.__module__)
-        failure = Failure(str(error), kind.__name__, attempts, when, socket.gethostname())
+        failure = Failure(str(error), kind.__name__, attempts, when, socket.gethostname(), how)
         path = self._failures(checkpoint) / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         self.remove_unpublished(path)
@@ -215,12 +240,17 @@ class SweepFolder:
 
     def failure(self, checkpoint: Checkpoint, name: str) -> Failure | None:
         """Why a cell failed, by its name, or with "checkpoint" the whole; None if it did not."""
+        path = self._failures(checkpoint) / f"{name}.json"
         try:
-            content = read_json_object(self._failures(checkpoint) / f"{name}.json")
+            content = read_json_object(path)
             content.pop("version")
             return Failure(**content)
-        except (NotFound, IntegrityError, KeyError, TypeError):
+        except NotFound:
             return None
+        except (IntegrityError, KeyError, TypeError):
+            return Failure(
+                f"{path} is damaged: why is not known", IntegrityError.__name__, 1, 0, ""
+            )
 
     def forget_failure(self, checkpoint: Checkpoint, name: str = WHOLE) -> None:
         """Remove the record of a failure. Raises ResourceError."""

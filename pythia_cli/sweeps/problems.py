@@ -30,6 +30,14 @@ class NothingPlanned(UsageError):
         self.missing = missing
 
 
+class PlanInUse(UsageError):
+    """Another process works on the sweep in this folder, by another plan."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder}: another process works on this sweep, with another plan")
+        self.folder = folder
+
+
 class InputChanged(InputError):
     """An input is no longer the file that the sweep began with."""
 

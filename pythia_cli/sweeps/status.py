@@ -32,7 +32,7 @@ class SweepStatus:
     cells: dict[Checkpoint, list[CellState]]
     failures: list[tuple[str, Failure]]
     cells_per_minute: float | None
-    """As recent cells took, with one process; None if none is done."""
+    """As a sample of the cells took, with one process; None if none is done."""
 
     def count(self, state: str) -> int:
         """How many cells are in a state."""
@@ -61,18 +61,16 @@ def status_of(folder: SweepFolder) -> SweepStatus:
     plan = folder.read_plan()
     cells: dict[Checkpoint, list[CellState]] = {}
     failures: list[tuple[str, Failure]] = []
-    last_done: list[Cell] = []
+    all_done: list[Cell] = []
     for checkpoint in plan.checkpoints:
         done, failed = folder.finished(checkpoint), folder.failed(checkpoint)
         is_lost = WHOLE in failed
-        if is_lost and (failure := folder.failure(checkpoint, WHOLE)) is not None:
-            failures.append((str(checkpoint), failure))
-        row = []
+        row: list[CellState] = []
         is_claimed: bool | None = None
         for cell in plan.cells_of(checkpoint):
             if cell.name in done:
                 state = DONE
-                last_done.append(cell)
+                all_done.append(cell)
             elif cell.name in failed or is_lost:
                 state = FAILED
                 if not is_lost and (failure := folder.failure(checkpoint, cell.name)) is not None:
@@ -83,7 +81,11 @@ def status_of(folder: SweepFolder) -> SweepStatus:
                 state = RUNNING if is_claimed else PENDING
             row.append(CellState(cell, state))
         cells[checkpoint] = row
-    return SweepStatus(plan, cells, failures, _rate(folder, last_done))
+        if is_lost and any(one.state == FAILED for one in row):
+            failure = folder.failure(checkpoint, WHOLE)
+            if failure is not None:
+                failures.append((str(checkpoint), failure))
+    return SweepStatus(plan, cells, failures, _rate(folder, all_done))
 
 
 def _rate(folder: SweepFolder, done: list[Cell]) -> float | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pythia_cli.errors import IntegrityError, NotFound
 from pythia_cli.files.publishing import write_aside
 from pythia_cli.files.writing import writing_errors
 from pythia_cli.sweeps.folder import WHOLE, CellResult, SweepFolder
@@ -40,14 +41,17 @@ COLUMNS: Mapping[str, Kind] = {
 CERTIFICATE = "certificate"
 """The measure of rows that say what int8 errs by, where a checkpoint has a certificate."""
 
+DAMAGED = "its result is damaged"
+"""How the error of such a row begins."""
+
 _ERRORS = ("kl_mean", "kl_median", "kl_p99", "kl_max", "delta_nll", "top1_agreement")
 
 
 def table_rows(folder: SweepFolder | str | Path) -> Records:
     """The rows of all cells, in the order of the plan.
 
-    A cell that is not done has one row without a figure, whose `error` says why. Raises NoSweep,
-    and IntegrityError for a damaged result.
+    A cell that is not done, or whose result is damaged, has one row without a figure, whose `error`
+    says why. Raises NoSweep, and IntegrityError for a damaged plan.
     """
     folder = folder if isinstance(folder, SweepFolder) else SweepFolder(folder)
     return Records(COLUMNS, _rows(folder, folder.read_plan()))
@@ -98,7 +102,11 @@ def _rows(folder: SweepFolder, plan: SweepPlan) -> Iterator[dict[str, Any]]:
             if cell.name not in done:
                 yield _missing(folder, plan, cell)
                 continue
-            result = folder.result(cell)
+            try:
+                result = folder.result(cell)
+            except (NotFound, IntegrityError) as error:
+                yield {**_missing(folder, plan, cell), "error": f"{DAMAGED}: {error}"}
+                continue
             if result.certificate is not None:
                 certified = certified or result
             yield from _of_cell(cell, result)

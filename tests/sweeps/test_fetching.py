@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pythia_cli.checkpoints.install import install
+from pythia_cli.checkpoints.publish import remove
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import IntegrityError, NetworkError, NotInstalled, ResourceError
 from pythia_cli.measures.certificate import TextCertifier
@@ -99,6 +100,17 @@ def test_room_for_three_is_never_exceeded(
     assert len(left) < len(STEPS)
     assert any(note.startswith(f"removed {MODEL}@") for note in reporter.notes)
     assert status_of(folder).count("done") == 5
+
+
+def test_what_the_user_installed_again_stays(
+    hub: Hub, store: Store, swept: Sweeper, reporter: Recording
+) -> None:
+    folder, _ = swept((0,))
+    fetcher = Fetcher(store, folder.path, lambda one: False, lambda one: True)
+    assert fetcher._fetched() == [Checkpoint(MODEL, 0)]
+    remove(store, Checkpoint(MODEL, 0))
+    install(MODEL, 0, store=store)
+    assert fetcher._fetched() == []
 
 
 def test_too_little_room(hub: Hub, store: Store, swept: Sweeper) -> None:

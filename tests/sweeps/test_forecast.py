@@ -13,7 +13,7 @@ from pythia_cli.sweeps.plan import SweepPlan
 from pythia_cli.sweeps.sweep import HowToRun
 from tests.checkpoints.conftest import Serve
 from tests.fakes.random_suite import MODEL, make_random_steps
-from tests.sweeps.test_folder import RESULT
+from tests.sweeps.test_folder import result_of
 
 
 def test_what_is_there_is_not_fetched(
@@ -23,7 +23,8 @@ def test_what_is_there_is_not_fetched(
     found = forecast(folder, plan, demo_store, HowToRun())
     assert (found.n_cells, found.n_done, found.sizes, found.seconds) == (4, 0, {}, None)
     folder.write_plan(plan)
-    folder.publish(plan.cells_of(plan.checkpoints[0])[0], RESULT)
+    cell = plan.cells_of(plan.checkpoints[0])[0]
+    folder.publish(cell, result_of(cell))
     found = forecast(folder, plan, demo_store, HowToRun())
     assert (found.n_done, found.seconds) == (1, 3 * 1.5)
     assert forecast(folder, plan, demo_store, HowToRun(shard=(2, 2))).n_cells == 2

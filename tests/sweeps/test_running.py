@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.errors import IntegrityError, PythiaError, ResourceError
+from pythia_cli.errors import IntegrityError, NotInstalled, PythiaError, ResourceError
 from pythia_cli.sweeps import folder as folder_module
 from pythia_cli.sweeps.folder import SweepFolder
 from pythia_cli.sweeps.making import WantedMeasure
@@ -169,12 +171,65 @@ def test_other_weights_under_the_same_name(sweeping: Sweeping, planned: Planned)
     sweeping.run()
     cell = sweeping.plan.cells_of(sweeping.plan.checkpoints[1])[0]
     path = sweeping.folder.rows(cell).with_suffix(".json")
-    path.write_text(path.read_text().replace('"sha256": "', '"sha256": "f', 1000))
+    content = json.loads(path.read_text())
+    content["provenance"]["source"]["sha256"] = "f" * 64
+    path.write_text(json.dumps(content))
     (gone,) = sweeping.folder.path.glob("cells/demo/step64/perplexity-*.json")
     gone.unlink()
     done = sweeping.run()
     assert isinstance(done.first, IntegrityError)
     assert "measured with another source" in str(done.first)
+
+
+def test_a_damaged_result_is_measured_again_on_demand(sweeping: Sweeping) -> None:
+    sweeping.run()
+    cell = sweeping.plan.cells_of(sweeping.plan.checkpoints[1])[0]
+    path = sweeping.folder.rows(cell).with_suffix(".json")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:20])
+    assert sweeping.run() == CellsDone(0, 0, None)
+    assert sweeping.run(retry=True) == CellsDone(1, 0, None)
+    assert sweeping.folder.result(cell).figures
+    assert sweeping.run(retry=True) == CellsDone(0, 0, None)
+
+
+def test_what_failed_for_how_it_was_run_is_tried_again_otherwise(
+    tmp_path: Path, planned: Planned
+) -> None:
+    store = Store(tmp_path / "store")
+    sweeping = Sweeping(tmp_path / "run", store, replace(planned(), dtype="float16"))
+    assert sweeping.run().n_failed == 2
+    assert sweeping.run() == CellsDone(0, 0, None)
+    sweeping.folder.write_plan(planned())
+    assert sweeping.run() == CellsDone(4, 0, None)
+
+
+def test_one_cell_of_two_labels_is_measured_once(
+    sweeping: Sweeping, planned: Planned, inputs: Path
+) -> None:
+    pairs = WantedMeasure("pairs", ["pairs.jsonl"], folder=inputs)
+    plan = planned(pairs, replace(pairs, label="again"))
+    sweeping.folder.write_plan(plan)
+    assert sweeping.run() == CellsDone(2, 0, None)
+    assert len([row for row in table_rows(sweeping.folder) if row["figure"] == "accuracy"]) == 8
+
+
+def test_a_checkpoint_removed_before_it_is_opened(
+    tmp_path: Path, planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pythia_cli.sweeps import running
+
+    real, is_gone = running.load, [True]
+
+    def load(model: str, step: int, **how: Any) -> Any:
+        if is_gone:
+            is_gone.pop()
+            raise NotInstalled(model, step, downloadable=True)
+        return real(model, step, **how)
+
+    sweeping = Sweeping(tmp_path / "run", Store(tmp_path / "store"), planned())
+    monkeypatch.setattr(running, "load", load)
+    assert sweeping.run() == CellsDone(4, 0, None)
 
 
 def test_a_new_measure_is_added_to_what_is_there(

@@ -11,7 +11,7 @@ from pythia_cli.errors import ResourceError
 from pythia_cli.sweeps.folder import SweepFolder
 from pythia_cli.sweeps.plan import SweepPlan
 from pythia_cli.sweeps.status import status_of
-from tests.sweeps.test_folder import RESULT
+from tests.sweeps.test_folder import result_of
 
 
 def test_each_state(tmp_path: Path, planned: Callable[..., SweepPlan]) -> None:
@@ -21,7 +21,7 @@ def test_each_state(tmp_path: Path, planned: Callable[..., SweepPlan]) -> None:
     assert (found.count("pending"), found.cells_per_minute, found.seconds_left) == (4, None, None)
     first, other = plan.checkpoints
     cell, failing = plan.cells_of(first)
-    folder.publish(cell, RESULT)
+    folder.publish(cell, result_of(cell))
     folder.record_failure(first, failing, ResourceError("x", "no"), 1.0)
     claim = folder.claim(other)
     assert claim is not None
@@ -42,8 +42,21 @@ def test_a_lost_checkpoint_loses_what_is_pending(
     plan, folder = planned(), SweepFolder(tmp_path / "run")
     folder.write_plan(plan)
     first = plan.checkpoints[0]
-    folder.publish(plan.cells_of(first)[0], RESULT)
+    cell = plan.cells_of(first)[0]
+    folder.publish(cell, result_of(cell))
     folder.record_failure(first, None, ResourceError("x", "no"), 1.0)
     found = status_of(folder)
     assert [one.state for one in found.cells[first]] == ["done", "failed"]
     assert [where for where, _ in found.failures] == ["demo@0"]
+
+
+def test_a_lost_checkpoint_without_missing_cells_is_no_failure(
+    tmp_path: Path, planned: Callable[..., SweepPlan]
+) -> None:
+    plan, folder = planned(), SweepFolder(tmp_path / "run")
+    folder.write_plan(plan)
+    first = plan.checkpoints[0]
+    for cell in plan.cells_of(first):
+        folder.publish(cell, result_of(cell))
+    folder.record_failure(first, None, ResourceError("x", "no"), 1.0)
+    assert status_of(folder).failures == []

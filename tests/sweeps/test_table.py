@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,8 @@ import pytest
 from pythia_cli.errors import InvalidValue
 from pythia_cli.sweeps.folder import SweepFolder
 from pythia_cli.sweeps.plan import SweepPlan
-from pythia_cli.sweeps.table import COLUMNS, table_rows, write_table, write_tables
-from tests.sweeps.test_folder import RESULT
+from pythia_cli.sweeps.table import COLUMNS, DAMAGED, table_rows, write_table, write_tables
+from tests.sweeps.test_folder import RESULT, result_of
 
 CERTIFICATE = {
     "text_name": "book.txt",
@@ -34,8 +33,7 @@ def folder(tmp_path: Path, planned: Callable[..., SweepPlan]) -> SweepFolder:
     for checkpoint in plan.checkpoints:
         for cell in plan.cells_of(checkpoint)[: 2 if checkpoint.step else 1]:
             certificate = CERTIFICATE if checkpoint.step else None
-            named = {**RESULT.checkpoint, "step": checkpoint.step}
-            found.publish(cell, replace(RESULT, checkpoint=named, certificate=certificate))
+            found.publish(cell, result_of(cell, certificate=certificate))
     return found
 
 
@@ -64,9 +62,20 @@ def test_the_certificate_is_that_of_the_precision(folder: SweepFolder) -> None:
     plan = folder.read_plan()
     cell = plan.cells_of(plan.checkpoints[1])[0]
     provenance = {**RESULT.provenance, "precision": "fast"}
-    folder.publish(cell, replace(RESULT, certificate=CERTIFICATE, provenance=provenance))
+    folder.publish(cell, result_of(cell, certificate=CERTIFICATE, provenance=provenance))
     errors = [row for row in table_rows(folder) if row["measure"] == "certificate"]
     assert [row["value"] for row in errors] == [2e-4]
+
+
+def test_a_damaged_result_hides_no_other(folder: SweepFolder) -> None:
+    plan = folder.read_plan()
+    cell = plan.cells_of(plan.checkpoints[1])[0]
+    n = len(table_rows(folder))
+    folder.rows(cell).with_suffix(".json").write_text("{")
+    rows = table_rows(folder)
+    assert len(rows) == n - 1
+    (row,) = [row for row in rows if (row["error"] or "").startswith(DAMAGED)]
+    assert (row["step"], row["measure"], row["figure"]) == (64, "pairs", None)
 
 
 def test_files(folder: SweepFolder, tmp_path: Path) -> None:

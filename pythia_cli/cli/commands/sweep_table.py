@@ -36,10 +36,14 @@ def table(
       pythia sweep table runs/grammar -o figures.parquet
     """
     from pythia_cli.cli.errors import CommandError
+    from pythia_cli.cli.file_output import checked_output
     from pythia_cli.cli.output import Notices
+    from pythia_cli.errors import InputError
     from pythia_cli.sweeps.table import table_rows, write_table
     from pythia_cli.tables.encoders import encoder_of
 
+    if output is not None and as_json:
+        raise CommandError("--json and --output exclude each other", "-o FILE.jsonl")
     rows = table_rows(folder)
     if output is None:
         if format == "parquet":
@@ -49,5 +53,10 @@ def table(
         for row in rows:
             sys.stdout.write(encoder.row(row))
         return
-    write_table(rows, output, format)
+    target, in_place = checked_output(output, [])
+    if in_place:
+        raise InputError(output, "is no regular file; name another file to write")
+    if target.resolve().is_relative_to(folder.resolve()) and target.exists():
+        raise InputError(output, "is a file of the sweep; name another file to write")
+    write_table(rows, target, format)
     Notices(quiet=quiet).say(f"wrote {len(rows)} rows to {output}")
