@@ -27,6 +27,7 @@ from pythia_cli.measures.surprisal_items import (
 from pythia_cli.reporting import Reporter
 from pythia_cli.sweeps.figures import Figure, figures_of
 from pythia_cli.sweeps.surprisal_totals import SurprisalTotals
+from pythia_cli.sweeps.windows import checked_window
 from pythia_cli.tables.first_items import FirstItems
 from pythia_cli.tables.group_totals import GroupTotals, RowTotals
 from pythia_cli.tables.grouped import GroupedItems
@@ -146,18 +147,6 @@ class ItemMeasure:
             quotes=self.quotes,
             reporter=reporter,
         )
-
-
-def checked_window(context: int | None, stride: int | None) -> int:
-    """A context, in tokens, that suits the windows, as that of a model is not known yet.
-
-    Raises InvalidValue for windows that no model can have.
-    """
-    if context is not None:
-        check_whole("context", context, 2)
-    if stride is not None:
-        check_whole("stride", stride, 1, context)
-    return context or max(2, stride or 2)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from pythia_cli.measures.perplexity_items import (
 from pythia_cli.measures.protocols import Protocol, ProtocolName
 from pythia_cli.reporting import Reporter
 from pythia_cli.sweeps.figures import Figure, figures_of
-from pythia_cli.sweeps.item_measures import ItemMeasure, ItemPlan, checked_window
+from pythia_cli.sweeps.item_measures import ItemMeasure, ItemPlan
+from pythia_cli.sweeps.windows import checked_window
 from pythia_cli.text.decode import decode_text
 
 _FIGURES = (

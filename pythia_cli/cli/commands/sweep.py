@@ -50,7 +50,7 @@ commands = typer.Typer(
     cls=_SweepCommands,
     help="""Take the same measures at many checkpoints; look at what there is so far.
 
-`pythia sweep DIR` is short for `pythia sweep run DIR`; `pythia sweep run --help` has its options.
+pythia sweep DIR is short for pythia sweep run DIR, whose options pythia sweep run --help shows.
 
 Examples:
 
