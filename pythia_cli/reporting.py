@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -45,6 +46,10 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """Receive a notice, one line."""
+
+    def others_silenced(self) -> AbstractContextManager[None]:
+        """Within this, another library runs that prints; a reporter may keep that from users."""
+        return contextlib.nullcontext()
 
 
 SILENT = Reporter()

@@ -110,7 +110,9 @@ def _starred(parameters: list[inspect.Parameter]) -> list[str]:
         if parameter.annotation is not parameter.empty:
             text += f": {parameter.annotation}"
         if parameter.default is not parameter.empty:
-            default = re.sub(r"<factory>|<[\w.]+ object at 0x\w+>", "...", repr(parameter.default))
+            default = re.sub(
+                r"<factory>|<(function )?[\w.]+ (object )?at 0x\w+>", "...", repr(parameter.default)
+            )
             text += f" = {default}"
         parts.append(text)
     return parts

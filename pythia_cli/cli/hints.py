@@ -125,6 +125,11 @@ def _missing_column(error: Any) -> str:
     return f"--column {shlex.quote(next(iter(error.nearest), 'NAME'))}"
 
 
+def _missing_measure_column(error: Any) -> str:
+    setting = f"{error.measure}.{error.option}={next(iter(error.nearest), 'NAME')}"
+    return f"--set {shlex.quote(setting)}"
+
+
 def _not_json_lines(error: Any) -> str:
     from pythia_cli.cli.text_commands import file_argument
 
@@ -222,6 +227,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
         '--no-quotes, if quotes are part of the text; of R, write.table(qmethod = "double")',
     ),
     (problems.ItemError, _item),
+    (of_sweeps.MissingMeasureColumn, _missing_measure_column),
     (problems.MissingColumn, _missing_column),
     (problems.NotJsonLines, _not_json_lines),
     (problems.UnevenRows, "--row-length N, the token ids of a row; or fetch the file again"),

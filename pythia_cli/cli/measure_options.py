@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from pythia_cli.cli.grouped import Grouped
+from pythia_cli.sweeps.measures import NAMES
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -37,7 +38,7 @@ Set = Annotated[
     ),
 ]
 
-_NAMES = frozenset({"--perplexity", "--surprisal", "--pairs", "--choices", "--memorize", "--eval"})
+_NAMES = frozenset(f"--{name}" for name in NAMES)
 
 
 class TakesFiles(Grouped):

@@ -51,6 +51,12 @@ class Notices(Bars):
             return NO_TASK
         return super().task(label, total, unit)
 
+    def others_silenced(self) -> contextlib.AbstractContextManager[None]:
+        """As Reporter.others_silenced: nothing is printed but by us; warnings become details."""
+        from pythia_cli.cli.quiet_library import quietly
+
+        return quietly(self)
+
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
         """Hide the bars while the block prints."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from pythia_cli.engine.checks import check_whole
 from pythia_cli.files.reading import file_sha256
 from pythia_cli.library.model import Model
 from pythia_cli.measures.choice_items import CHOICE_COLUMNS, choice_measure
@@ -26,6 +27,7 @@ from pythia_cli.measures.surprisal_items import (
 from pythia_cli.reporting import Reporter
 from pythia_cli.sweeps.figures import Figure, figures_of
 from pythia_cli.sweeps.surprisal_totals import SurprisalTotals
+from pythia_cli.sweeps.windows import checked_window
 from pythia_cli.tables.first_items import FirstItems
 from pythia_cli.tables.group_totals import GroupTotals, RowTotals
 from pythia_cli.tables.grouped import GroupedItems
@@ -78,8 +80,12 @@ class ItemMeasure:
     def plan(self, items: Any, reporter: Reporter) -> ItemPlan:
         """How the items of an input are measured. Raises MissingColumn, and others of its kind."""
 
+    def check_options(self) -> None:
+        """Raises InvalidValue for options that no model can have."""
+
     def check(self, source: str, reporter: Reporter) -> None:
         """As SweepMeasure.check."""
+        self.check_options()
         with self._planned(source, reporter):
             pass
 
@@ -158,11 +164,20 @@ class SweptSurprisal(ItemMeasure):
     column: str | None = None
     group: str | None = None
 
-    def plan(self, items: Any, reporter: Reporter) -> ItemPlan:
-        """As ItemMeasure.plan."""
-        how = SurprisalOptions(
+    @property
+    def _how(self) -> SurprisalOptions:
+        return SurprisalOptions(
             self.by, self.base, self.correction, self.bos, self.context, self.stride
         )
+
+    def check_options(self) -> None:
+        """As ItemMeasure.check_options."""
+        self._how.check(checked_window(self.context, self.stride))
+
+    def plan(self, items: Any, reporter: Reporter) -> ItemPlan:
+        """As ItemMeasure.plan."""
+        items.check_columns(items.column)
+        how = self._how
         columns = surprisal_columns(self.by, in_rows=self.group is not None)
         end = ("surprisal", SurprisalTotals, "surprisal")
         if self.group is None:
@@ -245,6 +260,13 @@ class SweptMemorization(ItemMeasure):
             self.prompt, self.continuation, self.extractable_only, self.end_of_text
         )
 
+    def check_options(self) -> None:
+        """As ItemMeasure.check_options."""
+        self._how.check()
+        check_whole("row_length", self.row_length, 1)
+        if self.limit is not None:
+            check_whole("limit", self.limit, 1)
+
     def _open(self, source: str, reporter: Reporter) -> Any:
         return open_token_rows(
             source,
@@ -258,7 +280,6 @@ class SweptMemorization(ItemMeasure):
 
     def plan(self, items: Any, reporter: Reporter) -> ItemPlan:
         """As ItemMeasure.plan."""
-        self._how.check()
         column = TOKENS if self.column is None and TOKENS in items.columns else items.column
         items.check_columns(column)
         taken = items if self.limit is None else FirstItems(items, self.limit)

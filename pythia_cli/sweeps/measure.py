@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -53,7 +54,7 @@ def options_of(measure: SweepMeasure) -> dict[str, Any]:
 def with_options(measure: type[_M], given: Mapping[str, Any]) -> _M:
     """A measure with these options; texts, as they are typed, become what the option holds.
 
-    Raises UnknownName for an option that it lacks, and InvalidValue.
+    "e" is a number too. Raises UnknownName for an option that it lacks, and InvalidValue.
     """
     kinds = typing.get_type_hints(measure)
     known = [one.name for one in fields(measure)]  # type: ignore[arg-type]
@@ -88,9 +89,11 @@ def _read(kind: Any, value: Any) -> Any:
         return value if isinstance(value, str) else None
     if isinstance(value, bool):
         return None
+    if kind is float and value == "e":
+        return math.e
     try:
         found = kind(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return found if not isinstance(value, int | float) or found == value else None
 

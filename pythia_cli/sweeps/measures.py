@@ -24,6 +24,13 @@ _HOMES = {
 
 NAMES = tuple(_HOMES)
 
+_PATHS: dict[str, tuple[str, ...]] = {"eval": ("include_path",)}
+
+
+def path_options(name: str) -> tuple[str, ...]:
+    """The options of a measure that are paths of files, of which its `sha256` has the content."""
+    return _PATHS.get(name, ())
+
 
 def measure_of(name: str, options: Mapping[str, Any]) -> SweepMeasure:
     """The measure with these options. Raises UnknownName, InvalidValue."""

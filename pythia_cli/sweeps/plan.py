@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pythia_cli.errors import IntegrityError
 from pythia_cli.release import ARITHMETIC
 from pythia_cli.suite.checkpoint import Checkpoint
-from pythia_cli.sweeps.measures import measure_of
+from pythia_cli.sweeps.measures import measure_of, path_options
 
 if TYPE_CHECKING:
     from pythia_cli.sweeps.measure import SweepMeasure
@@ -60,8 +60,9 @@ class Cell:
     """One measure of one input at one checkpoint.
 
     key: a hash of all that determines its figures, but for the checkpoint: the measure, its
-    options, the input's content, precision, and the version of the arithmetic. So a result is found
-    again whatever the sweep is called, and never taken for that of another input or option.
+    options but for paths, the input's content, precision, and the version of the arithmetic. So a
+    result is found again whatever the sweep is called, and never taken for that of another input
+    or option.
     """
 
     checkpoint: Checkpoint
@@ -112,9 +113,10 @@ class SweepPlan:
         return [self._key(planned, one) for planned, one in self._measured]
 
     def _key(self, planned: PlannedMeasure, one: SweepInput) -> str:
+        options = {**planned.options, **dict.fromkeys(path_options(planned.name))}
         content = {
             "measure": planned.name,
-            "options": planned.options,
+            "options": options,
             "input": one.sha256,
             "precision": self.precision,
             "dtype": self.dtype,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pythia_cli.errors import (
     InputError,
@@ -12,6 +14,7 @@ from pythia_cli.errors import (
     UnknownName,
     UsageError,
 )
+from pythia_cli.tables.problems import MissingColumn
 
 
 class NoSweep(NotFound):
@@ -36,6 +39,24 @@ class PlanInUse(UsageError):
     def __init__(self, folder: Path) -> None:
         super().__init__(f"{folder}: another process works on this sweep, with another plan")
         self.folder = folder
+
+
+class MissingMeasureColumn(MissingColumn):
+    """An input lacks a column that a measure reads. measure: its name.
+
+    option: of the measure, that names the column.
+    """
+
+    def __init__(self, error: MissingColumn, measure: str, options: Mapping[str, Any]) -> None:
+        """options: all that the measure has."""
+        super().__init__(error.source, error.name, error.columns, error.nearest)
+        named = (
+            option
+            for option, value in options.items()
+            if error.name == value or (isinstance(value, list) and error.name in value)
+        )
+        default = error.name if error.name in options else "column"
+        self.measure, self.option = measure, next(named, default)
 
 
 class InputChanged(InputError):

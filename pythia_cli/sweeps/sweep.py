@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pythia_cli.checkpoints.from_folder import Certifier
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.errors import InvalidValue, PythiaError
+from pythia_cli.errors import InvalidValue, PythiaError, UsageError
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.sweeps.fetching import Fetcher
 from pythia_cli.sweeps.folder import WHOLE, SweepFolder
-from pythia_cli.sweeps.making import WantedMeasure, WantedSweep, make_plan
+from pythia_cli.sweeps.making import Inputs, WantedMeasure, WantedSweep, make_plan
 from pythia_cli.sweeps.plan import SweepPlan
 from pythia_cli.sweeps.running import CellsDone, SweepRun
 from pythia_cli.sweeps.status import SweepStatus, status_of
@@ -95,7 +95,7 @@ def sweep(
     folder: str | Path,
     models: str | Sequence[str] | None = None,
     steps: str | int | Iterable[int] | None = None,
-    measures: Mapping[str, str | Sequence[str]] | Sequence[WantedMeasure] | None = None,
+    measures: Mapping[str, Inputs] | Sequence[WantedMeasure] | None = None,
     *,
     precision: str = "exact",
     dtype: str = "int8",
@@ -147,6 +147,12 @@ def sweep(
             plain_text,
         )
         found.write_plan(make_plan(wanted, chosen, reporter))
+    elif (
+        models is not None
+        or steps is not None
+        or (precision, dtype, plain_text) != ("exact", "int8", False)
+    ):
+        raise UsageError("models, steps or a precision without measures; name the measures too")
     if on is None and not slurm and not detach:
         run_sweep(found, chosen, how, reporter)
     else:
@@ -199,11 +205,8 @@ def run_sweep(
 
 
 def _wanted(
-    measures: Mapping[str, str | Sequence[str]] | Sequence[WantedMeasure],
+    measures: Mapping[str, Inputs] | Sequence[WantedMeasure],
 ) -> list[WantedMeasure]:
     if not isinstance(measures, Mapping):
         return list(measures)
-    return [
-        WantedMeasure(name, [inputs] if isinstance(inputs, str) else inputs)
-        for name, inputs in measures.items()
-    ]
+    return [WantedMeasure(name, inputs) for name, inputs in measures.items()]

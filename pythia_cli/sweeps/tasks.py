@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
+from pythia_cli.engine.checks import check_whole
 from pythia_cli.errors import UsageError
 from pythia_cli.integrations.evaluate import BOOTSTRAP, check_options, run_task
 from pythia_cli.integrations.lm_eval_tasks import EvalTask, load_tasks
@@ -33,7 +34,10 @@ class SweptTask:
     def check(self, source: str, reporter: Reporter) -> None:
         """As SweepMeasure.check: loads the task and its data."""
         check_options(self.limit, self.bootstrap)
-        self._task(source)
+        if self.num_fewshot is not None:
+            check_whole("num_fewshot", self.num_fewshot, 0)
+        with reporter.others_silenced():
+            self._task(source)
 
     def sha256(self, source: str) -> str:
         """As SweepMeasure.sha256: over the task's configuration and documents."""
@@ -41,7 +45,8 @@ class SweptTask:
 
     def take(self, model: Model, source: str, rows: Path, reporter: Reporter) -> list[Figure]:
         """As SweepMeasure.take. There are no rows."""
-        found = run_task(model, self._task(source), limit=self.limit, bootstrap=self.bootstrap)
+        with reporter.others_silenced():
+            found = run_task(model, self._task(source), limit=self.limit, bootstrap=self.bootstrap)
         return [
             Figure(
                 one.subtask,

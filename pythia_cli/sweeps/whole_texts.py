@@ -19,6 +19,7 @@ from pythia_cli.measures.protocols import Protocol, ProtocolName
 from pythia_cli.reporting import Reporter
 from pythia_cli.sweeps.figures import Figure, figures_of
 from pythia_cli.sweeps.item_measures import ItemMeasure, ItemPlan
+from pythia_cli.sweeps.windows import checked_window
 from pythia_cli.text.decode import decode_text
 
 _FIGURES = (
@@ -52,14 +53,25 @@ class SweptPerplexity(ItemMeasure):
     column: str | None = None
     group: str | None = None
 
+    def check_options(self) -> None:
+        """As ItemMeasure.check_options; also for options that would do nothing."""
+        n_ctx = checked_window(self.context, self.stride)
+        default = "stride" if self.by == "file" else "document"
+        Protocol.make(self.protocol or default, n_ctx, self.context, self.stride, self.bos)
+        for name in ("column", "group", "input_format", "quotes") if self.by != "item" else ():
+            if (value := getattr(self, name)) not in (None, True):
+                expected = f"none, as a text is a {self.by}; it is for texts by item"
+                raise InvalidValue(name, value, expected)
+        if self.by != "file" and self.protocol not in (None, "document"):
+            raise InvalidValue("protocol", self.protocol, f"document, as texts are by {self.by}")
+
     def check(self, source: str, reporter: Reporter) -> None:
         """As SweepMeasure.check."""
-        if self.by == "file":
-            self._text(source)
-        elif self.protocol not in (None, "document"):
-            raise InvalidValue("protocol", self.protocol, f"document, as texts are by {self.by}")
-        else:
+        if self.by != "file":
             super().check(source, reporter)
+            return
+        self.check_options()
+        self._text(source)
 
     def take(self, model: Model, source: str, rows: Path, reporter: Reporter) -> list[Figure]:
         """As SweepMeasure.take. A whole file has no rows."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
+from pythia_cli.cli.commands.sweep_run import run
 from pythia_cli.cli.measure_options import spread
+from pythia_cli.sweeps.measures import NAMES
 
 
 @pytest.mark.parametrize(
@@ -21,3 +25,7 @@ from pythia_cli.cli.measure_options import spread
 )
 def test_files_behind_an_option_are_its_own(typed: str, read: str) -> None:
     assert spread(typed.split()) == read.split()
+
+
+def test_every_measure_has_an_option() -> None:
+    assert set(NAMES) <= set(inspect.signature(run).parameters)

@@ -16,7 +16,8 @@ from pythia_cli.errors import (
     UsageError,
 )
 from pythia_cli.sweeps.making import WantedMeasure, WantedSweep, make_plan, read_plan_file
-from pythia_cli.sweeps.problems import NothingPlanned
+from pythia_cli.sweeps.problems import MissingMeasureColumn, NothingPlanned
+from pythia_cli.sweeps.tasks import SweptTask
 
 PLAN = """
 models = ["demo@0", "demo@64:512"]
@@ -76,6 +77,21 @@ def test_a_plan_file(inputs: Path, demo_store: Store) -> None:
         (("base = 10", "bass = 10"), UnknownName, "did you mean base"),
         (('label = "reading"', 'label = "pairs"'), UsageError, "two measures are labelled 'pairs'"),
         (('models = ["demo@0",', 'steps = "0"\nmodels = ["demo@0",'), UsageError, "only one"),
+        (('precision = "fast"', "precision = 5"), InvalidValue, "precision is 5"),
+        (('precision = "fast"', 'dtype = "float16"'), InvalidValue, "dtype is 'float16'"),
+        (('precision = "fast"', 'precision = "fast"\ndtype = "float32"'), UsageError, "int8"),
+        (('precision = "fast"', 'plain_text = "no"'), InvalidValue, "plain_text is 'no'"),
+        (('["demo@0", "demo@64:512"]', "5"), InvalidValue, "models is 5"),
+        (('["demo@0", "demo@64:512"]', "[5]"), InvalidValue, "models is .5.; expected a list"),
+        (('["demo@0", "demo@64:512"]', '["demo"]\nsteps = 3.5'), InvalidValue, "steps is 3.5"),
+        (('["demo@0", "demo@64:512"]', '["demo"]\nsteps = [3.5]'), InvalidValue, "steps is"),
+        (('["demo@0", "demo@64:512"]', '["demo"]\nsteps = true'), InvalidValue, "steps is True"),
+        (("base = 10", "context = inf"), InvalidValue, "context is inf"),
+        (('label = "reading"', "label = 5"), InvalidValue, "label is 5"),
+        (('label = "reading"', 'label = ""'), InvalidValue, "label is ''"),
+        (('label = "reading"', 'label = "certificate"'), InvalidValue, "label is 'certificate'"),
+        (('"text.txt"', "5"), InputError, "a `certify` that is no text"),
+        (('inputs = "pairs.jsonl"', 'inputs = [""]'), InputError, "the name of an input: is empty"),
     ],
 )
 def test_what_is_wrong_in_a_plan(
@@ -93,6 +109,60 @@ def test_nothing_to_measure(inputs: Path, demo_store: Store) -> None:
     wanted = WantedMeasure("pairs", ["pairs.jsonl"], folder=inputs)
     with pytest.raises(NothingPlanned, match="no checkpoints"):
         make_plan(WantedSweep(["demo"], "installed", [wanted]), empty)
+
+
+def test_inputs_and_steps_from_python(inputs: Path, demo_store: Store) -> None:
+    wanted = [
+        WantedMeasure("perplexity", inputs / "text.txt"),
+        WantedMeasure("pairs", [inputs / "pairs.jsonl"]),
+        WantedMeasure("surprisal", str(inputs / "words.tsv")),
+    ]
+    plan = make_plan(WantedSweep(["demo", "demo"], iter([0, 64]), wanted), demo_store)
+    assert plan.n_cells == 6
+    with pytest.raises(InvalidValue, match="inputs is"):
+        make_plan(WantedSweep(["demo"], 0, [WantedMeasure("pairs", [5])]), demo_store)  # type: ignore[list-item]
+
+
+def test_a_missing_column_names_the_measure_and_its_option(inputs: Path, demo_store: Store) -> None:
+    (inputs / "stim.tsv").write_text("texts\tk\nThe dogs bark.\t1\n")
+    for measure, options, option in (
+        ("surprisal", {}, "column"),
+        ("surprisal", {"column": "texts", "group": "kk"}, "group"),
+        ("pairs", {"bad": "k"}, "good"),
+        ("choices", {"context": "texts", "choices": "k,kk"}, "choices"),
+        ("choices", {"context": "texts", "choices": "k"}, "label"),
+    ):
+        wanted = WantedMeasure(measure, ["stim.tsv"], options, folder=inputs)
+        with pytest.raises(MissingMeasureColumn) as caught:
+            make_plan(WantedSweep(["demo"], 0, [wanted]), demo_store)
+        assert (caught.value.measure, caught.value.option) == (measure, option)
+
+
+def test_errors_name_a_file_as_it_was_given(
+    inputs: Path, demo_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(inputs.parent)
+    for folder, name in ((Path(), "inputs/words.tsv"), (Path("inputs"), "words.tsv")):
+        wanted = WantedMeasure("pairs", [name], folder=folder)
+        with pytest.raises(InputError, match=r"^inputs/words\.tsv: has no column"):
+            make_plan(WantedSweep(["demo"], 0, [wanted]), demo_store)
+
+
+def test_paths_in_options_are_of_the_folder_of_the_plan(
+    inputs: Path, demo_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SweptTask, "check", lambda self, source, reporter: None)
+    monkeypatch.setattr(SweptTask, "sha256", lambda self, source: "0")
+    plans = []
+    for spelling in ("tasks", "../inputs/tasks"):
+        (inputs / "plan.toml").write_text(
+            'models = "demo@0"\n[[measures]]\nmeasure = "eval"\ninputs = "mine"\n'
+            f'include_path = "{spelling}"\n'
+        )
+        plans.append(make_plan(read_plan_file(inputs / "plan.toml")[0], demo_store))
+    assert plans[0].measures[0].options["include_path"] == str(inputs / "tasks")
+    names = {plan.cells_of(plan.checkpoints[0])[0].name for plan in plans}
+    assert len(names) == 1
 
 
 def test_the_same_content_twice_is_one_cell(inputs: Path, demo_store: Store) -> None:

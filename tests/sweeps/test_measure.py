@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ def test_texts_become_what_the_option_holds() -> None:
     assert with_options(SweptChoices, {"choices": ["a", "b"]}).choices == ("a", "b")
     assert with_options(SweptMemorization, {"input_format": "npy", "limit": None}).limit is None
     assert options_of(made)["base"] == 10.0
+    assert with_options(SweptSurprisal, {"base": "e"}).base == math.e
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,8 @@ def test_texts_become_what_the_option_holds() -> None:
         ("bos", None),
         ("context", "1.5"),
         ("context", 1.5),
+        ("context", math.inf),
+        ("base", math.nan),
         ("column", 3),
         ("correction", ["pimentel-meister"]),
     ],

@@ -109,6 +109,50 @@ def test_perplexity_of_a_file_and_of_its_items(
         by_line.check(str(text), SILENT)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("surprisal", {"base": -1}, "base is -1.0"),
+        ("surprisal", {"base": "inf"}, "base is inf"),
+        ("surprisal", {"context": 1}, "context is 1; expected a whole number, 2 or more"),
+        ("surprisal", {"stride": 0}, "stride is 0"),
+        ("surprisal", {"context": 8, "stride": 9}, "stride is 9; expected a whole number, 1 to 8"),
+        ("surprisal", {"by": "text", "bos": False}, "bos is False"),
+        ("memorize", {"prompt": 0}, "prompt is 0"),
+        ("memorize", {"limit": 0}, "limit is 0"),
+        ("memorize", {"row_length": 0}, "row_length is 0"),
+        ("perplexity", {"context": 1}, "context is 1"),
+        ("perplexity", {"protocol": "lm-eval", "bos": False}, "bos is False"),
+        ("perplexity", {"protocol": "lm-eval", "context": 8, "stride": 4}, "stride is 4"),
+        ("perplexity", {"column": "x"}, "column is 'x'; expected none, as a text is a file"),
+        ("perplexity", {"group": "x"}, "group is 'x'"),
+        ("perplexity", {"quotes": False}, "quotes is False"),
+        ("perplexity", {"by": "line", "column": "x"}, "none, as a text is a line"),
+        ("perplexity", {"by": "item", "stride": 0}, "stride is 0"),
+        ("eval", {"num_fewshot": -1}, "num_fewshot is -1"),
+    ],
+)
+def test_options_that_no_model_has(
+    inputs: Path, name: str, options: dict[str, object], says: str
+) -> None:
+    with pytest.raises(InvalidValue, match=says):
+        measure_of(name, options).check(str(inputs / "words.tsv"), SILENT)
+
+
+def test_windows_of_a_model_that_is_not_known_yet(inputs: Path) -> None:
+    for options in ({"stride": 600}, {"context": 2, "stride": 2}, {"protocol": "llama.cpp"}):
+        measure_of("perplexity", options).check(str(inputs / "text.txt"), SILENT)
+
+
+@pytest.mark.parametrize("name", ["surprisal", "memorize"])
+def test_a_table_without_the_column_of_texts(tmp_path: Path, name: str) -> None:
+    table = tmp_path / "a.tsv"
+    table.write_text("sentence\tk\nThe dogs bark.\t1\n")
+    with pytest.raises(MissingColumn, match="has no column 'text'"):
+        measure_of(name, {}).check(str(table), SILENT)
+    measure_of(name, {"column": "sentence"}).check(str(table), SILENT)
+
+
 def test_rows_of_other_weights_are_measured_again(
     inputs: Path, model: pythia_cli.Model, demo_store: Store, tmp_path: Path
 ) -> None:

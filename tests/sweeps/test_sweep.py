@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import pythia_cli
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.errors import InvalidValue
+from pythia_cli.errors import InvalidValue, UsageError
 from pythia_cli.sweeps.making import WantedMeasure
 from pythia_cli.sweeps.problems import NoSweep
 from pythia_cli.sweeps.sweep import HowToRun, Sweep
@@ -17,7 +18,7 @@ from pythia_cli.sweeps.sweep import HowToRun, Sweep
 def test_a_sweep_and_reading_it(tmp_path: Path, inputs: Path, demo_store: Store) -> None:
     run = tmp_path / "run"
     made = pythia_cli.sweep(
-        run, "demo", [0, 64], {"pairs": str(inputs / "*.jsonl")}, store=demo_store, n_threads=1
+        run, "demo", [0, 64], {"pairs": inputs / "*.jsonl"}, store=demo_store, n_threads=1
     )
     assert repr(made) == f"Sweep({str(run)!r}: 2 cells)"
     assert made.status().count("done") == 2
@@ -41,6 +42,14 @@ def test_there_is_no_sweep(tmp_path: Path) -> None:
         Sweep(tmp_path)
     with pytest.raises(NoSweep):
         pythia_cli.sweep(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"models": "demo"}, {"steps": [0]}, {"dtype": "float32"}, {"plain_text": True}]
+)
+def test_what_is_asked_without_measures(tmp_path: Path, asked: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="without measures"):
+        pythia_cli.sweep(tmp_path / "run", **asked)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+import shlex
+from pathlib import Path
 from typing import Any, ClassVar
 
 import typer
 
+from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.group import Commands
 
 _RUN = "run"
@@ -20,15 +24,33 @@ class _SweepCommands(Commands):
     }
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As in click; `pythia sweep DIR ...` is `pythia sweep run DIR ...`."""
+        """As in click; `pythia sweep DIR ...` is `pythia sweep run DIR ...`.
+
+        Raises CommandError for the name of a command that is misspelt.
+        """
         if args and args[0] not in {*self.places, "-h", "--help"}:
+            if not ctx.resilient_parsing:
+                self._check_first(args)
             args = [_RUN, *args]
         return super().parse_args(ctx, args)
+
+    def _check_first(self, args: list[str]) -> None:
+        """A folder has no name behind it. It may be called `runs`."""
+        name = args[0]
+        if len(args) < 2 or args[1].startswith("-") or Path(name).exists():
+            return
+        for near in difflib.get_close_matches(name, self.places, 1):
+            raise CommandError(
+                f"{name!r} is no command of pythia sweep, and no folder; did you mean {near}?",
+                f"pythia sweep {shlex.join([near, *args[1:]])}",
+            )
 
 
 commands = typer.Typer(
     cls=_SweepCommands,
     help="""Take the same measures at many checkpoints; look at what there is so far.
+
+pythia sweep DIR is short for pythia sweep run DIR, whose options pythia sweep run --help shows.
 
 Examples:
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -77,10 +78,9 @@ def plot(
             f"{first} is for pictures; a page has the whole sweep", hint=f"without {first}"
         )
     rows = table_rows(folder)
-    if not rows:
-        raise CommandError(
-            f"{folder}: has no results yet", hint=f"pythia sweep {folder}, which goes on"
-        )
+    if all(row["figure"] is None for row in rows):  # those say what is missing
+        hint = f"pythia sweep status {shlex.quote(str(folder))}"
+        raise CommandError(f"{folder}: has no results yet", hint=hint)
     choice["x"] = x
     if output is None:
         _print(rows, choice, as_json=as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +17,19 @@ from pythia_cli.cli.sizes import n_bytes_of
 from pythia_cli.cli.sweep_place import Place, slurm_options
 
 if TYPE_CHECKING:
+    from pythia_cli.checkpoints.store import Store
     from pythia_cli.sweeps.folder import SweepFolder
     from pythia_cli.sweeps.making import WantedMeasure, WantedSweep
     from pythia_cli.sweeps.plan import SweepPlan
 
 _CHECKPOINTS, _WORK = "Which checkpoints", "How it runs"
+_HOW_OPENED = ("dtype", "precision", "plain_text")
+"""Options of the plan that have defaults."""
 
 
 @measure_options.takes_files
 def run(
+    context: typer.Context,
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder of the sweep: its results and its plan.")
     ],
@@ -107,7 +112,8 @@ def run(
 
     Missing checkpoints are downloaded, each while another is measured. What fails is recorded, and
     the others go on. DIR/table.csv has all figures. Without measures, the plan in DIR is gone on
-    with. Several processes may work on one DIR. docs/sweeps.md has it all.
+    with, and with its --keep-under and --certify. Several processes may work on one DIR.
+    docs/sweeps.md has it all.
 
     Examples:
 
@@ -125,14 +131,17 @@ def run(
         "perplexity": perplexity, "surprisal": surprisal, "pairs": pairs, "choices": choices,
         "memorize": memorize, "eval": eval,
     }  # fmt: skip
-    asked = options.first_given(**{**given, "checkpoint": steps, "model": models, "set": settings})
+    how_opened = {name: True for name in _HOW_OPENED if _is_typed(context, name)}
+    asked = options.first_given(
+        **{**given, "checkpoint": steps, "model": models, "set": settings, **how_opened}
+    )
     if plan is not None and asked is not None:
         raise CommandError(f"{asked} and --plan exclude each other", "name it in the plan")
     place = _place(on, slurm, shard, detach=detach)
     from pythia_cli.cli.sweep_running import dry_run as show
     from pythia_cli.cli.sweep_running import run_and_report
     from pythia_cli.sweeps.folder import SweepFolder
-    from pythia_cli.sweeps.making import make_plan
+    from pythia_cli.sweeps.kept_options import KeptOptions, keep_options, read_kept_options
     from pythia_cli.sweeps.sweep import HowToRun
 
     found = SweepFolder(folder)
@@ -140,18 +149,25 @@ def run(
     if wanted is not None:
         if plan is None:
             wanted = replace(wanted, precision=precision, dtype=dtype, plain_text=plain_text)
-        made = make_plan(wanted, where, notices)
+        made = _made(wanted, where, notices, plan)
+        kept = KeptOptions()
     else:
         if asked is not None:
             raise CommandError(
-                f"{asked} without a measure", f"pythia sweep {folder} {asked} ... --pairs FILES"
+                f"{asked} without a measure",
+                f"pythia sweep {shlex.quote(str(folder))} {asked} ... --pairs FILES",
             )
         made = found.read_plan()
+        kept = read_kept_options(found)
+    if keep_under is None:
+        keep_under = beside.get("keep_under", kept.keep_under)
+    if certify is None:
+        certify = beside.get("certify", None if kept.certify is None else Path(kept.certify))
     how = HowToRun(
-        keep_under=_bytes(keep_under or beside.get("keep_under")),
+        keep_under=_bytes(keep_under),
         shard=_shard(shard),
         retry=retry,
-        certifier=options.certifier(certify or beside.get("certify"), notices),
+        certifier=options.certifier(certify, notices),
         offline=offline,
         n_threads=threads,
     )
@@ -161,7 +177,31 @@ def run(
     if wanted is not None:
         _note_changes(found, made, notices)
         found.write_plan(made)
+    # Standard input cannot be read again.
+    text = str(certify.absolute()) if certify is not None and certify.is_file() else None
+    keep_options(found, KeptOptions(keep_under, text))
     run_and_report(found, where, how, notices, place, as_json=as_json)
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    """Whether an option was given, even with its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _made(wanted: WantedSweep, store: Store, notices: Notices, plan: Path | None) -> SweepPlan:
+    """The plan. Raises as `make_plan`. plan: the file that it is from."""
+    from pythia_cli.sweeps.making import make_plan
+    from pythia_cli.sweeps.problems import MissingMeasureColumn
+
+    try:
+        return make_plan(wanted, store, notices)
+    except MissingMeasureColumn as error:
+        if plan is not None:
+            name = next(iter(error.nearest), "NAME")
+            hint = f"{error.option} = '{name}' in {plan}"
+            raise CommandError(str(error), hint) from error
+        raise
 
 
 def _note_changes(folder: SweepFolder, plan: SweepPlan, notices: Notices) -> None:

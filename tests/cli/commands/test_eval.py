@@ -47,6 +47,14 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 @needs_lm_eval
+def test_a_sweep_prints_nothing_of_lm_eval(in_own_store: Pythia, tasks: Path) -> None:
+    command = ("sweep", tasks / "out", "-m", "demo@64", "--eval", "first", "shots", "--set",
+               f"eval.include_path={tasks}")  # fmt: skip
+    done = in_own_store(*command, "-q")
+    assert (done.out, done.err) == (f"2 of 2 cells done: {tasks}/out/table.csv\n", "")
+
+
+@needs_lm_eval
 def test_the_table(in_own_store: Pythia, tasks: Path) -> None:
     done = in_own_store(
         "eval", "--tasks", "first,both", "--include-path", tasks, "-m", "demo", "-c", "64,3000"

@@ -87,15 +87,67 @@ def test_what_fails_gives_the_status(own: Pythia) -> None:
         (("out", "-m", "demmo", "--pairs", "pairs.jsonl"), 3, "demmo"),
         (("out", "--eval", "no_such_task"), 3, "no_such_task"),
         (("table", "text.txt"), 3, "holds no sweep"),
+        (("out", "--dtype", "float32"), 2, "--dtype without a measure"),
+        (("out", "--dtype", "int8"), 2, "--dtype without a measure"),
+        (("out", "--plain-text"), 2, "--plain-text without a measure"),
+        (("a b", "--precision", "fast"), 2, "try: pythia sweep 'a b' --precision"),
+        (("out", "--plan", "text.txt", "--precision", "fast"), 2, "exclude each other"),
+        (("out", "--pairs", ""), 2, "the name of an input: is empty"),
+        (("out", "--surprisal", "stim.tsv"), 2, "try: --set surprisal.column=NAME"),
+        (("out", "--choices", "texts.tsv"), 2, "try: --set choices.context="),
+        (("out", "--plan", "plan.toml"), 2, "try: column = 'NAME' in plan.toml"),
+        (("statsu", "r1"), 2, "did you mean status?; try: pythia sweep status r1"),
+        (("runs", "-m", "demo"), 2, "--model without a measure"),
+        (("plot", "out"), 3, "holds no sweep"),
     ],
 )
 def test_bad_input(own: Pythia, arguments: tuple[str, ...], status: int, says: str) -> None:
+    (own.folder / "stim.tsv").write_text("sentence\tk\nThe dogs bark.\t1\n")
+    (own.folder / "texts.tsv").write_text("contexts\tk\nThe dogs bark.\t1\n")
+    (own.folder / "plan.toml").write_text(
+        'models = "demo"\n[[measures]]\nmeasure = "surprisal"\ninputs = "stim.tsv"\n'
+    )
     done = own("sweep", *arguments, status=None)
     assert says in error_line(done, status)
+
+
+def test_options_are_kept_for_going_on(own: Pythia) -> None:
+    (own.folder / "plans").mkdir()
+    (own.folder / "plans" / "plan.toml").write_text(
+        'models = "demo@64"\ncertify = "../text.txt"\nkeep_under = "3GB"\n'
+        '[[measures]]\nmeasure = "perplexity"\ninputs = "../text.txt"\n'
+    )
+    kept = own.folder / "out" / "how.json"
+
+    def read() -> list[str | None]:
+        found = json.loads(kept.read_text())
+        return [found["keep_under"], found["certify"] and Path(found["certify"]).name]
+
+    own("sweep", "out", "--plan", "plans/plan.toml", "--dry-run")
+    assert not kept.exists()
+    own("sweep", "out", "--plan", "plans/plan.toml")
+    assert read() == ["3GB", "text.txt"]
+    assert Path(json.loads(kept.read_text())["certify"]).is_absolute()
+    own("sweep", "out", "--keep-under", "5GB")
+    assert read() == ["5GB", "text.txt"]
+    own("sweep", "out")
+    assert read() == ["5GB", "text.txt"]
+    own("sweep", "out", "--keep-under", "lots", status=2)
+    (own.folder / "text.txt").rename(own.folder / "gone.txt")
+    assert "text.txt does not exist" in own("sweep", "out", status=3).err
+    own("sweep", "out", "-m", "demo@64", "--perplexity", "gone.txt")
+    assert read() == [None, None]
+
+
+def test_kept_options_are_used(own: Pythia) -> None:
+    own("sweep", "out", "-m", "demo@64", "--perplexity", "text.txt", "--keep-under", "1")
+    (own.folder / "out" / "how.json").write_text('{"keep_under": "many"}')
+    assert "'many' is not a size" in own("sweep", "out", status=2).err
 
 
 def test_help_shows_the_commands(own: Pythia) -> None:
     shown = own("sweep", "--help").out
     assert all(name in shown for name in ("run", "status", "table", "plot"))
     assert own("sweep").out == shown
+    assert "pythia sweep run --help" in " ".join(shown.split())
     assert "--keep-under" in own("sweep", "run", "--help").out

@@ -99,9 +99,15 @@ def test_what_is_refused(
 def test_no_sweep_and_no_results(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(table, "table_rows", lambda _: Records(COLUMNS))
-    assert app.run(["sweep", "plot", str(folder)]) == 2
-    assert "has no results yet; try: pythia sweep" in capsys.readouterr().err
+    missing = {**dict.fromkeys(COLUMNS), "model": "demo", "error": "not measured yet"}
+    for rows in ([], [missing]):
+        monkeypatch.setattr(table, "table_rows", lambda _, rows=rows: Records(COLUMNS, rows))
+        for more in ([], ["--json"], ["-o", "a.svg"], ["-o", "a.html"]):
+            assert app.run(["sweep", "plot", "a b", *more]) == 2
+            captured = capsys.readouterr()
+            assert captured.out == ""
+            assert "has no results yet; try: pythia sweep status 'a b'" in captured.err
+    assert list(Path().iterdir()) == []
     monkeypatch.undo()
     assert app.run(["sweep", "plot", "nowhere"]) == 3
     assert "holds no sweep" in capsys.readouterr().err
