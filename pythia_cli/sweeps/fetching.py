@@ -1,6 +1,6 @@
 """Installs the checkpoints of a sweep that are missing, each while another is measured.
 
-STORE/sweeps/MODEL@STEP    names the sweep that fetched it, and may remove it; and its int8 file
+STORE/sweeps/MODEL@STEP    names the sweep that fetches it, and may remove it; and its int8 file
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from pythia_cli.system.background import background
 
 _LOOK_SECONDS = 0.2  # between looks for room
 _STOP_SECONDS = 0.5
+_MARK_SECONDS = 10.0
+"""A file that is younger than its mark by more was made by somebody else."""
 _A_DAY = 86400.0  # seconds: how long to wait for another sweep that fetches into the same store
 _INT8_SHARE = 0.6
 """Of the bytes to fetch, at most: an int8 file of float16 weights has 0.45 to 0.5 of them."""
@@ -64,6 +66,8 @@ class Fetcher:
         self._is_stopped = self._has_noted = False
         self._running: list[Future[None]] = []
         self._one_at_a_time = threading.Lock()
+        self._fetching: Path | None = None
+        self._marked = 0.0
 
     def start(self, checkpoint: Checkpoint) -> Future[None]:
         """Begin to fetch a checkpoint, or to quantize one of the demo, unless it is installed.
@@ -74,6 +78,7 @@ class Fetcher:
         done: Future[None]
         installed = self.store.find(checkpoint)
         if installed is not None:
+            self._finish_mark(installed)
             self._note_uncertified(installed)
             partial.remove_left(self.store, checkpoint)
             done = Future()
@@ -118,20 +123,24 @@ class Fetcher:
             self.check()
             if self.keep_under is not None:
                 self._wait_for_room(checkpoint, self.keep_under, stack)
-            outcomes = download(
-                self.store,
-                [checkpoint],
-                keep_original=self.keep_original,
-                offline=self.offline,
-                certifier=self.certifier,
-                n_threads=self.n_threads,
-                reporter=_Stoppable(self),
-            )
-            for outcome in outcomes:
-                if outcome.error is not None:
-                    raise outcome.error
-                if outcome.is_new and outcome.installed is not None:
-                    self._mark(outcome.installed)
+            self._begin_mark(checkpoint)
+            try:
+                outcomes = download(
+                    self.store,
+                    [checkpoint],
+                    keep_original=self.keep_original,
+                    offline=self.offline,
+                    certifier=self.certifier,
+                    n_threads=self.n_threads,
+                    reporter=_Stoppable(self),
+                )
+                for outcome in outcomes:
+                    if outcome.error is not None:
+                        raise outcome.error
+                    if outcome.is_new and outcome.installed is not None:
+                        self._mark(outcome.installed)
+            finally:
+                self._drop_begun_mark(checkpoint)
 
     def _wait_for_room(
         self, checkpoint: Checkpoint, limit: int, stack: contextlib.ExitStack
@@ -178,34 +187,73 @@ class Fetcher:
         return True
 
     def _fetched(self) -> list[Checkpoint]:
-        """The installed checkpoints that this sweep fetched, those used least lately first.
-
-        One that was removed and installed again by somebody else has another int8 file.
-        """
-        found = []
-        for installed in self.store.installed():
-            with contextlib.suppress(OSError, PythiaError):
-                if self._place_of_mark(installed.checkpoint).read_text() == self._said(installed):
-                    found.append(installed)
+        """The installed checkpoints that this sweep fetched, those used least lately first."""
+        found = [installed for installed in self.store.installed() if self._is_own(installed)]
         return [one.checkpoint for one in sorted(found, key=lambda one: one.last_used())]
 
-    def _mark(self, installed: Installed) -> None:
-        """Remember that this sweep fetched it."""
+    def _is_own(self, installed: Installed) -> bool:
+        """Whether this sweep fetched it.
+
+        One that was removed and installed again by somebody else has another int8 file. A process
+        that was killed when it had just installed it had no time to note that file.
+        """
         path = self._place_of_mark(installed.checkpoint)
+        with contextlib.suppress(OSError, PythiaError):
+            said = path.read_text()
+            if said == self._begun:
+                made = installed.weights.stat().st_mtime
+                return made <= path.stat().st_mtime + _MARK_SECONDS
+            return said == self._said(installed)
+        return False
+
+    @property
+    def _begun(self) -> str:
+        """What the mark of a checkpoint says while it is fetched."""
+        return f"{self.folder.resolve()}\n"
+
+    def _begin_mark(self, checkpoint: Checkpoint) -> None:
+        """Note that this sweep fetches it, which a killed process cannot do afterwards."""
+        path = self._place_of_mark(checkpoint)
         with self.store.writing():
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_aside(path, self._said(installed).encode())
+            write_aside(path, self._begun.encode())
+        self._fetching, self._marked = path, time.monotonic()
+
+    def _drop_begun_mark(self, checkpoint: Checkpoint) -> None:
+        """Forget a checkpoint that was not installed."""
+        self._fetching = None
+        with contextlib.suppress(OSError):
+            path = self._place_of_mark(checkpoint)
+            if path.read_text() == self._begun:
+                path.unlink()
+
+    def _finish_mark(self, installed: Installed) -> None:
+        """Note the file of a checkpoint, if a process was killed before it could do so."""
+        with contextlib.suppress(OSError):
+            path = self._place_of_mark(installed.checkpoint)
+            if path.read_text() == self._begun and self._is_own(installed):
+                self._mark(installed)
+
+    def _mark(self, installed: Installed) -> None:
+        """Note that this sweep fetched it, and which file that is."""
+        with self.store.writing():
+            write_aside(self._place_of_mark(installed.checkpoint), self._said(installed).encode())
 
     def _said(self, installed: Installed) -> str:
-        return f"{self.folder.resolve()}\n{installed.weights.name}\n"
+        return f"{self._begun}{installed.weights.name}\n"
 
     def _place_of_mark(self, checkpoint: Checkpoint) -> Path:
         return self.store.folder / "sweeps" / str(checkpoint)
 
     def check(self) -> None:
-        """Raises FetchStopped if the sweep ends."""
+        """Raises FetchStopped if the sweep ends. Keeps the mark as young as what is fetched."""
         if self._is_stopped:
             raise FetchStopped("the sweep ends")
+        path = self._fetching
+        if path is not None and time.monotonic() - self._marked > 1:
+            self._marked = time.monotonic()
+            with contextlib.suppress(OSError):
+                os.utime(path)
 
 
 class _Stoppable(Reporter):

@@ -36,7 +36,7 @@ def test_the_table_is_that_of_an_undisturbed_run(
 
 
 def test_two_at_once_do_each_cell_once(first_run: tuple[Pythia, object], tmp_path: Path) -> None:
-    pythia = replace(first_run[0], folder=tmp_path)
+    pythia = replace(first_run[0], store=tmp_path / "store", folder=tmp_path)
     command = ("sweep", "./run", "-m", "demo@0,64,512", *write_inputs(tmp_path))
     both = [pythia.start(*command, "--json", stderr=subprocess.DEVNULL) for _ in range(2)]
     for process in both:
@@ -52,7 +52,7 @@ def test_two_at_once_do_each_cell_once(first_run: tuple[Pythia, object], tmp_pat
 
 
 def test_an_interrupt_leaves_what_is_done(first_run: tuple[Pythia, object], tmp_path: Path) -> None:
-    pythia = replace(first_run[0], folder=tmp_path)
+    pythia = replace(first_run[0], store=tmp_path / "store", folder=tmp_path)
     command = ("sweep", "./run", "-m", "demo@0,64,512", *write_inputs(tmp_path, 300))
     process = pythia.start(*command)
     deadline = time.monotonic() + 60

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -111,6 +112,29 @@ def test_what_the_user_installed_again_stays(
     remove(store, Checkpoint(MODEL, 0))
     install(MODEL, 0, store=store)
     assert fetcher._fetched() == []
+
+
+def test_a_process_that_was_killed_when_it_had_just_installed_it(
+    hub: Hub, store: Store, swept: Sweeper
+) -> None:
+    folder, _ = swept((0,))
+    (mark,) = (store.folder / "sweeps").iterdir()
+    noted = mark.read_text()
+    mark.write_text(noted.splitlines(keepends=True)[0])
+    fetcher = Fetcher(store, folder.path, lambda one: False, lambda one: True)
+    fetcher.start(Checkpoint(MODEL, 0)).result()
+    assert mark.read_text() == noted
+    mark.write_text(noted.splitlines(keepends=True)[0])
+    os.utime(mark, (1e9, 1e9))  # an old mark: somebody else installed it since
+    assert fetcher._fetched() == []
+
+
+def test_a_failed_fetch_leaves_no_mark(hub: Hub, store: Store, swept: Sweeper) -> None:
+    branches: Any = hub.repos[REPO]
+    whole = branches["step1"]
+    branches["step1"] = Branch(whole.commit, whole.folder, {"model.safetensors": "ab" * 32})
+    swept((1,))
+    assert list((store.folder / "sweeps").iterdir()) == []
 
 
 def test_too_little_room(hub: Hub, store: Store, swept: Sweeper) -> None:
