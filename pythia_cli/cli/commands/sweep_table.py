@@ -31,7 +31,7 @@ def table(
 
     Examples:
 
-      pythia sweep table runs/grammar > figures.tsv
+      pythia sweep table runs/grammar | cut -f 2,5,8,9
 
       pythia sweep table runs/grammar -o figures.parquet
     """
