@@ -152,8 +152,8 @@ def differing_parts(curves: Sequence[object]) -> list[str]:
     """
     parts = [part for part in _PARTS if len({getattr(curve, part) for curve in curves}) > 1]
     others = [part for part in parts if part != "quantization"]
-    told = {tuple(getattr(curve, part) for part in others) for curve in curves}
-    return others if len(told) == len(curves) else parts
+    distinct = {tuple(getattr(curve, part) for part in others) for curve in curves}
+    return others if len(distinct) == len(curves) else parts
 
 
 def short_names(names: Collection[str]) -> dict[str, str]:

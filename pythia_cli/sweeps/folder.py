@@ -186,7 +186,7 @@ class SweepFolder:
 
     def finished(self, checkpoint: Checkpoint) -> set[str]:
         """The names of the cells of a checkpoint that have a result."""
-        return _names(self._cells(checkpoint)) - {WHOLE}
+        return _names(self._cells(checkpoint))
 
     def failed(self, checkpoint: Checkpoint) -> set[str]:
         """The names of the cells of a checkpoint that failed; "checkpoint" if it did as a whole."""

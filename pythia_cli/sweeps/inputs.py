@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from pythia_cli.errors import NotFound, ResourceError
-from pythia_cli.sweeps.plan import PlannedMeasure, SweepInput, SweepPlan
+from pythia_cli.sweeps.plan import PlannedMeasure, SweepInput
 from pythia_cli.sweeps.problems import InputChanged
 
 _Status = tuple[int, int, int]
@@ -18,9 +18,8 @@ class InputWatch:
     A file is hashed again only if its size, time or inode differ from those of before.
     """
 
-    def __init__(self, plan: SweepPlan) -> None:
+    def __init__(self) -> None:
         self._known: dict[str, _Status] = {}
-        self._plan = plan
 
     def check(self, planned: PlannedMeasure, one: SweepInput) -> None:
         """Raises InputChanged, NotFound and ResourceError."""

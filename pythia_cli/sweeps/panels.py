@@ -1,4 +1,4 @@
-"""What a plot of a sweep shows: its panels, and how each line is told from the others."""
+"""What a plot of a sweep shows: its panels, and what distinguishes each line."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ SUFFIXES = tuple(_METADATA)
 
 _X_NAMES = {"step": "training step", "tokens": "tokens seen in training"}
 
-# Told apart by colour-blind readers (Okabe and Ito, Color Universal Design), without yellow, which
+# Distinct for colour-blind readers (Okabe and Ito, Color Universal Design), without yellow, which
 # white paper swallows.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#333333")
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))

@@ -41,7 +41,7 @@ class SweepRun:
     """Measures what is missing of a sweep, until nothing is left that this process can do.
 
     checkpoints: those of the plan that are this process's to do. retry: what failed earlier too.
-    failed: is told of each failure as it comes: where, and the error. n_threads: as for `load`.
+    failed: is called with each failure as it comes: where, and the error. n_threads: as for `load`.
     is_over: asked before each cell, and while it waits, whether to stop.
     """
 
@@ -67,7 +67,7 @@ class SweepRun:
 
     def run(self) -> CellsDone:
         """Do the work. Raises ResourceError if not even a failure can be recorded."""
-        self._watch = InputWatch(self.plan)
+        self._watch = InputWatch()
         waiting = [one for one in self.checkpoints if self._pending(one)]
         n_cells = sum(len(self._pending(one)) for one in waiting)
         claims = Claims(self.folder, self.store, self.fetcher, self._pending)
@@ -229,8 +229,9 @@ class SweepRun:
     def _check_weights(self, checkpoint: Checkpoint, model: Model) -> None:
         """Raises IntegrityError if cells of this checkpoint were measured with other weights."""
         done = self.folder.finished(checkpoint)
+        done -= self._damaged(checkpoint, done)
         for cell in self.plan.cells_of(checkpoint):
-            if cell.name not in done - self._damaged(checkpoint, done):
+            if cell.name not in done:
                 continue
             earlier, now = self.folder.result(cell).provenance, model.provenance()
             for what in ("source", "quantization", "tokenizer_sha256"):

@@ -23,7 +23,7 @@ from pythia_cli.tables.records import Records
 
 
 def nobody(where: str, error: PythiaError) -> None:
-    """Is told of a failure, and does nothing."""
+    """Ignores a failure."""
 
 
 def never() -> bool:
@@ -38,7 +38,7 @@ class HowToRun:
     keep_under: the most bytes that the store may take, downloads included: what the sweep fetched
     is removed again for that. shard: (i, n), of which i is from 1: only every n-th checkpoint.
     retry: also what failed earlier. certifier, offline, n_threads: as for `install`. failed: is
-    told of each failure: where, and the error. is_over: asked before each cell whether to stop.
+    called with each failure: where, and the error. is_over: asked before each cell whether to stop.
     """
 
     keep_under: int | None = None

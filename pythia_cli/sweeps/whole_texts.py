@@ -20,6 +20,7 @@ from pythia_cli.reporting import Reporter
 from pythia_cli.sweeps.figures import Figure, figures_of
 from pythia_cli.sweeps.item_measures import ItemMeasure, ItemPlan
 from pythia_cli.sweeps.windows import checked_window
+from pythia_cli.tables.items import open_items
 from pythia_cli.text.decode import decode_text
 
 _FIGURES = (
@@ -109,8 +110,6 @@ class SweptPerplexity(ItemMeasure):
 
     def _open(self, source: str, reporter: Reporter) -> Any:
         if self.by == "line":
-            from pythia_cli.tables.items import open_items
-
             return open_items(source, format="lines", reporter=reporter)
         return super()._open(source, reporter)
 

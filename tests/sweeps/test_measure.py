@@ -45,11 +45,8 @@ def test_other_values_are_refused(name: str, value: Any) -> None:
         with_options(SweptSurprisal, {name: value})
 
 
-@pytest.mark.parametrize("value", [[], "", [1], 5])
+@pytest.mark.parametrize("value", [[], [1], 5])
 def test_a_list_of_texts(value: Any) -> None:
-    if value == "":
-        assert with_options(SweptChoices, {"choices": value}).choices == ("",)
-        return
     with pytest.raises(InvalidValue, match="expected a list of texts"):
         with_options(SweptChoices, {"choices": value})
 

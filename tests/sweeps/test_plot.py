@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import math
-import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -89,13 +88,11 @@ def test_long_legends_end() -> None:
     assert "and 40 more" in found
 
 
-def test_a_whole_sweep_takes_a_second_or_two() -> None:
+def test_a_whole_sweep_of_twenty_measures() -> None:
     rows: Rows = []
     for i in range(20):
         rows += curve(0.6 + i / 100, measure=f"pairs{i}", steps=STEPS)
-    begin = time.perf_counter()
     svg = picture_of(rows, ".svg")
-    assert time.perf_counter() - begin < 15  # two seconds on a machine that does nothing else
     assert texts(svg).count("training step (log scale from 1)") == 2
 
 

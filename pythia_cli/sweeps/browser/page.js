@@ -14,7 +14,7 @@ const GENERAL = {
   figure: [["first of each measure", ALL]],
 };
 
-/** Fill the selects anew: what there is to choose depends on the choices before. */
+/** Fill the selects again: what there is to choose depends on the choices before. */
 function offer() {
   let left = rows;
   for (const [name, stage] of Object.entries(STAGES)) {
