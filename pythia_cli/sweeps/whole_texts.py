@@ -114,4 +114,4 @@ class SweptPerplexity(ItemMeasure):
         return super()._open(source, reporter)
 
     def _text(self, source: str) -> str:
-        return decode_text(read_bytes(Path(source)), source).removeprefix("\ufeff")
+        return decode_text(read_bytes(Path(source)), source)
