@@ -19,6 +19,7 @@ from pythia_cli.kernels.sizes import (
     N_QUERIES,
     SCORE_PIECE,
     SCORE_TOKENS,
+    WHOLE,
     aligned_zeros,
     rotary_blocks,
     rotary_tables,
@@ -32,6 +33,7 @@ CHUNK = 256
 
 _NO_IDS = np.empty(0, np.int64)
 _NO_LOGITS = np.empty((0, 0), np.float32)
+NO_ATTENTION_SCORES = np.empty((0, 0, 0), np.float32)
 NO_MEMBERS = np.empty(0, np.float32)
 NO_SCORES = empty_scores(0)
 
@@ -56,18 +58,23 @@ NO_SPANS = np.empty((0, 3), np.int64)
 
 
 class Steps(NamedTuple):
-    """The part of the model to run: the embedding if `embeds` is 1, then layers lo..hi."""
+    """What to run of the model: the embedding if `embeds` is 1, then layers lo..hi.
+
+    part: a Part of layer lo, in place of layers, or WHOLE.
+    """
 
     embeds: int
     lo: int
     hi: int
+    part: int = WHOLE
 
 
 class ForwardPass:
     """Runs kernels/forward.py on an int8 file, with a team of `n_threads`.
 
     residual [CHUNK, d_model]: the residual stream. It is the output of the last call, and the input
-    of the next one if that does not begin with the embedding. one_thread: to be held by who uses
+    of the next one if that does not begin with the embedding. buffers: this and the other float
+    buffers [CHUNK, d] that a Part reads and writes. one_thread: to be held by who uses
     these buffers, or outputs that the next call reuses, beyond a call.
     """
 
@@ -82,6 +89,14 @@ class ForwardPass:
         x = _wide(config.d_model)
         self.residual = x[:, : config.d_model]
         self._scratch = _scratch(config, n_threads)
+        self.buffers = {
+            "x": self.residual,
+            "normed": self._scratch["normed"],
+            "qkv": self._scratch["qkv"][:, : 3 * config.d_model],
+            "attended": self._scratch["attended"][:, : config.d_model],
+            "mlp": self._scratch["mlp"][:, : config.d_mlp],
+        }
+        self.key_centre = key_centre(weights)
         self.whole = Steps(embeds=1, lo=0, hi=config.n_layers)
         self.no_cache = KVCache(config, 1).arrays
         cos, sin = rotary_tables(config.n_ctx, config.n_rotary, config.rotary_base)
@@ -95,7 +110,7 @@ class ForwardPass:
                 "parallel": config.use_parallel_residual,
                 "eps": config.layer_norm_eps,
                 "rotary": {"cos": cos, "sin": sin, "blocks": rotary_blocks(cos, sin)},
-                "key_centre": key_centre(weights),
+                "key_centre": self.key_centre,
             },
             scratch={"x": x, "claims": self._claims, **self._scratch},
             score_scratch=_score_scratch(config, n_threads),
@@ -104,6 +119,7 @@ class ForwardPass:
             cache=self.no_cache,
             token_ids=_NO_IDS,
             **NOTHING._asdict(),
+            attention_scores=NO_ATTENTION_SCORES,
         )
 
     def run(
@@ -113,13 +129,15 @@ class ForwardPass:
         cache: KVArrays,
         wanted: WantedRows = NOTHING,
         steps: Steps | None = None,
+        attention_scores: np.ndarray[Any, Any] = NO_ATTENTION_SCORES,
     ) -> None:
         """Append token_ids [n <= CHUNK] to their texts, and write the wanted outputs.
 
         token_ids are those of the first text, then those of the second, and so on. spans
         [n_texts, 3] int64 has for each text: its row in the cache, the position of its first new
         token, and its number of new tokens. steps: None is the whole model. Without layers, spans
-        may be empty and the cache `no_cache`. If interrupted, only these positions of the cache may
+        may be empty and the cache `no_cache`. attention_scores: the output of Part.SCORES, as in
+        kernels/forward.py. If interrupted, only these positions of the cache may
         have changed. Raises UsageError if there are too many tokens, or if another thread is here.
         """
         if len(token_ids) > CHUNK:  # the buffers have no room for more
@@ -135,6 +153,7 @@ class ForwardPass:
             replace("targets", wanted.targets)
             replace("members", wanted.members)
             replace("scores", wanted.scores)
+            replace("attention_scores", attention_scores)
             self._claims[:] = 0
             self._team.run(self._forward, self._arguments.address)
 
@@ -148,6 +167,15 @@ class ForwardPass:
         found: np.ndarray[Any, Any] = exact["q"][:n_tokens].astype(np.float64)
         found *= exact["scales"][:n_tokens, None]
         return found
+
+    def causal_softmax(self, scores: np.ndarray[Any, Any]) -> None:
+        """scores [n_heads, n, n] float32: softmax of each row over its first positions, in place.
+
+        Up to its own position; those behind it become 0.
+        """
+        arguments = compiled.arguments("causal_softmax", x=scores)
+        with self.one_thread:
+            self._team.run(compiled.function("causal_softmax"), arguments.address)
 
     def close(self) -> None:
         """End the threads."""

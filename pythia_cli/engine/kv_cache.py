@@ -34,6 +34,18 @@ class KVArrays(NamedTuple):
     value_scales: np.ndarray[Any, Any]
 
 
+def cached_values(
+    arrays: KVArrays, layer: int, row: int, head: int, n: int
+) -> np.ndarray[Any, Any]:
+    """The values [n, d_head] float64 that attention reads: of a head, at the first n positions."""
+    kept = arrays.values[layer, row, head]
+    d_head = kept.shape[1] // 2
+    by_position = kept.reshape(-1, d_head, 2).swapaxes(1, 2).reshape(-1, d_head)[:n]
+    found: np.ndarray[Any, Any] = by_position.astype(np.float64)
+    found *= arrays.value_scales[layer, row, head, :n, None]
+    return found
+
+
 class KVCache:
     """The cache of one text, with fixed capacity. Memory is used only as positions fill.
 

@@ -23,6 +23,13 @@ from pythia_cli.weights.int8_file import Int8File
 
 _PREFIX = "gpt_neox."
 
+See = Callable[[str, torch.Tensor], torch.Tensor]
+
+
+def unseen(name: str, values: torch.Tensor) -> torch.Tensor:
+    """The values: nothing looks at them."""
+    return values
+
 
 class Reference:
     """A GPT-NeoX model in float32. `tensors` has published names, without `gpt_neox.`."""
@@ -53,24 +60,50 @@ class Reference:
             model.unembedding_bias = torch.from_numpy(np.array(bias))
         return model
 
-    def hidden(self, token_ids: np.ndarray[Any, Any]) -> torch.Tensor:
-        """token_ids [n] -> the final layer norm's output [n, d_model]."""
-        t, config = self.tensors, self.config
-        with self._running():
+    def hidden(
+        self, token_ids: np.ndarray[Any, Any], see: See = unseen, n_layers: int | None = None
+    ) -> torch.Tensor:
+        """token_ids [n] -> the final layer norm's output [n, d_model].
+
+        see: is given each activation by its name (activation_names.py), and returns what the model
+        goes on with. n_layers: leave out those behind the first n_layers, which gives another
+        result.
+        """
+        t = self.tensors
+        n_layers = self.config.n_layers if n_layers is None else n_layers
+        with self.running():
             x = t["embed_in.weight"][torch.from_numpy(np.asarray(token_ids, np.int64))]
-            for i in range(config.n_layers):
-                prefix = f"layers.{i}."
-                attended = self._attention(self._norm(x, prefix + "input_layernorm"), prefix)
-                if config.use_parallel_residual:
-                    mlp = self._mlp(self._norm(x, prefix + "post_attention_layernorm"), prefix)
-                    x = x + attended + mlp
-                else:
-                    x = x + attended
-                    x = x + self._mlp(self._norm(x, prefix + "post_attention_layernorm"), prefix)
-            return self._norm(x, "final_layer_norm")
+            x = see("hook_embed", x)
+            for i in range(n_layers):
+                x = self._layer(x, i, see)
+            return self.normed(x, see)
+
+    def normed(self, x: torch.Tensor, see: See = unseen) -> torch.Tensor:
+        """The final layer norm [n, d_model] of a residual stream."""
+        return self._norm(x, "final_layer_norm", "ln_final", see)
+
+    def _layer(self, x: torch.Tensor, i: int, see: See) -> torch.Tensor:
+        """The residual stream [n, d_model] behind layer i."""
+        prefix, block = f"layers.{i}.", f"blocks.{i}."
+
+        def attended(x: torch.Tensor) -> torch.Tensor:
+            normed = self._norm(x, prefix + "input_layernorm", block + "ln1", see)
+            return see(block + "hook_attn_out", self._attention(normed, i, see))
+
+        def mlp(x: torch.Tensor) -> torch.Tensor:
+            normed = self._norm(x, prefix + "post_attention_layernorm", block + "ln2", see)
+            return see(block + "hook_mlp_out", self._mlp(normed, prefix, block, see))
+
+        x = see(block + "hook_resid_pre", x)
+        if self.config.use_parallel_residual:
+            x = x + attended(x) + mlp(x)
+        else:
+            x = see(block + "hook_resid_mid", x + attended(x))
+            x = x + mlp(x)
+        return see(block + "hook_resid_post", x)
 
     @contextlib.contextmanager
-    def _running(self) -> Iterator[None]:
+    def running(self) -> Iterator[None]:
         """Inference mode with our number of threads. Restores torch's global setting afterwards."""
         before = torch.get_num_threads()
         torch.set_num_threads(self._n_threads)
@@ -90,10 +123,8 @@ class Reference:
         """Yield (i, logits [m, d_vocab]) for tokens i .. i+m, from token `first` on."""
         hidden = self.hidden(token_ids)[first:]
         for at in range(0, len(hidden), LOGITS_CHUNK):
-            with self._running():
-                rows = hidden[at : at + LOGITS_CHUNK] @ self.tensors["embed_out.weight"].T
-                if self.unembedding_bias is not None:
-                    rows = rows + self.unembedding_bias
+            with self.running():
+                rows = self.unembed(hidden[at : at + LOGITS_CHUNK])
             yield first + at, rows.numpy()
 
     def score(
@@ -113,34 +144,52 @@ class Reference:
         ]
         return Scores(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
-    def _norm(self, x: torch.Tensor, name: str) -> torch.Tensor:
+    def unembed(self, hidden: torch.Tensor) -> torch.Tensor:
+        """The logits [n, d_vocab] of the final norm's output [n, d_model]."""
+        rows = hidden @ self.tensors["embed_out.weight"].T
+        return rows if self.unembedding_bias is None else rows + self.unembedding_bias
+
+    def _norm(self, x: torch.Tensor, name: str, block: str, see: See) -> torch.Tensor:
         t = self.tensors
-        return functional.layer_norm(
+        variance = x.var(-1, unbiased=False, keepdim=True)
+        see(f"{block}.hook_scale", (variance + self.config.layer_norm_eps).sqrt())
+        normed = functional.layer_norm(
             x, x.shape[-1:], t[f"{name}.weight"], t[f"{name}.bias"], self.config.layer_norm_eps
         )
+        return see(f"{block}.hook_normalized", normed)
 
     def _linear(self, x: torch.Tensor, name: str) -> torch.Tensor:
         return functional.linear(x, self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"])
 
-    def _mlp(self, x: torch.Tensor, prefix: str) -> torch.Tensor:
-        up = functional.gelu(self._linear(x, prefix + "mlp.dense_h_to_4h"))
-        return self._linear(up, prefix + "mlp.dense_4h_to_h")
+    def _mlp(self, x: torch.Tensor, prefix: str, block: str, see: See) -> torch.Tensor:
+        pre = see(block + "mlp.hook_pre", self._linear(x, prefix + "mlp.dense_h_to_4h"))
+        post = see(block + "mlp.hook_post", functional.gelu(pre))
+        return self._linear(post, prefix + "mlp.dense_4h_to_h")
 
-    def _attention(self, x: torch.Tensor, prefix: str) -> torch.Tensor:
-        n, config = len(x), self.config
-        qkv = self._linear(x, prefix + "attention.query_key_value")
-        # Published layout: q, k and v of each head. Split into three arrays [n_heads, n, d_head].
-        q, k, v = qkv.view(n, config.n_heads, 3 * config.d_head).transpose(0, 1).chunk(3, dim=-1)
-        q, k = self._rotate(q), self._rotate(k)
+    def _attention(self, x: torch.Tensor, i: int, see: See) -> torch.Tensor:
+        n, config, block = len(x), self.config, f"blocks.{i}.attn."
+        qkv = self._linear(x, f"layers.{i}.attention.query_key_value")
+        # Published layout: q, k and v of each head. Split into three arrays [n, n_heads, d_head].
+        q, k, v = qkv.view(n, config.n_heads, 3 * config.d_head).chunk(3, dim=-1)
+        q, k, v = see(block + "hook_q", q), see(block + "hook_k", k), see(block + "hook_v", v)
+        q = see(block + "hook_rot_q", self._rotate(q))
+        k, v = self._kept(see(block + "hook_rot_k", self._rotate(k)), v, i)
+        q, k, v = (part.transpose(0, 1) for part in (q, k, v))  # [n_heads, n, d_head]
         scores = q @ k.transpose(1, 2) / config.d_head**0.5
         future = torch.ones(n, n, dtype=torch.bool).triu(1)
-        attended = scores.masked_fill(future, -torch.inf).softmax(dim=-1) @ v
-        return self._linear(attended.transpose(0, 1).reshape(n, -1), prefix + "attention.dense")
+        scores = see(block + "hook_attn_scores", scores.masked_fill(future, -torch.inf))
+        z = see(block + "hook_pattern", scores.softmax(dim=-1)) @ v
+        z = see(block + "hook_z", z.transpose(0, 1))
+        return self._linear(z.reshape(n, -1), f"layers.{i}.attention.dense")
+
+    def _kept(self, k: torch.Tensor, v: torch.Tensor, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys, rotated, and values [n, n_heads, d_head] of layer i, as a cache keeps them."""
+        return k, v
 
     def _rotate(self, x: torch.Tensor) -> torch.Tensor:
-        """Rotate the first n_rotary dimensions of x [n_heads, n, d_head] (rotate-half form)."""
+        """Rotate the first n_rotary dimensions of x [n, n_heads, d_head] (rotate-half form)."""
         half = self._cos.shape[1]
-        cos, sin = self._cos[: x.shape[1]], self._sin[: x.shape[1]]
+        cos, sin = self._cos[: len(x), None], self._sin[: len(x), None]
         a, b, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
         return torch.cat([a * cos - b * sin, b * cos + a * sin, rest], dim=-1)
 

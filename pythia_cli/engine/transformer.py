@@ -43,8 +43,8 @@ class Transformer:
     ) -> None:
         self.config = weights.config
         self.d_vocab = weights.config.d_vocab
-        self._pass = ForwardPass(weights, n_threads, precision)
-        self.one_thread = self._pass.one_thread
+        self.forward = ForwardPass(weights, n_threads, precision)
+        self.one_thread = self.forward.one_thread
         self._logits = np.empty((1, self.d_vocab), np.float32)
         self._each = NOTHING  # the outputs of the last decode, often reused by the next
 
@@ -99,7 +99,7 @@ class Transformer:
         with self.one_thread:
             if len(self._each.rows) != len(ids):
                 self._each = WantedRows(np.arange(len(ids)), self._logits_room(len(ids)))
-            self._pass.run(ids, spans, caches[0].arrays, self._each)
+            self.forward.run(ids, spans, caches[0].arrays, self._each)
             logits = self._each.logits
         for cache in caches:
             cache.reserve(1)
@@ -158,7 +158,7 @@ class Transformer:
             for cache, n in zip(caches, lengths, strict=True):
                 cache.reserve(n)
             wanted = WantedRows(rows, logits, found, members, scores)
-            self._pass.run(ids, spans, caches[0].arrays, wanted)
+            self.forward.run(ids, spans, caches[0].arrays, wanted)
         except BaseException:
             for cache, start in zip(caches, starts, strict=True):
                 cache.truncate(start)
@@ -195,8 +195,8 @@ class Transformer:
         token_ids = np.ascontiguousarray(token_ids, np.int64)
         self.check_ids(token_ids)
         with self.one_thread:
-            self._pass.run(token_ids, NO_SPANS, self._pass.no_cache, steps=Steps(1, 0, 0))
-            return self._pass.residual[: len(token_ids)].copy()
+            self.forward.run(token_ids, NO_SPANS, self.forward.no_cache, steps=Steps(1, 0, 0))
+            return self.forward.residual[: len(token_ids)].copy()
 
     def layers(
         self, residual: np.ndarray[Any, Any], lo: int, hi: int, cache: KVCache
@@ -214,8 +214,8 @@ class Transformer:
         try:
             with self.one_thread:
                 ids = self._put(residual)
-                self._pass.run(ids, spans, cache.arrays, steps=Steps(0, lo, hi))
-                new = self._pass.residual[:n].copy()
+                self.forward.run(ids, spans, cache.arrays, steps=Steps(0, lo, hi))
+                new = self.forward.residual[:n].copy()
             finished = hi == n_layers
         finally:
             if not finished:
@@ -225,7 +225,7 @@ class Transformer:
     def linear_input(self, linear: str, n_tokens: int) -> np.ndarray[Any, Any]:
         """What `layers`, of one layer, or `unembed` has just given a linear: see ForwardPass."""
         with self.one_thread:
-            return self._pass.linear_input(linear, n_tokens)
+            return self.forward.linear_input(linear, n_tokens)
 
     def unembed(self, residual: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The logits [n, d_vocab] of the last residual stream [n, d_model], until the next call."""
@@ -233,7 +233,7 @@ class Transformer:
             ids = self._put(residual)
             logits = self._logits_room(len(ids))
             wanted = WantedRows(np.arange(len(ids)), logits)
-            self._pass.run(ids, NO_SPANS, self._pass.no_cache, wanted, Steps(0, 0, 0))
+            self.forward.run(ids, NO_SPANS, self.forward.no_cache, wanted, Steps(0, 0, 0))
         return logits
 
     def check_ids(self, token_ids: np.ndarray[Any, Any]) -> None:
@@ -250,13 +250,13 @@ class Transformer:
 
     def close(self) -> None:
         """End the threads."""
-        self._pass.close()
+        self.forward.close()
 
     def _put(self, residual: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Set the residual stream of the next call. Returns n token ids, as placeholders."""
         if not 0 < len(residual) <= CHUNK:
             raise UsageError(f"{len(residual)} tokens; expected 1 to {CHUNK}")
-        self._pass.residual[: len(residual)] = residual
+        self.forward.residual[: len(residual)] = residual
         return np.zeros(len(residual), np.int64)
 
     def _advance(
@@ -280,7 +280,7 @@ class Transformer:
                 spans = np.array([[cache.row, start + lo, hi - lo]], np.int64)
                 with self.one_thread:
                     outputs = wanted(lo, hi)
-                    self._pass.run(token_ids[lo:hi], spans, cache.arrays, outputs)
+                    self.forward.run(token_ids[lo:hi], spans, cache.arrays, outputs)
                 finished = hi
                 yield lo, hi, outputs
         finally:

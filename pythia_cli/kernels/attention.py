@@ -31,7 +31,7 @@ from pythia_cli.kernels.tiles.attention import (
 )
 from pythia_cli.kernels.tiles.weights import to_levels, weighted_exponentials
 
-_QUERIES, _VECTORS = TIER.n_queries, TIER.n_vectors
+QUERIES, _VECTORS = TIER.n_queries, TIER.n_vectors
 _LEVELS = 127
 _weighted_4, _weighted_1 = weighted_exponentials(4), weighted_exponentials(1)
 _query_levels = jit(activation_levels)
@@ -131,7 +131,7 @@ def append_to_cache(
 
 
 @jit
-def _prepare(q: Any, centre: Any, half: Any, j: Any, tile: Any) -> None:
+def prepare_query(q: Any, centre: Any, half: Any, j: Any, tile: Any) -> None:
     """Quantize a rotated query q [d_head], and find its terms with the centre [d_head] of keys.
 
     With c rotated by the angle a, q c is the sum of (q_i c_i + q_(i+h) c_(i+h)) cos a +
@@ -147,8 +147,8 @@ def _prepare(q: Any, centre: Any, half: Any, j: Any, tile: Any) -> None:
 
 
 @jit
-def _scores(n_queries: Any, kv: Any, head: Any, n_blocks: Any, rotary: Any, tile: Any) -> None:
-    """tile.scores[j, p] = q_j k_p / sqrt(d_head), for n_queries (1 or _QUERIES) and n_blocks."""
+def tile_scores(n_queries: Any, kv: Any, head: Any, n_blocks: Any, rotary: Any, tile: Any) -> None:
+    """tile.scores[j, p] = q_j k_p / sqrt(d_head), for n_queries (1 or QUERIES) and n_blocks."""
     keys, key_scales, blocks = kv[0], kv[1], rotary.blocks
     n_pairs, n_turns, stride = keys.shape[2], blocks.shape[1], tile.scores.shape[1]
     first, first_scale = head * keys.shape[1], head * key_scales.shape[1]
@@ -270,14 +270,14 @@ def attention(
         key_centre = centre[first + d_head : first + 2 * d_head]
         t = 0
         while t < n_tokens:
-            n_queries = _QUERIES if t + _QUERIES <= n_tokens else 1
+            n_queries = QUERIES if t + QUERIES <= n_tokens else 1
             # Computed for all positions that the last query of the tile sees. For the other
             # queries, later positions get weight 0.
             n_pairs = (start + t + n_queries + 1) // 2
             n_blocks = (2 * n_pairs + KEY_BLOCK - 1) // KEY_BLOCK
             for j in range(n_queries):
-                _prepare(qkv[t + j, first : first + d_head], key_centre, half, j, tile)
-            _scores(n_queries, kv, head, n_blocks, rotary, tile)
+                prepare_query(qkv[t + j, first : first + d_head], key_centre, half, j, tile)
+            tile_scores(n_queries, kv, head, n_blocks, rotary, tile)
             _weigh(n_queries, kv[3][head], start + t + 1, n_blocks, tile)
             _mix(n_queries, n_pairs, kv, head, tile, out, t * out.shape[1] + head * d_head)
             t += n_queries

@@ -5,20 +5,29 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from pythia_cli.jit.declare import kernel
-from pythia_cli.jit.signature import Floats1, Floats2, Int64s1, Int64s2
+from pythia_cli.jit.signature import Floats1, Floats2, Floats3, Int64s1, Int64s2
 from pythia_cli.kernels.attention import CachedTexts
 from pythia_cli.kernels.embedding import embed
 from pythia_cli.kernels.layer import first_tokens, own_tokens, run_layer
+from pythia_cli.kernels.parts import run_part
+from pythia_cli.kernels.sizes import WHOLE, Part
 from pythia_cli.kernels.structures import ForwardModel, Ranks, Scratch, Texts
 from pythia_cli.kernels.unembedding import Outputs, ScoreScratch, TokenScores, unembed
 
+_UNEMBED = int(Part.UNEMBED)
+
 
 class LayerRange(NamedTuple):
-    """The part of the model to run: the embedding if `embeds` is 1, then layers lo..hi."""
+    """What to run of the model: the embedding if `embeds` is 1, then layers lo..hi.
+
+    part: a sizes.Part of layer lo, in place of layers, or WHOLE. With Part.UNEMBED the outputs are
+    those of scratch.normed.
+    """
 
     embeds: int
     lo: int
     hi: int
+    part: int
 
 
 @kernel
@@ -38,6 +47,7 @@ def forward(
     targets: Int64s1,
     members: Floats1,
     scores: TokenScores,
+    attention_scores: Floats3,
 ) -> None:
     """Append token_ids [n] to their texts; write logits or scores for the tokens in rows [m].
 
@@ -48,6 +58,7 @@ def forward(
     token_ids are those of the first text, then those of the second, and so on. spans [n_texts, 3]
     has for each text: its row in the cache, the position of its first new token, and its number of
     new tokens. scratch.x [:n] is the residual stream, input and output of the layers.
+    attention_scores [n_heads, n_positions, n_positions]: output of Part.SCORES.
     """
     ranks = Ranks(rank, n_ranks, shared)
     s = first_tokens(scratch, token_ids.shape[0])
@@ -55,9 +66,12 @@ def forward(
     if steps.embeds:
         lo, hi = own_tokens(ranks, token_ids.shape[0])
         embed(model.weights.embed_in, token_ids, s.x, lo, hi)
+    if steps.part != WHOLE and steps.part != _UNEMBED:
+        run_part(ranks, model, steps.lo, steps.part, s, texts, attention_scores)
+        return
     for layer in range(steps.lo, steps.hi):
         if not run_layer(ranks, model, layer, s, texts):
             return
     if rows.shape[0] > 0:
         outputs = Outputs(rows, logits, targets, members, scores)
-        unembed(ranks, model, s, outputs, score_scratch)
+        unembed(ranks, model, s, outputs, score_scratch, steps.part == WHOLE)

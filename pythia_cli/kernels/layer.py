@@ -76,7 +76,7 @@ def _first(x: Any, n: Any) -> Any:
 
 
 @jit
-def _quantize(fast: Any, parts: Any, layer: Any, x: Any, out: Any, lo: Any, hi: Any) -> None:
+def quantize(fast: Any, parts: Any, layer: Any, x: Any, out: Any, lo: Any, hi: Any) -> None:
     """out ~ x, for the linears of `parts`; tokens lo..hi."""
     if fast:
         quantize_bytes(x, parts.centre[layer], out.bytes, lo, hi)
@@ -87,7 +87,7 @@ def _quantize(fast: Any, parts: Any, layer: Any, x: Any, out: Any, lo: Any, hi: 
 
 
 @jit
-def _multiply(
+def multiply(
     fast: Any, linears: Any, parts: Any, i: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any
 ) -> None:
     """out = or += the linear of layer i of x; outputs lo..hi."""
@@ -106,7 +106,7 @@ def _norm(
     """out ~ the layer norm of the residual stream, quantized for `parts`; tokens lo..hi."""
     norm = Norm(norms.weight[layer], norms.bias[layer])
     layer_norm(norm, s.x, model.eps, s.normed, lo, hi)
-    _quantize(model.fast, parts, layer, s.normed, out, lo, hi)
+    quantize(model.fast, parts, layer, s.normed, out, lo, hi)
 
 
 @inlined
@@ -117,21 +117,26 @@ def _query_key_value(model: Any, i: Any, s: Any) -> None:
     _, d_out, d_in = linears.weight.shape
     lo, hi = claim(s.claims, slot, grain(d_in), d_out)
     while lo < hi:
-        _multiply(model.fast, linears, parts, i, s.attention_input, sets, s.qkv, lo, hi)
+        multiply(model.fast, linears, parts, i, s.attention_input, sets, s.qkv, lo, hi)
         lo, hi = claim(s.claims, slot, grain(d_in), d_out)
 
 
 @inlined
-def _attend(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> None:
+def own_tile(room: Any, rank: Any) -> Any:
+    """The part of an AttentionScratch that is this rank's."""
+    return Tile(
+        room.scores[rank], room.weights[rank], room.q[rank], room.turns[rank],
+        room.q_scales[rank], room.sums[rank], room.out_scales[rank],
+    )  # fmt: skip
+
+
+@inlined
+def attend(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> None:
     """Append keys and values to the cache, then attend, for this rank's share of all heads."""
     cache = texts.cache
     n_heads, n_texts = cache.keys.shape[2], texts.spans.shape[0]
     lo, hi = own_share(ranks, n_texts * n_heads)
-    rank, room = ranks.rank, s.attention
-    tile = Tile(
-        room.scores[rank], room.weights[rank], room.q[rank], room.turns[rank],
-        room.q_scales[rank], room.sums[rank], room.out_scales[rank],
-    )  # fmt: skip
+    tile = own_tile(s.attention, ranks.rank)
     centre = model.key_centre[i]
     first = 0
     for text in range(n_texts):
@@ -157,7 +162,7 @@ def _mlp_up(model: Any, i: Any, s: Any) -> None:
     _, d_out, d_in = linears.weight.shape
     lo, hi = claim(s.claims, slot, grain(d_in), d_out)
     while lo < hi:
-        _multiply(model.fast, linears, parts, i, s.mlp_input, sets, s.mlp, lo, hi)
+        multiply(model.fast, linears, parts, i, s.mlp_input, sets, s.mlp, lo, hi)
         gelu(s.mlp, lo, hi)
         lo, hi = claim(s.claims, slot, grain(d_in), d_out)
 
@@ -178,9 +183,9 @@ def _add(model: Any, i: Any, s: Any, slot: Any, attention_out: Any, mlp_out: Any
     lo, hi = claim(s.claims, slot, grain(d_in), d_model)
     while lo < hi:
         if attention_out:
-            _multiply(model.fast, dense, parts.dense, i, s.attended_input, adds, s.x, lo, hi)
+            multiply(model.fast, dense, parts.dense, i, s.attended_input, adds, s.x, lo, hi)
         if mlp_out:
-            _multiply(model.fast, down, parts.dense_4h_to_h, i, s.mlp_hidden, adds, s.x, lo, hi)
+            multiply(model.fast, down, parts.dense_4h_to_h, i, s.mlp_hidden, adds, s.x, lo, hi)
         lo, hi = claim(s.claims, slot, grain(d_in), d_model)
 
 
@@ -202,13 +207,13 @@ def run_layer(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> Any:
     if not meet(ranks):
         return False
 
-    _attend(ranks, model, i, s, texts)
+    attend(ranks, model, i, s, texts)
     if model.parallel:
-        _quantize(model.fast, b.dense_4h_to_h, i, s.mlp, s.mlp_hidden, lo, hi)
+        quantize(model.fast, b.dense_4h_to_h, i, s.mlp, s.mlp_hidden, lo, hi)
     if not meet(ranks):
         return False
 
-    _quantize(model.fast, b.dense, i, s.attended, s.attended_input, lo, hi)
+    quantize(model.fast, b.dense, i, s.attended, s.attended_input, lo, hi)
     if not meet(ranks):
         return False
 
@@ -228,7 +233,7 @@ def _run_mlp(ranks: Any, model: Any, i: Any, s: Any, lo: Any, hi: Any) -> Any:
     _mlp_up(model, i, s)
     if not meet(ranks):
         return False
-    _quantize(model.fast, b.dense_4h_to_h, i, s.mlp, s.mlp_hidden, lo, hi)
+    quantize(model.fast, b.dense_4h_to_h, i, s.mlp, s.mlp_hidden, lo, hi)
     if not meet(ranks):
         return False
     _add(model, i, s, LAYER_CLAIMS * i + 3, False, True)

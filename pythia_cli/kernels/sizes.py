@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from math import prod
 from typing import Any
 
@@ -21,6 +22,29 @@ SCORE_PIECE = 512
 
 SCORE_TOKENS = 64
 """Tokens whose logits of a piece are kept at a time."""
+
+WHOLE = -1
+"""In place of a Part: all of a layer."""
+
+
+class Part(IntEnum):
+    """The steps of a layer that can be run one at a time, from one buffer of Scratch to another.
+
+    The linears, and the norms, by the last part of their published names.
+    """
+
+    INPUT_LAYERNORM = 0  # x to normed
+    QUERY_KEY_VALUE = 1  # normed to qkv
+    ATTEND = 2  # qkv, whose q is rotated, to the cache and attended
+    SCORES = 3  # of one text, after ATTEND
+    DENSE = 4  # attended to normed
+    POST_ATTENTION_LAYERNORM = 5  # x to normed
+    DENSE_H_TO_4H = 6  # normed to mlp
+    GELU = 7  # mlp in place
+    DENSE_4H_TO_H = 8  # mlp to normed
+    FINAL_LAYER_NORM = 9  # x to normed
+    UNEMBED = 10  # normed to the outputs
+
 
 LAYER_CLAIMS = 4
 """Counters per layer of the row blocks claimed by ranks. The unembedding has one more."""

@@ -53,11 +53,14 @@ class Outputs(NamedTuple):
 
 
 @inlined
-def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any) -> None:
-    """Write the outputs for the residual stream in the scratch s. `room` is a ScoreScratch."""
+def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any, normalizes: Any) -> None:
+    """Write the outputs for the residual stream in the scratch s. `room` is a ScoreScratch.
+
+    Unless it normalizes, s.normed [m, d_model] has the final layer norm's output already.
+    """
     m = outputs.rows.shape[0]
     lo, hi = own_tokens(ranks, m)
-    for i in range(lo, hi):
+    for i in range(lo, hi if normalizes else lo):
         row = outputs.rows[i]
         norm = model.weights.final_layer_norm
         layer_norm(norm, s.x[row : row + 1], model.eps, s.normed[i : i + 1], 0, 1)

@@ -25,18 +25,14 @@ class Int8Reference(Reference):
     def _part(self, name: str, layer: int) -> torch.Tensor:
         return torch.from_numpy(np.array(self.file.tensors[name][layer]))
 
-    def _attention(self, x: torch.Tensor, prefix: str) -> torch.Tensor:
-        n, config = len(x), self.config
-        shape = (-1, config.n_heads, 3 * config.d_head)
-        qkv = self._linear(x, prefix + "attention.query_key_value")
-        q, k, v = qkv.view(shape).transpose(0, 1).chunk(3, dim=-1)
-        centres = torch.from_numpy(np.array(key_centre(self.file)[int(prefix.split(".")[1])]))
-        _, centre, _ = centres.view(shape).transpose(0, 1).chunk(3, dim=-1)
-        kept = rounded(self._rotate(k - centre)) + self._rotate(centre.expand_as(k))
-        scores = self._rotate(q) @ kept.transpose(1, 2) / config.d_head**0.5
-        future = torch.ones(n, n, dtype=torch.bool).triu(1)
-        attended = scores.masked_fill(future, -torch.inf).softmax(dim=-1) @ rounded(v)
-        return self._linear(attended.transpose(0, 1).reshape(n, -1), prefix + "attention.dense")
+    def _kept(
+        self, k: torch.Tensor, v: torch.Tensor, i: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        config = self.config
+        centres = torch.from_numpy(np.array(key_centre(self.file)[i]))
+        _, centre, _ = centres.view(config.n_heads, 3 * config.d_head).chunk(3, dim=-1)
+        turned = self._rotate(centre.expand_as(k))
+        return rounded(k - turned) + turned, rounded(v)
 
 
 class ByteReference(Int8Reference):

@@ -1,0 +1,137 @@
+"""The int8 engine in parts: whole texts in, whole texts out, with the bits of an undivided pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pythia_cli.engine.forward_pass import (
+    CHUNK,
+    NO_ATTENTION_SCORES,
+    NO_SPANS,
+    NOTHING,
+    ForwardPass,
+    Steps,
+    WantedRows,
+)
+from pythia_cli.engine.packed import Packed
+from pythia_cli.kernels.sizes import Part
+from pythia_cli.suite.config import ModelConfig
+
+_Array = np.ndarray[Any, Any]
+
+_BUFFERS = {
+    Part.INPUT_LAYERNORM: ("x", "normed"),
+    Part.QUERY_KEY_VALUE: ("normed", "qkv"),
+    Part.DENSE: ("attended", "normed"),
+    Part.POST_ATTENTION_LAYERNORM: ("x", "normed"),
+    Part.DENSE_H_TO_4H: ("normed", "mlp"),
+    Part.GELU: ("mlp", "mlp"),
+    Part.DENSE_4H_TO_H: ("mlp", "normed"),
+    Part.FINAL_LAYER_NORM: ("x", "normed"),
+}
+
+
+class LayerParts:
+    """Runs a ForwardPass part by part. Arrays have a row for each token of a Packed."""
+
+    def __init__(self, forward: ForwardPass, config: ModelConfig) -> None:
+        self._forward, self._config = forward, config
+
+    def embed(self, packed: Packed) -> _Array:
+        """The embeddings [n, d_model]."""
+        out = np.empty((len(packed.token_ids), self._buffer("x").shape[1]), np.float32)
+        for lo, hi, _ in packed.chunks():
+            ids = packed.token_ids[lo:hi]
+            self._forward.run(ids, NO_SPANS, self._forward.no_cache, steps=Steps(1, 0, 0))
+            out[lo:hi] = self._buffer("x")[: hi - lo]
+        return out
+
+    def layers(self, x: _Array, lo: int, hi: int, packed: Packed) -> _Array:
+        """The residual stream [n, d_model] behind layers lo..hi, from that before them."""
+        out = np.empty_like(x)
+        for first, end, spans in packed.chunks():
+            self._put("x", x[first:end])
+            ids = packed.token_ids[first:end]
+            self._forward.run(ids, spans, packed.cache, steps=Steps(0, lo, hi))
+            out[first:end] = self._buffer("x")[: end - first]
+        return out
+
+    def run(self, part: Part, layer: int, x: _Array) -> _Array:
+        """A part that handles each token by itself: x [n, d_in] -> [n, d_out]."""
+        source, target = _BUFFERS[part]
+        out = np.empty((len(x), self._buffer(target).shape[1]), np.float32)
+        for lo in range(0, len(x), CHUNK):
+            n = min(lo + CHUNK, len(x)) - lo
+            self._put(source, x[lo : lo + n])
+            self._run_part(part, layer, n, NO_SPANS)
+            out[lo : lo + n] = self._buffer(target)[:n]
+        return out
+
+    def attend(self, layer: int, qkv: _Array, packed: Packed) -> tuple[_Array, _Array]:
+        """What attention makes of qkv [n, n_heads * 3 * d_head]: z [n, d_model].
+
+        Its keys and values go into the cache. Also returns qkv with rotated q, for `scores`.
+        """
+        z = np.empty((len(qkv), self._buffer("attended").shape[1]), np.float32)
+        rotated = np.empty_like(qkv)
+        for lo, hi, spans in packed.chunks():
+            self._put("qkv", qkv[lo:hi])
+            self._run_part(Part.ATTEND, layer, hi - lo, spans, packed)
+            z[lo:hi] = self._buffer("attended")[: hi - lo]
+            rotated[lo:hi] = self._buffer("qkv")[: hi - lo]
+        return z, rotated
+
+    def scores(self, layer: int, rotated: _Array, packed: Packed, row: int) -> _Array:
+        """[n_heads, n, n]: q k / sqrt(d_head) of a text, -inf where k comes after q.
+
+        rotated: what `attend` returned for it. row: of the cache.
+        """
+        n = len(rotated)
+        out = np.empty((self._config.n_heads, n, n), np.float32)
+        for lo in range(0, n, CHUNK):
+            hi = min(lo + CHUNK, n)
+            self._put("qkv", rotated[lo:hi])
+            spans = np.array([[row, lo, hi - lo]])
+            self._run_part(Part.SCORES, layer, hi - lo, spans, packed, out)
+        return out
+
+    def key_centre(self, layer: int) -> _Array:
+        """[3 * d_model]: its parts for k are those that the cache has taken off the keys."""
+        return self._forward.key_centre[layer]
+
+    def softmax(self, scores: _Array) -> None:
+        """The attention pattern [n_heads, n, n], in place of its scores."""
+        self._forward.causal_softmax(scores)
+
+    def unembed(self, x: _Array, *, is_normed: bool) -> _Array:
+        """Logits [n, d_vocab] of a residual stream, or of the final norm's output [n, d_model]."""
+        out = np.empty((len(x), self._config.d_vocab), np.float32)
+        for lo in range(0, len(x), CHUNK):
+            n = min(lo + CHUNK, len(x)) - lo
+            self._put("normed" if is_normed else "x", x[lo : lo + n])
+            wanted = WantedRows(np.arange(n), out[lo : lo + n])
+            steps = Steps(0, 0, 0, Part.UNEMBED) if is_normed else Steps(0, 0, 0)
+            ids = np.zeros(n, np.int64)
+            self._forward.run(ids, NO_SPANS, self._forward.no_cache, wanted, steps)
+        return out
+
+    def _buffer(self, name: str) -> _Array:
+        return self._forward.buffers[name]
+
+    def _put(self, name: str, values: _Array) -> None:
+        self._buffer(name)[: len(values)] = values
+
+    def _run_part(
+        self,
+        part: Part,
+        layer: int,
+        n: int,
+        spans: _Array,
+        packed: Packed | None = None,
+        scores: _Array = NO_ATTENTION_SCORES,
+    ) -> None:
+        cache = self._forward.no_cache if packed is None else packed.cache
+        steps = Steps(0, layer, layer, int(part))
+        self._forward.run(np.zeros(n, np.int64), spans, cache, NOTHING, steps, scores)
