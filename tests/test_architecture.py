@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("engine",),
     ("checkpoints",),
     ("model",),
+    ("inside",),
     ("measures",),
     ("library",),
     ("diagnostics", "integrations"),

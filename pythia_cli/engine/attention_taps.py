@@ -83,7 +83,7 @@ class AttentionTaps:
             new = self._tap.see(in_layer(layer, _PATTERN), text, pattern)
             changed |= _unlike(new, pattern)
         d_head = self._config.d_head
-        for head in np.flatnonzero(changed.any(axis=1)):
+        for head in np.flatnonzero(changed.any(axis=1)).tolist():
             values = cached_values(self._texts.cache, layer, row, head, len(z))
             queries = changed[head]
             # In float64: the engine would round these weights to 16 bits.

@@ -135,7 +135,7 @@ class _Run:
             self._see(normalized, x)
         if wanted.logits:
             for text, lo, hi in self._texts.texts:
-                rows = x[lo:hi][self._tap.rows(hi - lo)]
+                rows = x[lo:hi][self._tap.rows(text, hi - lo)]
                 self._tap.see(LOGITS, text, self._parts.unembed(rows, is_normed=is_normed))
 
     def _scale(self, x: _Array) -> _Array:

@@ -53,5 +53,5 @@ class Float32Inside:
         hidden = reference.hidden(token_ids, see, n_layers=wanted.n_layers)
         if wanted.logits:
             with reference.running():
-                rows = torch.from_numpy(tap.rows(len(token_ids)))
+                rows = torch.from_numpy(tap.rows(text, len(token_ids)))
                 see(LOGITS, reference.unembed(hidden[rows]))

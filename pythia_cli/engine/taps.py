@@ -20,8 +20,8 @@ class Tap(Protocol):
     def wants(self, name: str) -> bool:
         """Whether it is to see this activation."""
 
-    def rows(self, n: int) -> _Array:
-        """The tokens of a text of n tokens whose logits it wants, in ascending order."""
+    def rows(self, text: int, n: int) -> _Array:
+        """The tokens of a text of n tokens whose logits it wants."""
 
     def see(self, name: str, text: int, values: _Array) -> _Array:
         """Look at an activation of the text with this index. Returns what the model goes on with.

@@ -12,6 +12,9 @@ from pythia_cli.errors import InvalidValue
 from pythia_cli.model.open_model import Dtype, OpenModel
 
 if TYPE_CHECKING:  # generating needs none of these, and its first token waits for no import
+    from pythia_cli.inside.activations import Activations
+    from pythia_cli.inside.patches import Patch
+    from pythia_cli.inside.selection import KeptDtype
     from pythia_cli.measures.surprisal import Unit
     from pythia_cli.tables.kinds import Kind
     from pythia_cli.tables.records import Records
@@ -162,6 +165,43 @@ class Model(OpenModel):
         )
         measure = memorized_measure(options, column)
         return self._collect("rows", given, column, MEMORIZED_COLUMNS, measure, skip_errors)
+
+    def run(
+        self,
+        texts: Sequence[str | Sequence[int]],
+        capture: str | Iterable[str] = "logits",
+        *,
+        patch: Mapping[str, Patch] | None = None,
+        positions: Sequence[int] | None = None,
+        heads: Sequence[int] | None = None,
+        dtype: KeptDtype = "float32",
+        bos: bool = False,
+    ) -> list[Activations]:
+        """Run texts, or token ids, and keep activations: for each, arrays by name (docs/inside.md).
+
+        capture: names as in TransformerLens, or patterns such as "blocks.*.hook_resid_post"; also
+        "logits". patch: arrays or functions by names or patterns, to put in the place of
+        activations; a function is called with a copy of the values [n, ...] and hook=(name, layer,
+        text), and returns new ones, or None if it has changed its copy. positions, heads: those
+        that are kept; None: all. dtype: of what is kept. bos: put <|endoftext|> before each text.
+        Raises UnknownName, InvalidValue, UsageError for a text that does not fit the context.
+
+        >>> (found,) = model.run(["It was not"], ["blocks.*.hook_resid_post"], positions=[-1])
+        >>> found["blocks.0.hook_resid_post"].shape
+        (1, 128)
+        """
+        from pythia_cli.inside.running import run
+
+        return run(
+            self,
+            texts,
+            capture,
+            patch=patch,
+            positions=positions,
+            heads=heads,
+            dtype=dtype,
+            bos=bos,
+        )
 
     def _collect(
         self,

@@ -1,0 +1,1 @@
+"""Activations of a running model: read, changed, kept."""
