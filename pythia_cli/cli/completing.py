@@ -93,6 +93,20 @@ def checkpoints(context: typer.Context, incomplete: str) -> list[Offer]:
     return steps(context, incomplete) + _beginning(incomplete, named)
 
 
+_IN_LAYER = re.compile(r"(blocks\.[0-9]+\.)[A-Za-z0-9_.]*")
+
+
+def activations(incomplete: str) -> list[Offer]:
+    """Names of activations; those in layers once the layer is typed."""
+    from pythia_cli.engine.activation_names import names_at_the_ends, names_in_layers
+
+    if (typed := _IN_LAYER.fullmatch(incomplete)) is not None:
+        offers = [(typed.group(1) + name, "in this layer") for name in names_in_layers()]
+    else:
+        offers = [("blocks.0.", "in layer 0"), *((n, "") for n in names_at_the_ends())]
+    return _beginning(incomplete, offers)
+
+
 def _beginning(incomplete: str, offers: Iterable[Offer]) -> list[Offer]:
     return [offer for offer in offers if offer[0].startswith(incomplete)]
 

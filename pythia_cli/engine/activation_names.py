@@ -81,6 +81,16 @@ def in_layer(layer: int, name: str) -> str:
     return f"blocks.{layer}.{name}"
 
 
+def names_in_layers() -> list[str]:
+    """The names of activations in layers, without the layer, of any model."""
+    return list(_IN_LAYERS)
+
+
+def names_at_the_ends() -> list[str]:
+    """The names of activations that are in no layer."""
+    return list(_AT_THE_ENDS)
+
+
 def names_in_layer(config: ModelConfig) -> list[str]:
     """The names of a layer's activations, in the order in which they are computed."""
     return [n for n in _IN_LAYERS if n != _BETWEEN or not config.use_parallel_residual]

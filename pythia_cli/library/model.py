@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from pythia_cli.model.open_model import Dtype, OpenModel
 if TYPE_CHECKING:  # generating needs none of these, and its first token waits for no import
     from pythia_cli.inside.activations import Activations
     from pythia_cli.inside.patches import Patch
+    from pythia_cli.inside.saving import Saved
     from pythia_cli.inside.selection import KeptDtype
     from pythia_cli.measures.surprisal import Unit
     from pythia_cli.tables.kinds import Kind
@@ -202,6 +204,32 @@ class Model(OpenModel):
             dtype=dtype,
             bos=bos,
         )
+
+    def save_activations(
+        self,
+        texts: Iterable[str | _Given],
+        path: str | Path,
+        capture: str | Iterable[str],
+        *,
+        positions: Sequence[int] | None = None,
+        heads: Sequence[int] | None = None,
+        dtype: KeptDtype = "float32",
+        bos: bool = False,
+        column: str | None = None,
+    ) -> Saved:
+        """As `run`, streamed to a .safetensors or .npy file with a manifest (docs/inside.md).
+
+        texts: texts, or mappings of columns, of which `column` (default: "text") is the text.
+        Raises InputError for a text that does not fit the context, OutsideText, TooLarge, NoRoom
+        and ResourceError; nothing is written then.
+        """
+        from pythia_cli.inside.saving import save_activations
+        from pythia_cli.inside.selection import Selection
+        from pythia_cli.tables.text_items import TextItems
+
+        selection = Selection.of(self.config, capture, positions, heads, dtype)
+        items = TextItems(_several("texts", texts), column, "texts")
+        return save_activations(self, items, Path(path), selection, bos=bos)
 
     def _collect(
         self,

@@ -1,0 +1,123 @@
+"""`pythia activations`: writes activations of texts to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pythia_cli.cli import completing, item_choices, item_options, opening, options
+from pythia_cli.cli.errors import CommandError
+from pythia_cli.cli.grouped import OUTPUT
+from pythia_cli.cli.output import Notices
+
+_WHAT = "What is kept"
+
+
+def activations(
+    files: item_options.Files,
+    names: Annotated[
+        list[str],
+        typer.Option(
+            "-n", "--names", metavar="PATTERN", rich_help_panel=_WHAT,
+            autocompletion=completing.activations,
+            help="Activations, as TransformerLens names them; * stands for anything; repeatable:"
+            " 'blocks.*.hook_resid_post', blocks.3.attn.hook_pattern, logits.",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="FILE", rich_help_panel=OUTPUT,
+                     help="A .safetensors file, or .npy for one activation; a manifest appears"
+                     " beside it."),
+    ],
+    positions: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", rich_help_panel=_WHAT,
+                     help="Positions of each text, such as 0,1 or -1, the last. Default: all."),
+    ] = None,
+    heads: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", rich_help_panel=_WHAT,
+                     help="Heads, such as 0,5, of activations that have some. Default: all."),
+    ] = None,
+    values: Annotated[
+        Literal["float32", "float16"],
+        typer.Option(metavar="DTYPE", rich_help_panel=_WHAT,
+                     help="float32 or float16: how values are written."),
+    ] = "float32",
+    bos: Annotated[
+        bool,
+        typer.Option("--bos/--no-bos", rich_help_panel=_WHAT,
+                     help="Put <|endoftext|> before each text."),
+    ] = False,
+    column: item_options.Column = None,
+    input_format: item_options.InputFormat = None,
+    null: item_options.Null = False,
+    no_quotes: item_options.NoQuotes = False,
+    model: options.Model = None,
+    step: options.Step = None,
+    dtype: options.Dtype = "int8",
+    precision: options.Precision = "exact",
+    plain_text: options.PlainText = False,
+    store: options.StoreFolder = None,
+    threads: options.Threads = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:  # fmt: skip
+    """Write activations of texts to a safetensors file: residual stream, attention, MLP.
+
+    docs/inside.md has all names, and says how to read the file.
+
+    Examples:
+
+      pythia activations stimuli.tsv --column sentence -n 'blocks.*.hook_resid_post' -o a.safetensors
+
+      echo "It was not" | pythia activations - -n blocks.5.hook_resid_post --positions -1 -o a.npy
+    """
+    where = options.open_store(store)
+    notices = Notices(quiet=quiet, verbose=verbose)
+    opening.read_ahead(model, step, where)
+    from pythia_cli.cli.file_output import checked_output
+    from pythia_cli.cli.item_runs import open_inputs
+    from pythia_cli.inside.saving import manifest_path, save_activations
+    from pythia_cli.inside.selection import Selection
+
+    at, of_heads = whole_numbers("positions", positions), whole_numbers("heads", heads)
+    choice = item_choices.InputChoice(column, input_format, null, no_quotes)
+    for path in (output, manifest_path(output)):
+        _, in_place = checked_output(path, files)
+        if in_place:
+            raise CommandError(f"{path} is no regular file", hint="-o FILE.safetensors")
+    with (
+        open_inputs(files, choice, notices) as items,
+        opening.open_model(
+            model, step, where, notices,
+            dtype=dtype, precision=precision, threads=threads, plain_text=plain_text,
+        ) as opened,
+    ):  # fmt: skip
+        selection = Selection.of(opened.config, names, at, of_heads, values)
+        saved = save_activations(opened, items, output, selection, bos=bos)
+    if as_json:
+        import json
+
+        record = {**vars(saved), "path": str(saved.path), "manifest": str(saved.manifest)}
+        typer.echo(json.dumps(record))
+    notices.say(
+        f"wrote {saved.n_texts} texts, {saved.n_tokens} tokens, {saved.n_bytes / 1e6:,.1f} MB,"
+        f" to {output}, with {saved.manifest.name}"
+    )
+
+
+def whole_numbers(name: str, text: str | None) -> list[int] | None:
+    """The numbers of a list such as 0,5; None for none. Raises InvalidValue."""
+    from pythia_cli.errors import InvalidValue
+
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InvalidValue(name, text, "whole numbers, such as 0,5") from None

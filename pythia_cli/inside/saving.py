@@ -1,0 +1,248 @@
+"""Activations of many texts, streamed to a file with a manifest of texts, tokens and provenance."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+
+from pythia_cli import release
+from pythia_cli.checkpoints.room import check_room
+from pythia_cli.errors import InputError, InvalidValue
+from pythia_cli.files.publishing import published
+from pythia_cli.files.writing import writing_errors
+from pythia_cli.inside.activation_file import (
+    SUFFIXES,
+    NpyWriter,
+    SafetensorsWriter,
+    Shapes,
+    is_by_text,
+)
+from pythia_cli.inside.problems import OutsideText
+from pythia_cli.inside.running import encoded, inside_of, run_recorded
+from pythia_cli.inside.selection import Selection
+from pythia_cli.model.open_model import OpenModel
+from pythia_cli.tables.item import Item
+from pythia_cli.tables.values import as_json
+
+_Array = np.ndarray[Any, Any]
+
+FORMAT = "pythia activations 1"
+_TOGETHER = 4096
+"""Tokens of texts that are run together, one run for a longer text."""
+
+
+class TextSource(Protocol):
+    """Items that may be iterated over more than once."""
+
+    def __iter__(self) -> Iterator[Item]: ...
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What was written: the files, and how many texts, tokens and bytes they hold."""
+
+    path: Path
+    manifest: Path
+    n_texts: int
+    n_tokens: int
+    n_bytes: int
+
+
+def manifest_path(path: Path) -> Path:
+    """Where the manifest of a file of activations is: beside it."""
+    return path.with_name(f"{path.name}.manifest.jsonl")
+
+
+def save_activations(
+    model: OpenModel, items: TextSource, path: Path, selection: Selection, *, bos: bool = False
+) -> Saved:
+    """Run the texts of items, and write what is selected to `path`, with a manifest beside it.
+
+    Values are written as they are computed; both files appear when they are whole. The manifest has
+    JSON lines: what was run, then each text with its tokens. Raises InputError for another suffix than
+    those of SUFFIXES, for several activations in one .npy, and for an item without a text, one that
+    does not fit the context or that lacks a position; TooLarge, NoRoom, ResourceError.
+    """
+    one = _check_suffix(path, selection)
+    ids = [_token_ids(model, item, selection, bos=bos) for item in items]
+    if not ids:
+        raise InvalidValue("texts", [], "at least one")
+    shapes = Shapes(model.config, selection, np.array([len(i) for i in ids], np.int64))
+    tensors = shapes.tensors()
+    n_bytes = sum(prod(shape) * np.dtype(dtype).itemsize for dtype, shape in tensors.values())
+    check_room(path.parent, n_bytes, str(path))
+    described = _described(model, selection, bos=bos)
+    manifest = manifest_path(path)
+    with (
+        _published(manifest) as listing,
+        _published(path) as file,
+        model.reporter.task("activations", int(shapes.token_offsets[-1]), "tokens") as task,
+    ):
+        writer = _Writer(file, shapes, one, described)
+        header = {**described, "header_sha256": hashlib.sha256(writer.header).hexdigest()}
+        _write_manifest(listing, manifest, header, items, ids, shapes)
+        inside, first = inside_of(model), 0
+        for together in _batches(ids):
+            with writing_errors(path):
+                run_recorded(inside, together, selection, writer.deliver_from(first))
+            first += len(together)
+            task.advance(sum(map(len, together)))
+        with writing_errors(path):
+            writer.write_tokens(ids, selection)
+    return Saved(path, manifest, len(ids), int(shapes.token_offsets[-1]), n_bytes)
+
+
+class _Writer:
+    """Puts what is delivered to its place. one: the only activation, of a .npy."""
+
+    def __init__(
+        self, file: BinaryIO, shapes: Shapes, one: str | None, described: dict[str, Any]
+    ) -> None:
+        self._shapes = shapes
+        self._rows = shapes.row_offsets.tolist()
+        tensors = shapes.tensors()
+        self._npy = None if one is None else NpyWriter(file, *tensors[one])
+        self._all: SafetensorsWriter | None = None
+        if self._npy is None:
+            metadata = {name: _as_text(value) for name, value in described.items()}
+            self._all = SafetensorsWriter(file, tensors, metadata)
+
+    @property
+    def header(self) -> bytes:
+        """The first bytes of the file."""
+        writer = self._npy or self._all
+        assert writer is not None
+        return writer.header
+
+    def deliver_from(self, first: int) -> Any:
+        """What takes the values of texts whose indices are counted from the text `first`."""
+
+        def deliver(text: int, name: str, values: _Array) -> None:
+            self._deliver(first + text, name, values)
+
+        return deliver
+
+    def _deliver(self, text: int, name: str, values: _Array) -> None:
+        if self._npy is not None:
+            self._npy.write(values, self._rows[text])
+        elif self._all is not None and is_by_text(self._shapes.selection.activations[name]):
+            self._all.write(f"{name}/{text}", values)
+        elif self._all is not None:
+            self._all.write(name, values, self._rows[text])
+
+    def write_tokens(self, ids: list[_Array], selection: Selection) -> None:
+        """Write which tokens and positions the texts have."""
+        if self._all is None:
+            return
+        self._all.write("token_ids", np.concatenate(ids))
+        self._all.write("token_offsets", self._shapes.token_offsets)
+        rows = [selection.rows(text, len(of_text)) for text, of_text in enumerate(ids)]
+        self._all.write("positions", np.concatenate(rows))
+        self._all.write("row_offsets", self._shapes.row_offsets)
+
+
+def _check_suffix(path: Path, selection: Selection) -> str | None:
+    """The activation of a .npy file; None for safetensors. Raises InvalidValue."""
+    if path.suffix not in SUFFIXES:
+        raise InputError(path, f"is no name that ends in {' or '.join(SUFFIXES)}")
+    if path.suffix == ".safetensors":
+        return None
+    names = list(selection.activations)
+    if len(names) > 1 or is_by_text(selection.activations[names[0]]):
+        reason = "a .npy file is of one activation that has a row for each position"
+        raise InputError(path, f"{reason}; name a .safetensors file")
+    return names[0]
+
+
+def _token_ids(model: OpenModel, item: Item, selection: Selection, *, bos: bool) -> _Array:
+    """Raises InputError for an item that cannot be read, does not fit or lacks a position."""
+    if item.error is not None:
+        raise item.error
+    ids = encoded(model, item.text(), bos=bos)
+    n, n_ctx = len(ids), model.config.n_ctx
+    if not 0 < n <= n_ctx:
+        raise item.failed(f"has {n} tokens; the model takes 1 to {n_ctx}")
+    try:
+        selection.rows(0, n)
+    except OutsideText as error:
+        raise item.failed(f"has {n} tokens, and no position {error.value}") from None
+    return ids
+
+
+def _described(model: OpenModel, selection: Selection, *, bos: bool) -> dict[str, Any]:
+    """What was run, and what was kept."""
+    return {
+        "format": FORMAT,
+        "pythia": release.in_words(),
+        "provenance": model.provenance(),
+        "certificate": model.certificate,
+        "activations": {
+            name: list(activation.axes) for name, activation in selection.activations.items()
+        },
+        "positions": None if selection.positions is None else list(selection.positions),
+        "heads": None if selection.heads is None else list(selection.heads),
+        "values": selection.dtype,
+        "bos": bos,
+    }
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _write_manifest(
+    file: BinaryIO,
+    path: Path,
+    header: dict[str, Any],
+    items: TextSource,
+    ids: list[_Array],
+    shapes: Shapes,
+) -> None:
+    rows = shapes.row_offsets.tolist()
+    with writing_errors(path):
+        file.write(f"{as_json(header)}\n".encode())
+        for text, (item, of_text) in enumerate(zip(items, ids, strict=True)):
+            record = {
+                "text": text,
+                "item": item.number,
+                "line": item.line,
+                "source": item.source,
+                "first_row": rows[text],
+                "n_rows": rows[text + 1] - rows[text],
+                "token_ids": of_text.tolist(),
+                "fields": item.fields,
+            }
+            file.write(f"{as_json(record)}\n".encode())
+
+
+def _batches(ids: Iterable[_Array]) -> Iterator[list[_Array]]:
+    """The texts in order, some together."""
+    batch: list[_Array] = []
+    n = 0
+    for of_text in ids:
+        if batch and n + len(of_text) > _TOGETHER:
+            yield batch
+            batch, n = [], 0
+        batch.append(of_text)
+        n += len(of_text)
+    if batch:
+        yield batch
+
+
+@contextlib.contextmanager
+def _published(path: Path) -> Iterator[BinaryIO]:
+    """As `published`; failures name the path."""
+    with contextlib.ExitStack() as stack:
+        with writing_errors(path):
+            file = stack.enter_context(published(path))
+        yield file
+        with writing_errors(path):
+            stack.pop_all().close()
