@@ -13,6 +13,7 @@ from pythia_cli.suite.config import ModelConfig
 Axis = Literal["position", "query", "key", "head", "d_model", "d_head", "d_mlp", "d_vocab", "one"]
 
 LOGITS = "logits"
+UNEMBED_IN = "unembed.hook_in"
 EMBED = "hook_embed"
 
 
@@ -67,6 +68,7 @@ _AT_THE_ENDS: dict[str, tuple[Axis, ...]] = {
     EMBED: _STREAM,
     "ln_final.hook_scale": _SCALE,
     "ln_final.hook_normalized": _STREAM,
+    UNEMBED_IN: _STREAM,
     LOGITS: ("position", "d_vocab"),
 }
 _BETWEEN = "hook_resid_mid"

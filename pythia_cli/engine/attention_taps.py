@@ -36,10 +36,11 @@ class AttentionTaps:
         for part, name in ((_Q, "q"), (_K, "k")):
             if f"attn.hook_rot_{name}" in names:
                 self._see_rotated(layer, f"attn.hook_rot_{name}", heads[:, :, part], names)
-        z, rotated = self._parts.attend(layer, qkv, self._texts)
-        if names & {_SCORES, _PATTERN}:
-            for text, lo, hi in self._texts.texts:
-                self._see_pattern(layer, text, rotated[lo:hi], z[lo:hi], names)
+        has_scores = bool(names & {_SCORES, _PATTERN})
+        z, rotated, scores = self._parts.attend(layer, qkv, self._texts, with_scores=has_scores)
+        for text, lo, hi in self._texts.texts if has_scores else ():
+            own = np.ascontiguousarray(scores[:, lo:hi, : hi - lo])
+            self._see_pattern(layer, text, own, rotated[lo:hi], z[lo:hi], names)
         self._see(layer, "attn.hook_z", z.reshape(n, config.n_heads, config.d_head), names)
         return z
 
@@ -60,14 +61,19 @@ class AttentionTaps:
         return np.concatenate([*turned, x[..., 2 * half :]], axis=-1)
 
     def _see_pattern(
-        self, layer: int, text: int, rotated: _Array, z: _Array, names: set[str]
+        self,
+        layer: int,
+        text: int,
+        scores: _Array,
+        rotated: _Array,
+        z: _Array,
+        names: set[str],
     ) -> None:
         """Show scores and pattern of one text. Where the tap changes them, z [n, d_model] follows.
 
-        The other rows keep the engine's own bits.
+        The other rows keep the engine's own bits. scores [n_heads, n, n] become the pattern.
         """
         row = text - self._texts.first
-        scores = self._parts.scores(layer, rotated, self._texts, row)
         changed = np.zeros(scores.shape[:2], bool)
         if _SCORES in names:
             whole = scores + self._left_out(layer, rotated)

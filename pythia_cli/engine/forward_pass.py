@@ -96,6 +96,7 @@ class ForwardPass:
             "attended": self._scratch["attended"][:, : config.d_model],
             "mlp": self._scratch["mlp"][:, : config.d_mlp],
         }
+        self.weights = weights_of(weights)
         self.key_centre = key_centre(weights)
         self.whole = Steps(embeds=1, lo=0, hi=config.n_layers)
         self.no_cache = KVCache(config, 1).arrays
@@ -104,7 +105,7 @@ class ForwardPass:
             "forward",
             shared=self._team.shared,
             model={
-                "weights": weights_of(weights),
+                "weights": self.weights,
                 "fast": precision == "fast",
                 "bytes": byte_parts(weights) if precision == "fast" else no_byte_parts(),
                 "parallel": config.use_parallel_residual,
@@ -136,8 +137,8 @@ class ForwardPass:
         token_ids are those of the first text, then those of the second, and so on. spans
         [n_texts, 3] int64 has for each text: its row in the cache, the position of its first new
         token, and its number of new tokens. steps: None is the whole model. Without layers, spans
-        may be empty and the cache `no_cache`. attention_scores: the output of Part.SCORES, as in
-        kernels/forward.py. If interrupted, only these positions of the cache may
+        may be empty and the cache `no_cache`. attention_scores: as in kernels/forward.py. If
+        interrupted, only these positions of the cache may
         have changed. Raises UsageError if there are too many tokens, or if another thread is here.
         """
         if len(token_ids) > CHUNK:  # the buffers have no room for more

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.engine.activation_names import EMBED, LOGITS, OUTSIDE_PARTS, in_layer
+from pythia_cli.engine.activation_names import EMBED, LOGITS, OUTSIDE_PARTS, UNEMBED_IN, in_layer
 from pythia_cli.engine.attention_taps import AttentionTaps
 from pythia_cli.engine.layer_parts import LayerParts
+from pythia_cli.engine.norm_taps import seen_norm
 from pythia_cli.engine.packed import Packed, packed
-from pythia_cli.engine.taps import FINAL_NORM, Tap, Wanted, check_texts
+from pythia_cli.engine.taps import Tap, Wanted, check_texts
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.kernels.sizes import Part
 from pythia_cli.suite.config import ModelConfig
@@ -114,9 +115,19 @@ class _Run:
         return self._output(layer, Part.DENSE_4H_TO_H, "hook_mlp_out", hidden)
 
     def _norm(self, layer: int, part: Part, name: str, x: _Array) -> _Array:
-        if f"{name}.hook_scale" in self._names(layer):
-            self._see_in(layer, f"{name}.hook_scale", self._scale(x))
-        return self._output(layer, part, f"{name}.hook_normalized", x)
+        normed = self._parts.run(part, layer, x)
+        names = {n.removeprefix(f"{name}.") for n in self._names(layer) if n.startswith(f"{name}.")}
+        self._see_norm(x, normed, part, layer, names, in_layer(layer, name))
+        return normed
+
+    def _see_norm(
+        self, x: _Array, normed: _Array, part: Part, layer: int, names: set[str], prefix: str
+    ) -> None:
+        weight, bias = self._parts.norm_weights(part, layer)
+        seen_norm(
+            x, normed, weight, bias, self._config.layer_norm_eps, names,
+            lambda name, values: self._see(f"{prefix}.{name}", values),
+        )  # fmt: skip
 
     def _output(self, layer: int, part: Part, name: str, x: _Array) -> _Array:
         out = self._parts.run(part, layer, x)
@@ -126,23 +137,18 @@ class _Run:
     def _end(self, x: _Array) -> None:
         """The final norm and the logits."""
         wanted = self._wanted
-        scale, normalized = FINAL_NORM
-        if scale in wanted.final_norm:
-            self._see(scale, self._scale(x))
-        is_normed = normalized in wanted.final_norm
+        is_normed = bool(wanted.final_norm)
         if is_normed:
-            x = self._parts.run(Part.FINAL_LAYER_NORM, 0, x)
-            self._see(normalized, x)
+            normed = self._parts.run(Part.FINAL_LAYER_NORM, 0, x)
+            names = {name.removeprefix("ln_final.") for name in wanted.final_norm - {UNEMBED_IN}}
+            self._see_norm(x, normed, Part.FINAL_LAYER_NORM, 0, names, "ln_final")
+            x = normed
+        if UNEMBED_IN in wanted.final_norm:
+            self._see(UNEMBED_IN, x)
         if wanted.logits:
             for text, lo, hi in self._texts.texts:
                 rows = x[lo:hi][self._tap.rows(text, hi - lo)]
                 self._tap.see(LOGITS, text, self._parts.unembed(rows, is_normed=is_normed))
-
-    def _scale(self, x: _Array) -> _Array:
-        """What a layer norm divides by, [n, 1]."""
-        variance = x.astype(np.float64).var(axis=1, keepdims=True)
-        scale: _Array = np.sqrt(variance + self._config.layer_norm_eps).astype(np.float32)
-        return scale
 
     def _see_in(self, layer: int, name: str, values: _Array) -> None:
         if name in self._names(layer):

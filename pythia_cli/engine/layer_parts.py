@@ -69,33 +69,32 @@ class LayerParts:
             out[lo : lo + n] = self._buffer(target)[:n]
         return out
 
-    def attend(self, layer: int, qkv: _Array, packed: Packed) -> tuple[_Array, _Array]:
+    def attend(
+        self, layer: int, qkv: _Array, packed: Packed, *, with_scores: bool
+    ) -> tuple[_Array, _Array, _Array]:
         """What attention makes of qkv [n, n_heads * 3 * d_head]: z [n, d_model].
 
-        Its keys and values go into the cache. Also returns qkv with rotated q, for `scores`.
+        Its keys and values go into the cache. Also returns qkv with rotated q, and the scores
+        [n_heads, n, longest text]: -inf where a key comes after its query, and without what is the
+        same for all keys of a query; or an empty array.
         """
-        z = np.empty((len(qkv), self._buffer("attended").shape[1]), np.float32)
+        n, longest = len(qkv), int(np.diff(packed.bounds).max())
+        shape = (self._config.n_heads, n, longest) if with_scores else (0, 0, 0)
+        scores = np.empty(shape, np.float32)
+        z = np.empty((n, self._config.d_model), np.float32)
         rotated = np.empty_like(qkv)
         for lo, hi, spans in packed.chunks():
             self._put("qkv", qkv[lo:hi])
-            self._run_part(Part.ATTEND, layer, hi - lo, spans, packed)
+            self._run_part(Part.ATTEND, layer, hi - lo, spans, packed, scores)
             z[lo:hi] = self._buffer("attended")[: hi - lo]
             rotated[lo:hi] = self._buffer("qkv")[: hi - lo]
-        return z, rotated
+        return z, rotated, scores
 
-    def scores(self, layer: int, rotated: _Array, packed: Packed, row: int) -> _Array:
-        """[n_heads, n, n]: q k / sqrt(d_head) of a text, -inf where k comes after q.
-
-        rotated: what `attend` returned for it. row: of the cache.
-        """
-        n = len(rotated)
-        out = np.empty((self._config.n_heads, n, n), np.float32)
-        for lo in range(0, n, CHUNK):
-            hi = min(lo + CHUNK, n)
-            self._put("qkv", rotated[lo:hi])
-            spans = np.array([[row, lo, hi - lo]])
-            self._run_part(Part.SCORES, layer, hi - lo, spans, packed, out)
-        return out
+    def norm_weights(self, part: Part, layer: int) -> tuple[_Array, _Array]:
+        """Weight and bias [d_model] of a norm."""
+        found = self._forward.weights[part.name.lower()]
+        weight, bias = found["weight"], found["bias"]
+        return (weight, bias) if part == Part.FINAL_LAYER_NORM else (weight[layer], bias[layer])
 
     def key_centre(self, layer: int) -> _Array:
         """[3 * d_model]: its parts for k are those that the cache has taken off the keys."""

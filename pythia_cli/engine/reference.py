@@ -76,7 +76,7 @@ class Reference:
             x = see("hook_embed", x)
             for i in range(n_layers):
                 x = self._layer(x, i, see)
-            return self.normed(x, see)
+            return see("unembed.hook_in", self.normed(x, see))
 
     def normed(self, x: torch.Tensor, see: See = unseen) -> torch.Tensor:
         """The final layer norm [n, d_model] of a residual stream."""
@@ -151,12 +151,15 @@ class Reference:
 
     def _norm(self, x: torch.Tensor, name: str, block: str, see: See) -> torch.Tensor:
         t = self.tensors
-        variance = x.var(-1, unbiased=False, keepdim=True)
-        see(f"{block}.hook_scale", (variance + self.config.layer_norm_eps).sqrt())
-        normed = functional.layer_norm(
-            x, x.shape[-1:], t[f"{name}.weight"], t[f"{name}.bias"], self.config.layer_norm_eps
-        )
-        return see(f"{block}.hook_normalized", normed)
+        weight, bias, eps = t[f"{name}.weight"], t[f"{name}.bias"], self.config.layer_norm_eps
+        normed = functional.layer_norm(x, x.shape[-1:], weight, bias, eps)
+        if see is unseen:
+            return normed
+        scale = see(f"{block}.hook_scale", (x.var(-1, unbiased=False, keepdim=True) + eps).sqrt())
+        before = (x - x.mean(-1, keepdim=True)) / scale
+        after = see(f"{block}.hook_normalized", before)
+        changed = (after != before).any(-1, keepdim=True)
+        return normed.where(~changed, after * weight + bias)
 
     def _linear(self, x: torch.Tensor, name: str) -> torch.Tensor:
         return functional.linear(x, self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"])

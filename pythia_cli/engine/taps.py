@@ -7,7 +7,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pythia_cli.engine.activation_names import EMBED, LOGITS, in_layer, names_in_layer
+from pythia_cli.engine.activation_names import (
+    EMBED,
+    LOGITS,
+    UNEMBED_IN,
+    in_layer,
+    names_in_layer,
+)
 from pythia_cli.errors import UsageError
 from pythia_cli.suite.config import ModelConfig
 
@@ -70,7 +76,7 @@ class Wanted:
         self.n_layers = config.n_layers if has_end else last + 1
 
 
-FINAL_NORM = ("ln_final.hook_scale", "ln_final.hook_normalized")
+FINAL_NORM = ("ln_final.hook_scale", "ln_final.hook_normalized", UNEMBED_IN)
 
 
 def check_texts(texts: Sequence[_Array], config: ModelConfig) -> None:

@@ -67,9 +67,9 @@ def save_activations(
     """Run the texts of items, and write what is selected to `path`, with a manifest beside it.
 
     Values are written as they are computed; both files appear when they are whole. The manifest has
-    JSON lines: what was run, then each text with its tokens. Raises InputError for another suffix than
-    those of SUFFIXES, for several activations in one .npy, and for an item without a text, one that
-    does not fit the context or that lacks a position; TooLarge, NoRoom, ResourceError.
+    JSON lines: what was run, then each text with its tokens. Raises InputError for another suffix
+    than those of SUFFIXES, for several activations in one .npy, and for an item without a text, one
+    that does not fit the context or that lacks a position; TooLarge, NoRoom, ResourceError.
     """
     one = _check_suffix(path, selection)
     ids = [_token_ids(model, item, selection, bos=bos) for item in items]

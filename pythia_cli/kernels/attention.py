@@ -9,12 +9,11 @@ for all p, and softmax does not change. docs/numerics.md has the errors.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pythia_cli.jit.declare import TIER, jit
-from pythia_cli.jit.signature import Floats2, Floats3, Floats4, Int8s5, Int8s6, Int16s3
 from pythia_cli.kernels.quantize_rows import quantize_row
 from pythia_cli.kernels.rotary import rotate_half
 from pythia_cli.kernels.sizes import KEY_BLOCK, MAX_INT16, MAX_INT32, activation_levels
@@ -31,68 +30,10 @@ from pythia_cli.kernels.tiles.attention import (
 )
 from pythia_cli.kernels.tiles.weights import to_levels, weighted_exponentials
 
-QUERIES, _VECTORS = TIER.n_queries, TIER.n_vectors
+_QUERIES, _VECTORS = TIER.n_queries, TIER.n_vectors
 _LEVELS = 127
 _weighted_4, _weighted_1 = weighted_exponentials(4), weighted_exponentials(1)
 _query_levels = jit(activation_levels)
-
-
-class CachedTexts(NamedTuple):
-    """Keys and values. The first two axes of each array are layers and texts."""
-
-    keys: Int8s6
-    key_scales: Floats4
-    values: Int8s5
-    value_scales: Floats4
-
-
-class CachedLayer(NamedTuple):
-    """Keys and values of one layer and text, without the first two axes."""
-
-    keys: Any
-    key_scales: Any
-    values: Any
-    value_scales: Any
-
-
-class Rotary(NamedTuple):
-    """Rotary tables: cos and sin [n_ctx, half], and both by blocks of positions.
-
-    blocks [n_blocks, 2 * half, KEY_BLOCK] has the cosines of a block's positions, then the sines.
-    """
-
-    cos: Floats2
-    sin: Floats2
-    blocks: Floats3
-
-
-class AttentionScratch(NamedTuple):
-    """Buffers of each rank for a tile of N_QUERIES queries.
-
-    scores and weights [n_ranks, N_QUERIES, n_positions], q [n_ranks, N_QUERIES, padded d_head],
-    turns [n_ranks, N_QUERIES, 2 * half], sums [n_ranks, N_QUERIES, 3], q_scales and out_scales
-    [n_ranks, N_QUERIES].
-    """
-
-    scores: Floats3
-    weights: Int16s3
-    q: Int16s3
-    turns: Floats3
-    q_scales: Floats2
-    sums: Floats3
-    out_scales: Floats2
-
-
-class Tile(NamedTuple):
-    """The AttentionScratch of one rank."""
-
-    scores: Any
-    weights: Any
-    q: Any
-    turns: Any
-    q_scales: Any
-    sums: Any
-    out_scales: Any
 
 
 @jit
@@ -131,7 +72,7 @@ def append_to_cache(
 
 
 @jit
-def prepare_query(q: Any, centre: Any, half: Any, j: Any, tile: Any) -> None:
+def _prepare(q: Any, centre: Any, half: Any, j: Any, tile: Any) -> None:
     """Quantize a rotated query q [d_head], and find its terms with the centre [d_head] of keys.
 
     With c rotated by the angle a, q c is the sum of (q_i c_i + q_(i+h) c_(i+h)) cos a +
@@ -147,8 +88,8 @@ def prepare_query(q: Any, centre: Any, half: Any, j: Any, tile: Any) -> None:
 
 
 @jit
-def tile_scores(n_queries: Any, kv: Any, head: Any, n_blocks: Any, rotary: Any, tile: Any) -> None:
-    """tile.scores[j, p] = q_j k_p / sqrt(d_head), for n_queries (1 or QUERIES) and n_blocks."""
+def _scores(n_queries: Any, kv: Any, head: Any, n_blocks: Any, rotary: Any, tile: Any) -> None:
+    """tile.scores[j, p] = q_j k_p / sqrt(d_head), for n_queries (1 or _QUERIES) and n_blocks."""
     keys, key_scales, blocks = kv[0], kv[1], rotary.blocks
     n_pairs, n_turns, stride = keys.shape[2], blocks.shape[1], tile.scores.shape[1]
     first, first_scale = head * keys.shape[1], head * key_scales.shape[1]
@@ -255,13 +196,33 @@ def _mix(n_queries: Any, n_pairs: Any, kv: Any, head: Any, tile: Any, out: Any, 
 
 
 @jit
+def _show(tile: Any, n_queries: Any, n_visible: Any, head: Any, row: Any, shown: Any) -> None:
+    """shown[head, row + j] = the scores of query j, and -inf where it sees nothing."""
+    for j in range(n_queries):
+        for p in range(shown.shape[2]):
+            is_seen = p < n_visible + j
+            shown[head, row + j, p] = tile.scores[j, p] if is_seen else np.float32(-np.inf)
+
+
+@jit
 def attention(
-    qkv: Any, start: Any, rotary: Any, centre: Any, kv: Any, tile: Any, out: Any, lo: Any, hi: Any
+    qkv: Any,
+    start: Any,
+    rotary: Any,
+    centre: Any,
+    kv: Any,
+    tile: Any,
+    shown: Any,
+    row: Any,
+    out: Any,
+    lo: Any,
+    hi: Any,
 ) -> None:
     """out [n_tokens, n_heads * d_head] = softmax(q k / sqrt(d_head)) v, causal; heads lo..hi.
 
     qkv and kv come from append_to_cache, which had the same rotary and centre. tile: a Tile, whose
-    n_positions are at least those of kv.
+    n_positions are at least those of kv. shown [n_heads, n_rows, n_positions]: the scores, from
+    this row on, but for what is the same for all keys of a query; or empty.
     """
     n_tokens = qkv.shape[0]
     d_head, half = kv[2].shape[2] // 2, rotary.cos.shape[1]
@@ -270,14 +231,16 @@ def attention(
         key_centre = centre[first + d_head : first + 2 * d_head]
         t = 0
         while t < n_tokens:
-            n_queries = QUERIES if t + QUERIES <= n_tokens else 1
+            n_queries = _QUERIES if t + _QUERIES <= n_tokens else 1
             # Computed for all positions that the last query of the tile sees. For the other
             # queries, later positions get weight 0.
             n_pairs = (start + t + n_queries + 1) // 2
             n_blocks = (2 * n_pairs + KEY_BLOCK - 1) // KEY_BLOCK
             for j in range(n_queries):
-                prepare_query(qkv[t + j, first : first + d_head], key_centre, half, j, tile)
-            tile_scores(n_queries, kv, head, n_blocks, rotary, tile)
+                _prepare(qkv[t + j, first : first + d_head], key_centre, half, j, tile)
+            _scores(n_queries, kv, head, n_blocks, rotary, tile)
+            if shown.shape[0] > 0:
+                _show(tile, n_queries, start + t + 1, head, row + t, shown)
             _weigh(n_queries, kv[3][head], start + t + 1, n_blocks, tile)
             _mix(n_queries, n_pairs, kv, head, tile, out, t * out.shape[1] + head * d_head)
             t += n_queries

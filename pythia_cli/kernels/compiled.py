@@ -16,7 +16,7 @@ _LIBRARY = Library(
         for module in (
             "forward",
             "softmax",
-            "attention_scores",
+            "causal_softmax",
             "float16",
             "quantize_weights",
             "feedback",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from pythia_cli.jit.declare import kernel
 from pythia_cli.jit.signature import Floats1, Floats2, Floats3, Int64s1, Int64s2
-from pythia_cli.kernels.attention import CachedTexts
+from pythia_cli.kernels.attention_structures import CachedTexts
 from pythia_cli.kernels.embedding import embed
 from pythia_cli.kernels.layer import first_tokens, own_tokens, run_layer
 from pythia_cli.kernels.parts import run_part
@@ -58,16 +58,17 @@ def forward(
     token_ids are those of the first text, then those of the second, and so on. spans [n_texts, 3]
     has for each text: its row in the cache, the position of its first new token, and its number of
     new tokens. scratch.x [:n] is the residual stream, input and output of the layers.
-    attention_scores [n_heads, n_positions, n_positions]: output of Part.SCORES.
+    attention_scores [n_heads, n_rows, n_positions]: output, or empty. A token's row is its position
+    in its text, plus the new tokens of the texts before it.
     """
     ranks = Ranks(rank, n_ranks, shared)
     s = first_tokens(scratch, token_ids.shape[0])
-    texts = Texts(spans, cache)
+    texts = Texts(spans, cache, attention_scores)
     if steps.embeds:
         lo, hi = own_tokens(ranks, token_ids.shape[0])
         embed(model.weights.embed_in, token_ids, s.x, lo, hi)
     if steps.part != WHOLE and steps.part != _UNEMBED:
-        run_part(ranks, model, steps.lo, steps.part, s, texts, attention_scores)
+        run_part(ranks, model, steps.lo, steps.part, s, texts)
         return
     for layer in range(steps.lo, steps.hi):
         if not run_layer(ranks, model, layer, s, texts):

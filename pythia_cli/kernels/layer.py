@@ -12,7 +12,8 @@ from typing import Any
 from pythia_cli.jit.barrier import barrier, claim, share
 from pythia_cli.jit.declare import inlined, jit
 from pythia_cli.jit.literals import any_value
-from pythia_cli.kernels.attention import CachedLayer, Tile, append_to_cache, attention
+from pythia_cli.kernels.attention import append_to_cache, attention
+from pythia_cli.kernels.attention_structures import CachedLayer, Tile
 from pythia_cli.kernels.gelu import gelu
 from pythia_cli.kernels.layer_norm import Norm, layer_norm
 from pythia_cli.kernels.linear import (
@@ -122,21 +123,16 @@ def _query_key_value(model: Any, i: Any, s: Any) -> None:
 
 
 @inlined
-def own_tile(room: Any, rank: Any) -> Any:
-    """The part of an AttentionScratch that is this rank's."""
-    return Tile(
-        room.scores[rank], room.weights[rank], room.q[rank], room.turns[rank],
-        room.q_scales[rank], room.sums[rank], room.out_scales[rank],
-    )  # fmt: skip
-
-
-@inlined
 def attend(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> None:
     """Append keys and values to the cache, then attend, for this rank's share of all heads."""
     cache = texts.cache
     n_heads, n_texts = cache.keys.shape[2], texts.spans.shape[0]
     lo, hi = own_share(ranks, n_texts * n_heads)
-    tile = own_tile(s.attention, ranks.rank)
+    rank, room = ranks.rank, s.attention
+    tile = Tile(
+        room.scores[rank], room.weights[rank], room.q[rank], room.turns[rank],
+        room.q_scales[rank], room.sums[rank], room.out_scales[rank],
+    )  # fmt: skip
     centre = model.key_centre[i]
     first = 0
     for text in range(n_texts):
@@ -149,7 +145,10 @@ def attend(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> None:
             cache.values[i, row], cache.value_scales[i, row],
         )  # fmt: skip
         append_to_cache(qkv, start, model.rotary, centre, kv, tile.q[0], head_lo, head_hi)
-        attention(qkv, start, model.rotary, centre, kv, tile, attended, head_lo, head_hi)
+        attention(
+            qkv, start, model.rotary, centre, kv, tile, texts.scores, first + start, attended,
+            head_lo, head_hi,
+        )  # fmt: skip
         first += n_tokens
 
 

@@ -11,8 +11,6 @@ from typing import Any
 from pythia_cli.jit.barrier import claim
 from pythia_cli.jit.declare import inlined, jit
 from pythia_cli.jit.literals import any_value
-from pythia_cli.kernels.attention import CachedLayer
-from pythia_cli.kernels.attention_scores import attention_scores
 from pythia_cli.kernels.gelu import gelu
 from pythia_cli.kernels.layer import (
     attend,
@@ -20,7 +18,6 @@ from pythia_cli.kernels.layer import (
     meet,
     multiply,
     own_share,
-    own_tile,
     own_tokens,
     quantize,
 )
@@ -31,7 +28,7 @@ _NORM_1, _NORM_2 = int(Part.INPUT_LAYERNORM), int(Part.POST_ATTENTION_LAYERNORM)
 _FINAL_NORM = int(Part.FINAL_LAYER_NORM)
 _QKV, _DENSE = int(Part.QUERY_KEY_VALUE), int(Part.DENSE)
 _UP, _DOWN = int(Part.DENSE_H_TO_4H), int(Part.DENSE_4H_TO_H)
-_GELU, _ATTEND, _SCORES = int(Part.GELU), int(Part.ATTEND), int(Part.SCORES)
+_GELU, _ATTEND = int(Part.GELU), int(Part.ATTEND)
 
 
 @jit
@@ -53,23 +50,7 @@ def _linear(
 
 
 @inlined
-def _scores(ranks: Any, model: Any, i: Any, s: Any, texts: Any, scores: Any) -> None:
-    """The scores of the one text of a pass, whose q `attend` has rotated."""
-    cache = texts.cache
-    row, start, n_tokens = texts.spans[0, 0], texts.spans[0, 1], texts.spans[0, 2]
-    lo, hi = own_share(ranks, cache.keys.shape[2])
-    kv = CachedLayer(
-        cache.keys[i, row], cache.key_scales[i, row],
-        cache.values[i, row], cache.value_scales[i, row],
-    )  # fmt: skip
-    tile = own_tile(s.attention, ranks.rank)
-    attention_scores(
-        s.qkv[:n_tokens], start, model.rotary, model.key_centre[i], kv, tile, scores, lo, hi,
-    )  # fmt: skip
-
-
-@inlined
-def run_part(ranks: Any, model: Any, i: Any, part: Any, s: Any, texts: Any, scores: Any) -> None:
+def run_part(ranks: Any, model: Any, i: Any, part: Any, s: Any, texts: Any) -> None:
     """Run one Part of layer i on the buffers of s (sizes.Part says which)."""
     w, b = model.weights, model.bytes
     lo, hi = own_tokens(ranks, s.x.shape[0])
@@ -98,5 +79,3 @@ def run_part(ranks: Any, model: Any, i: Any, part: Any, s: Any, texts: Any, scor
         gelu(s.mlp, lo, hi)
     elif part == _ATTEND:
         attend(ranks, model, i, s, texts)
-    elif part == _SCORES:
-        _scores(ranks, model, i, s, texts, scores)

@@ -36,14 +36,13 @@ class Part(IntEnum):
     INPUT_LAYERNORM = 0  # x to normed
     QUERY_KEY_VALUE = 1  # normed to qkv
     ATTEND = 2  # qkv, whose q is rotated, to the cache and attended
-    SCORES = 3  # of one text, after ATTEND
-    DENSE = 4  # attended to normed
-    POST_ATTENTION_LAYERNORM = 5  # x to normed
-    DENSE_H_TO_4H = 6  # normed to mlp
-    GELU = 7  # mlp in place
-    DENSE_4H_TO_H = 8  # mlp to normed
-    FINAL_LAYER_NORM = 9  # x to normed
-    UNEMBED = 10  # normed to the outputs
+    DENSE = 3  # attended to normed
+    POST_ATTENTION_LAYERNORM = 4  # x to normed
+    DENSE_H_TO_4H = 5  # normed to mlp
+    GELU = 6  # mlp in place
+    DENSE_4H_TO_H = 7  # mlp to normed
+    FINAL_LAYER_NORM = 8  # x to normed
+    UNEMBED = 9  # normed to the outputs
 
 
 LAYER_CLAIMS = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from pythia_cli.jit.signature import Floats2, Int32s2, Int64s1
-from pythia_cli.kernels.attention import AttentionScratch, Rotary
+from pythia_cli.kernels.attention_structures import AttentionScratch, Rotary
 from pythia_cli.kernels.embedding import Embedding
 from pythia_cli.kernels.layer_norm import Norm, Norms
 from pythia_cli.kernels.linear import Bytes, Linear, Linears, Quantized
@@ -93,10 +93,11 @@ class Scratch(NamedTuple):
 
 
 class Texts(NamedTuple):
-    """The texts of a pass and their cache, as in the arguments of `forward`."""
+    """The texts of a pass, their cache and scores, as in the arguments of `forward`."""
 
     spans: Any
     cache: Any
+    scores: Any
 
 
 class Ranks(NamedTuple):

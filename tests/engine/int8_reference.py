@@ -25,9 +25,7 @@ class Int8Reference(Reference):
     def _part(self, name: str, layer: int) -> torch.Tensor:
         return torch.from_numpy(np.array(self.file.tensors[name][layer]))
 
-    def _kept(
-        self, k: torch.Tensor, v: torch.Tensor, i: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _kept(self, k: torch.Tensor, v: torch.Tensor, i: int) -> tuple[torch.Tensor, torch.Tensor]:
         config = self.config
         centres = torch.from_numpy(np.array(key_centre(self.file)[i]))
         _, centre, _ = centres.view(config.n_heads, 3 * config.d_head).chunk(3, dim=-1)

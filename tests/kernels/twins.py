@@ -13,7 +13,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from pythia_cli.kernels.attention import CachedLayer, Rotary, Tile, append_to_cache, attention
+from pythia_cli.kernels.attention import append_to_cache, attention
+from pythia_cli.kernels.attention_structures import CachedLayer, Rotary, Tile
 from pythia_cli.kernels.correct_bias import correct_bias
 from pythia_cli.kernels.embedding import Embedding, embed
 from pythia_cli.kernels.feedback import find_feedback, round_with_feedback

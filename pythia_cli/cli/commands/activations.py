@@ -73,7 +73,7 @@ def activations(
 
     Examples:
 
-      pythia activations stimuli.tsv --column sentence -n 'blocks.*.hook_resid_post' -o a.safetensors
+      pythia activations stimuli.tsv --field sentence -n 'blocks.*.hook_resid_post' -o a.safetensors
 
       echo "It was not" | pythia activations - -n blocks.5.hook_resid_post --positions -1 -o a.npy
     """
