@@ -83,7 +83,7 @@ class AttentionTaps:
             del whole, seen
         if _PATTERN not in names and not changed.any():
             return
-        self._parts.softmax(scores)
+        self._parts.to_pattern(scores)
         pattern = new = scores
         if _PATTERN in names:
             new = self._tap.see(in_layer(layer, _PATTERN), text, pattern)

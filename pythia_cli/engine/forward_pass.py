@@ -169,14 +169,11 @@ class ForwardPass:
         found *= exact["scales"][:n_tokens, None]
         return found
 
-    def causal_softmax(self, scores: np.ndarray[Any, Any]) -> None:
-        """scores [n_heads, n, n] float32: softmax of each row over its first positions, in place.
-
-        Up to its own position; those behind it become 0.
-        """
-        arguments = compiled.arguments("causal_softmax", x=scores)
+    def to_pattern(self, scores: np.ndarray[Any, Any]) -> None:
+        """Attention scores [n_heads, n, n] float32 become the pattern that they give, in place."""
+        arguments = compiled.arguments("attention_pattern", scores=scores)
         with self.one_thread:
-            self._team.run(compiled.function("causal_softmax"), arguments.address)
+            self._team.run(compiled.function("attention_pattern"), arguments.address)
 
     def close(self) -> None:
         """End the threads."""

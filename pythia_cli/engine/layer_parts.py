@@ -100,9 +100,9 @@ class LayerParts:
         """[3 * d_model]: its parts for k are those that the cache has taken off the keys."""
         return self._forward.key_centre[layer]
 
-    def softmax(self, scores: _Array) -> None:
+    def to_pattern(self, scores: _Array) -> None:
         """The attention pattern [n_heads, n, n], in place of its scores."""
-        self._forward.causal_softmax(scores)
+        self._forward.to_pattern(scores)
 
     def unembed(self, x: _Array, *, is_normed: bool) -> _Array:
         """Logits [n, d_vocab] of a residual stream, or of the final norm's output [n, d_model]."""

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.jit.barrier import share
-from pythia_cli.jit.declare import kernel
-from pythia_cli.jit.signature import Floats3
+from pythia_cli.jit.declare import jit
 from pythia_cli.kernels.softmax import softmax
 
 
-@kernel
-def causal_softmax(rank: Any, n_ranks: Any, x: Floats3) -> None:
-    """x [n_heads, n, n] = softmax of each row over its first positions, up to its own; 0 behind."""
-    lo, hi = share(x.shape[0], 1, rank, n_ranks)
+@jit
+def causal_softmax(x: Any, lo: Any, hi: Any) -> None:
+    """x [n_heads, n, n] = softmax of each row over the positions up to its own, and 0 behind it.
+
+    Heads lo..hi.
+    """
     for head in range(lo, hi):
         for query in range(x.shape[1]):
             softmax(x[head, query], query + 1)

@@ -16,7 +16,6 @@ _LIBRARY = Library(
         for module in (
             "forward",
             "softmax",
-            "causal_softmax",
             "float16",
             "quantize_weights",
             "feedback",

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pythia_cli.jit.barrier import claim
-from pythia_cli.jit.declare import inlined, jit
+from pythia_cli.jit.barrier import claim, share
+from pythia_cli.jit.declare import inlined, jit, kernel
 from pythia_cli.jit.literals import any_value
+from pythia_cli.jit.signature import Floats3
+from pythia_cli.kernels.causal_softmax import causal_softmax
 from pythia_cli.kernels.gelu import gelu
 from pythia_cli.kernels.layer import (
     attend,
@@ -47,6 +49,13 @@ def _linear(
     while lo < hi:
         multiply(fast, linears, parts, i, room, sets, out, lo, hi)
         lo, hi = claim(claims, 0, grain(d_in), d_out)
+
+
+@kernel
+def attention_pattern(rank: Any, n_ranks: Any, scores: Floats3) -> None:
+    """scores [n_heads, n, n] become the pattern that they give."""
+    lo, hi = share(scores.shape[0], 1, rank, n_ranks)
+    causal_softmax(scores, lo, hi)
 
 
 @inlined

@@ -265,6 +265,8 @@ def attention(a: Arrays) -> dict[str, Expected]:
     cos, sin = a["rotary"].cos[:n_positions], a["rotary"].sin[:n_positions]
     centre = rotated(np.repeat(key_centre(a)[:, None], n_positions, axis=1), cos, sin)
     value, terms = np.empty(q.shape), np.empty((n_heads, n_tokens, 1))
+    shown = a["shown"].astype(np.float64)
+    reaches = np.ones((*shown.shape[:2], 1))
     for head in range(n_heads):
         for t in range(n_tokens):
             visible = a["start"] + t + 1
@@ -280,7 +282,19 @@ def attention(a: Arrays) -> dict[str, Expected]:
             q_error = 0.5 * q_step * np.abs(kept).sum(axis=1).max() / 2e-7
             w_error = weight_error(p, a["kv"].value_scales[head, :visible], values) / 2e-7
             terms[head, t] = (1 + reach + 2 * q_error) * np.abs(values).max() + w_error
-    return {"out": Expected(value, terms)}
+            if len(shown):
+                row, rest = a["row"] + t, slice(2 * cos.shape[1], None)
+                shown[head, row] = 0
+                shown[head, row, :visible] = scores - constant[0, rest] @ one[rest]
+                reaches[head, row] = 1 + reach + q_error
+    found = {"out": Expected(value, terms)}
+    return {**found, "shown": Expected(shown, reaches)} if len(shown) else found
+
+
+def causal_softmax(a: Arrays) -> dict[str, Expected]:
+    x = a["x"].astype(np.float64)
+    p = np.exp(x - x.max(axis=2, keepdims=True))
+    return {"x": Expected(p / p.sum(axis=2, keepdims=True), 1.0)}
 
 
 def weight_error(p: Array, scales: Array, values: Array) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 
 from pythia_cli.kernels.attention import append_to_cache, attention
 from pythia_cli.kernels.attention_structures import CachedLayer, Rotary, Tile
+from pythia_cli.kernels.causal_softmax import causal_softmax
 from pythia_cli.kernels.correct_bias import correct_bias
 from pythia_cli.kernels.embedding import Embedding, embed
 from pythia_cli.kernels.feedback import find_feedback, round_with_feedback
@@ -444,11 +445,33 @@ def queries(case: Draw) -> Arrays:
         sums=unwritten(N_QUERIES, 3),
         out_scales=unwritten(N_QUERIES),
     )
-    return {**a, "tile": tile, "out": unwritten(case.n, len(a["kv"].keys) * d_head)}
+    n_heads, row = len(a["kv"].keys), int(case.rng.integers(3))
+    shown = unwritten(n_heads * int(case.rng.integers(2)), row + case.n + 1, n_positions)
+    return {
+        **a,
+        "tile": tile,
+        "shown": shown,
+        "row": row,
+        "out": unwritten(case.n, n_heads * d_head),
+    }
 
 
 def out_by_head(a: Arrays) -> Arrays:
-    return {"out": np.moveaxis(a["out"].reshape(len(a["out"]), len(a["kv"][0]), -1), 1, 0)}
+    out = np.moveaxis(a["out"].reshape(len(a["out"]), len(a["kv"][0]), -1), 1, 0)
+    return {"out": out, "shown": a["shown"]} if len(a["shown"]) else {"out": out}
+
+
+def read_shown(a: Arrays) -> Arrays:
+    """With 0 in place of -inf, which has no difference to itself."""
+    found = out_by_head(a)
+    return {name: np.where(np.isneginf(v), np.float32(0), v) for name, v in found.items()}
+
+
+def patterns(case: Draw) -> Arrays:
+    n = 1 + case.d % 40
+    x = 3 * case.floats(case.n, n, n)
+    x[:, *np.triu_indices(n, 1)] = -np.inf
+    return {"x": x}
 
 
 def only(*names: str) -> Callable[[Arrays], Arrays]:
@@ -592,6 +615,10 @@ KERNELS = [
     Twin(
         "attention", attention, queries, out_by_head, plain.attention, 2e-7,
         "half a step of int16 for queries and weights; multiply-adds, and an exponential",
-        kinds=MODERATE,
+        measured=read_shown, kinds=MODERATE,
+    ),
+    Twin(
+        "causal_softmax", causal_softmax, patterns, only("x"), plain.causal_softmax, 5e-7,
+        "2 ulp of the exponentials, and the roundings of their sum", kinds=MODERATE,
     ),
 ]  # fmt: skip
