@@ -27,8 +27,11 @@ class AttentionTaps:
         cos, sin = rotary_tables(config.n_ctx, config.n_rotary, config.rotary_base)
         self._cos, self._sin = (table[texts.positions][:, None] for table in (cos, sin))
 
-    def attend(self, layer: int, qkv: _Array, names: set[str]) -> _Array:
-        """z [n, d_model] of qkv [n, n_heads * 3 * d_head]. names: what is wanted of this layer."""
+    def attend(self, layer: int, qkv: _Array, names: set[str]) -> tuple[_Array, _Array]:
+        """z [n, d_model] of qkv [n, n_heads * 3 * d_head], as computed and with later changes.
+
+        names: what is wanted of this layer.
+        """
         n, config = len(qkv), self._config
         heads = qkv.reshape(n, config.n_heads, 3, config.d_head)
         for part, name in ((_Q, "q"), (_K, "k"), (_V, "v")):
@@ -41,8 +44,11 @@ class AttentionTaps:
         for text, lo, hi in self._texts.texts if has_scores else ():
             own = np.ascontiguousarray(scores[:, lo:hi, : hi - lo])
             self._see_pattern(layer, text, own, rotated[lo:hi], z[lo:hi], names)
-        self._see(layer, "attn.hook_z", z.reshape(n, config.n_heads, config.d_head), names)
-        return z
+        computed = z
+        if "attn.hook_z" in names:
+            z = computed.copy()
+            self._see(layer, "attn.hook_z", z.reshape(n, config.n_heads, config.d_head), names)
+        return computed, z
 
     def _see_rotated(self, layer: int, name: str, values: _Array, names: set[str]) -> None:
         """As _see, for q or k behind the rotation. What is changed is rotated back."""

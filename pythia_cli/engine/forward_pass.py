@@ -82,6 +82,7 @@ class ForwardPass:
         self, weights: Int8Weights, n_threads: int, precision: Precision = "exact"
     ) -> None:
         config = weights.config
+        self.precision = precision
         self.one_thread = OneThread()
         self._team = Team(n_threads)
         self._forward = compiled.function("forward")

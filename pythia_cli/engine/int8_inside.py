@@ -105,14 +105,22 @@ class _Run:
     def _attend(self, layer: int, x: _Array) -> _Array:
         normed = self._norm(layer, Part.INPUT_LAYERNORM, "ln1", x)
         qkv = self._parts.run(Part.QUERY_KEY_VALUE, layer, normed)
-        z = self._attention.attend(layer, qkv, self._names(layer))
-        return self._output(layer, Part.DENSE, "hook_attn_out", z)
+        computed, z = self._attention.attend(layer, qkv, self._names(layer))
+        out = self._parts.run_changed(Part.DENSE, layer, computed, z)
+        self._see_in(layer, "hook_attn_out", out)
+        return out
 
     def _mlp(self, layer: int, x: _Array) -> _Array:
         normed = self._norm(layer, Part.POST_ATTENTION_LAYERNORM, "ln2", x)
-        up = self._output(layer, Part.DENSE_H_TO_4H, "mlp.hook_pre", normed)
-        hidden = self._output(layer, Part.GELU, "mlp.hook_post", up)
-        return self._output(layer, Part.DENSE_4H_TO_H, "hook_mlp_out", hidden)
+        up = self._parts.run(Part.DENSE_H_TO_4H, layer, normed)
+        self._see_in(layer, "mlp.hook_pre", up)
+        computed = hidden = self._parts.run(Part.GELU, layer, up)
+        if "mlp.hook_post" in self._names(layer):
+            hidden = computed.copy()
+            self._see_in(layer, "mlp.hook_post", hidden)
+        out = self._parts.run_changed(Part.DENSE_4H_TO_H, layer, computed, hidden)
+        self._see_in(layer, "hook_mlp_out", out)
+        return out
 
     def _norm(self, layer: int, part: Part, name: str, x: _Array) -> _Array:
         normed = self._parts.run(part, layer, x)
@@ -128,11 +136,6 @@ class _Run:
             x, normed, weight, bias, self._config.layer_norm_eps, names,
             lambda name, values: self._see(f"{prefix}.{name}", values),
         )  # fmt: skip
-
-    def _output(self, layer: int, part: Part, name: str, x: _Array) -> _Array:
-        out = self._parts.run(part, layer, x)
-        self._see_in(layer, name, out)
-        return out
 
     def _end(self, x: _Array) -> None:
         """The final norm and the logits."""

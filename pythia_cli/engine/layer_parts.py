@@ -69,6 +69,28 @@ class LayerParts:
             out[lo : lo + n] = self._buffer(target)[:n]
         return out
 
+    def run_changed(self, part: Part, layer: int, before: _Array, after: _Array) -> _Array:
+        """A linear of `after`: that of `before`, and what the changed elements add to it.
+
+        So what did not change keeps its levels, and the change has levels of its own.
+        """
+        out = self.run(part, layer, before)
+        changed = np.flatnonzero((after != before).any(axis=1))
+        bias = self._forward.weights[part.name.lower()]["bias"][layer]
+        for at in range(0, len(changed), CHUNK):
+            rows = changed[at : at + CHUNK]
+            as_run = self._as_run(part, layer, before[rows])
+            change = np.where(after[rows] == before[rows], 0.0, after[rows] - as_run)
+            out[rows] += self.run(part, layer, change.astype(np.float32)) - bias
+        return out
+
+    def _as_run(self, part: Part, layer: int, x: _Array) -> _Array:
+        """The input of a linear, rounded to 16 bits; with precision "fast" as it is."""
+        if self._forward.precision == "fast":
+            return x
+        self.run(part, layer, x)
+        return self._forward.linear_input(part.name.lower(), len(x))
+
     def attend(
         self, layer: int, qkv: _Array, packed: Packed, *, with_scores: bool
     ) -> tuple[_Array, _Array, _Array]:

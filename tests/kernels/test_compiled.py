@@ -21,6 +21,7 @@ from pythia_cli.kernels import compiled, softmax
 
 NAMES = [
     "forward",
+    "attention_pattern",
     "exponentials",
     "draw",
     "widen_float16",
