@@ -72,24 +72,29 @@ class LayerParts:
     def run_changed(self, part: Part, layer: int, before: _Array, after: _Array) -> _Array:
         """A linear of `after`: that of `before`, and what the changed elements add to it.
 
-        So what did not change keeps its levels, and the change has levels of its own.
+        So what did not change keeps its levels. The change has levels of its own, and in precision
+        "exact" what these leave over has some too, so that no small effect is lost.
         """
         out = self.run(part, layer, before)
         changed = np.flatnonzero((after != before).any(axis=1))
         bias = self._forward.weights[part.name.lower()]["bias"][layer]
+        is_exact = self._forward.precision == "exact"
         for at in range(0, len(changed), CHUNK):
             rows = changed[at : at + CHUNK]
-            as_run = self._as_run(part, layer, before[rows])
+            as_run = before[rows]
+            if is_exact:
+                self.run(part, layer, as_run)
+                as_run = self._input(part, len(rows))
             change = np.where(after[rows] == before[rows], 0.0, after[rows] - as_run)
-            out[rows] += self.run(part, layer, change.astype(np.float32)) - bias
+            for _ in range(2 if is_exact else 1):
+                out[rows] += self.run(part, layer, change.astype(np.float32)) - bias
+                if is_exact:
+                    change = change - self._input(part, len(rows))
         return out
 
-    def _as_run(self, part: Part, layer: int, x: _Array) -> _Array:
-        """The input of a linear, rounded to 16 bits; with precision "fast" as it is."""
-        if self._forward.precision == "fast":
-            return x
-        self.run(part, layer, x)
-        return self._forward.linear_input(part.name.lower(), len(x))
+    def _input(self, part: Part, n: int) -> _Array:
+        """The input of the linear that was run last, as it was rounded to 16 bits."""
+        return self._forward.linear_input(part.name.lower(), n)
 
     def attend(
         self, layer: int, qkv: _Array, packed: Packed, *, with_scores: bool

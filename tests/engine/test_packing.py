@@ -156,9 +156,9 @@ def test_the_prefix_of_a_pair_of_sentences_runs_once(
     other = np.r_[0:6, 100:104]
     second = TargetedText(other, np.r_[1:6, 100:105])
     model, n_run = models(1), []
-    run = model._pass.run
+    run = model.forward.run
     monkeypatch.setattr(
-        model._pass, "run", lambda ids, *args: n_run.append(len(ids)) or run(ids, *args)
+        model.forward, "run", lambda ids, *args: n_run.append(len(ids)) or run(ids, *args)
     )
     found = score_packed(model, [first, second])
     assert n_run == [10, 5]
@@ -213,7 +213,7 @@ def test_texts_of_equal_length_share_passes_and_caches(
 
 def test_the_model_works_after_an_interrupt(models: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model, texts = models(2), drawn([20] * 30)
-    run, n_runs = model._pass.run, []
+    run, n_runs = model.forward.run, []
 
     def interrupted(*args: Any) -> None:
         n_runs.append(1)
@@ -222,7 +222,7 @@ def test_the_model_works_after_an_interrupt(models: Any, monkeypatch: pytest.Mon
         run(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(model._pass, "run", interrupted)
+        patch.setattr(model.forward, "run", interrupted)
         with pytest.raises(KeyboardInterrupt):
             score_packed(model, texts)
     assert_same(score_packed(model, texts), [alone(model, text) for text in texts])

@@ -317,7 +317,7 @@ def test_after_an_interrupt_the_cache_has_the_finished_chunks(
     demo_int8: Int8File, open_model: OpenModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = open_model(demo_int8, 2)
-    team, n_runs = model._pass._team, itertools.count()
+    team, n_runs = model.forward._team, itertools.count()
     run = team.run
 
     def interrupted(*args: Any) -> None:

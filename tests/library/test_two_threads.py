@@ -102,7 +102,7 @@ def test_another_thread_may_use_it_after_an_interrupt(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(model.transformer._pass._team, "run", interrupt)
+        patch.setattr(model.transformer.forward._team, "run", interrupt)
         for call in (model.score, model.logits, model.generate):
             with pytest.raises(KeyboardInterrupt):
                 call("It was not")
