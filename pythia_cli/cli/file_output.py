@@ -65,6 +65,18 @@ def checked_output(path: Path, inputs: list[str]) -> tuple[Path, bool]:
     return target, in_place
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file, such as a picture, which appears whole. Raises InputError and ResourceError."""
+    from pythia_cli.errors import InputError
+    from pythia_cli.files.publishing import write_aside
+
+    target, in_place = checked_output(path, [])
+    if in_place:
+        raise InputError(path, "is no regular file; name another file to write")
+    with writing_errors(path):
+        write_aside(target, data)
+
+
 def refuse_one_file(*paths: Path | None) -> None:
     """Raises InputError if two outputs are one regular file: only one would be left."""
     from pythia_cli.errors import InputError

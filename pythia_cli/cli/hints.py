@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli import errors
+from pythia_cli.pictures import problems as of_pictures
 from pythia_cli.sweeps import problems as of_sweeps
 from pythia_cli.tables import problems
 
@@ -234,6 +235,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (problems.MissingExtra, _missing_extra),
     (problems.UnfinishedTable, _unfinished),
     (problems.CannotResume, "write to another file"),
+    (of_pictures.TooManyMaps, "fewer checkpoints with -c, or several pictures"),
     (of_sweeps.NoSweep, _no_sweep),
     (of_sweeps.NothingPlanned, _nothing_planned),
     (of_sweeps.PlanInUse, "another folder, or try again when the other process is done"),

@@ -78,6 +78,15 @@ def is_file(stream: TextIO) -> bool:
         return False
 
 
+def can_write(characters: str, stream: TextIO) -> bool:
+    """Whether a stream takes these characters, by its encoding."""
+    try:
+        characters.encode(stream.encoding or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True
+
+
 def columns() -> int:
     """The width of the terminal."""
     return shutil.get_terminal_size().columns

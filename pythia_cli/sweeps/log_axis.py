@@ -1,4 +1,4 @@
-"""A log axis on which 0 has a place, and how numbers are written on axes."""
+"""A log axis on which 0 has a place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ LINEAR_DECADES = 0.6
 
 _FEWEST_TICKS = 2
 _SPREAD_OF_LOG = 30  # largest value by smallest from which a figure is drawn on a log axis
-_UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
 @dataclass(frozen=True)
@@ -64,24 +63,6 @@ class LogAxis:
         exponents = range(round(math.log10(self.linear_to)), math.floor(math.log10(self.last)) + 1)
         found = [factor * 10**exponent for exponent in exponents for factor in factors]
         return [value for value in found if self.first <= value <= self.last]
-
-
-def compact(number: float, digits: int = 4) -> str:
-    """A number as an axis writes it: 0, 0.5, 10, 1k, 143k, 10M, 300B. digits: of significance."""
-    for unit, sign in _UNITS:
-        if abs(number) >= unit:
-            return f"{number / unit:.{digits}g}{sign}"
-    return f"{number:.{digits}g}"
-
-
-def number_labels(numbers: Sequence[float]) -> list[str]:
-    """Numbers as short as tells them apart, of three digits or more."""
-    labels: list[str] = []
-    for digits in range(3, 17):
-        labels = [compact(number, digits) for number in numbers]
-        if len(set(labels)) == len(set(numbers)):
-            break
-    return labels
 
 
 def is_read_on_log_scale(values: Iterable[float]) -> bool:

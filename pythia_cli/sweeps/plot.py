@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pythia_cli.errors import InputError, InvalidValue
-from pythia_cli.files.publishing import write_aside
-from pythia_cli.files.writing import writing_errors
+from pythia_cli.errors import InputError
+from pythia_cli.pictures.labels import compact, drawn_name
+from pythia_cli.pictures.style import (
+    WIDTH,
+    checked_suffix,
+    picture_bytes,
+    plot_style,
+    write_picture,
+)
 from pythia_cli.sweeps.curves import Curve, Names, Row, XAxis
-from pythia_cli.sweeps.log_axis import LINEAR_DECADES, LogAxis, compact, is_read_on_log_scale
+from pythia_cli.sweeps.log_axis import LINEAR_DECADES, LogAxis, is_read_on_log_scale
 from pythia_cli.sweeps.panels import Look, Panel, looks, panels_of
-from pythia_cli.sweeps.plot_legend import PlotLegend, drawn_name
-from pythia_cli.tables.problems import MissingExtra
+from pythia_cli.sweeps.plot_legend import PlotLegend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# No dates, so that the same rows give the same bytes.
-_METADATA: dict[str, dict[str, Any]] = {
-    ".svg": {"Date": None},
-    ".png": {},
-    ".pdf": {"CreationDate": None},
-}
-SUFFIXES = tuple(_METADATA)
-"""The suffixes of the formats."""
 
 _X_NAMES = {"step": "training step", "tokens": "tokens seen in training"}
 
@@ -39,29 +32,9 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-_WIDTH = 160 / 25.4  # inches
 _LONGEST_TITLE = 90
 _MOST_BANDS = 12  # of more curves, bands would hide the lines
 _MARKER_ROOM = 0.012  # of the length of the axis
-_STYLE = {
-    "axes.edgecolor": "#666666",
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 8,
-    "font.size": 7.5,
-    "grid.color": "#e4e4e4",
-    "grid.linewidth": 0.6,
-    "legend.fontsize": 7.5,
-    "legend.frameon": False,
-    "legend.labelspacing": 0.3,
-    "pdf.fonttype": 42,
-    "savefig.dpi": 200,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "pythia",
-    "text.parse_math": False,
-}
 
 
 def plot(
@@ -82,8 +55,7 @@ def plot(
     data = picture_of(
         rows, path.suffix, measure=measure, input=input, group=group, figure=figure, x=x
     )
-    with writing_errors(path):
-        write_aside(path, data)
+    write_picture(path, data)
 
 
 def picture_of(
@@ -105,33 +77,12 @@ def picture_of(
     Raises InvalidValue for another suffix than .svg, .png and .pdf, MissingExtra without
     matplotlib, InputError if there is nothing to draw, and what `curves_of` raises.
     """
-    suffix = suffix.lower()
-    if suffix not in _METADATA:
-        listed = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-        raise InvalidValue("suffix", suffix, listed)
+    suffix = checked_suffix(suffix)
     panels = panels_of(rows, measure=measure, input=input, group=group, figure=figure, x=x)
     if not any(panel.values for panel in panels):
         raise InputError("the sweep", "has no values to draw")
-    data = io.BytesIO()
     with plot_style():
-        drawing(panels, x).savefig(data, format=suffix[1:], metadata=_METADATA[suffix])
-    return data.getvalue()
-
-
-@contextmanager
-def plot_style() -> Iterator[None]:
-    """Within the block, matplotlib draws in our style and not in that of the user's settings.
-
-    Raises MissingExtra without matplotlib.
-    """
-    try:
-        from matplotlib import style
-    except ImportError as error:
-        raise MissingExtra("matplotlib", "plot", "plot") from error
-    with style.context(["default", _STYLE]), warnings.catch_warnings():
-        # Names may be in any script. In SVG they are text, which the reader's fonts show.
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        yield
+        return picture_bytes(drawing(panels, x), suffix)
 
 
 def drawing(panels: Sequence[Panel], x: XAxis) -> Figure:
@@ -144,7 +95,7 @@ def drawing(panels: Sequence[Panel], x: XAxis) -> Figure:
     legend = PlotLegend.of(panels)
     n_columns = 1 if len(panels) <= legend.most_in_one_column else 2
     n_rows = -(-len(panels) // n_columns)
-    figure = Figure(figsize=(_WIDTH, legend.height_with(n_rows)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, legend.height_with(n_rows)), layout="constrained")
     grid = figure.subplots(n_rows, n_columns, squeeze=False).flat
     axis = LogAxis.over(p.x for panel in panels for curve in panel.curves for p in curve.points)
     for i, (panel, looked) in enumerate(zip(panels, looks(panels), strict=True)):

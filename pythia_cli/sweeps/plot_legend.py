@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pythia_cli.pictures.labels import drawn_name
+from pythia_cli.pictures.style import MM
 from pythia_cli.sweeps.panels import Panel
-from pythia_cli.text.printable import on_paper
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MM = 1 / 25.4  # inches
-_PANEL_HEIGHT = 55 * _MM
-_LEGEND_LINE = 3.7 * _MM
-_FRAME_HEIGHT = 18 * _MM
+_PANEL_HEIGHT = 55 * MM
+_LEGEND_LINE = 3.7 * MM
+_FRAME_HEIGHT = 18 * MM
 _MOST_IN_ONE_COLUMN = 3
 _MOST_WITH_LEGENDS = 8
 _MOST_ABOVE = 4  # curves whose legend may be above the panels
@@ -96,9 +96,3 @@ def _entries(handles: Sequence[Any]) -> tuple[list[Any], list[str]]:
         shown.append(Line2D([], [], linestyle="none"))
         labels.append(f"and {n_more} more")
     return shown, labels
-
-
-def drawn_name(text: str, longest: int) -> str:
-    """A name as it is drawn. matplotlib hides labels that begin with an underscore."""
-    text = on_paper(text, longest)
-    return f" {text}" if text.startswith("_") else text

@@ -6,9 +6,9 @@ import itertools
 import math
 from collections.abc import Sequence
 
+from pythia_cli.pictures.labels import compact, number_labels, typed_name
 from pythia_cli.sweeps.curves import Curve
-from pythia_cli.sweeps.log_axis import LogAxis, compact, is_read_on_log_scale, number_labels
-from pythia_cli.text.printable import on_paper
+from pythia_cli.sweeps.log_axis import LogAxis, is_read_on_log_scale
 
 NARROWEST, LOWEST = 24, 5
 """Columns and lines that a drawing has at least, its legend aside."""
@@ -153,7 +153,9 @@ def _legend(
     if n_curves < 2:
         return []
     longest = min(_LONGEST_LABEL, width - 2)
-    entries = [f"{marker} {_shown(curve.label, longest, ascii)}" for curve, marker in drawn]
+    entries = [
+        f"{marker} {typed_name(curve.label, longest, ascii=ascii)}" for curve, marker in drawn
+    ]
     if n_curves > len(drawn):
         entries.append(f"{n_curves - len(drawn)} more are not drawn")
     lines = [entries[0]]
@@ -163,8 +165,3 @@ def _legend(
         else:
             lines.append(entry)
     return lines
-
-
-def _shown(text: str, longest: int, is_ascii: bool) -> str:
-    shown = on_paper(text, longest)
-    return shown.replace("…", "~").encode("ascii", "replace").decode() if is_ascii else shown

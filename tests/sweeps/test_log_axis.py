@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pythia_cli.pictures.labels import compact
 from pythia_cli.suite.steps import LATE_STEPS, STEPS, TOKENS_PER_STEP
-from pythia_cli.sweeps.log_axis import LogAxis, compact, is_read_on_log_scale, number_labels
+from pythia_cli.sweeps.log_axis import LogAxis, is_read_on_log_scale
 
 
 def test_zero_and_powers_of_ten_are_ticks() -> None:
@@ -45,15 +46,6 @@ def test_places_are_in_order_and_within_the_axis(values: list[int]) -> None:
     assert (places[0], round(places[-1], 9)) == (0, 1)
     assert len(axis.ticks) >= 2
     assert all(-1e-9 <= axis.position(tick) <= 1 + 1e-9 for tick in axis.ticks)
-
-
-def test_numbers() -> None:
-    assert [compact(n) for n in (0, 0.5, 143_000, 2.5e6, 3e11, -5000)] == [
-        "0", "0.5", "143k", "2.5M", "300B", "-5k",
-    ]  # fmt: skip
-    assert number_labels([0.12341, 0.12342]) == ["0.12341", "0.12342"]
-    assert number_labels([1, 2.00001]) == ["1", "2"]
-    assert number_labels([5.0, 5.0]) == ["5", "5"]
 
 
 def test_values_far_apart_are_on_a_log_scale() -> None:

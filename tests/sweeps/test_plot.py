@@ -12,9 +12,10 @@ import matplotlib
 import pytest
 
 from pythia_cli.errors import InputError, InvalidValue, ResourceError
+from pythia_cli.pictures.style import SUFFIXES
 from pythia_cli.suite.steps import STEPS
 from pythia_cli.sweeps.panels import panels_of
-from pythia_cli.sweeps.plot import SUFFIXES, drawing, picture_of, plot
+from pythia_cli.sweeps.plot import drawing, picture_of, plot
 from pythia_cli.tables.problems import MissingExtra
 from tests.sweeps.sweep_rows import Rows, curve, row, sweep
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pythia_cli.pictures.style import plot_style
 from pythia_cli.sweeps.panels import panels_of
-from pythia_cli.sweeps.plot import drawing, plot_style
+from pythia_cli.sweeps.plot import drawing
 from tests.sweeps.sweep_rows import Rows, row
 
 

@@ -10,8 +10,9 @@ import typer
 
 from pythia_cli.cli import options
 from pythia_cli.cli.errors import CommandError
+from pythia_cli.cli.file_output import write_whole
 from pythia_cli.cli.grouped import OUTPUT
-from pythia_cli.cli.output import Notices, columns
+from pythia_cli.cli.output import Notices, can_write, columns
 
 if TYPE_CHECKING:
     from pythia_cli.tables.records import Records
@@ -62,7 +63,7 @@ def plot(
       pythia sweep plot runs/grammar -o page.html --x tokens
     """
     from pythia_cli.errors import InvalidValue
-    from pythia_cli.sweeps.plot import SUFFIXES
+    from pythia_cli.pictures.style import SUFFIXES
     from pythia_cli.sweeps.table import table_rows
 
     given = {"measure": measure, "figure": figure, "input": input, "group": group}
@@ -86,11 +87,11 @@ def plot(
         _print(rows, choice, as_json=as_json)
         return
     if suffix == _PAGE:
-        _write(output, _page(rows, folder, x))
+        write_whole(output, _page(rows, folder, x))
     else:
         from pythia_cli.sweeps.plot import picture_of
 
-        _write(output, picture_of(rows, suffix, **choice))
+        write_whole(output, picture_of(rows, suffix, **choice))
     Notices(quiet=quiet).say(f"plotted {folder} in {output}")
 
 
@@ -110,20 +111,11 @@ def _print(rows: Records, choice: dict[str, Any], *, as_json: bool) -> None:
                 print(json.dumps(curve.to_dict()))
         return
     width = min(columns(), _WIDEST)
-    is_ascii = not _can_draw(sys.stdout.encoding)
+    is_ascii = not can_write("●⣿└", sys.stdout)
     for i, panel in enumerate(panels):
         title = on_paper(panel.title, max(width, len(panel.figure)))
         lines = curve_lines(panel.curves, width, _HEIGHT, ascii=is_ascii)
         print(*([""] if i else []), title, *lines, sep="\n")
-
-
-def _can_draw(encoding: str | None) -> bool:
-    """Whether a stream of this encoding takes the characters of curves."""
-    try:
-        "●⣿└".encode(encoding or "ascii")
-    except (LookupError, UnicodeEncodeError):
-        return False
-    return True
 
 
 def _page(rows: Records, folder: Path, x: Literal["step", "tokens"]) -> bytes:
@@ -138,17 +130,3 @@ def _page(rows: Records, folder: Path, x: Literal["step", "tokens"]) -> bytes:
         "made by": f"pythia {release.in_words()}",
     }
     return page_of(rows, str(folder), provenance, x=x).encode()
-
-
-def _write(output: Path, data: bytes) -> None:
-    """Write a file, which appears whole. Raises InputError and ResourceError."""
-    from pythia_cli.cli.file_output import checked_output
-    from pythia_cli.errors import InputError
-    from pythia_cli.files.publishing import write_aside
-    from pythia_cli.files.writing import writing_errors
-
-    target, in_place = checked_output(output, [])
-    if in_place:
-        raise InputError(output, "is no regular file; name another file to write")
-    with writing_errors(output):
-        write_aside(target, data)

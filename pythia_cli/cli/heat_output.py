@@ -1,0 +1,37 @@
+"""Prints heat maps: in colours where the terminal has them, otherwise as characters."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pythia_cli.cli.output import animated, can_write, columns
+
+if TYPE_CHECKING:
+    from pythia_cli.pictures.heat_map import HeatMap
+
+
+def print_heat_maps(maps: Sequence[HeatMap]) -> None:
+    """Print heat maps on stdout, as wide as the terminal. Raises InvalidValue if there are none.
+
+    A terminal of 16 colours, a pipe, and NO_COLOR have characters: 16 colours show no scale.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    from pythia_cli.pictures.heat_lines import heat_lines
+
+    console = Console(file=sys.stdout, width=columns(), highlight=False, markup=False)
+    is_ascii = not can_write("▁█\u00d7…", sys.stdout)
+    if not animated(sys.stdout) or console.no_color or not _has_shades(console.color_system):
+        for line in heat_lines(maps, columns(), colours=False, ascii=is_ascii):
+            print(line)
+        return
+    for line in heat_lines(maps, columns(), colours=True, ascii=is_ascii):
+        # rich has the nearest colours of a terminal with 256.
+        console.print(Text.from_ansi(line), no_wrap=True, overflow="ignore", crop=False)
+
+
+def _has_shades(color_system: str | None) -> bool:
+    return color_system in ("256", "truecolor")
