@@ -45,6 +45,7 @@ class _Subcommands(Commands):
         "memorize": "memorize:memorize",
         "eval": "eval:evaluate",
         "sweep": "sweep:commands",
+        "heads": "heads:heads",
         "activations": "activations:activations",
         "tokenize": "tokenize:tokenize",
         "download": "download:download",

@@ -86,7 +86,8 @@ def save_activations(
         _published(path) as file,
         model.reporter.task("activations", int(shapes.token_offsets[-1]), "tokens") as task,
     ):
-        writer = _Writer(file, shapes, one, described)
+        with writing_errors(path):
+            writer = _Writer(file, shapes, one, described)
         header = {**described, "header_sha256": hashlib.sha256(writer.header).hexdigest()}
         _write_manifest(listing, manifest, header, items, ids, shapes)
         inside, first = inside_of(model), 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # generating needs none of these, and its first token waits f
     from pythia_cli.inside.patches import Patch
     from pythia_cli.inside.saving import Saved
     from pythia_cli.inside.selection import KeptDtype
+    from pythia_cli.measures.heads import HeadKind
     from pythia_cli.measures.surprisal import Unit
     from pythia_cli.tables.kinds import Kind
     from pythia_cli.tables.records import Records
@@ -168,6 +169,36 @@ class Model(OpenModel):
         measure = memorized_measure(options, column)
         return self._collect("rows", given, column, MEMORIZED_COLUMNS, measure, skip_errors)
 
+    def heads(
+        self,
+        kinds: Sequence[HeadKind] | None = None,
+        *,
+        n_sequences: int = 100,
+        length: int = 50,
+        seed: int = 0,
+        bos: bool = False,
+        exclude_bos: bool = False,
+        exclude_current_token: bool = False,
+    ) -> Records:
+        """Where attention heads look on random tokens that repeat (docs/inside.md), a row a head.
+
+        kinds: "induction", "previous-token", "duplicate-token"; None: all. The other arguments are
+        those of HeadOptions. Raises InvalidValue.
+
+        >>> rows = model.heads(["previous-token"], n_sequences=10)
+        >>> best = max(rows, key=lambda row: row["score"])
+        >>> best["layer"], best["head"]
+        (0, 0)
+        """
+        from pythia_cli.measures.head_items import HEAD_COLUMNS, KIND, head_measure
+        from pythia_cli.measures.heads import KINDS, HeadOptions
+
+        options = HeadOptions(n_sequences, length, seed, bos, exclude_bos, exclude_current_token)
+        options.check(self.config.n_ctx)
+        given = [{KIND: kind} for kind in (KINDS if kinds is None else _several("kinds", kinds))]
+        measure = head_measure(options)
+        return self._collect("kinds", given, KIND, HEAD_COLUMNS, measure, False, left_out=[KIND])
+
     def run(
         self,
         texts: Sequence[str | Sequence[int]],
@@ -239,6 +270,7 @@ class Model(OpenModel):
         columns: Mapping[str, Kind],
         measure: Measure[Any, Any],
         skip_errors: bool,
+        left_out: Collection[str] = (),
     ) -> Records:
         """The rows of a measure of what is given. name: the argument that it is."""
         from pythia_cli.tables.records import collect
@@ -249,6 +281,7 @@ class Model(OpenModel):
             columns,
             [lambda: contextlib.nullcontext(self)],
             measure,
+            left_out=left_out,
             skip_errors=skip_errors,
             reporter=self.reporter,
         )
