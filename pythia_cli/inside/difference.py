@@ -1,0 +1,125 @@
+"""How far the activations of an int8 model are from those of its float32 reference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pythia_cli.engine.activation_names import LOGITS
+from pythia_cli.engine.taps import Inside
+from pythia_cli.inside.patches import Patches
+from pythia_cli.inside.running import Recorder
+from pythia_cli.inside.selection import Selection
+from pythia_cli.reporting import NO_TASK, Task
+from pythia_cli.tables.kinds import Kind
+from pythia_cli.tables.records import Records
+
+_Array = np.ndarray[Any, Any]
+
+COLUMNS: dict[str, Kind] = {
+    "name": str,
+    "n_values": int,
+    "rms": float,
+    "rms_error": float,
+    "relative_error": float,
+    "max_error": float,
+    "cosine": float,
+    "kl_mean": float,
+    "top1_agreement": float,
+}
+
+
+def differences(
+    int8: Inside,
+    float32: Inside,
+    texts: Sequence[_Array],
+    selection: Selection,
+    task: Task = NO_TASK,
+) -> Records:
+    """A row for each selected activation: both models' values on texts of token ids [n] each.
+
+    rms: of float32. rms_error, max_error: of the difference. relative_error: rms_error / rms.
+    cosine: between both, as one vector. Of the logits also kl_mean, KL(float32 || int8) in nats,
+    and top1_agreement, as in a certificate. Scores that are -inf are left out. Texts are run one by
+    one, so that one text's values are in memory. Raises as Inside.run, and OutsideText.
+    """
+    sums = {name: _Sums() for name in selection.activations}
+    for index, text in enumerate(texts):
+        rows = selection.rows(index, len(text))
+        ours, theirs = (_values(inside, text, rows, selection) for inside in (int8, float32))
+        for name, values in theirs.items():
+            sums[name].add(values, ours[name], is_logits=name == LOGITS)
+        task.advance(len(text))
+    return Records(COLUMNS, [{"name": name, **found.record()} for name, found in sums.items()])
+
+
+def _values(inside: Inside, text: _Array, rows: _Array, selection: Selection) -> dict[str, _Array]:
+    """What is selected of one text, by name."""
+    found: dict[str, _Array] = {}
+
+    def deliver(index: int, name: str, values: _Array) -> None:
+        found[name] = values
+
+    inside.run([text], Recorder(selection, [rows], Patches(inside.config, {}), deliver))
+    return found
+
+
+class _Sums:
+    """Sums over the values of an activation, in float64."""
+
+    def __init__(self) -> None:
+        self._n = self._n_rows = 0
+        self._squares = self._own = self._products = self._errors = self._largest = 0.0
+        self._kl = self._agree = 0.0
+
+    def add(self, expected: _Array, found: _Array, *, is_logits: bool) -> None:
+        """Add values of float32, and those of int8."""
+        finite = np.isfinite(expected)
+        a, b = (values[finite].astype(np.float64) for values in (expected, found))
+        self._n += len(a)
+        self._squares += float(a @ a)
+        self._own += float(b @ b)
+        self._products += float(a @ b)
+        off = b - a
+        self._errors += float(off @ off)
+        self._largest = max(self._largest, float(np.abs(off).max(initial=0.0)))
+        if is_logits:
+            self._n_rows += len(expected)
+            self._kl += sum(_kl(p, q) for p, q in zip(expected, found, strict=True))
+            self._agree += float((expected.argmax(axis=1) == found.argmax(axis=1)).sum())
+
+    def record(self) -> dict[str, Any]:
+        """The figures; None for what is not defined."""
+        rms, error = (math.sqrt(total / self._n) for total in (self._squares, self._errors))
+        norms = math.sqrt(self._squares * self._own)
+        return {
+            "n_values": self._n,
+            "rms": rms,
+            "rms_error": error,
+            "relative_error": error / rms if rms else None,
+            "max_error": self._largest,
+            "cosine": self._products / norms if norms else None,
+            "kl_mean": self._kl / self._n_rows if self._n_rows else None,
+            "top1_agreement": self._agree / self._n_rows if self._n_rows else None,
+        }
+
+
+def _kl(p_logits: _Array, q_logits: _Array) -> float:
+    """KL(p || q) in nats, of logits [d_vocab]."""
+    p, q = (_log_softmax(values) for values in (p_logits, q_logits))
+    return float(np.exp(p) @ (p - q))
+
+
+def _log_softmax(logits: _Array) -> _Array:
+    z = logits.astype(np.float64)
+    z -= z.max()
+    z -= math.log(np.exp(z).sum())
+    return z
+
+
+def ids_of(texts: Iterable[_Array]) -> int:
+    """How many tokens texts have in all."""
+    return sum(map(len, texts))
