@@ -163,6 +163,42 @@ class Model(OpenModel):
         measure = memorized_measure(options, column)
         return self._collect("rows", given, column, MEMORIZED_COLUMNS, measure, skip_errors)
 
+    def weight_figures(
+        self,
+        previous: OpenModel | None = None,
+        *,
+        parameters: Iterable[str] = ("*",),
+        singular_values: bool = False,
+    ) -> Records:
+        """Norms and spectra of each parameter (docs/weights.md), as rows of a table.
+
+        They are of the float weights, whatever the model was opened as. previous: an earlier
+        checkpoint, open or closed, to measure distances from. parameters: names without their
+        layers, or patterns such as "attention.*". singular_values: with a column of them, each an
+        array [n] float64. Raises NoFloatWeights, UnknownName, and InvalidValue if `previous` is of
+        another shape.
+
+        >>> (row,) = model.weight_figures(parameters=["embed_out.weight"])
+        >>> round(row["frobenius_norm"], 1), round(row["effective_rank"], 1)
+        (0, 0)
+        """
+        from pythia_cli.measures.weight_items import (
+            FloatWeights,
+            ParameterItems,
+            WeightMeasure,
+            weight_columns,
+        )
+        from pythia_cli.tables.records import collect
+
+        self._check_open()
+        before = None if previous is None else FloatWeights(previous.opened, None, self.reporter)
+        weights = FloatWeights(self.opened, before, self.reporter)
+        items = ParameterItems(self.config, _several("parameters", parameters))
+        columns = weight_columns(singular_values=singular_values)
+        with WeightMeasure(items, self.n_threads, singular_values=singular_values) as measure:
+            openers = [lambda: contextlib.nullcontext(weights)]
+            return collect(items, columns, openers, measure, reporter=self.reporter)
+
     def _collect(
         self,
         name: str,
