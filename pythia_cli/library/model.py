@@ -180,7 +180,7 @@ class Model(OpenModel):
 
         >>> (row,) = model.weight_figures(parameters=["embed_out.weight"])
         >>> round(row["frobenius_norm"], 1), round(row["effective_rank"], 1)
-        (0, 0)
+        (72.1, 104.1)
         """
         from pythia_cli.measures.weight_items import (
             FloatWeights,

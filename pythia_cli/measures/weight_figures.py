@@ -1,9 +1,9 @@
 """Norms and spectra of the float weights, and how far they moved from an earlier checkpoint.
 
 Singular values come from the eigenvalues of the Gram matrix W^T W (or W W^T, if that is smaller),
-summed in float64 from blocks of rows: three to six times as fast as a singular value decomposition.
+summed in float64 from blocks of rows: two to four times as fast as a singular value decomposition.
 An eigenvalue is off by some eps times the largest one, eps = 2.2e-16: measured, 4 at 1024 columns
-and 12 at 2048. So a singular value s is off by about 1e-15 s_1^2 / s; s_1 is the largest.
+and 12 at 2048. So a singular value s is off by about 1e-15 s_1^2 / s at most; s_1 is the largest.
 Eigenvalues up to n eps times the largest, n of them, may be all error, and count as 0: singular
 values of less than sqrt(n eps) s_1, which is 5e-7 s_1 at n = 1024, are 0.
 """
