@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod, sqrt
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -195,19 +195,23 @@ def _figures(
     part: str | None, shape: tuple[int, ...], sums: _Sums, *, has_previous: bool
 ) -> WeightFigures:
     singular = None if sums.gram is None else singular_values_of(sums.gram)
-    largest = 0.0 if singular is None else float(singular[0])
+    spectral = stable = effective = None
+    if singular is not None:
+        spectral = float(singular[0])
+        if spectral > 0:
+            stable, effective = sums.ww / spectral**2, effective_rank(singular)
     both = sqrt(sums.ww) * sqrt(sums.vv)
     return WeightFigures(
         part,
         shape,
         frobenius_norm=_rounded(sqrt(sums.ww)),
         rms=_rounded(sqrt(sums.ww / prod(shape))),
-        spectral_norm=None if singular is None else _rounded(largest),
-        stable_rank=_rounded(sums.ww / largest**2) if largest else None,
-        effective_rank=_rounded(effective_rank(singular)) if largest else None,  # type: ignore[arg-type]
-        distance=_rounded(sqrt(sums.apart)) if has_previous else None,
-        relative_distance=_rounded(sqrt(sums.apart / sums.vv)) if sums.vv else None,
-        cosine=_rounded(min(max(sums.wv / both, -1.0), 1.0)) if both else None,
+        spectral_norm=_rounded(spectral),
+        stable_rank=_rounded(stable),
+        effective_rank=_rounded(effective),
+        distance=_rounded(sqrt(sums.apart) if has_previous else None),
+        relative_distance=_rounded(sqrt(sums.apart / sums.vv) if sums.vv else None),
+        cosine=_rounded(min(max(sums.wv / both, -1.0), 1.0) if both else None),
         singular_values=singular,
     )
 
@@ -225,5 +229,9 @@ def effective_rank(singular: _Array) -> float:
     return float(np.exp(-(share * np.log(share)).sum()))
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+@overload
+def _rounded(value: float) -> float: ...
+@overload
+def _rounded(value: float | None) -> float | None: ...
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.{DIGITS}g}")
