@@ -182,22 +182,11 @@ class Model(OpenModel):
         >>> round(row["frobenius_norm"], 1), round(row["effective_rank"], 1)
         (72.1, 104.1)
         """
-        from pythia_cli.measures.weight_items import (
-            FloatWeights,
-            ParameterItems,
-            WeightMeasure,
-            weight_columns,
-        )
-        from pythia_cli.tables.records import collect
+        from pythia_cli.measures.weight_items import collect_figures
 
         self._check_open()
-        before = None if previous is None else FloatWeights(previous.opened, None, self.reporter)
-        weights = FloatWeights(self.opened, before, self.reporter)
-        items = ParameterItems(self.config, _several("parameters", parameters))
-        columns = weight_columns(singular_values=singular_values)
-        with WeightMeasure(items, self.n_threads, singular_values=singular_values) as measure:
-            openers = [lambda: contextlib.nullcontext(weights)]
-            return collect(items, columns, openers, measure, reporter=self.reporter)
+        wanted = _several("parameters", parameters)
+        return collect_figures(self, previous, wanted, singular_values=singular_values)
 
     def _collect(
         self,

@@ -22,6 +22,7 @@ from pythia_cli.system.ahead import Ahead
 from pythia_cli.tables.batch_size import Limits
 from pythia_cli.tables.item import Item
 from pythia_cli.tables.kinds import Kind
+from pythia_cli.tables.records import Records, collect
 from pythia_cli.tables.text_items import TextItems
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 
@@ -184,6 +185,28 @@ class WeightMeasure:
                 self._spectra(weights, full_name(parameter, one.part), one.singular_values)
             records.append(record)
         return records
+
+
+def collect_figures(
+    model: OpenModel,
+    previous: OpenModel | None,
+    wanted: Iterable[str] = ALL,
+    *,
+    singular_values: bool = False,
+) -> Records:
+    """The rows of a model, in memory: `Model.weight_figures`, which says what it raises."""
+    reporter = model.reporter
+    before = None if previous is None else FloatWeights(previous.opened, None, reporter)
+    weights = FloatWeights(model.opened, before, reporter)
+    items = ParameterItems(model.config, wanted)
+    with WeightMeasure(items, model.n_threads, singular_values=singular_values) as measure:
+        return collect(
+            items,
+            weight_columns(singular_values=singular_values),
+            [lambda: contextlib.nullcontext(weights)],
+            measure,
+            reporter=reporter,
+        )
 
 
 def full_name(parameter: WeightName, part: str | None) -> str:
