@@ -175,10 +175,10 @@ def terminal() -> str:
 
 
 def limit_blas() -> None:
-    """Let numpy's BLAS, which we do not use, start no threads, unless the user has set how many.
+    """Let numpy's BLAS start no threads, unless the user has set how many.
 
-    Where it cannot start them, it raises SIGINT. For the command line; called before numpy is
-    imported.
+    Only `pythia weights` uses it, in threads of our own. Where it cannot start its threads, it
+    raises SIGINT. For the command line; called before numpy is imported.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

@@ -25,6 +25,7 @@ from pythia_cli.measures.generated_items import GENERATED_COLUMNS
 from pythia_cli.measures.memorize import MemorizationTotals
 from pythia_cli.measures.memorize_items import MEMORIZED_COLUMNS
 from pythia_cli.measures.perplexity_items import PERPLEXITY_COLUMNS
+from pythia_cli.measures.weight_items import weight_columns
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.expected_nll import expected_nll
 from pythia_cli.suite.known_problems import REPORTS
@@ -214,6 +215,11 @@ def test_columns_and_figures_of_memorization() -> None:
     totals = MemorizationTotals()
     totals.add({"score": 1.0, "extractable": True, "n_near_ties": 0})
     assert names(section("memorize.md", "## Summary")) == list(totals.figures())
+
+
+def test_columns_of_weights() -> None:
+    columns = ["layer", "parameter", *weight_columns()]
+    assert names(section("weights.md", "## Columns")) == columns
 
 
 def test_activation_levels() -> None:

@@ -43,6 +43,7 @@ class _Subcommands(Commands):
         "pairs": "pairs:pairs",
         "choices": "choices:choices",
         "memorize": "memorize:memorize",
+        "weights": "weights:weights",
         "eval": "eval:evaluate",
         "sweep": "sweep:commands",
         "heads": "heads:heads",

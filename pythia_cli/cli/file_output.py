@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from pythia_cli.files.writing import writing_errors
 
@@ -21,18 +22,13 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
     directly. Raises InputError for a folder, one of the inputs, or the file of a standard stream,
     and ResourceError. The function raises ResourceError too.
     """
-    from pythia_cli.files.publishing import open_to_write, published
-
     if path is None:
         yield None
         return
     if str(path) == "-":
         yield sys.stdout.write
         return
-    target, in_place = checked_output(path, inputs)
-    with contextlib.ExitStack() as stack:
-        with writing_errors(path):
-            file = stack.enter_context(open_to_write(target) if in_place else published(target))
+    with opened_binary(path, inputs) as file:
 
         def write(text: str) -> None:
             with writing_errors(path):
@@ -40,6 +36,18 @@ def opened_output(path: Path | None, inputs: list[str]) -> Iterator[Write | None
                 file.write(text.encode(errors="backslashreplace"))
 
         yield write
+
+
+@contextlib.contextmanager
+def opened_binary(path: Path, inputs: list[str]) -> Iterator[BinaryIO]:
+    """As `opened_output`, but yields the file; write within `writing_errors`. `-` is a name."""
+    from pythia_cli.files.publishing import open_to_write, published
+
+    target, in_place = checked_output(path, inputs)
+    with contextlib.ExitStack() as stack:
+        with writing_errors(path):
+            file = stack.enter_context(open_to_write(target) if in_place else published(target))
+        yield file
         with writing_errors(path):
             stack.pop_all().close()
 

@@ -55,7 +55,7 @@ def _no_float_weights(error: Any) -> str:
         return f"pythia checkpoint remove {error.checkpoint}"
     if error.folder is None:
         return f"pythia download -m {model} -c {step} --keep-original --replace"
-    return "--dtype float32 -m FOLDER, with its present folder"
+    return "-m FOLDER, with its present folder"
 
 
 def _no_byte_parts(error: Any) -> str:

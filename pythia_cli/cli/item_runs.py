@@ -104,12 +104,12 @@ def check_columns(items: FileRows, **options: str | None) -> None:
             raise
 
 
-def openers_of(
-    model: str | None, steps: str | None, store: Store, notices: Notices, **how: Any
-) -> list[Callable[[], Model]]:
-    """What opens each checkpoint. how: as for `open_model`.
+def chosen_checkpoints(
+    model: str | None, steps: str | None, store: Store
+) -> list[tuple[str | None, str | None]]:
+    """Model and step, as `open_model` takes them, of each checkpoint. A folder has no step.
 
-    Raises NotInstalled, UnknownName, UsageError before the first is opened.
+    Raises NotInstalled, UnknownName, UsageError.
     """
     from pythia_cli.checkpoints.resolve import is_local_folder, resolve
     from pythia_cli.errors import NotFound
@@ -119,20 +119,30 @@ def openers_of(
     if steps is None or not names_several(steps):
         if model is None or not is_local_folder(model, store):
             check_installed([resolve(model, steps, store)], store)
-        return [partial(opening.open_model, model, steps, store, notices, **how)]
+        return [(model, steps)]
     found = checkpoints_of(model, steps, store)
     if not found:
         raise NotFound(f"no checkpoint of {model or 'the active model'} is installed")
     check_installed(found, store)
+    return [(one.model, str(one.step)) for one in found]
+
+
+def openers_of(
+    model: str | None, steps: str | None, store: Store, notices: Notices, **how: Any
+) -> list[Callable[[], Model]]:
+    """What opens each checkpoint. how: as for `open_model`.
+
+    Raises NotInstalled, UnknownName, UsageError before the first is opened.
+    """
     return [
-        partial(opening.open_model, one.model, str(one.step), store, notices, **how)
-        for one in found
+        partial(opening.open_model, name, step, store, notices, **how)
+        for name, step in chosen_checkpoints(model, steps, store)
     ]
 
 
 def run_command(
     items: FileRows | GroupedItems | TextItems,
-    openers: Sequence[Callable[[], Model]],
+    openers: Sequence[Callable[[], Any]],
     measure: Callable[..., Any],
     measured: Mapping[str, type],
     output: OutputChoice,

@@ -26,6 +26,7 @@ Surprisal = _inputs("Surprisal of words: the mean, and a table of them.")
 Pairs = _inputs("Minimal pairs, such as BLiMP's: their accuracy.")
 Choices = _inputs("Questions with choices: their accuracy.")
 Memorize = _inputs("Rows of token ids, or texts: how much is memorized.")
+Weights = _inputs("Norms and spectra of parameters, by name, or of all.", "NAMES...")
 Tasks = _inputs("Tasks of lm-evaluation-harness.", "NAMES...")
 Set = Annotated[
     list[str] | None,

@@ -133,6 +133,18 @@ def check_installed(found: Iterable[Checkpoint], store: Store) -> None:
             store.get(checkpoint)
 
 
+def without_float_weights(found: Iterable[Checkpoint], store: Store) -> list[Checkpoint]:
+    """Those of these installed checkpoints whose float files were not kept.
+
+    Whether files that were kept are still there is not looked at. Raises NotInstalled.
+    """
+    return [
+        checkpoint
+        for checkpoint in found
+        if checkpoint.model != DEMO and store.get(checkpoint).manifest["source_folder"] is None
+    ]
+
+
 def open_named(
     model: str | None,
     step: str | int | None,

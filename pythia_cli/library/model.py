@@ -261,6 +261,30 @@ class Model(OpenModel):
         selection = Selection.of(self.config, capture, positions, heads, dtype)
         items = TextItems(_several("texts", texts), column, "texts")
         return save_activations(self, items, Path(path), selection, bos=bos)
+    def weight_figures(
+        self,
+        previous: OpenModel | None = None,
+        *,
+        parameters: Iterable[str] = ("*",),
+        singular_values: bool = False,
+    ) -> Records:
+        """Norms and spectra of each parameter (docs/weights.md), as rows of a table.
+
+        They are of the float weights, whatever the model was opened as. previous: an earlier
+        checkpoint, open or closed, to measure distances from. parameters: names without their
+        layers, or patterns such as "attention.*". singular_values: with a column of them, each an
+        array [n] float64. Raises NoFloatWeights, UnknownName, and InvalidValue if `previous` is of
+        another shape.
+
+        >>> (row,) = model.weight_figures(parameters=["embed_out.weight"])
+        >>> round(row["frobenius_norm"], 1), round(row["effective_rank"], 1)
+        (72.1, 104.1)
+        """
+        from pythia_cli.measures.weight_items import collect_figures
+
+        self._check_open()
+        wanted = _several("parameters", parameters)
+        return collect_figures(self, previous, wanted, singular_values=singular_values)
 
     def _collect(
         self,

@@ -25,6 +25,7 @@ from pythia_cli.measures.surprisal_items import (
     surprisal_of_rows,
 )
 from pythia_cli.reporting import Reporter
+from pythia_cli.sweeps.cell_rows import CellRows
 from pythia_cli.sweeps.figures import Figure, figures_of
 from pythia_cli.sweeps.surprisal_totals import SurprisalTotals
 from pythia_cli.sweeps.windows import checked_window
@@ -35,10 +36,8 @@ from pythia_cli.tables.item import Item
 from pythia_cli.tables.items import open_items
 from pythia_cli.tables.kinds import Kind
 from pythia_cli.tables.layout import RowLayout
-from pythia_cli.tables.problems import CannotResume
 from pythia_cli.tables.read_table import read_rows
-from pythia_cli.tables.running import Measure, run_items
-from pythia_cli.tables.table import open_table
+from pythia_cli.tables.running import Measure
 from pythia_cli.tables.token_rows import TOKENS, open_token_rows
 from pythia_cli.text.word_starts import Correction
 
@@ -98,12 +97,10 @@ class ItemMeasure:
         with self._planned(source, reporter) as plan:
             columns = plan.items.columns if plan.carried is None else plan.carried
             layout = RowLayout.of(columns, plan.columns, plan.left_out)
-            try:
-                self._write(model, plan, layout, rows, reporter)
-            except CannotResume:  # of other weights, or of an input that was changed
-                for end in ("", ".partial", ".partial.json", ".meta.json"):
-                    rows.with_name(rows.name + end).unlink(missing_ok=True)
-                self._write(model, plan, layout, rows, reporter)
+            identity = {"measure": self.name, **asdict(self)}
+            label = f"{self.name}, {model.checkpoint}"
+            made = CellRows(plan.items, plan.measure, layout, identity, label)
+            made.write(model, rows, reporter)
             totals = GroupTotals(plan.group, plan.totals)
             totals.begin(layout)
             for row in read_rows(rows):
@@ -115,24 +112,6 @@ class ItemMeasure:
             del counted["model"], counted["step"]
             found += figures_of(counted, group, plan.main)
         return found
-
-    def _write(
-        self, model: Model, plan: ItemPlan, layout: RowLayout, rows: Path, reporter: Reporter
-    ) -> None:
-        rows.parent.mkdir(parents=True, exist_ok=True)
-        with open_table(
-            rows,
-            columns=layout.columns,
-            identity={"measure": self.name, **asdict(self)},
-            format="tsv",
-            resume=True,
-            reporter=reporter,
-        ) as table:
-            opener = lambda: contextlib.nullcontext(model)  # noqa: E731
-            label = f"{self.name}, {model.checkpoint}"
-            run_items(
-                plan.items, table, layout, [opener], plan.measure, label=label, reporter=reporter
-            )
 
     @contextlib.contextmanager
     def _planned(self, source: str, reporter: Reporter) -> Iterator[ItemPlan]:

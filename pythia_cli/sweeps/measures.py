@@ -18,6 +18,7 @@ _HOMES = {
     "pairs": "item_measures:SweptPairs",
     "choices": "item_measures:SweptChoices",
     "memorize": "item_measures:SweptMemorization",
+    "weights": "weights:SweptWeights",
     "eval": "tasks:SweptTask",
 }
 """Their names, and the class of each in this room: to add one is to add a line."""
@@ -30,6 +31,14 @@ _PATHS: dict[str, tuple[str, ...]] = {"eval": ("include_path",)}
 def path_options(name: str) -> tuple[str, ...]:
     """The options of a measure that are paths of files, of which its `sha256` has the content."""
     return _PATHS.get(name, ())
+
+
+_OF_FLOATS = frozenset({"weights"})
+
+
+def needs_float_weights(name: str) -> bool:
+    """Whether a measure reads the float weights, whatever dtype the model is opened in."""
+    return name in _OF_FLOATS
 
 
 def measure_of(name: str, options: Mapping[str, Any]) -> SweepMeasure:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pythia_cli.errors import IntegrityError
 from pythia_cli.release import ARITHMETIC
 from pythia_cli.suite.checkpoint import Checkpoint
-from pythia_cli.sweeps.measures import measure_of, path_options
+from pythia_cli.sweeps.measures import measure_of, needs_float_weights, path_options
 
 if TYPE_CHECKING:
     from pythia_cli.sweeps.measure import SweepMeasure
@@ -103,6 +103,11 @@ class SweepPlan:
     def n_cells(self) -> int:
         """How many cells there are."""
         return len(self.checkpoints) * len(self._measured)
+
+    @property
+    def needs_float_weights(self) -> bool:
+        """Whether float weights are to be kept beside what is fetched."""
+        return self.dtype == "float32" or any(needs_float_weights(m.name) for m in self.measures)
 
     @cached_property
     def _measured(self) -> list[tuple[PlannedMeasure, SweepInput]]:

@@ -181,7 +181,7 @@ def run_sweep(
         is_claimed=folder.is_claimed,
         is_done=is_done,
         keep_under=how.keep_under,
-        keep_original=plan.dtype == "float32",
+        keep_original=plan.needs_float_weights,
         offline=how.offline,
         certifier=how.certifier,
         n_threads=how.n_threads,

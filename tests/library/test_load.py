@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pythia_cli
 from pythia_cli.checkpoints import install as installing
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import NotInstalled, UnknownName, UsageError
+from pythia_cli.library.load import without_float_weights
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from tests.publishing import FIRST, SECOND, publish
 
@@ -85,3 +87,14 @@ def test_a_missing_checkpoint_is_named_before_the_first_is_opened(store: Store) 
 @pytest.mark.parametrize("steps", [64, "64", [64], np.array([64]), np.int64(64)])
 def test_steps_in_every_form(steps: Any) -> None:
     assert [str(m.checkpoint) for m in pythia_cli.checkpoints("demo", steps)] == ["demo@64"]
+
+
+def test_float_weights_that_were_not_kept(store: Store, small: FloatCheckpoint) -> None:
+    demo = pythia_cli.Checkpoint("demo", 3000)
+    kept, dropped = publish(store, small, FIRST), publish(store, small, SECOND)
+    manifest = {**dropped.manifest, "source_folder": None}
+    (dropped.folder / "manifest.json").write_text(json.dumps(manifest))
+    named = [demo, kept.checkpoint, dropped.checkpoint]
+    assert without_float_weights(named, store) == [SECOND]
+    with pytest.raises(NotInstalled):
+        without_float_weights([pythia_cli.Checkpoint("pythia-14m", 0)], store)

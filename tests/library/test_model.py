@@ -6,13 +6,19 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 import pythia_cli
-from pythia_cli.errors import InputError, InvalidValue
+from pythia_cli.checkpoints.store import Store
+from pythia_cli.errors import InputError, InvalidValue, UnknownName, UsageError
 from pythia_cli.measures.memorize import MemorizationMeter, MemorizationOptions
 from pythia_cli.measures.pairs import MinimalPair, PairMeter
 from pythia_cli.measures.surprisal import SurprisalMeter, SurprisalOptions
+from pythia_cli.measures.weight_figures import weight_figures
+from pythia_cli.measures.weight_parameters import NAMES, parameters_of
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
+from tests.publishing import FIRST, publish
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +119,41 @@ def test_a_data_frame(model: pythia_cli.Model) -> None:
     pytest.importorskip("pandas")
     frame = model.surprisal(["It was not."]).to_pandas()
     assert frame["word"].tolist() == ["It", "was", "not."]
+
+
+def test_weight_figures(model: pythia_cli.Model) -> None:
+    with pythia_cli.load("demo", 64) as early:
+        pass  # a closed one will do
+    rows = model.weight_figures(early, parameters=["attention.*"], singular_values=True)
+    floats, before = model.opened.float_checkpoint(), early.opened.float_checkpoint()
+    expected = [
+        one
+        for parameter in parameters_of(floats.config, ["attention.*"])
+        for one in weight_figures(floats, parameter, before)
+    ]
+    assert len(rows) == 6 * (4 + 4 + 1 + 1)
+    for row, figures in zip(rows, expected, strict=True):
+        assert {name: row[name] for name in figures.to_dict()} == figures.to_dict()
+        assert np.array_equal(row["singular_values"], figures.singular_values)
+        named = (row["model"], row["step"], row["previous_step"], row["precision"])
+        assert named == ("demo", 3000, 64, "float32")
+    alone = model.weight_figures()
+    assert len(alone) == 112
+    assert list(alone.columns) == [name for name in rows.columns if name != "singular_values"]
+    assert {row["previous_step"] for row in alone} == {row["distance"] for row in alone} == {None}
+
+
+def test_weight_figures_that_there_are_not(
+    model: pythia_cli.Model, store: Store, small: FloatCheckpoint
+) -> None:
+    publish(store, small, FIRST)
+    with pythia_cli.load("mine", 1, store=store) as other:
+        with pytest.raises(InvalidValue, match="checkpoint is 'mine@1'"):
+            model.weight_figures(other)
+        assert {row["parameter"] for row in other.weight_figures()} == set(NAMES)
+    with pytest.raises(UsageError, match="the model is closed"):
+        other.weight_figures()
+    with pytest.raises(InvalidValue, match=r"parameters is 'embed_in\.weight'"):
+        model.weight_figures(parameters="embed_in.weight")
+    with pytest.raises(UnknownName, match="unknown parameter 'embed'"):
+        model.weight_figures(parameters=["embed"])

@@ -52,7 +52,10 @@ def download(
     ] = None,
     keep_original: Annotated[
         bool,
-        typer.Option("--keep-original", help="Keep the float weights too (for --dtype float32)."),
+        typer.Option(
+            "--keep-original",
+            help="Keep the float weights too (for --dtype float32 and pythia weights).",
+        ),
     ] = False,
     replace: Annotated[
         bool,
