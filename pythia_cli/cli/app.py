@@ -43,6 +43,7 @@ class _Subcommands(Commands):
         "pairs": "pairs:pairs",
         "choices": "choices:choices",
         "memorize": "memorize:memorize",
+        "icl": "icl:icl",
         "eval": "eval:evaluate",
         "sweep": "sweep:commands",
         "tokenize": "tokenize:tokenize",

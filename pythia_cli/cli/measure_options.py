@@ -26,6 +26,7 @@ Surprisal = _inputs("Surprisal of words: the mean, and a table of them.")
 Pairs = _inputs("Minimal pairs, such as BLiMP's: their accuracy.")
 Choices = _inputs("Questions with choices: their accuracy.")
 Memorize = _inputs("Rows of token ids, or texts: how much is memorized.")
+InContext = _inputs("Loss late in a context minus the loss early in it, in each file.")
 Tasks = _inputs("Tasks of lm-evaluation-harness.", "NAMES...")
 Set = Annotated[
     list[str] | None,

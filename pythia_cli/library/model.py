@@ -163,6 +163,40 @@ class Model(OpenModel):
         measure = memorized_measure(options, column)
         return self._collect("rows", given, column, MEMORIZED_COLUMNS, measure, skip_errors)
 
+    def icl(
+        self,
+        texts: Iterable[str | _Given],
+        *,
+        early: int = 50,
+        late: int = 500,
+        bos: bool = True,
+        column: str | None = None,
+        skip_errors: bool = False,
+    ) -> Records:
+        """In-context learning in each text (docs/icl.md), as rows of a table.
+
+        texts: as in `surprisal`. Each is cut into windows of `late` tokens. icl: the loss of their
+        last token less that of the token `early`, from 1, in nats; the mean over the windows. bos:
+        put <|endoftext|> before each window. skip_errors: as in `surprisal`. Raises InvalidValue,
+        and NoWindows, an InputError, if no text is as long as a window.
+
+        >>> text = "It was not a small one. " * 10
+        >>> round(model.icl([text], early=7, late=42)[0]["icl"], 2)
+        -0.08
+        """
+        from pythia_cli.measures.icl import InContextOptions
+        from pythia_cli.measures.icl_items import ICL_COLUMNS, icl_measure
+        from pythia_cli.measures.problems import NoWindows
+
+        options = InContextOptions(early, late, bos)
+        options.check(self.config.n_ctx)
+        measure = icl_measure(options)
+        rows = self._collect("texts", texts, column, ICL_COLUMNS, measure, skip_errors)
+        measured = [row for row in rows if row["n_windows"] is not None]
+        if measured and not any(row["n_windows"] for row in measured):
+            raise NoWindows("texts", [row["n_tokens"] for row in measured], late)
+        return rows
+
     def _collect(
         self,
         name: str,

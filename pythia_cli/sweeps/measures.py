@@ -18,6 +18,7 @@ _HOMES = {
     "pairs": "item_measures:SweptPairs",
     "choices": "item_measures:SweptChoices",
     "memorize": "item_measures:SweptMemorization",
+    "icl": "whole_texts:SweptInContext",
     "eval": "tasks:SweptTask",
 }
 """Their names, and the class of each in this room: to add one is to add a line."""

@@ -55,6 +55,7 @@ def run(
     pairs: measure_options.Pairs = None,
     choices: measure_options.Choices = None,
     memorize: measure_options.Memorize = None,
+    icl: measure_options.InContext = None,
     eval: measure_options.Tasks = None,
     settings: measure_options.Set = None,
     dtype: options.Dtype = "int8",
@@ -129,7 +130,7 @@ def run(
     notices = Notices(quiet=quiet, verbose=verbose)
     given = {
         "perplexity": perplexity, "surprisal": surprisal, "pairs": pairs, "choices": choices,
-        "memorize": memorize, "eval": eval,
+        "memorize": memorize, "icl": icl, "eval": eval,
     }  # fmt: skip
     how_opened = {name: True for name in _HOW_OPENED if _is_typed(context, name)}
     asked = options.first_given(
