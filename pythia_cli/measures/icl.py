@@ -60,7 +60,7 @@ class InContextMeter:
     def measure(
         self, texts: Sequence[str], reporter: Reporter = SILENT
     ) -> list[dict[str, Any] | PythiaError]:
-        """A record of each text, or its error. reporter: is told of the tokens that are scored.
+        """A record of each text, or its error. reporter: shows the tokens that are scored.
 
         The text is cut into windows one after the other; what is left at its end is not used.
         n_tokens, n_windows: of the text. loss_early, loss_late: the mean nll of the early and of

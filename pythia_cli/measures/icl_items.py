@@ -27,7 +27,7 @@ ICL_COLUMNS: Mapping[str, Kind] = {
 def icl_measure(options: InContextOptions, reporter: Reporter = SILENT) -> Measure[OpenModel, Item]:
     """In-context learning in the text of each item. A text without a window is no error.
 
-    reporter: is told of each batch. Raises InvalidValue for options that the model cannot have.
+    reporter: shows each batch. Raises InvalidValue for options that the model cannot have.
     """
 
     def meter(model: OpenModel) -> InContextMeter:
