@@ -22,6 +22,8 @@ from pythia_cli.files.safetensors_layout import read_layout
 from pythia_cli.kernels.sizes import activation_levels
 from pythia_cli.measures import certificate
 from pythia_cli.measures.generated_items import GENERATED_COLUMNS
+from pythia_cli.measures.icl import InContextTotals
+from pythia_cli.measures.icl_items import ICL_COLUMNS
 from pythia_cli.measures.memorize import MemorizationTotals
 from pythia_cli.measures.memorize_items import MEMORIZED_COLUMNS
 from pythia_cli.measures.perplexity_items import PERPLEXITY_COLUMNS
@@ -220,6 +222,11 @@ def test_columns_and_figures_of_memorization() -> None:
 def test_columns_of_weights() -> None:
     columns = ["layer", "parameter", *weight_columns()]
     assert names(section("weights.md", "## Columns")) == columns
+
+
+def test_columns_and_figures_of_icl() -> None:
+    assert names(section("icl.md", "## Columns")) == list(ICL_COLUMNS)
+    assert names(section("icl.md", "## Summary")) == list(InContextTotals().figures())
 
 
 def test_activation_levels() -> None:

@@ -44,6 +44,7 @@ class _Subcommands(Commands):
         "choices": "choices:choices",
         "memorize": "memorize:memorize",
         "weights": "weights:weights",
+        "icl": "icl:icl",
         "eval": "eval:evaluate",
         "sweep": "sweep:commands",
         "heads": "heads:heads",

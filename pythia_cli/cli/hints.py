@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli import errors
+from pythia_cli.measures import problems as of_measures
 from pythia_cli.pictures import problems as of_pictures
 from pythia_cli.sweeps import problems as of_sweeps
 from pythia_cli.tables import problems
@@ -189,6 +190,7 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (errors.BadEnvironment, lambda error: f"unset {error.variable}"),
     (errors.InvalidName, "pythia checkpoint list, which shows names as MODEL@STEP"),
     (errors.NotUtf8, _not_utf8),
+    (of_measures.NoWindows, "longer texts, or a smaller --late"),
     (errors.TextTooShort, "use a longer text, a smaller --context, or --bos"),
     (errors.PromptTooLong, "shorten the prompt, or add --truncate-prompt to keep its end"),
     (errors.AlreadyInstalled, "add --replace to install it again"),

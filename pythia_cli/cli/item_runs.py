@@ -167,21 +167,19 @@ def run_command(
     skipped.
     """
     from pythia_cli.tables.batch_size import DEFAULT_LIMITS
-    from pythia_cli.tables.joined import JoinedItems
     from pythia_cli.tables.layout import RowLayout
     from pythia_cli.tables.read_table import read_rows
     from pythia_cli.tables.running import run_items
     from pythia_cli.tables.table import open_table
 
-    rows = getattr(items, "items", items)
-    is_joined = isinstance(rows, JoinedItems)
+    has_file = getattr(getattr(items, "items", items), "has_file", False)
     path = output.path
     if path is not None:
         path, _ = checked_output(path, list(files))
     else:
         refuse_reading_stdout(files)
     columns = items.columns if input_columns is None else input_columns
-    layout = RowLayout.of(columns, measured, left_out, has_file=is_joined)
+    layout = RowLayout.of(columns, measured, left_out, has_file=has_file)
     failures = Failures(notices)
     skipped = _Skipped(failures)
     with ExitStack() as stack:

@@ -27,6 +27,7 @@ Pairs = _inputs("Minimal pairs, such as BLiMP's: their accuracy.")
 Choices = _inputs("Questions with choices: their accuracy.")
 Memorize = _inputs("Rows of token ids, or texts: how much is memorized.")
 Weights = _inputs("Norms and spectra of parameters, by name, or of all.", "NAMES...")
+InContext = _inputs("Loss late in a context minus the loss early in it, in each file.")
 Tasks = _inputs("Tasks of lm-evaluation-harness.", "NAMES...")
 Set = Annotated[
     list[str] | None,

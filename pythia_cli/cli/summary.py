@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     from pythia_cli.tables.layout import RowLayout
     from pythia_cli.tables.progress import MeasuredCheckpoint, TableProgress
 
-_SHOWN = {"n_ties": "ties", "n_near_ties": "near ties", "n_with_near_ties": "with near ties"}
+_SHOWN = {
+    "n_ties": "ties",
+    "n_near_ties": "near ties",
+    "n_with_near_ties": "with near ties",
+    "n_texts": "texts",
+    "n_short": "short",
+}
 """How columns are called in a terminal."""
-_DISPENSABLE = ("nll", "n_words", "n_bytes", "mean_nll")
+_DISPENSABLE = ("nll", "n_words", "n_bytes", "mean_nll", "texts", "int8_error")
 """Left out, in this order, if the terminal is too narrow."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -130,26 +130,33 @@ def score_plans(
 
     Raises IntegrityError if the scores are not finite.
     """
-    scores = _scores(plans, scorer, task, members)
+    scores = score_texts(_passes(plans), scorer, task, members)
     return [plan.scored(scores, with_set=members is not None) for plan in plans]
 
 
 def total_plans(plans: Sequence[TextPlan], scorer: Scorer, task: Task) -> Iterator[Totals]:
     """Yield the totals of score_plans, without keeping what is known of each token."""
-    scores = _scores(plans, scorer, task)
+    scores = score_texts(_passes(plans), scorer, task)
     return (plan.totals(scores) for plan in plans)
 
 
-def _scores(
-    plans: Sequence[TextPlan],
+def _passes(plans: Sequence[TextPlan]) -> Iterator[TargetedText]:
+    return (text for plan in plans for text in plan.passes())
+
+
+def score_texts(
+    texts: Iterable[TargetedText],
     scorer: Scorer,
     task: Task,
     members: np.ndarray[Any, Any] | None = None,
 ) -> Iterator[Scores]:
-    """The scores of each window of each plan. Of a large text, not all windows are made at once."""
+    """The scores of each text, or window of one. Not all of them are made at once.
+
+    task, members: as in Scorer.score.
+    """
     block: list[TargetedText] = []
     n_tokens = 0
-    for text in (text for plan in plans for text in plan.passes()):
+    for text in texts:
         if block and n_tokens + len(text.token_ids) > _MOST_TOKENS:
             yield from scorer.score(block, task, members)
             block, n_tokens = [], 0

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pythia_cli.errors import InvalidValue
-from pythia_cli.model.open_model import Dtype, OpenModel
+from pythia_cli.library.collecting import several
+from pythia_cli.library.inspected import InspectedModel
+from pythia_cli.model.open_model import Dtype
 
 if TYPE_CHECKING:  # generating needs none of these, and its first token waits for no import
-    from pythia_cli.inside.activations import Activations
-    from pythia_cli.inside.patches import Patch
-    from pythia_cli.inside.saving import Saved
-    from pythia_cli.inside.selection import KeptDtype
-    from pythia_cli.measures.heads import HeadKind
     from pythia_cli.measures.surprisal import Unit
-    from pythia_cli.tables.kinds import Kind
     from pythia_cli.tables.records import Records
-    from pythia_cli.tables.running import Measure
     from pythia_cli.text.word_starts import Correction
 
 __all__ = ["Dtype", "Model"]
 
 _Given = Mapping[str, Any]
-_T = TypeVar("_T")
 
 
-class Model(OpenModel):
+class Model(InspectedModel):
     """An open checkpoint. Created by `load`; a context manager.
 
     Opening only maps the weights; memory for running is allocated on first use. If the file is cut
@@ -91,7 +83,7 @@ class Model(OpenModel):
         """
         from pythia_cli.measures.pair_items import PAIR_COLUMNS, pair_measure
 
-        given = [_pair(pair, good, bad) for pair in _several("pairs", pairs)]
+        given = [_pair(pair, good, bad) for pair in several("pairs", pairs)]
         measure = pair_measure(good=good, bad=bad, leading_space=leading_space)
         return self._collect("pairs", given, None, PAIR_COLUMNS, measure, skip_errors)
 
@@ -119,7 +111,7 @@ class Model(OpenModel):
         """
         from pythia_cli.measures.choice_items import CHOICE_COLUMNS, choice_measure
 
-        given = list(_several("questions", questions))
+        given = list(several("questions", questions))
         is_named = label is not None
         if label is None and any("label" in one for one in given if isinstance(one, Mapping)):
             label = "label"
@@ -164,158 +156,44 @@ class Model(OpenModel):
         options.check(self.config.n_ctx)
         given = (
             row if isinstance(row, Mapping) else {column: plain(row)}
-            for row in _several("rows", rows)
+            for row in several("rows", rows)
         )
         measure = memorized_measure(options, column)
         return self._collect("rows", given, column, MEMORIZED_COLUMNS, measure, skip_errors)
 
-    def heads(
-        self,
-        kinds: Sequence[HeadKind] | None = None,
-        *,
-        n_sequences: int = 100,
-        length: int = 50,
-        seed: int = 0,
-        bos: bool = False,
-        exclude_bos: bool = False,
-        exclude_current_token: bool = False,
-    ) -> Records:
-        """Where attention heads look on random tokens that repeat (docs/inside.md), a row a head.
-
-        kinds: "induction", "previous-token", "duplicate-token"; None: all. The other arguments are
-        those of HeadOptions. Raises InvalidValue.
-
-        >>> rows = model.heads(["previous-token"], n_sequences=10)
-        >>> best = max(rows, key=lambda row: row["score"])
-        >>> best["layer"], best["head"]
-        (0, 0)
-        """
-        from pythia_cli.measures.head_items import HEAD_COLUMNS, KIND, head_measure
-        from pythia_cli.measures.heads import KINDS, HeadOptions
-
-        options = HeadOptions(n_sequences, length, seed, bos, exclude_bos, exclude_current_token)
-        options.check(self.config.n_ctx)
-        given = [{KIND: kind} for kind in (KINDS if kinds is None else _several("kinds", kinds))]
-        measure = head_measure(options)
-        return self._collect("kinds", given, KIND, HEAD_COLUMNS, measure, False, left_out=[KIND])
-
-    def run(
-        self,
-        texts: Sequence[str | Sequence[int]],
-        capture: str | Iterable[str] = "logits",
-        *,
-        patch: Mapping[str, Patch] | None = None,
-        positions: Sequence[int] | None = None,
-        heads: Sequence[int] | None = None,
-        dtype: KeptDtype = "float32",
-        bos: bool = False,
-    ) -> list[Activations]:
-        """Run texts, or token ids, and keep activations: for each, arrays by name (docs/inside.md).
-
-        capture: names as in TransformerLens, or patterns such as "blocks.*.hook_resid_post"; also
-        "logits". patch: arrays or functions by names or patterns, to put in the place of
-        activations; a function is called with a copy of the values [n, ...] and hook=(name, layer,
-        text), and returns new ones, or None if it has changed its copy. positions, heads: those
-        that are kept; None: all. dtype: of what is kept. bos: put <|endoftext|> before each text.
-        Raises UnknownName, InvalidValue, UsageError for a text that does not fit the context.
-
-        >>> (found,) = model.run(["It was not"], ["blocks.*.hook_resid_post"], positions=[-1])
-        >>> found["blocks.0.hook_resid_post"].shape
-        (1, 128)
-        """
-        from pythia_cli.inside.running import run
-
-        return run(
-            self,
-            texts,
-            capture,
-            patch=patch,
-            positions=positions,
-            heads=heads,
-            dtype=dtype,
-            bos=bos,
-        )
-
-    def save_activations(
+    def icl(
         self,
         texts: Iterable[str | _Given],
-        path: str | Path,
-        capture: str | Iterable[str],
         *,
-        positions: Sequence[int] | None = None,
-        heads: Sequence[int] | None = None,
-        dtype: KeptDtype = "float32",
-        bos: bool = False,
+        early: int = 50,
+        late: int = 500,
+        bos: bool = True,
         column: str | None = None,
-    ) -> Saved:
-        """As `run`, streamed to a .safetensors or .npy file with a manifest (docs/inside.md).
-
-        texts: texts, or mappings of columns, of which `column` (default: "text") is the text.
-        Raises InputError for a text that does not fit the context, OutsideText, TooLarge, NoRoom
-        and ResourceError; nothing is written then.
-        """
-        from pythia_cli.inside.saving import save_activations
-        from pythia_cli.inside.selection import Selection
-        from pythia_cli.tables.text_items import TextItems
-
-        selection = Selection.of(self.config, capture, positions, heads, dtype)
-        items = TextItems(_several("texts", texts), column, "texts")
-        return save_activations(self, items, Path(path), selection, bos=bos)
-    def weight_figures(
-        self,
-        previous: OpenModel | None = None,
-        *,
-        parameters: Iterable[str] = ("*",),
-        singular_values: bool = False,
+        skip_errors: bool = False,
     ) -> Records:
-        """Norms and spectra of each parameter (docs/weights.md), as rows of a table.
+        """In-context learning in each text (docs/icl.md), as rows of a table.
 
-        They are of the float weights, whatever the model was opened as. previous: an earlier
-        checkpoint, open or closed, to measure distances from. parameters: names without their
-        layers, or patterns such as "attention.*". singular_values: with a column of them, each an
-        array [n] float64. Raises NoFloatWeights, UnknownName, and InvalidValue if `previous` is of
-        another shape.
+        texts: as in `surprisal`. Each is cut into windows of `late` tokens. icl: the loss of their
+        last token less that of the token `early`, from 1, in nats; the mean over the windows. bos:
+        put <|endoftext|> before each window. skip_errors: as in `surprisal`. Raises InvalidValue,
+        and NoWindows, an InputError, if no text is as long as a window.
 
-        >>> (row,) = model.weight_figures(parameters=["embed_out.weight"])
-        >>> round(row["frobenius_norm"], 1), round(row["effective_rank"], 1)
-        (72.1, 104.1)
+        >>> text = "It was not a small one. " * 10
+        >>> round(model.icl([text], early=7, late=42)[0]["icl"], 2)
+        -0.08
         """
-        from pythia_cli.measures.weight_items import collect_figures
+        from pythia_cli.measures.icl import InContextOptions
+        from pythia_cli.measures.icl_items import ICL_COLUMNS, icl_measure
+        from pythia_cli.measures.problems import NoWindows
 
-        self._check_open()
-        wanted = _several("parameters", parameters)
-        return collect_figures(self, previous, wanted, singular_values=singular_values)
-
-    def _collect(
-        self,
-        name: str,
-        given: Iterable[str | _Given],
-        column: str | None,
-        columns: Mapping[str, Kind],
-        measure: Measure[Any, Any],
-        skip_errors: bool,
-        left_out: Collection[str] = (),
-    ) -> Records:
-        """The rows of a measure of what is given. name: the argument that it is."""
-        from pythia_cli.tables.records import collect
-        from pythia_cli.tables.text_items import TextItems
-
-        return collect(
-            TextItems(_several(name, given), column, name),
-            columns,
-            [lambda: contextlib.nullcontext(self)],
-            measure,
-            left_out=left_out,
-            skip_errors=skip_errors,
-            reporter=self.reporter,
-        )
-
-
-def _several(name: str, given: Iterable[_T]) -> Iterable[_T]:
-    """What is given. Raises InvalidValue if it is a single one."""
-    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
-        raise InvalidValue(name, given, "several of them, in a list")
-    return given
+        options = InContextOptions(early, late, bos)
+        options.check(self.config.n_ctx)
+        measure = icl_measure(options)
+        rows = self._collect("texts", texts, column, ICL_COLUMNS, measure, skip_errors)
+        measured = [row for row in rows if row["n_windows"] is not None]
+        if measured and not any(row["n_windows"] for row in measured):
+            raise NoWindows("texts", [row["n_tokens"] for row in measured], late)
+        return rows
 
 
 def _pair(pair: object, good: str, bad: str) -> _Given:

@@ -19,6 +19,7 @@ _HOMES = {
     "choices": "item_measures:SweptChoices",
     "memorize": "item_measures:SweptMemorization",
     "weights": "weights:SweptWeights",
+    "icl": "whole_texts:SweptInContext",
     "eval": "tasks:SweptTask",
 }
 """Their names, and the class of each in this room: to add one is to add a line."""

@@ -20,6 +20,8 @@ class JoinedItems:
     Rows of a table then have a column `file`. Closing it closes all inputs.
     """
 
+    has_file = True
+
     def __init__(self, inputs: Sequence[Items | TokenRows]) -> None:
         self.inputs = list(inputs)
         self.name = f"{len(inputs)} inputs"

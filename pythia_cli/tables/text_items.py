@@ -1,8 +1,9 @@
-"""Items that are in memory, for use from Python."""
+"""Items that are in memory: texts, for use from Python, and whole files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +47,21 @@ class TextItems:
 
     def __len__(self) -> int:
         return len(self._items)
+
+
+class FileTexts(TextItems):
+    """The whole texts of files, each an item. Rows of a table then have a column `file`.
+
+    texts: name and text of each.
+    """
+
+    has_file = True
+
+    def __init__(self, texts: Iterable[tuple[str, str]]) -> None:
+        named = list(texts)
+        super().__init__([text for _, text in named])
+        self._items = [
+            replace(item, line=1, source=name, n_bytes=max(len(text), 1))
+            for item, (name, text) in zip(self._items, named, strict=True)
+        ]
+        self.n_bytes = sum(item.n_bytes for item in self._items)

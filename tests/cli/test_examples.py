@@ -51,7 +51,7 @@ def of_page(name: str) -> Iterator[str]:
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (
     "README.md", "docs/checkpoints.md", "docs/recipes.md", "docs/surprisal.md", "docs/pairs.md",
-    "docs/choices.md", "docs/sweeps.md", "docs/weights.md",
+    "docs/choices.md", "docs/icl.md", "docs/sweeps.md", "docs/weights.md",
 )  # fmt: skip
 EXAMPLES = list(dict.fromkeys([*examples(), *(line for page in PAGES for line in of_page(page))]))
 
@@ -62,6 +62,7 @@ TEXTS = {
     "words.tsv": "story\tword\n1\tIt\n1\twas\n",
     "blimp/1.jsonl": '{"sentence_good": "It was.", "sentence_bad": "It be.", "UID": "verbs"}\n',
     "pairs.csv": "grammatical,ungrammatical\nIt was.,It be.\n",
+    "documents.jsonl": f'{{"text": "{"It was the age of wisdom. " * 20}"}}\n' * 3,
     "items.jsonl": '{"ctx": "It", "endings": ["was", "be"], "gold": 0}\n',
     "items.csv": "question,a,b,c,d,answer\nIt,was,be,is,are,0\n",
     "rows.jsonl": f'{{"tokens": {[*range(3, 51)]}}}\n',
@@ -145,6 +146,10 @@ def test_an_example(pythia: Pythia, place: Path, tmp_path: Path, example: str) -
         example = re.sub(
             "(--tasks [^ ]+)( --include-path [^ ]+)?", r"\1 --include-path tasks", example
         )
+    if " icl " in example:  # the context of the small model is 64 tokens
+        example = example.replace(" icl ", " icl --early 5 --late 60 ")
+    if " --icl " in example:
+        example += " --set icl.early=5 --set icl.late=60"
     # Each changes a store of its own, and asks nobody.
     shutil.copytree(place / "store", tmp_path / "store")
     if example.startswith("pythia quantize"):

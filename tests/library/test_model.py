@@ -12,8 +12,10 @@ import pytest
 import pythia_cli
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import InputError, InvalidValue, UnknownName, UsageError
+from pythia_cli.measures.icl import InContextMeter, InContextOptions
 from pythia_cli.measures.memorize import MemorizationMeter, MemorizationOptions
 from pythia_cli.measures.pairs import MinimalPair, PairMeter
+from pythia_cli.measures.problems import NoWindows
 from pythia_cli.measures.surprisal import SurprisalMeter, SurprisalOptions
 from pythia_cli.measures.weight_figures import weight_figures
 from pythia_cli.measures.weight_parameters import NAMES, parameters_of
@@ -81,6 +83,28 @@ def test_memorize(model: pythia_cli.Model) -> None:
             model.memorize([ids], **arguments)  # type: ignore[arg-type]
     with pytest.raises(InvalidValue):
         model.memorize(text)
+
+
+def test_icl(model: pythia_cli.Model, eval_text: str) -> None:
+    texts = [eval_text[:900], "It was."]
+    expected: list[Any] = InContextMeter(model, InContextOptions(5, 60)).measure(texts)
+    given = [texts[0], {"id": 7, "text": texts[1]}]
+    rows = model.icl(given, early=5, late=60)
+    assert [{name: row[name] for name in expected[0]} for row in rows] == expected
+    assert [row["id"] for row in rows] == [None, 7]
+    assert model.icl([]) == []
+    with pytest.raises(NoWindows, match="texts: have 3 to 263 tokens; a window needs 500"):
+        model.icl(given)
+    with pytest.raises(InputError, match=r"item 2: .*UTF-8"):
+        model.icl([texts[0], "\ud800"])
+    bad: Any = [texts[0], "\ud800"]
+    rows = model.icl(bad, late=60, skip_errors=True)
+    assert [row["n_windows"] for row in rows] == [4, None]
+    for arguments in ({"early": 0}, {"late": 50}, {"late": 513}, {"early": 1, "bos": False}):
+        with pytest.raises(InvalidValue):
+            model.icl(given, **arguments)  # type: ignore[arg-type]
+    with pytest.raises(InvalidValue, match="texts"):
+        model.icl(eval_text)
 
 
 def test_impossible_arguments(model: pythia_cli.Model) -> None:

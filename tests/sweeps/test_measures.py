@@ -10,7 +10,9 @@ import pytest
 import pythia_cli
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import InvalidValue, UnknownName
+from pythia_cli.measures.problems import NoWindows
 from pythia_cli.reporting import SILENT
+from pythia_cli.sweeps.figures import Figure
 from pythia_cli.sweeps.measures import NAMES, measure_of
 from pythia_cli.tables.problems import MissingColumn
 from pythia_cli.tables.read_table import read_rows
@@ -109,6 +111,40 @@ def test_perplexity_of_a_file_and_of_its_items(
         by_line.check(str(text), SILENT)
 
 
+def test_icl_of_a_file_and_of_its_items(
+    model: pythia_cli.Model, eval_text: str, tmp_path: Path
+) -> None:
+    text, lines = tmp_path / "text.txt", tmp_path / "lines.tsv"
+    text.write_text(eval_text[:3000])
+    (alone,) = model.icl([eval_text[:3000]], early=5, late=60)
+    measure = measure_of("icl", {"early": "5", "late": "60"})
+    measure.check(str(text), SILENT)
+    figures = measure.take(model, str(text), tmp_path / "none.tsv", SILENT)
+    assert figures[0].name == "icl"
+    assert (figures[0].value, figures[0].stderr) == (alone["icl"], alone["stderr"])
+    assert figures[0].n == alone["n_windows"]
+    assert not (tmp_path / "none.tsv").exists()
+    flat = eval_text[:3000].replace("\n", " ").replace('"', "'")
+    lines.write_text(f"text\tk\n{flat}\ta\nIt was.\tb\n")
+    by_item = measure_of("icl", {"by": "item", "early": 5, "late": 60, "group": "k"})
+    by_item.check(str(lines), SILENT)
+    found = by_item.take(model, str(lines), tmp_path / "rows.tsv", SILENT)
+    kept = {(one.group, one.name): one for one in found}
+    assert kept[None, "n_short"].value == 1
+    assert kept["b", "icl"].value is None
+    assert kept["a", "icl"] == Figure("a", *list(vars(kept[None, "icl"]).values())[1:])
+
+
+def test_icl_of_texts_that_are_too_short(
+    inputs: Path, model: pythia_cli.Model, tmp_path: Path
+) -> None:
+    with pytest.raises(NoWindows, match="a window needs 500"):
+        measure_of("icl", {}).take(model, str(inputs / "text.txt"), tmp_path / "a", SILENT)
+    by_item = measure_of("icl", {"by": "item"})
+    with pytest.raises(NoWindows, match=r"have .* tokens; a window needs 500"):
+        by_item.take(model, str(inputs / "words.tsv"), tmp_path / "rows.tsv", SILENT)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "says"),
     [
@@ -129,6 +165,11 @@ def test_perplexity_of_a_file_and_of_its_items(
         ("perplexity", {"quotes": False}, "quotes is False"),
         ("perplexity", {"by": "line", "column": "x"}, "none, as a text is a line"),
         ("perplexity", {"by": "item", "stride": 0}, "stride is 0"),
+        ("icl", {"early": 0}, "early is 0"),
+        ("icl", {"late": 50}, "late is 50; expected more than the early token"),
+        ("icl", {"early": 1, "bos": False}, "early is 1"),
+        ("icl", {"column": "x"}, "column is 'x'; expected none, as a text is a file"),
+        ("icl", {"by": "line", "group": "x"}, "none, as a text is a line"),
         ("eval", {"num_fewshot": -1}, "num_fewshot is -1"),
     ],
 )

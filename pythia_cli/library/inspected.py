@@ -1,0 +1,142 @@
+"""What a model shows of its inside: activations, heads, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pythia_cli.library.collecting import CollectingModel, several
+from pythia_cli.model.open_model import OpenModel
+
+if TYPE_CHECKING:  # generating needs none of these, and its first token waits for no import
+    from pythia_cli.inside.activations import Activations
+    from pythia_cli.inside.patches import Patch
+    from pythia_cli.inside.saving import Saved
+    from pythia_cli.inside.selection import KeptDtype
+    from pythia_cli.measures.heads import HeadKind
+    from pythia_cli.tables.records import Records
+
+_Given = Mapping[str, Any]
+
+
+class InspectedModel(CollectingModel):
+    """An OpenModel that can be looked into."""
+
+    def run(
+        self,
+        texts: Sequence[str | Sequence[int]],
+        capture: str | Iterable[str] = "logits",
+        *,
+        patch: Mapping[str, Patch] | None = None,
+        positions: Sequence[int] | None = None,
+        heads: Sequence[int] | None = None,
+        dtype: KeptDtype = "float32",
+        bos: bool = False,
+    ) -> list[Activations]:
+        """Run texts, or token ids, and keep activations: for each, arrays by name (docs/inside.md).
+
+        capture: names as in TransformerLens, or patterns such as "blocks.*.hook_resid_post"; also
+        "logits". patch: arrays or functions by names or patterns, to put in the place of
+        activations; a function is called with a copy of the values [n, ...] and hook=(name, layer,
+        text), and returns new ones, or None if it has changed its copy. positions, heads: those
+        that are kept; None: all. dtype: of what is kept. bos: put <|endoftext|> before each text.
+        Raises UnknownName, InvalidValue, UsageError for a text that does not fit the context.
+
+        >>> (found,) = model.run(["It was not"], ["blocks.*.hook_resid_post"], positions=[-1])
+        >>> found["blocks.0.hook_resid_post"].shape
+        (1, 128)
+        """
+        from pythia_cli.inside.running import run
+
+        return run(
+            self,
+            texts,
+            capture,
+            patch=patch,
+            positions=positions,
+            heads=heads,
+            dtype=dtype,
+            bos=bos,
+        )
+
+    def save_activations(
+        self,
+        texts: Iterable[str | _Given],
+        path: str | Path,
+        capture: str | Iterable[str],
+        *,
+        positions: Sequence[int] | None = None,
+        heads: Sequence[int] | None = None,
+        dtype: KeptDtype = "float32",
+        bos: bool = False,
+        column: str | None = None,
+    ) -> Saved:
+        """As `run`, streamed to a .safetensors or .npy file with a manifest (docs/inside.md).
+
+        texts: texts, or mappings of columns, of which `column` (default: "text") is the text.
+        Raises InputError for a text that does not fit the context, OutsideText, TooLarge, NoRoom
+        and ResourceError; nothing is written then.
+        """
+        from pythia_cli.inside.saving import save_activations
+        from pythia_cli.inside.selection import Selection
+        from pythia_cli.tables.text_items import TextItems
+
+        selection = Selection.of(self.config, capture, positions, heads, dtype)
+        items = TextItems(several("texts", texts), column, "texts")
+        return save_activations(self, items, Path(path), selection, bos=bos)
+
+    def heads(
+        self,
+        kinds: Sequence[HeadKind] | None = None,
+        *,
+        n_sequences: int = 100,
+        length: int = 50,
+        seed: int = 0,
+        bos: bool = False,
+        exclude_bos: bool = False,
+        exclude_current_token: bool = False,
+    ) -> Records:
+        """Where attention heads look on random tokens that repeat (docs/inside.md), a row a head.
+
+        kinds: "induction", "previous-token", "duplicate-token"; None: all. The other arguments are
+        those of HeadOptions. Raises InvalidValue.
+
+        >>> rows = model.heads(["previous-token"], n_sequences=10)
+        >>> best = max(rows, key=lambda row: row["score"])
+        >>> best["layer"], best["head"]
+        (0, 0)
+        """
+        from pythia_cli.measures.head_items import HEAD_COLUMNS, KIND, head_measure
+        from pythia_cli.measures.heads import KINDS, HeadOptions
+
+        options = HeadOptions(n_sequences, length, seed, bos, exclude_bos, exclude_current_token)
+        options.check(self.config.n_ctx)
+        given = [{KIND: kind} for kind in (KINDS if kinds is None else several("kinds", kinds))]
+        measure = head_measure(options)
+        return self._collect("kinds", given, KIND, HEAD_COLUMNS, measure, False, left_out=[KIND])
+
+    def weight_figures(
+        self,
+        previous: OpenModel | None = None,
+        *,
+        parameters: Iterable[str] = ("*",),
+        singular_values: bool = False,
+    ) -> Records:
+        """Norms and spectra of each parameter (docs/weights.md), as rows of a table.
+
+        They are of the float weights, whatever the model was opened as. previous: an earlier
+        checkpoint, open or closed, to measure distances from. parameters: names without their
+        layers, or patterns such as "attention.*". singular_values: with a column of them, each an
+        array [n] float64. Raises NoFloatWeights, UnknownName, and InvalidValue if `previous` is of
+        another shape.
+
+        >>> (row,) = model.weight_figures(parameters=["embed_out.weight"])
+        >>> round(row["frobenius_norm"], 1), round(row["effective_rank"], 1)
+        (72.1, 104.1)
+        """
+        from pythia_cli.measures.weight_items import collect_figures
+
+        self._check_open()
+        wanted = several("parameters", parameters)
+        return collect_figures(self, previous, wanted, singular_values=singular_values)
