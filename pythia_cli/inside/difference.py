@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from pythia_cli.engine.activation_names import LOGITS
 from pythia_cli.engine.taps import Inside
+from pythia_cli.errors import UsageError
 from pythia_cli.inside.patches import Patches
-from pythia_cli.inside.running import Recorder
+from pythia_cli.inside.running import Recorder, inside_of
+from pythia_cli.inside.saving import TextSource, token_ids_of
 from pythia_cli.inside.selection import Selection
-from pythia_cli.reporting import NO_TASK, Task
+from pythia_cli.model.open_model import OpenModel
 from pythia_cli.tables.kinds import Kind
 from pythia_cli.tables.records import Records
 
@@ -32,28 +33,33 @@ COLUMNS: dict[str, Kind] = {
 }
 
 
-def differences(
-    int8: Inside,
-    float32: Inside,
-    texts: Sequence[_Array],
-    selection: Selection,
-    task: Task = NO_TASK,
+def compared_with_float32(
+    model: OpenModel, items: TextSource, selection: Selection, *, bos: bool = False
 ) -> Records:
-    """A row for each selected activation: both models' values on texts of token ids [n] each.
+    """A row for each selected activation: int8 beside float32, on the texts of items.
 
     rms: of float32. rms_error, max_error: of the difference. relative_error: rms_error / rms.
     cosine: between both, as one vector. Of the logits also kl_mean, KL(float32 || int8) in nats,
-    and top1_agreement, as in a certificate. Scores that are -inf are left out. Texts are run one by
-    one, so that one text's values are in memory. Raises as Inside.run, and OutsideText.
+    and top1_agreement, as in a certificate. Scores that are -inf are left out. One text's values
+    are in memory at a time. Raises UsageError for a model in float32, NoFloatWeights, and what
+    `token_ids_of` raises.
     """
-    sums = {name: _Sums() for name in selection.activations}
-    for index, text in enumerate(texts):
-        rows = selection.rows(index, len(text))
-        ours, theirs = (_values(inside, text, rows, selection) for inside in (int8, float32))
-        for name, values in theirs.items():
-            sums[name].add(values, ours[name], is_logits=name == LOGITS)
-        task.advance(len(text))
-    return Records(COLUMNS, [{"name": name, **found.record()} for name, found in sums.items()])
+    if model.dtype != "int8":
+        raise UsageError("a model in float32 cannot be compared with itself; open it as int8")
+    texts = token_ids_of(model, items, selection, bos=bos)
+    reference = OpenModel(
+        model.opened, dtype="float32", n_threads=model.n_threads, reporter=model.reporter
+    )
+    engines = inside_of(model), inside_of(reference)
+    found = {name: _Compared() for name in selection.activations}
+    with model.reporter.task("comparing", sum(map(len, texts)), "tokens") as task:
+        for index, text in enumerate(texts):
+            rows = selection.rows(index, len(text))
+            ours, theirs = (_values(inside, text, rows, selection) for inside in engines)
+            for name, values in theirs.items():
+                found[name].add(values, ours[name], is_logits=name == LOGITS)
+            task.advance(len(text))
+    return Records(COLUMNS, [{"name": name, **one.record()} for name, one in found.items()])
 
 
 def _values(inside: Inside, text: _Array, rows: _Array, selection: Selection) -> dict[str, _Array]:
@@ -67,7 +73,7 @@ def _values(inside: Inside, text: _Array, rows: _Array, selection: Selection) ->
     return found
 
 
-class _Sums:
+class _Compared:
     """Sums over the values of an activation, in float64."""
 
     def __init__(self) -> None:
@@ -118,8 +124,3 @@ def _log_softmax(logits: _Array) -> _Array:
     z -= z.max()
     z -= math.log(np.exp(z).sum())
     return z
-
-
-def ids_of(texts: Iterable[_Array]) -> int:
-    """How many tokens texts have in all."""
-    return sum(map(len, texts))

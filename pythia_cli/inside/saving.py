@@ -72,9 +72,7 @@ def save_activations(
     that does not fit the context or that lacks a position; TooLarge, NoRoom, ResourceError.
     """
     one = _check_suffix(path, selection)
-    ids = [_token_ids(model, item, selection, bos=bos) for item in items]
-    if not ids:
-        raise InvalidValue("texts", [], "at least one")
+    ids = token_ids_of(model, items, selection, bos=bos)
     shapes = Shapes(model.config, selection, np.array([len(i) for i in ids], np.int64))
     tensors = shapes.tensors()
     n_bytes = sum(prod(shape) * np.dtype(dtype).itemsize for dtype, shape in tensors.values())
@@ -161,6 +159,20 @@ def _check_suffix(path: Path, selection: Selection) -> str | None:
         reason = "a .npy file is of one activation that has a row for each position"
         raise InputError(path, f"{reason}; name a .safetensors file")
     return names[0]
+
+
+def token_ids_of(
+    model: OpenModel, items: TextSource, selection: Selection, *, bos: bool
+) -> list[_Array]:
+    """The token ids [n] of each item.
+
+    Raises InputError for one that cannot be read, does not fit the context or lacks a position, and
+    InvalidValue if there are none.
+    """
+    ids = [_token_ids(model, item, selection, bos=bos) for item in items]
+    if not ids:
+        raise InvalidValue("texts", [], "at least one")
+    return ids
 
 
 def _token_ids(model: OpenModel, item: Item, selection: Selection, *, bos: bool) -> _Array:

@@ -86,6 +86,33 @@ class InspectedModel(CollectingModel):
         items = TextItems(several("texts", texts), column, "texts")
         return save_activations(self, items, Path(path), selection, bos=bos)
 
+    def compare_with_float32(
+        self,
+        texts: Iterable[str | _Given],
+        capture: str | Iterable[str],
+        *,
+        positions: Sequence[int] | None = None,
+        heads: Sequence[int] | None = None,
+        bos: bool = False,
+        column: str | None = None,
+    ) -> Records:
+        """How far int8 activations are from those of float32 (docs/inside.md), a row for each.
+
+        The arguments are those of `save_activations`. Raises UsageError for a model in float32,
+        NoFloatWeights, and as `save_activations`.
+
+        >>> (row,) = model.compare_with_float32(["It was not"], "blocks.5.hook_resid_post")
+        >>> row["relative_error"] < 0.02
+        True
+        """
+        from pythia_cli.inside.difference import compared_with_float32
+        from pythia_cli.inside.selection import Selection
+        from pythia_cli.tables.text_items import TextItems
+
+        selection = Selection.of(self.config, capture, positions, heads)
+        items = TextItems(several("texts", texts), column, "texts")
+        return compared_with_float32(self, items, selection, bos=bos)
+
     def heads(
         self,
         kinds: Sequence[HeadKind] | None = None,
@@ -105,7 +132,7 @@ class InspectedModel(CollectingModel):
         >>> rows = model.heads(["previous-token"], n_sequences=10)
         >>> best = max(rows, key=lambda row: row["score"])
         >>> best["layer"], best["head"]
-        (0, 0)
+        (2, 0)
         """
         from pythia_cli.measures.head_items import HEAD_COLUMNS, KIND, head_measure
         from pythia_cli.measures.heads import KINDS, HeadOptions

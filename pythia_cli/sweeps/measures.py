@@ -18,8 +18,9 @@ _HOMES = {
     "pairs": "item_measures:SweptPairs",
     "choices": "item_measures:SweptChoices",
     "memorize": "item_measures:SweptMemorization",
-    "weights": "weights:SweptWeights",
     "icl": "whole_texts:SweptInContext",
+    "heads": "heads:SweptHeads",
+    "weights": "weights:SweptWeights",
     "eval": "tasks:SweptTask",
 }
 """Their names, and the class of each in this room: to add one is to add a line."""

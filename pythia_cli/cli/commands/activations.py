@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,11 +28,17 @@ def activations(
         ),
     ],
     output: Annotated[
-        Path,
+        Path | None,
         typer.Option("-o", "--output", metavar="FILE", rich_help_panel=OUTPUT,
                      help="A .safetensors file, or .npy for one activation; a manifest appears"
                      " beside it."),
-    ],
+    ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare-float32", rich_help_panel=OUTPUT,
+                     help="In place of a file: print how far the values of int8 are from those of"
+                     " float32."),
+    ] = False,
     positions: Annotated[
         str | None,
         typer.Option(metavar="LIST", rich_help_panel=_WHAT,
@@ -82,12 +89,16 @@ def activations(
     opening.read_ahead(model, step, where)
     from pythia_cli.cli.file_output import checked_output
     from pythia_cli.cli.item_runs import open_inputs
+    from pythia_cli.cli.plain_rows import print_rows
+    from pythia_cli.inside.difference import compared_with_float32
     from pythia_cli.inside.saving import manifest_path, save_activations
     from pythia_cli.inside.selection import Selection
 
     at, of_heads = whole_numbers("positions", positions), whole_numbers("heads", heads)
     choice = item_choices.InputChoice(column, input_format, null, no_quotes)
-    for path in (output, manifest_path(output)):
+    if compare == (output is not None):
+        raise CommandError("give either -o or --compare-float32", hint="-o FILE.safetensors")
+    for path in () if output is None else (output, manifest_path(output)):
         _, in_place = checked_output(path, files)
         if in_place:
             raise CommandError(f"{path} is no regular file", hint="-o FILE.safetensors")
@@ -99,10 +110,12 @@ def activations(
         ) as opened,
     ):  # fmt: skip
         selection = Selection.of(opened.config, names, at, of_heads, values)
+        if output is None:
+            rows = compared_with_float32(opened, items, selection, bos=bos)
+            print_rows(rows, provenance=opened.provenance(), as_json=as_json)
+            return
         saved = save_activations(opened, items, output, selection, bos=bos)
     if as_json:
-        import json
-
         record = {**vars(saved), "path": str(saved.path), "manifest": str(saved.manifest)}
         typer.echo(json.dumps(record))
     notices.say(

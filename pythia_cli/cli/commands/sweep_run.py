@@ -55,8 +55,9 @@ def run(
     pairs: measure_options.Pairs = None,
     choices: measure_options.Choices = None,
     memorize: measure_options.Memorize = None,
-    weights: measure_options.Weights = None,
     icl: measure_options.InContext = None,
+    heads: measure_options.Heads = None,
+    weights: measure_options.Weights = None,
     eval: measure_options.Tasks = None,
     settings: measure_options.Set = None,
     dtype: options.Dtype = "int8",
@@ -131,7 +132,7 @@ def run(
     notices = Notices(quiet=quiet, verbose=verbose)
     given = {
         "perplexity": perplexity, "surprisal": surprisal, "pairs": pairs, "choices": choices,
-        "memorize": memorize, "icl": icl, "weights": weights, "eval": eval,
+        "memorize": memorize, "icl": icl, "heads": heads, "weights": weights, "eval": eval,
     }  # fmt: skip
     how_opened = {name: True for name in _HOW_OPENED if _is_typed(context, name)}
     asked = options.first_given(
