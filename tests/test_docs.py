@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib
 import io
 import json
@@ -18,10 +19,13 @@ import pytest
 
 from pythia_cli.cli import app
 from pythia_cli.cli.errors import ExitStatus
+from pythia_cli.engine.activation_names import activations_of
 from pythia_cli.files.safetensors_layout import read_layout
+from pythia_cli.inside.difference import COLUMNS as COMPARED
 from pythia_cli.kernels.sizes import activation_levels
 from pythia_cli.measures import certificate
 from pythia_cli.measures.generated_items import GENERATED_COLUMNS
+from pythia_cli.measures.head_items import HEAD_COLUMNS
 from pythia_cli.measures.icl import InContextTotals
 from pythia_cli.measures.icl_items import ICL_COLUMNS
 from pythia_cli.measures.memorize import MemorizationTotals
@@ -29,6 +33,7 @@ from pythia_cli.measures.memorize_items import MEMORIZED_COLUMNS
 from pythia_cli.measures.perplexity_items import PERPLEXITY_COLUMNS
 from pythia_cli.measures.weight_items import weight_columns
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.expected_nll import expected_nll
 from pythia_cli.suite.known_problems import REPORTS
 from pythia_cli.suite.steps import DEMO_STEPS
@@ -222,6 +227,34 @@ def test_columns_and_figures_of_memorization() -> None:
 def test_columns_of_weights() -> None:
     columns = ["layer", "parameter", *weight_columns()]
     assert names(section("weights.md", "## Columns")) == columns
+
+
+def test_names_of_activations() -> None:
+    stated = {name.replace(".i.", ".0.") for name in names(section("inside.md", "## Names"))}
+    known = {
+        name
+        for parallel in (True, False)
+        for name in activations_of(_config(use_parallel_residual=parallel))
+    }
+    assert stated == known
+
+
+def _config(*, use_parallel_residual: bool) -> ModelConfig:
+    return ModelConfig(
+        n_layers=1, n_heads=1, d_model=8, d_mlp=8, d_vocab=8, n_ctx=8, rotary_pct=0.25,
+        rotary_base=1e4, layer_norm_eps=1e-5, use_parallel_residual=use_parallel_residual,
+    )  # fmt: skip
+
+
+def test_columns_of_heads_and_of_the_comparison() -> None:
+    assert names(section("inside.md", "## int8 beside float32")) == list(COMPARED)
+    heads = section("inside.md", "## Heads")
+    assert all(f"`{name}`" in heads for name in HEAD_COLUMNS)
+
+
+def test_the_session_inside_a_model() -> None:
+    found = doctest.testfile(str(ROOT / "docs/inside.md"), module_relative=False)
+    assert (found.failed, found.attempted > 10) == (0, True)
 
 
 def test_columns_and_figures_of_icl() -> None:

@@ -51,7 +51,7 @@ def of_page(name: str) -> Iterator[str]:
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (
     "README.md", "docs/checkpoints.md", "docs/recipes.md", "docs/surprisal.md", "docs/pairs.md",
-    "docs/choices.md", "docs/icl.md", "docs/sweeps.md", "docs/weights.md",
+    "docs/choices.md", "docs/icl.md", "docs/inside.md", "docs/sweeps.md", "docs/weights.md",
 )  # fmt: skip
 EXAMPLES = list(dict.fromkeys([*examples(), *(line for page in PAGES for line in of_page(page))]))
 
