@@ -49,6 +49,7 @@ class _Subcommands(Commands):
         "eval": "eval:evaluate",
         "sweep": "sweep:commands",
         "activations": "activations:activations",
+        "lens": "lens:lens",
         "tokenize": "tokenize:tokenize",
         "download": "download:download",
         "quantize": "quantize:quantize",

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from pythia_cli.cli.output import animated, can_write, columns
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from pythia_cli.pictures.heat_map import HeatMap
 
 
@@ -24,7 +26,7 @@ def print_heat_maps(maps: Sequence[HeatMap]) -> None:
 
     console = Console(file=sys.stdout, width=columns(), highlight=False, markup=False)
     is_ascii = not can_write("▁█\u00d7…", sys.stdout)
-    if not animated(sys.stdout) or console.no_color or not _has_shades(console.color_system):
+    if not has_shades(console):
         for line in heat_lines(maps, columns(), colours=False, ascii=is_ascii):
             print(line)
         return
@@ -33,5 +35,8 @@ def print_heat_maps(maps: Sequence[HeatMap]) -> None:
         console.print(Text.from_ansi(line), no_wrap=True, overflow="ignore", crop=False)
 
 
-def _has_shades(color_system: str | None) -> bool:
-    return color_system in ("256", "truecolor")
+def has_shades(console: Console) -> bool:
+    """Whether a console of stdout is a terminal that shows colours that are near each other."""
+    if not animated(sys.stdout) or console.no_color:
+        return False
+    return console.color_system in ("256", "truecolor")

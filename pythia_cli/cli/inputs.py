@@ -89,11 +89,13 @@ def refuse_same_file(paths: Sequence[str]) -> None:
             raise CommandError(f"{path} is the same file as {first}; name it once")
 
 
-def read_prompt(notices: Notices) -> str | None:
-    """Standard input, without the line end that `echo` and editors add; None if it is empty."""
+def read_prompt(notices: Notices, used: str = "part of the prompt") -> str | None:
+    """Standard input, without the line end that `echo` and editors add; None if it is empty.
+
+    used: as for `read_text`.
+    """
     data = _standard_input(notices)
     end = next((end for end in (b"\r\n", b"\n", b"\r") if data.endswith(end)), b"")
-    used = "part of the prompt"
     # A prompt may well look like JSON or a table.
     prompt = text_of(data.removesuffix(end), STANDARD_INPUT, notices, used, formats=False)
     return prompt if data else None

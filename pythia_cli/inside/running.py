@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -110,3 +110,17 @@ def encoded(model: OpenModel, text: str | Sequence[int], *, bos: bool) -> _Array
     else:
         ids = checked_ids(text, model.config.d_vocab)
     return np.concatenate([[model.tokenizer.end_of_text], ids]) if bos else ids
+
+
+def batches(texts: Iterable[_Array], n_tokens: int) -> Iterator[list[_Array]]:
+    """The texts [n] in order, some together: at most n_tokens, or one text that is longer."""
+    batch: list[_Array] = []
+    n = 0
+    for token_ids in texts:
+        if batch and n + len(token_ids) > n_tokens:
+            yield batch
+            batch, n = [], 0
+        batch.append(token_ids)
+        n += len(token_ids)
+    if batch:
+        yield batch

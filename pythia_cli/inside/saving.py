@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -26,7 +26,7 @@ from pythia_cli.inside.activation_file import (
     is_by_text,
 )
 from pythia_cli.inside.problems import OutsideText
-from pythia_cli.inside.running import encoded, inside_of, run_recorded
+from pythia_cli.inside.running import batches, encoded, inside_of, run_recorded
 from pythia_cli.inside.selection import Selection
 from pythia_cli.model.open_model import OpenModel
 from pythia_cli.tables.item import Item
@@ -89,7 +89,7 @@ def save_activations(
         header = {**described, "header_sha256": hashlib.sha256(writer.header).hexdigest()}
         _write_manifest(listing, manifest, header, items, ids, shapes)
         inside, first = inside_of(model), 0
-        for together in _batches(ids):
+        for together in batches(ids, _TOGETHER):
             with writing_errors(path):
                 run_recorded(inside, together, selection, writer.deliver_from(first))
             first += len(together)
@@ -234,20 +234,6 @@ def _write_manifest(
                 "fields": item.fields,
             }
             file.write(f"{as_json(record)}\n".encode())
-
-
-def _batches(ids: Iterable[_Array]) -> Iterator[list[_Array]]:
-    """The texts in order, some together."""
-    batch: list[_Array] = []
-    n = 0
-    for of_text in ids:
-        if batch and n + len(of_text) > _TOGETHER:
-            yield batch
-            batch, n = [], 0
-        batch.append(of_text)
-        n += len(of_text)
-    if batch:
-        yield batch
 
 
 @contextlib.contextmanager

@@ -113,6 +113,35 @@ class InspectedModel(CollectingModel):
         items = TextItems(several("texts", texts), column, "texts")
         return compared_with_float32(self, items, selection, bos=bos)
 
+    def lens(
+        self,
+        texts: Iterable[str | _Given],
+        *,
+        top: int = 5,
+        tuned: str | Path | None = None,
+        positions: Sequence[int] | None = None,
+        bos: bool = False,
+        column: str | None = None,
+        skip_errors: bool = False,
+    ) -> Records:
+        """What each layer predicts (docs/lens.md): a row for each layer and position.
+
+        top: how many of the likeliest tokens. tuned: folder or file of a tuned lens; None: the
+        logit lens. positions, bos: as in `run`. texts, column, skip_errors: as in `surprisal`.
+        Raises InvalidValue, InputError for a text longer than the context, and for a tuned lens
+        that does not fit, NotFound, IntegrityError.
+
+        >>> [row["rank"] for row in model.lens(["It was"], positions=[0])]  # of " was"
+        [465, 1, 1, 0, 0, 0, 0]
+        """
+        from pythia_cli.measures.lens import LensOptions
+        from pythia_cli.measures.lens_items import LENS_COLUMNS, lens_measure
+
+        options = LensOptions(top, positions, bos, None if tuned is None else Path(tuned))
+        options.check(self.config)
+        measure = lens_measure(options)
+        return self._collect("texts", texts, column, LENS_COLUMNS, measure, skip_errors)
+
     def heads(
         self,
         kinds: Sequence[HeadKind] | None = None,

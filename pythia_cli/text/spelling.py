@@ -26,3 +26,14 @@ def escaped(data: bytes) -> str:
         return data.decode("utf-8").translate(_ESCAPES)
     except UnicodeDecodeError:
         return spelled(data)
+
+
+def in_cell(data: bytes, token_id: int) -> str:
+    """A token as a short cell of a picture: spaces are seen as dots, and it is on one line.
+
+    One without bytes, as ids that no token has, is its id in brackets.
+    """
+    if not data:
+        return f"[{token_id}]"
+    shown = (c if c.isprintable() else ascii(c)[1:-1] for c in spelled(data))
+    return "".join(shown).replace(" ", "\u00b7")
