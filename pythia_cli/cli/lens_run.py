@@ -89,7 +89,8 @@ class LensText:
 
     def looked_at(self, model: Model, options: LensOptions, notices: Notices) -> LensedText:
         """What the lens says. Raises what LensMeter raises, and InputError with the text's name."""
-        from pythia_cli.measures.lens import LensMeter, LongText
+        from pythia_cli.measures.lens import LensMeter
+        from pythia_cli.measures.lens_problems import LongText
 
         meter = LensMeter(model, options)
         n_steps = meter.n_steps(len(model.tokenizer.encode(self.text)))
