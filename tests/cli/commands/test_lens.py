@@ -47,6 +47,14 @@ def test_a_pipe_gets_tsv(pythia: Pythia, records: list[dict[str, Any]]) -> None:
     assert {row["nll"] for row in rows if row["target"] == ""} == {""}
 
 
+def test_a_pipe_has_no_colours(pythia: Pythia) -> None:
+    done = pythia(*LENS, TEXT, "--shade", "kl")
+    assert len(rows_of(done.out)) == 7 * 6
+    assert without_model_lines(done.err) == [
+        "--shade colours what is drawn in a terminal; this is a table"
+    ]
+
+
 def test_a_file_whole_by_its_suffix(
     pythia: Pythia, records: list[dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -183,7 +191,7 @@ BAD: tuple[tuple[tuple[str, ...], int, str], ...] = (
     (("--file", "texts.txt", "--shade", "kl"), USAGE, "--shade is for one TEXT"),
     (("It", "--column", "a"), USAGE, "--column is for the texts of files; try: --file FILE"),
     (("It", "--skip-errors"), USAGE, "--skip-errors is for the texts of files"),
-    (("It", "--shade", "kl"), USAGE, "--shade colours what is drawn"),
+    (("It", "--shade", "kl", "--json"), USAGE, "--shade colours what is drawn, and these are rows"),
     (("It", "--page", "-", "--json"), USAGE, "only one of the rows and --page -"),
     (("It", "--page", "a.html", "-o", "a.html"), USAGE, "a.html: is to be written twice"),
     (("It", "--page", "nowhere/a.html"), RESOURCE, "cannot be written"),
