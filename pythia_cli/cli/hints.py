@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli import errors
+from pythia_cli.measures import lens_problems as of_lenses
 from pythia_cli.measures import problems as of_measures
 from pythia_cli.pictures import problems as of_pictures
 from pythia_cli.sweeps import problems as of_sweeps
@@ -237,6 +238,10 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
     (problems.MissingExtra, _missing_extra),
     (problems.UnfinishedTable, _unfinished),
     (problems.CannotResume, "write to another file"),
+    (
+        of_lenses.NotTheTunedLens,
+        "--tuned with the folder or params.pt that tuned-lens saved for this model",
+    ),
     (of_pictures.TooManyMaps, "fewer checkpoints with -c, or several pictures"),
     (of_sweeps.NoSweep, _no_sweep),
     (of_sweeps.NothingPlanned, _nothing_planned),

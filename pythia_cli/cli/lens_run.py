@@ -39,17 +39,20 @@ class LensOutput:
         if str(self.page) == "-" and self.wants_rows and self.rows.path is None:
             raise CommandError("only one of the rows and --page - can write to stdout")
         refuse_one_file(self.rows.path, self.page)
-        if self.shade is not None and self.page is None and self.wants_rows:
+        if self.shade is not None and self.page is None and self._names_rows:
             raise CommandError(
-                "--shade colours what is drawn, and rows are written here", hint="--page FILE.html"
+                "--shade colours what is drawn, and these are rows", hint="--page FILE.html"
             )
 
     @property
     def wants_rows(self) -> bool:
         """Whether there is a table: in a pipe, unless only a page is wanted."""
+        return self._names_rows or (self.page is None and not sys.stdout.isatty())
+
+    @property
+    def _names_rows(self) -> bool:
         rows = self.rows
-        is_named = rows.output is not None or rows.format is not None or rows.as_json
-        return is_named or (self.page is None and not sys.stdout.isatty())
+        return rows.output is not None or rows.format is not None or rows.as_json
 
     @property
     def is_drawn(self) -> bool:
@@ -89,7 +92,8 @@ class LensText:
 
     def looked_at(self, model: Model, options: LensOptions, notices: Notices) -> LensedText:
         """What the lens says. Raises what LensMeter raises, and InputError with the text's name."""
-        from pythia_cli.measures.lens import LensMeter, LongText
+        from pythia_cli.measures.lens import LensMeter
+        from pythia_cli.measures.lens_problems import LongText
 
         meter = LensMeter(model, options)
         n_steps = meter.n_steps(len(model.tokenizer.encode(self.text)))
@@ -128,6 +132,8 @@ def run_text(
             return found
 
         if output.wants_rows:
+            if output.shade is not None and output.page is None:
+                notices.say("--shade colours what is drawn in a terminal; this is a table")
             _write_rows(text, openers, look, output.rows, identity, notices)
         else:
             with openers[0]() as model:

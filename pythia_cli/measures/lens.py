@@ -27,6 +27,7 @@ from pythia_cli.measures.lens_figures import (
     empty_figures,
     write_figures,
 )
+from pythia_cli.measures.lens_problems import LongText
 from pythia_cli.measures.tuned_lens import TunedLens, lens_files
 from pythia_cli.model.open_model import OpenModel
 from pythia_cli.reporting import NO_TASK, Task
@@ -42,14 +43,6 @@ _TOGETHER = 512
 
 [n_layers + 1, n, d_model] float32: 52 MB for pythia-410m, 210 MB with all of its context.
 """
-
-
-class LongText(InputError):
-    """A text has more tokens than the context of the model holds."""
-
-    def __init__(self, n_tokens: int, n_ctx: int) -> None:
-        super().__init__("text", f"has {n_tokens} tokens; the context of the model holds {n_ctx}")
-        self.n_tokens, self.n_ctx = n_tokens, n_ctx
 
 
 @dataclass(frozen=True)
@@ -148,8 +141,8 @@ class LensMeter:
         try:
             self._selection.rows(0, n)
         except OutsideText as error:
-            reason = f"has {n} tokens, and no position {error.value}"
-            raise InputError("text", reason) from None
+            there = f"{-n} to {n - 1}, as it has {n} tokens"
+            raise InputError("text", f"has no position {error.value}; expected {there}") from None
         return ids
 
     def _lensed(self, texts: Sequence[_Array], task: Task) -> Iterator[LensedText]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pythia_cli.errors import PythiaError
@@ -32,10 +32,8 @@ LENS_COLUMNS: Mapping[str, Kind] = {
 }
 
 
-def lens_measure(
-    options: LensOptions, seen: Callable[[LensedText], object] | None = None
-) -> Measure[OpenModel, Item]:
-    """What a lens says of the text of each item. seen: is given all of it too."""
+def lens_measure(options: LensOptions) -> Measure[OpenModel, Item]:
+    """What a lens says of the text of each item."""
 
     def meter(model: OpenModel) -> LensMeter:
         return LensMeter(model, options)
@@ -44,15 +42,10 @@ def lens_measure(
 
     def measure(model: OpenModel, items: Sequence[Item]) -> list[RecordsOfItem | PythiaError]:
         def records(texts: list[str]) -> list[RecordsOfItem | PythiaError]:
-            found: list[RecordsOfItem | PythiaError] = []
-            for lensed in meter_of(model).measure(texts):
-                if isinstance(lensed, PythiaError):
-                    found.append(lensed)
-                    continue
-                if seen is not None:
-                    seen(lensed)
-                found.append(lens_records(lensed, model.tokenizer))
-            return found
+            return [
+                one if isinstance(one, PythiaError) else lens_records(one, model.tokenizer)
+                for one in meter_of(model).measure(texts)
+            ]
 
         return measured_together(items, lambda item: item.text(), records)
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from pythia_cli.errors import InputError, IntegrityError, NotFound, ResourceError
+from pythia_cli.errors import IntegrityError, NotFound, ResourceError
 from pythia_cli.files.reading import read_json_object
 from pythia_cli.files.safetensors_layout import read_layout
+from pythia_cli.measures.lens_problems import NotTheTunedLens
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.weights.strided import FLOATS, StridedPlace, contiguous, read_float32
 from pythia_cli.weights.torch_file import read_places
@@ -31,7 +32,7 @@ class TunedLens:
     """The translators of a tuned lens. Headers are read at once, values where they are used.
 
     path: a folder with config.json and params.pt, or params.safetensors with the same names; or
-    such a file alone. about: what config.json says. Raises NotFound, InputError for what is no
+    such a file alone. about: what config.json says. Raises NotFound, NotTheTunedLens for what is no
     tuned lens, or one of a model of another shape; IntegrityError, UnsafeFile and ResourceError.
     """
 
@@ -78,7 +79,7 @@ class TunedLens:
         return values.astype(np.float64)
 
     def _check_about(self) -> None:
-        """Raises InputError if config.json is of something else, or of a model of another shape."""
+        """Raises NotTheTunedLens for config.json of something else, or of another shape."""
         if self._described is None:
             return
         expected = {
@@ -90,14 +91,14 @@ class TunedLens:
         for field, value in expected.items():
             if field not in given:
                 reason = f"has no {field}: not the {CONFIG} of a tuned lens"
-                raise InputError(self._described, reason)
+                raise NotTheTunedLens(self._described, reason)
             if given[field] != value:
                 of_model = "" if field == "lens_type" else ", as in the model"
                 reason = f"{field} is {given[field]!r}; expected {value!r}{of_model}"
-                raise InputError(self._described, reason)
+                raise NotTheTunedLens(self._described, reason)
 
     def _check_places(self) -> None:
-        """Raises InputError for another number of layers or shape, IntegrityError for the rest."""
+        """Raises NotTheTunedLens for another number of layers or shape, else IntegrityError."""
         path, n_layers, d_model = self.parameters, self._config.n_layers, self._config.d_model
         shapes: dict[str, tuple[int, ...]] = {
             f"{i}.weight": (d_model, d_model) for i in range(n_layers)
@@ -107,18 +108,18 @@ class TunedLens:
         if self.about.get("bias") is True or self._places.keys() & biases.keys():
             shapes |= biases
         if not self._places.keys() & shapes.keys():
-            raise InputError(path, "has no 0.weight: not the parameters of a tuned lens")
+            raise NotTheTunedLens(path, "has no 0.weight: not the parameters of a tuned lens")
         for name, shape in shapes.items():
             if name not in self._places:
                 reason = f"has no {name}; expected translators of {n_layers} layers"
-                raise InputError(path, f"{reason}, as the model has")
+                raise NotTheTunedLens(path, f"{reason}, as the model has")
             if (found := self._places[name].shape) != shape:
                 reason = f"{name} has shape {list(found)}; the model requires {list(shape)}"
-                raise InputError(path, reason)
+                raise NotTheTunedLens(path, reason)
         for name, place in self._places.items():
             if name not in shapes:
                 reason = f"has {name}; expected translators of {n_layers} layers"
-                raise InputError(path, f"{reason}, as the model has")
+                raise NotTheTunedLens(path, f"{reason}, as the model has")
             if place.dtype not in FLOATS:
                 raise IntegrityError(path, f"{name} is {place.dtype}; expected F16, BF16 or F32")
 
@@ -126,7 +127,7 @@ class TunedLens:
 def lens_files(path: Path) -> tuple[Path, Path | None]:
     """The file with the parameters, and config.json if a folder has both.
 
-    Raises NotFound, InputError for another folder, and ResourceError.
+    Raises NotFound, NotTheTunedLens for another folder, and ResourceError.
     """
     try:
         is_folder, is_there = path.is_dir(), path.exists()
@@ -138,9 +139,11 @@ def lens_files(path: Path) -> tuple[Path, Path | None]:
         return path, None
     found = [path / name for name in PARAMETERS if (path / name).exists()]
     if not found:
-        raise InputError(path, f"is no folder of a tuned lens: it has no {' or '.join(PARAMETERS)}")
+        raise NotTheTunedLens(
+            path, f"is no folder of a tuned lens: it has no {' or '.join(PARAMETERS)}"
+        )
     if not (path / CONFIG).exists():
-        raise InputError(path, f"is no folder of a tuned lens: it has no {CONFIG}")
+        raise NotTheTunedLens(path, f"is no folder of a tuned lens: it has no {CONFIG}")
     return found[0], path / CONFIG
 
 

@@ -26,6 +26,7 @@ from tests.cli.running import Pythia
 from tests.cli.test_completing import shell_environment
 from tests.fakes.hub import Branch, Hub, commit_of
 from tests.fakes.suite import MODEL, REPO, make_repository
+from tests.golden_inside import TUNED_LENS
 from tests.integrations.task_files import write_tasks
 
 
@@ -51,7 +52,8 @@ def of_page(name: str) -> Iterator[str]:
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (
     "README.md", "docs/checkpoints.md", "docs/recipes.md", "docs/surprisal.md", "docs/pairs.md",
-    "docs/choices.md", "docs/icl.md", "docs/inside.md", "docs/sweeps.md", "docs/weights.md",
+    "docs/choices.md", "docs/icl.md", "docs/inside.md", "docs/lens.md", "docs/sweeps.md",
+    "docs/weights.md",
 )  # fmt: skip
 EXAMPLES = list(dict.fromkeys([*examples(), *(line for page in PAGES for line in of_page(page))]))
 
@@ -85,6 +87,7 @@ def write_items(folder: Path) -> None:
     (folder / "blimp").mkdir()
     for name, text in TEXTS.items():
         (folder / name).write_text(text)
+    shutil.copytree(TUNED_LENS, folder / "lens")
     np.save(folder / "sequences.npy", np.full((3, 64), 5, np.uint16))
     np.full((2, 2049), 5, np.uint16).tofile(folder / "document.bin")
 
