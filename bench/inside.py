@@ -65,7 +65,7 @@ def speed(store: Path, texts: Path, out: Path, rounds: int) -> dict[str, float]:
         rates: dict[str, list[float]] = {"scoring": [], "activations": []}
         for _ in range(rounds):
             rates["scoring"].append(n / seconds_of(lambda: model.score_batch(lines)))
-            seconds = seconds_of(lambda: model.save_activations(lines, out, RESIDUALS))
+            seconds = seconds_of(lambda: model.save_activations(lines, RESIDUALS, out))
             rates["activations"].append(n / seconds)
             out.unlink()
     shares = [a / s for a, s in zip(rates["activations"], rates["scoring"], strict=True)]

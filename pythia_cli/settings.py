@@ -177,8 +177,8 @@ def terminal() -> str:
 def limit_blas() -> None:
     """Let numpy's BLAS start no threads, unless the user has set how many.
 
-    Only `pythia weights` uses it, in threads of our own. Where it cannot start its threads, it
-    raises SIGINT. For the command line; called before numpy is imported.
+    Our own threads use the cores. Where BLAS cannot start its threads, it raises SIGINT. For the
+    command line; called before numpy is imported.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

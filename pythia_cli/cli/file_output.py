@@ -75,14 +75,26 @@ def checked_output(path: Path, inputs: list[str]) -> tuple[Path, bool]:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file, such as a picture, which appears whole. Raises InputError and ResourceError."""
-    from pythia_cli.errors import InputError
     from pythia_cli.files.publishing import write_aside
+
+    target = check_regular(path)
+    with writing_errors(path):
+        write_aside(target, data)
+
+
+def check_regular(path: Path) -> Path:
+    """The file that a path leads to. Raises InputError for a device or pipe, and as checked_output.
+
+    Raises ResourceError if its folder is not there.
+    """
+    from pythia_cli.errors import InputError
 
     target, in_place = checked_output(path, [])
     if in_place:
         raise InputError(path, "is no regular file; name another file to write")
     with writing_errors(path):
-        write_aside(target, data)
+        target.parent.stat()
+    return target
 
 
 def refuse_one_file(*paths: Path | None) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pythia_cli.cli.errors import CommandError
+from pythia_cli.cli.file_output import check_regular, refuse_one_file, write_whole
 from pythia_cli.cli.heat_output import print_heat_maps
 from pythia_cli.cli.tables import print_table
 
@@ -18,6 +20,24 @@ if TYPE_CHECKING:
     from pythia_cli.tables.progress import MeasuredCheckpoint
 
 _N_STRONGEST = 3
+
+
+def check_picture(path: Path | None, rows: Path | None) -> None:
+    """Raise what drawing to this file would raise, before anything is measured.
+
+    rows: another output. Raises CommandError, InputError, ResourceError, and MissingExtra without
+    matplotlib.
+    """
+    from pythia_cli.pictures.style import SUFFIXES, plot_style
+
+    if path is None:
+        return
+    if path.suffix.lower() not in SUFFIXES:
+        raise CommandError(f"--map {path} is no {', '.join(SUFFIXES)}", hint="--map FILE.svg")
+    refuse_one_file(rows, path)
+    check_regular(path)
+    with plot_style():
+        pass
 
 
 class HeadMaps:
@@ -67,10 +87,10 @@ class HeadMaps:
         return maps
 
     def draw(self, path: Path) -> None:
-        """Draw the maps to a file. Raises what draw_heat_maps raises."""
-        from pythia_cli.pictures.heat_drawing import draw_heat_maps
+        """Draw the maps to a file. Raises TooManyMaps, InputError, ResourceError."""
+        from pythia_cli.pictures.heat_drawing import heat_maps_picture
 
-        draw_heat_maps(self.maps(), path)
+        write_whole(path, heat_maps_picture(self.maps(), path.suffix))
 
     def _grouped(self) -> dict[tuple[str, str, int | None], list[Mapping[str, Any]]]:
         """The rows of each kind, model and step, in their order, kinds first."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli import errors
+from pythia_cli.inside import problems as of_inside
 from pythia_cli.measures import lens_problems as of_lenses
 from pythia_cli.measures import problems as of_measures
 from pythia_cli.pictures import problems as of_pictures
@@ -242,6 +243,8 @@ _HINTS: tuple[tuple[type[errors.PythiaError], str | Callable[[Any], str | None]]
         of_lenses.NotTheTunedLens,
         "--tuned with the folder or params.pt that tuned-lens saved for this model",
     ),
+    (of_inside.TooLarge, "--values float32"),
+    (of_inside.TooManyTensors, "fewer texts, or fewer --names"),
     (of_pictures.TooManyMaps, "fewer checkpoints with -c, or several pictures"),
     (of_sweeps.NoSweep, _no_sweep),
     (of_sweeps.NothingPlanned, _nothing_planned),

@@ -142,3 +142,15 @@ def first_given(**options: object) -> str | None:
         if value is not None and value is not False:
             return f"--{name.replace('_', '-')}"
     return None
+
+
+def whole_numbers(name: str, text: str | None) -> list[int] | None:
+    """The numbers of a list such as 0,5; None for none. Raises InvalidValue."""
+    from pythia_cli.errors import InvalidValue
+
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InvalidValue(name, text, "whole numbers, such as 0,5") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pythia_cli.cli.tables import print_table
@@ -13,8 +13,17 @@ if TYPE_CHECKING:
     from pythia_cli.tables.records import Records
 
 
-def print_rows(rows: Records, *, provenance: Mapping[str, Any], as_json: bool) -> None:
-    """Print rows. provenance: fields that each row has too, as JSON."""
+def print_rows(
+    rows: Records,
+    *,
+    provenance: Mapping[str, Any],
+    dispensable: Sequence[str] = (),
+    as_json: bool,
+) -> None:
+    """Print rows. provenance: fields that each row has too, as JSON.
+
+    dispensable: as for print_table.
+    """
     from pythia_cli.tables.encoders import encoder_of
 
     if as_json:
@@ -22,7 +31,7 @@ def print_rows(rows: Records, *, provenance: Mapping[str, Any], as_json: bool) -
             print(json.dumps({**provenance, **row}))
     elif sys.stdout.isatty():
         cells = [[_cell(value) for value in row.values()] for row in rows]
-        print_table(list(rows.columns), cells, ("n_values", "cosine"))
+        print_table(list(rows.columns), cells, dispensable)
     else:
         encoder = encoder_of("tsv", rows.columns)
         sys.stdout.write(encoder.header())

@@ -98,8 +98,9 @@ class AttentionTaps:
         for head in np.flatnonzero(changed.any(axis=1)).tolist():
             values = cached_values(self._texts.cache, layer, row, head, len(z))
             queries = changed[head]
-            # In float64: the engine would round these weights to 16 bits.
-            mixed = new[head, queries].astype(np.float64) @ values
+            # In float64, as the engine would round these weights to 16 bits; and not by BLAS, whose
+            # order of additions depends on the number of threads.
+            mixed = np.einsum("qk,kd->qd", new[head, queries].astype(np.float64), values)
             z[queries, head * d_head : (head + 1) * d_head] = mixed
 
     def _left_out(self, layer: int, rotated: _Array) -> _Array:

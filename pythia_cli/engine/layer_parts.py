@@ -83,6 +83,7 @@ class LayerParts:
             rows = changed[at : at + CHUNK]
             as_run = before[rows]
             if is_exact:
+                # Again, for its rounded input: the buffer has that of one chunk.
                 self.run(part, layer, as_run)
                 as_run = self._input(part, len(rows))
             change = np.where(after[rows] == before[rows], 0.0, after[rows] - as_run)

@@ -23,12 +23,24 @@ from pythia_cli.weights.int8_file import Int8File
 
 _PREFIX = "gpt_neox."
 
-See = Callable[[str, torch.Tensor], torch.Tensor]
+
+class See:
+    """Shows activations by name. show: gives what the model goes on with."""
+
+    def __init__(
+        self,
+        wants: Callable[[str], bool],
+        show: Callable[[str, torch.Tensor], torch.Tensor],
+    ) -> None:
+        self.wants, self._show = wants, show
+
+    def __call__(self, name: str, values: torch.Tensor) -> torch.Tensor:
+        """The values, or what `show` makes of them if they are wanted."""
+        return self._show(name, values) if self.wants(name) else values
 
 
-def unseen(name: str, values: torch.Tensor) -> torch.Tensor:
-    """The values: nothing looks at them."""
-    return values
+UNSEEN = See(lambda name: False, lambda name, values: values)
+"""Nothing is looked at."""
 
 
 class Reference:
@@ -61,7 +73,7 @@ class Reference:
         return model
 
     def hidden(
-        self, token_ids: np.ndarray[Any, Any], see: See = unseen, n_layers: int | None = None
+        self, token_ids: np.ndarray[Any, Any], see: See = UNSEEN, n_layers: int | None = None
     ) -> torch.Tensor:
         """token_ids [n] -> the final layer norm's output [n, d_model].
 
@@ -78,7 +90,7 @@ class Reference:
                 x = self._layer(x, i, see)
             return see("unembed.hook_in", self.normed(x, see))
 
-    def normed(self, x: torch.Tensor, see: See = unseen) -> torch.Tensor:
+    def normed(self, x: torch.Tensor, see: See = UNSEEN) -> torch.Tensor:
         """The final layer norm [n, d_model] of a residual stream."""
         return self._norm(x, "final_layer_norm", "ln_final", see)
 
@@ -153,11 +165,12 @@ class Reference:
         t = self.tensors
         weight, bias, eps = t[f"{name}.weight"], t[f"{name}.bias"], self.config.layer_norm_eps
         normed = functional.layer_norm(x, x.shape[-1:], weight, bias, eps)
-        if see is unseen:
+        scale_name, normalized = f"{block}.hook_scale", f"{block}.hook_normalized"
+        if not (see.wants(scale_name) or see.wants(normalized)):
             return normed
-        scale = see(f"{block}.hook_scale", (x.var(-1, unbiased=False, keepdim=True) + eps).sqrt())
+        scale = see(scale_name, (x.var(-1, unbiased=False, keepdim=True) + eps).sqrt())
         before = (x - x.mean(-1, keepdim=True)) / scale
-        after = see(f"{block}.hook_normalized", before)
+        after = see(normalized, before)
         changed = (after != before).any(-1, keepdim=True)
         return normed.where(~changed, after * weight + bias)
 

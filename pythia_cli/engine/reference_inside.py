@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pythia_cli.engine.activation_names import LOGITS
-from pythia_cli.engine.reference import Reference
+from pythia_cli.engine.reference import Reference, See
 from pythia_cli.engine.taps import Tap, Wanted, check_texts
 from pythia_cli.suite.config import ModelConfig
 
@@ -42,14 +42,13 @@ class Float32Inside:
         return found
 
     def _run(self, text: int, token_ids: _Array, tap: Tap, wanted: Wanted) -> None:
-        def see(name: str, values: torch.Tensor) -> torch.Tensor:
-            if not tap.wants(name):
-                return values
+        def show(name: str, values: torch.Tensor) -> torch.Tensor:
             given = values.numpy()
             new = tap.see(name, text, given)
             return values if new is given else torch.from_numpy(np.ascontiguousarray(new))
 
         reference = self._reference
+        see = See(tap.wants, show)
         hidden = reference.hidden(token_ids, see, n_layers=wanted.n_layers)
         if wanted.logits:
             with reference.running():

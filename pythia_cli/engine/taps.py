@@ -81,9 +81,9 @@ FINAL_NORM = ("ln_final.hook_scale", "ln_final.hook_normalized", UNEMBED_IN)
 
 def check_texts(texts: Sequence[_Array], config: ModelConfig) -> None:
     """Raises UsageError as Inside.run."""
-    for token_ids in texts:
+    for text, token_ids in enumerate(texts):
         n = len(token_ids)
         if not 0 < n <= config.n_ctx:
-            raise UsageError(f"a text of {n} tokens; the model takes 1 to {config.n_ctx}")
+            raise UsageError(f"text {text} has {n} tokens; the model takes 1 to {config.n_ctx}")
         if token_ids.min() < 0 or token_ids.max() >= config.d_vocab:
             raise UsageError(f"token ids must be within 0 to {config.d_vocab - 1}")

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pythia_cli.engine.activation_names import Activation
-from pythia_cli.errors import InvalidValue
+from pythia_cli.inside.problems import TooManyTensors
 from pythia_cli.inside.selection import Selection
 from pythia_cli.suite.config import ModelConfig
 
@@ -84,7 +84,7 @@ def is_by_text(activation: Activation) -> bool:
 class SafetensorsWriter:
     """Writes tensors of known shapes, row by row, in any order. header: as it is in the file.
 
-    Raises InvalidValue for more tensors than a header holds.
+    Raises TooManyTensors.
     """
 
     def __init__(
@@ -108,9 +108,7 @@ class SafetensorsWriter:
         text = json.dumps(entries, ensure_ascii=False).encode()
         text += b" " * (-len(text) % 8)
         if len(text) > _LONGEST_HEADER:
-            raise InvalidValue(
-                "capture", f"{len(tensors):,} tensors", "fewer texts or names: a file lists no more"
-            )
+            raise TooManyTensors(len(tensors))
         self.header = struct.pack("<Q", len(text)) + text
         file.write(self.header)
         file.truncate(len(self.header) + end)

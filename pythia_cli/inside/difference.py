@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.engine.activation_names import LOGITS
+from pythia_cli.engine.kl import kl_divergence
 from pythia_cli.engine.taps import Inside
 from pythia_cli.errors import UsageError
 from pythia_cli.inside.patches import Patches
@@ -45,7 +46,7 @@ def compared_with_float32(
     `token_ids_of` raises.
     """
     if model.dtype != "int8":
-        raise UsageError("a model in float32 cannot be compared with itself; open it as int8")
+        raise UsageError("a model in float32 has no int8 values; compare one that is open as int8")
     texts = token_ids_of(model, items, selection, bos=bos)
     reference = OpenModel(
         model.opened, dtype="float32", n_threads=model.n_threads, reporter=model.reporter
@@ -86,15 +87,17 @@ class _Compared:
         finite = np.isfinite(expected)
         a, b = (values[finite].astype(np.float64) for values in (expected, found))
         self._n += len(a)
-        self._squares += float(a @ a)
-        self._own += float(b @ b)
-        self._products += float(a @ b)
+        # Not by BLAS, which adds in another order for another number of threads.
+        self._squares += float((a * a).sum())
+        self._own += float((b * b).sum())
+        self._products += float((a * b).sum())
         off = b - a
-        self._errors += float(off @ off)
+        self._errors += float((off * off).sum())
         self._largest = max(self._largest, float(np.abs(off).max(initial=0.0)))
         if is_logits:
             self._n_rows += len(expected)
-            self._kl += sum(_kl(p, q) for p, q in zip(expected, found, strict=True))
+            for p, q in zip(expected, found, strict=True):
+                self._kl += float(kl_divergence(p[None], q[None])[0])
             self._agree += float((expected.argmax(axis=1) == found.argmax(axis=1)).sum())
 
     def record(self) -> dict[str, Any]:
@@ -111,16 +114,3 @@ class _Compared:
             "kl_mean": self._kl / self._n_rows if self._n_rows else None,
             "top1_agreement": self._agree / self._n_rows if self._n_rows else None,
         }
-
-
-def _kl(p_logits: _Array, q_logits: _Array) -> float:
-    """KL(p || q) in nats, of logits [d_vocab]."""
-    p, q = (_log_softmax(values) for values in (p_logits, q_logits))
-    return float(np.exp(p) @ (p - q))
-
-
-def _log_softmax(logits: _Array) -> _Array:
-    z = logits.astype(np.float64)
-    z -= z.max()
-    z -= math.log(np.exp(z).sum())
-    return z

@@ -50,11 +50,16 @@ class Patches:
         for pattern, patch in given.items():
             if not callable(patch) and not isinstance(patch, np.ndarray):
                 raise BadPatch(str(pattern), patch, "a function or a numpy array")
-            for name, activation in matching(config, [pattern]).items():
+            for name, activation in matching(config, [pattern], "patch").items():
                 if not activation.can_be_patched:
                     raise InvalidValue("patch", name, "an activation that others are computed from")
                 self._found.setdefault(name, []).append(patch)
                 self._activations[name] = activation
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is patched."""
+        return not self._found
 
     def __contains__(self, name: str) -> bool:
         return name in self._found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pythia_cli.errors import InvalidValue
+from pythia_cli.errors import InvalidValue, UsageError
 
 
 class OutsideText(InvalidValue):
@@ -25,11 +25,17 @@ class BadPatch(InvalidValue):
         self.activation = activation
 
 
-class TooLarge(InvalidValue):
-    """A value of an activation that float16 does not hold."""
+class TooLarge(UsageError):
+    """A value of an activation that float16 does not hold. Carries both."""
 
     def __init__(self, activation: str, value: float) -> None:
-        super().__init__(
-            f"a value of {activation}", value, "at most 65504, as float16 holds no more"
-        )
-        self.activation = activation
+        super().__init__(f"{activation} has {value:g}, and float16 holds at most 65504")
+        self.activation, self.value = activation, value
+
+
+class TooManyTensors(UsageError):
+    """More tensors than the header of a file may list."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__(f"{n:,} tensors are more than the header of a safetensors file lists")
+        self.n = n

@@ -9,11 +9,12 @@ import numpy as np
 
 from pythia_cli.engine.activation_names import LOGITS
 from pythia_cli.engine.checks import listed
-from pythia_cli.engine.taps import Inside
+from pythia_cli.engine.taps import Inside, check_texts
 from pythia_cli.engine.targets import checked_ids
 from pythia_cli.errors import IntegrityError
 from pythia_cli.inside.activations import Activations
 from pythia_cli.inside.patches import Patch, Patches
+from pythia_cli.inside.problems import BadPatch
 from pythia_cli.inside.selection import Selection
 from pythia_cli.model.open_model import OpenModel
 
@@ -60,7 +61,9 @@ class Recorder:
         if activation is None:
             return values
         if np.isnan(values).any():
-            raise IntegrityError("model", f"{name} has NaN; the checkpoint may be damaged")
+            if self._patches.is_empty:
+                raise IntegrityError("model", f"{name} has NaN; the checkpoint may be damaged")
+            raise BadPatch(name, float("nan"), "smaller values in the patches before it")
         rows = None if name == LOGITS else self._rows[text]  # of logits, it has no others
         kept = self._selection.taken(activation, values, rows)
         self._deliver(text, name, kept)
@@ -83,13 +86,14 @@ def run(
     patch: Mapping[str, Patch] | None = None,
     positions: Sequence[int] | None = None,
     heads: Sequence[int] | None = None,
-    dtype: str = "float32",
+    values: str = "float32",
     bos: bool = False,
 ) -> list[Activations]:
     """As Model.run."""
-    selection = Selection.of(model.config, capture, positions, heads, dtype)
+    selection = Selection.of(model.config, capture, positions, heads, values)
     patches = Patches(model.config, patch or {})
     ids = [encoded(model, text, bos=bos) for text in listed("texts", texts)]
+    check_texts(ids, model.config)
     rows = [selection.rows(i, len(text)) for i, text in enumerate(ids)]
     found: list[dict[str, _Array]] = [{} for _ in ids]
 
@@ -103,13 +107,14 @@ def run(
 def encoded(model: OpenModel, text: str | Sequence[int], *, bos: bool) -> _Array:
     """The token ids [n] of a text, or the ids given. bos: with <|endoftext|> before them.
 
-    Raises UsageError for ids that the model does not have.
+    Raises UsageError for ids that the model does not have. A text without tokens has none with
+    `bos` either: nothing of it would be looked at.
     """
     if isinstance(text, str):
         ids = model.tokenizer.encode(text)
     else:
         ids = checked_ids(text, model.config.d_vocab)
-    return np.concatenate([[model.tokenizer.end_of_text], ids]) if bos else ids
+    return np.concatenate([[model.tokenizer.end_of_text], ids]) if bos and len(ids) else ids
 
 
 def batches(texts: Iterable[_Array], n_tokens: int) -> Iterator[list[_Array]]:

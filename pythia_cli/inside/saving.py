@@ -149,7 +149,7 @@ class _Writer:
 
 
 def _check_suffix(path: Path, selection: Selection) -> str | None:
-    """The activation of a .npy file; None for safetensors. Raises InvalidValue."""
+    """The activation of a .npy file; None for safetensors. Raises InputError."""
     if path.suffix not in SUFFIXES:
         raise InputError(path, f"is no name that ends in {' or '.join(SUFFIXES)}")
     if path.suffix == ".safetensors":

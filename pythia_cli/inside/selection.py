@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import operator
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -52,13 +53,14 @@ class Selection:
         """
         found = matching(config, patterns)
         if heads is not None:
-            for head in _whole("heads", heads):
+            heads = _whole("heads", heads)
+            for head in heads:
                 if not 0 <= head < config.n_heads:
                     raise InvalidValue("heads", head, f"0 to {config.n_heads - 1}")
             if not any("head" in one.axes for one in found.values()):
                 raise InvalidValue("heads", heads, "none, as no chosen activation has heads")
         if positions is not None:
-            _whole("positions", positions)
+            positions = _whole("positions", positions)
         if dtype not in KEPT_DTYPES:
             raise InvalidValue("dtype", dtype, " or ".join(KEPT_DTYPES))
         return cls(
@@ -106,16 +108,23 @@ class Selection:
         return kept
 
 
-def matching(config: ModelConfig, patterns: Iterable[str]) -> dict[str, Activation]:
-    """The activations that match one of the patterns. Raises UnknownName, InvalidValue."""
+def matching(
+    config: ModelConfig, patterns: Iterable[str], argument: str = "capture"
+) -> dict[str, Activation]:
+    """The activations that match one of the patterns. argument: what gave these.
+
+    Raises UnknownName, and InvalidValue if there is no pattern.
+    """
     known = activations_of(config)
-    if isinstance(patterns, str):
-        patterns = [patterns]
+    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+    if not patterns:
+        raise InvalidValue(argument, patterns, "at least one name")
     chosen: set[str] = set()
     for pattern in patterns:
         if not isinstance(pattern, str):
-            raise InvalidValue("capture", pattern, "names of activations, or patterns of names")
-        names = [pattern] if pattern in known else fnmatch.filter(known, pattern)
+            raise InvalidValue(argument, pattern, "names of activations, or patterns of names")
+        names = [pattern] if pattern in known else []
+        names = names or [name for name in known if fnmatch.fnmatchcase(name, pattern)]
         if not names:
             raise UnknownName("activation", pattern, _nearest(pattern, list(known)))
         chosen.update(names)
@@ -129,13 +138,12 @@ def _nearest(pattern: str, known: list[str]) -> list[str]:
     return difflib.get_close_matches(pattern, known, _MOST_NEAREST, 0.5)
 
 
-def _whole(name: str, values: Sequence[int]) -> Sequence[int]:
-    """The values. Raises InvalidValue unless they are whole numbers, each of them once."""
-    expected = "whole numbers, each of them once"
-    if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-        raise InvalidValue(name, values, expected)
-    if any(isinstance(v, bool) or not isinstance(v, int) for v in values):
-        raise InvalidValue(name, values, expected)
-    if len(set(values)) < len(values):
-        raise InvalidValue(name, values, expected)
-    return values
+def _whole(name: str, values: Sequence[int]) -> list[int]:
+    """The values, also of numpy. Raises InvalidValue unless they are whole numbers, each once."""
+    try:
+        found = [operator.index(value) for value in values if not isinstance(value, bool)]
+    except TypeError:
+        found = []
+    if not found or len(set(found)) < len(values):
+        raise InvalidValue(name, values, "whole numbers, each of them once")
+    return found

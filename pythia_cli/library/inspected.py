@@ -31,17 +31,17 @@ class InspectedModel(CollectingModel):
         patch: Mapping[str, Patch] | None = None,
         positions: Sequence[int] | None = None,
         heads: Sequence[int] | None = None,
-        dtype: KeptDtype = "float32",
+        values: KeptDtype = "float32",
         bos: bool = False,
     ) -> list[Activations]:
         """Run texts, or token ids, and keep activations: for each, arrays by name (docs/inside.md).
 
         capture: names as in TransformerLens, or patterns such as "blocks.*.hook_resid_post"; also
         "logits". patch: arrays or functions by names or patterns, to put in the place of
-        activations; a function is called with a copy of the values [n, ...] and hook=(name, layer,
-        text), and returns new ones, or None if it has changed its copy. positions, heads: those
-        that are kept; None: all. dtype: of what is kept. bos: put <|endoftext|> before each text.
-        Raises UnknownName, InvalidValue, UsageError for a text that does not fit the context.
+        activations; a function is called with a copy of the values [n, ...] and a Hook as `hook`,
+        and returns new ones, or None if it has changed its copy. positions, heads: those that are
+        kept; None: all. values: what is kept is rounded to that. bos: put <|endoftext|> before each
+        text. Raises UnknownName, InvalidValue, UsageError for a text that does not fit the context.
 
         >>> (found,) = model.run(["It was not"], ["blocks.*.hook_resid_post"], positions=[-1])
         >>> found["blocks.0.hook_resid_post"].shape
@@ -56,33 +56,33 @@ class InspectedModel(CollectingModel):
             patch=patch,
             positions=positions,
             heads=heads,
-            dtype=dtype,
+            values=values,
             bos=bos,
         )
 
     def save_activations(
         self,
         texts: Iterable[str | _Given],
-        path: str | Path,
         capture: str | Iterable[str],
+        path: str | Path,
         *,
         positions: Sequence[int] | None = None,
         heads: Sequence[int] | None = None,
-        dtype: KeptDtype = "float32",
+        values: KeptDtype = "float32",
         bos: bool = False,
         column: str | None = None,
     ) -> Saved:
         """As `run`, streamed to a .safetensors or .npy file with a manifest (docs/inside.md).
 
-        texts: texts, or mappings of columns, of which `column` (default: "text") is the text.
-        Raises InputError for a text that does not fit the context, OutsideText, TooLarge, NoRoom
-        and ResourceError; nothing is written then.
+        texts: texts, or mappings of columns, of which `column` (default: "text") is the text; token
+        ids are for `run`. Raises InputError for a text that does not fit the context or lacks a
+        position, TooLarge, NoRoom and ResourceError; nothing is written then.
         """
         from pythia_cli.inside.saving import save_activations
         from pythia_cli.inside.selection import Selection
         from pythia_cli.tables.text_items import TextItems
 
-        selection = Selection.of(self.config, capture, positions, heads, dtype)
+        selection = Selection.of(self.config, capture, positions, heads, values)
         items = TextItems(several("texts", texts), column, "texts")
         return save_activations(self, items, Path(path), selection, bos=bos)
 
@@ -155,8 +155,10 @@ class InspectedModel(CollectingModel):
     ) -> Records:
         """Where attention heads look on random tokens that repeat (docs/inside.md), a row a head.
 
-        kinds: "induction", "previous-token", "duplicate-token"; None: all. The other arguments are
-        those of HeadOptions. Raises InvalidValue.
+        kinds: "induction", "previous-token", "duplicate-token"; None: all. n_sequences, length: so
+        many sequences of `length` random tokens, twice each. bos: with <|endoftext|> before each.
+        exclude_bos, exclude_current_token: attention to the first position, or of a token to
+        itself, counts as 0. Raises InvalidValue.
 
         >>> rows = model.heads(["previous-token"], n_sequences=10)
         >>> best = max(rows, key=lambda row: row["score"])

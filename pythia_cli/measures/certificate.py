@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pythia_cli.engine.byte_parts import PRECISIONS
+from pythia_cli.engine.kl import log_softmax
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import InputError
 from pythia_cli.files.reading import read_bytes
@@ -168,7 +169,7 @@ def _compare(
     targets: np.ndarray[Any, Any],
 ) -> np.ndarray[Any, Any]:
     """[4, m] float64: nll of float32, nll of int8, KL, and whether the top tokens agree."""
-    p, q = _log_softmax(float_logits), _log_softmax(int8_logits)
+    p, q = log_softmax(float_logits), log_softmax(int8_logits)
     rows = np.arange(len(targets))
     return np.stack(
         [
@@ -178,10 +179,3 @@ def _compare(
             (p.argmax(axis=1) == q.argmax(axis=1)).astype(np.float64),
         ]
     )
-
-
-def _log_softmax(logits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    z = logits.astype(np.float64)
-    z -= z.max(axis=1, keepdims=True)
-    z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
-    return z

@@ -45,13 +45,15 @@ class HeadOptions:
     exclude_bos: bool = False
     exclude_current_token: bool = False
 
-    def check(self, n_ctx: int) -> None:
-        """Raises InvalidValue for options that a model with this context cannot have."""
+    def check(self, n_ctx: int | None = None) -> None:
+        """Raises InvalidValue for options that a model with this context cannot have.
+
+        n_ctx: None is any.
+        """
         check_whole("n_sequences", self.n_sequences, 1)
         check_whole("length", self.length, 2)
         check_whole("seed", self.seed, 0)
-        longest = (n_ctx - self.bos) // 2
-        if self.length > longest:
+        if n_ctx is not None and self.length > (longest := (n_ctx - self.bos) // 2):
             expected = f"at most {longest}, as twice as many must fit a context of {n_ctx}"
             raise InvalidValue("length", self.length, expected)
 
@@ -153,7 +155,10 @@ def scores_on(
 
 
 class _HeadTap:
-    """Scores each pattern of attention as it comes. By kind: lists of [n_layers, n_heads]."""
+    """Scores each pattern of attention as it comes.
+
+    scores[kind][sequence]: a list of [n_heads], by layer; and likewise attention.
+    """
 
     def __init__(
         self,
@@ -162,7 +167,7 @@ class _HeadTap:
         options: HeadOptions,
         n_layers: int,
     ) -> None:
-        self._options, self._n_layers = options, n_layers
+        self._options = options
         self._layers = {in_layer(i, "attn.hook_pattern"): i for i in range(n_layers)}
         self._looks = [{k: detection_pattern(k, ids) for k in kinds} for ids in sequences]
         for looks in self._looks:
@@ -186,7 +191,8 @@ class _HeadTap:
         if self._options.exclude_bos:
             pattern[:, :, 0] = 0
         if self._options.exclude_current_token:
-            pattern[:, range(len(pattern[0])), range(len(pattern[0]))] = 0
+            diagonal = np.arange(pattern.shape[1])
+            pattern[:, diagonal, diagonal] = 0
         total = pattern.sum(axis=(1, 2))
         for kind, look in self._looks[text].items():
             at = (pattern * look).sum(axis=(1, 2))

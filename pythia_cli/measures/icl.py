@@ -1,4 +1,4 @@
-"""In-context learning: how much lower the loss is late in a context than early (docs/icl.md).
+"""In-context learning: the loss late in a context minus that early in it (docs/icl.md).
 
 Olsson et al. 2022, In-context Learning and Induction Heads.
 """
@@ -67,11 +67,11 @@ class InContextMeter:
         the late token of the windows, in nats. icl: the mean of the difference, late minus early;
         negative if the model learns from the context. stderr: the standard error of icl over the
         windows, s / sqrt(n_windows), s with n_windows - 1; None for one window. int8_error: by how
-        much int8 may have moved icl, in nats (near_tie of quantization_error.py); None if the
-        checkpoint has no certificate. All but the first two are None for a text without windows.
+        much int8 may have moved icl, in nats (near_tie of quantization_error.py); 0 in float32, and
+        None without a certificate. All but the first two are None for a text without windows.
 
-        An InputError is that of what cannot be tokenized. Raises IntegrityError if the model gives
-        NaN.
+        A text that cannot be tokenized has an InputError in its place. Raises IntegrityError if the
+        model gives NaN.
         """
 
         def records(encoded: list[np.ndarray[Any, Any]]) -> list[dict[str, Any]]:

@@ -134,7 +134,7 @@ class LensMeter:
     def _token_ids(self, text: str | Sequence[int]) -> _Array:
         ids = encoded(self._model, text, bos=self._options.bos)
         n, n_ctx = len(ids), self._model.config.n_ctx
-        if n == self._options.bos:
+        if n == 0:
             raise InputError("text", "is empty")
         if n > n_ctx:
             raise LongText(n, n_ctx)

@@ -23,8 +23,8 @@ from pythia_cli.tables.kinds import Kind
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 
 DIGITS = 9
-"""Figures are rounded to so many, which no number of BLAS threads changes but by rare chance: other
-threads add in another order, and that shows from the 13th digit on."""
+"""Figures are rounded to so many. BLAS with another number of threads adds in another order, which
+shows from the 13th digit on, so a rounded figure rarely changes."""
 
 _VALUES = 1 << 20  # in a block of rows; 8 MB as float64
 _EPS = float(np.finfo(np.float64).eps)

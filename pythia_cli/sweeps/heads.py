@@ -44,7 +44,7 @@ class SweptHeads:
     def check(self, source: str, reporter: Reporter) -> None:
         """As SweepMeasure.check. Raises InvalidValue."""
         checked_kinds([source])
-        self._how.check(_ANY_CONTEXT)
+        self._how.check()
 
     def sha256(self, source: str) -> str:
         """As SweepMeasure.sha256: of the kind."""
@@ -81,7 +81,3 @@ class SweptHeads:
             self.sequences, self.length, self.seed, self.bos, self.exclude_bos,
             self.exclude_current_token,
         )  # fmt: skip
-
-
-_ANY_CONTEXT = 1 << 30
-"""Larger than that of any model: whether sequences fit is known when one is open."""

@@ -10,7 +10,7 @@ import pytest
 
 import pythia_cli
 from pythia_cli.errors import InvalidValue, UsageError
-from pythia_cli.inside.problems import OutsideText
+from pythia_cli.inside.problems import BadPatch, OutsideText
 
 TEXTS = ["It was not", "She was a very good thing to be"]
 
@@ -63,6 +63,30 @@ def test_own_values_change_no_bit(model: pythia_cli.Model) -> None:
         assert again[name].tobytes() == values.tobytes(), name
 
 
+def test_copies_that_functions_leave_as_they_are_change_no_bit(model: pythia_cli.Model) -> None:
+    def doubled_and_halved(values: np.ndarray[Any, Any], hook: Any) -> None:
+        values *= 2
+        values /= 2
+
+    (found,) = model.run(TEXTS[:1], "*")
+    names = [n for n in found if not n.endswith("hook_scale") and n != "logits"]
+    (again,) = model.run(TEXTS[:1], "*", patch=dict.fromkeys(names, doubled_and_halved))
+    for name, values in found.items():
+        assert again[name].tobytes() == values.tobytes(), name
+
+
+def test_values_that_are_too_large_are_those_of_the_patch(model: pythia_cli.Model) -> None:
+    huge = np.full((3, 128), 1e38, np.float32)
+    with pytest.raises(BadPatch, match="smaller values"):
+        model.run(TEXTS[:1], patch={"blocks.2.hook_resid_post": huge})
+
+
+def test_positions_may_be_those_of_another_run(model: pythia_cli.Model) -> None:
+    (found,) = model.run(TEXTS[:1], positions=[-1, 0])
+    (again,) = model.run(TEXTS[:1], positions=found.positions)
+    assert (again["logits"] == found["logits"]).all()
+
+
 def test_activation_patching(model: pythia_cli.Model) -> None:
     """The last residual stream of another text, put in place, gives that text's logits."""
     name = "blocks.5.hook_resid_post"
@@ -90,7 +114,7 @@ def test_a_patch_that_steers(model: pythia_cli.Model) -> None:
 
 
 def test_float16(model: pythia_cli.Model) -> None:
-    (found,) = model.run(TEXTS[:1], "hook_embed", dtype="float16")
+    (found,) = model.run(TEXTS[:1], "hook_embed", values="float16")
     (whole,) = model.run(TEXTS[:1], "hook_embed")
     assert (found["hook_embed"] == whole["hook_embed"].astype(np.float16)).all()
 
@@ -117,3 +141,7 @@ def test_bad_input(model: pythia_cli.Model) -> None:
         model.run([[4096]])
     with pytest.raises(OutsideText):
         model.run(TEXTS, positions=[5])
+    with pytest.raises(UsageError, match="text 1 has 0 tokens"):
+        model.run(["It", ""], positions=[-1])
+    with pytest.raises(UsageError, match="text 0 has 0 tokens"):
+        model.run([""], bos=True)

@@ -18,6 +18,7 @@ import pythia_cli
 from pythia_cli.errors import InputError, InvalidValue, NoRoom, ResourceError
 from pythia_cli.inside import saving
 from pythia_cli.inside.activation_file import SafetensorsWriter
+from pythia_cli.inside.problems import TooManyTensors
 from tests.cli.running import listing
 from tests.faults import fail_fsync, fail_write
 
@@ -32,12 +33,12 @@ def model() -> Iterator[pythia_cli.Model]:
         yield opened
 
 
-@pytest.mark.parametrize("options", [{}, {"positions": [0, -1], "heads": [2], "dtype": "float16"}])
+@pytest.mark.parametrize("options", [{}, {"positions": [0, -1], "heads": [2], "values": "float16"}])
 def test_a_file_has_what_run_gives(
     model: pythia_cli.Model, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     path = tmp_path / "acts.safetensors"
-    saved = model.save_activations(TEXTS, path, NAMES, **options)
+    saved = model.save_activations(TEXTS, NAMES, path, **options)
     found, expected = load_file(path), model.run(TEXTS, NAMES, **options)
     tokens, rows = found["token_offsets"], found["row_offsets"]
     assert (saved.n_texts, saved.n_tokens) == (len(TEXTS), tokens[-1])
@@ -53,7 +54,7 @@ def test_a_file_has_what_run_gives(
 
 def test_metadata_and_manifest_say_what_was_run(model: pythia_cli.Model, tmp_path: Path) -> None:
     path = tmp_path / "acts.safetensors"
-    saved = model.save_activations([{"id": 7, "text": "It was not"}], path, "hook_embed", bos=True)
+    saved = model.save_activations([{"id": 7, "text": "It was not"}], "hook_embed", path, bos=True)
     described, text = map(json.loads, saved.manifest.read_text().splitlines())
     with safe_open(path, "numpy") as file:
         metadata = file.metadata()
@@ -69,7 +70,7 @@ def test_metadata_and_manifest_say_what_was_run(model: pythia_cli.Model, tmp_pat
 
 def test_one_activation_in_npy(model: pythia_cli.Model, tmp_path: Path) -> None:
     path = tmp_path / "last.npy"
-    model.save_activations(TEXTS, path, "blocks.5.hook_resid_post", positions=[-1])
+    model.save_activations(TEXTS, "blocks.5.hook_resid_post", path, positions=[-1])
     expected = model.run(TEXTS, "blocks.5.hook_resid_post", positions=[-1])
     (rows,) = {text["blocks.5.hook_resid_post"].shape for text in expected}
     assert rows == (1, 128)
@@ -82,12 +83,12 @@ def test_after_a_failure_the_earlier_files_are_there(
     model: pythia_cli.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fail: Any
 ) -> None:
     path = tmp_path / "acts.safetensors"
-    model.save_activations(TEXTS[:1], path, "hook_embed")
+    model.save_activations(TEXTS[:1], "hook_embed", path)
     before = listing(tmp_path)
     with monkeypatch.context() as patch:
         fail(patch, _full)
         with pytest.raises(ResourceError, match="acts"):
-            model.save_activations(TEXTS, path, NAMES)
+            model.save_activations(TEXTS, NAMES, path)
     assert listing(tmp_path) == before
 
 
@@ -102,7 +103,7 @@ def test_too_full_a_disk_is_seen_before_anything_is_run(
     monkeypatch.setattr(saving, "run_recorded", lambda *given: ran.append(1))
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000})())
     with pytest.raises(NoRoom):
-        model.save_activations(TEXTS, tmp_path / "acts.safetensors", NAMES)
+        model.save_activations(TEXTS, NAMES, tmp_path / "acts.safetensors")
     assert (ran, list(tmp_path.iterdir())) == ([], [])
 
 
@@ -121,7 +122,7 @@ def test_bad_texts(
     model: pythia_cli.Model, tmp_path: Path, texts: Any, options: Any, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        model.save_activations(texts, tmp_path / "a.safetensors", "hook_embed", **options)
+        model.save_activations(texts, "hook_embed", tmp_path / "a.safetensors", **options)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -130,11 +131,11 @@ def test_bad_texts(
 )
 def test_bad_files(model: pythia_cli.Model, tmp_path: Path, name: str, capture: Any) -> None:
     with pytest.raises(InputError):
-        model.save_activations(TEXTS, tmp_path / name, capture)
+        model.save_activations(TEXTS, capture, tmp_path / name)
 
 
 def test_too_many_tensors_for_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pythia_cli.inside.activation_file._LONGEST_HEADER", 500)
     tensors = {f"pattern/{i}": ("float32", (2, 2)) for i in range(20)}
-    with (tmp_path / "x").open("wb") as file, pytest.raises(InvalidValue, match="fewer texts"):
+    with (tmp_path / "x").open("wb") as file, pytest.raises(TooManyTensors):
         SafetensorsWriter(file, tensors, {})

@@ -73,7 +73,7 @@ def test_float16_refuses_what_it_does_not_hold() -> None:
     embed, scores = selection.activations.values()
     masked = np.full((4, 2, 2), -np.inf, np.float32)
     assert np.isneginf(selection.taken(scores, masked, None)).all()
-    with pytest.raises(TooLarge, match="hook_embed is 70000"):
+    with pytest.raises(TooLarge, match="hook_embed has 70000"):
         selection.taken(embed, np.full((2, 32), 70000, np.float32), None)
 
 
@@ -92,6 +92,7 @@ def test_float16_refuses_what_it_does_not_hold() -> None:
         {"patterns": ["logits"], "heads": [0]},
         {"dtype": "float64"},
         {"patterns": [3]},
+        {"patterns": []},
     ],
     ids=str,
 )

@@ -80,7 +80,7 @@ def activations(
 
     Examples:
 
-      pythia activations stimuli.tsv --field sentence -n 'blocks.*.hook_resid_post' -o a.safetensors
+      pythia activations stimuli.tsv --column sentence -n 'blocks.*.hook_z' -o z.safetensors
 
       echo "It was not" | pythia activations - -n blocks.5.hook_resid_post --positions -1 -o a.npy
     """
@@ -90,14 +90,20 @@ def activations(
     from pythia_cli.cli.file_output import checked_output
     from pythia_cli.cli.item_runs import open_inputs
     from pythia_cli.cli.plain_rows import print_rows
+    from pythia_cli.errors import NoRoom
     from pythia_cli.inside.difference import compared_with_float32
     from pythia_cli.inside.saving import manifest_path, save_activations
     from pythia_cli.inside.selection import Selection
 
-    at, of_heads = whole_numbers("positions", positions), whole_numbers("heads", heads)
+    at, of_heads = (
+        options.whole_numbers("positions", positions),
+        options.whole_numbers("heads", heads),
+    )
     choice = item_choices.InputChoice(column, input_format, null, no_quotes)
     if compare == (output is not None):
         raise CommandError("give either -o or --compare-float32", hint="-o FILE.safetensors")
+    if compare and values != "float32":
+        raise CommandError("--values is for files", hint="without --values")
     for path in () if output is None else (output, manifest_path(output)):
         _, in_place = checked_output(path, files)
         if in_place:
@@ -112,9 +118,18 @@ def activations(
         selection = Selection.of(opened.config, names, at, of_heads, values)
         if output is None:
             rows = compared_with_float32(opened, items, selection, bos=bos)
-            print_rows(rows, provenance=opened.provenance(), as_json=as_json)
+            print_rows(
+                rows,
+                provenance=opened.provenance(),
+                dispensable=("n_values", "cosine"),
+                as_json=as_json,
+            )
             return
-        saved = save_activations(opened, items, output, selection, bos=bos)
+        try:
+            saved = save_activations(opened, items, output, selection, bos=bos)
+        except NoRoom as error:
+            error.hint = "write to another place, or keep less"  # type: ignore[attr-defined]
+            raise
     if as_json:
         record = {**vars(saved), "path": str(saved.path), "manifest": str(saved.manifest)}
         typer.echo(json.dumps(record))
@@ -122,15 +137,3 @@ def activations(
         f"wrote {saved.n_texts} texts, {saved.n_tokens} tokens, {saved.n_bytes / 1e6:,.1f} MB,"
         f" to {output}, with {saved.manifest.name}"
     )
-
-
-def whole_numbers(name: str, text: str | None) -> list[int] | None:
-    """The numbers of a list such as 0,5; None for none. Raises InvalidValue."""
-    from pythia_cli.errors import InvalidValue
-
-    if text is None:
-        return None
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise InvalidValue(name, text, "whole numbers, such as 0,5") from None

@@ -21,7 +21,7 @@ def heads(
     steps: item_options.Steps = None,
     kinds: Annotated[
         str,
-        typer.Option("--kind", metavar="KINDS", rich_help_panel=_MEASURE,
+        typer.Option("--kinds", metavar="KINDS", rich_help_panel=_MEASURE,
                      help="induction, previous-token, duplicate-token, or several, separated by"
                      " commas."),
     ] = _ALL,
@@ -80,26 +80,25 @@ def heads(
 
       pythia heads -m demo -c 512,3000
 
-      pythia heads -m demo -c all --kind previous-token -o heads.tsv --map heads.svg
+      pythia heads -m demo -c all --kinds previous-token -o heads.tsv --map heads.svg
     """
     where = options.open_store(store)
     notices = Notices(quiet=quiet, verbose=verbose)
     is_for_rows = as_json or not sys.stdout.isatty()
     target = Path("-") if output is None and is_for_rows else output
     out = item_choices.OutputChoice(target, format, as_json, resume)
-    from pythia_cli.cli.head_maps import HeadMaps
+    from pythia_cli.cli.head_maps import HeadMaps, check_picture
     from pythia_cli.cli.item_runs import openers_of, run_command
     from pythia_cli.measures.head_items import HEAD_COLUMNS, KIND, head_measure, kind_items
     from pythia_cli.measures.heads import HeadOptions
-    from pythia_cli.pictures.style import checked_suffix
 
     how = HeadOptions(sequences, length, seed, bos, exclude_bos, exclude_current_token)
+    how.check()
     items = kind_items(kinds.split(","))
-    if picture is not None:
-        checked_suffix(picture.suffix)
     openers = openers_of(
         model, steps, where, notices, dtype=dtype, precision=precision, threads=threads
     )
+    check_picture(picture, out.path)
     maps = HeadMaps()
     run_command(
         items,

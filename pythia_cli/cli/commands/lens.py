@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import typer
 
 from pythia_cli.cli import item_choices, item_options, opening, options
-from pythia_cli.cli.commands.activations import whole_numbers
 from pythia_cli.cli.errors import CommandError
 from pythia_cli.cli.grouped import OUTPUT
 from pythia_cli.cli.lens_run import LensOutput, LensText, run_text
@@ -115,7 +114,7 @@ def lens(
     from pythia_cli.measures.lens import LensOptions
     from pythia_cli.measures.lens_items import LENS_COLUMNS, lens_measure
 
-    how = LensOptions(top, whole_numbers("positions", positions), bos, tuned)
+    how = LensOptions(top, options.whole_numbers("positions", positions), bos, tuned)
     identity = how.identity()
     openers = openers_of(
         model, steps, where, notices,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,8 +72,8 @@ def weights(
     names = names_matching(parameters.split(","))
     chosen = chosen_checkpoints(model, steps, where)
     _check_float_weights(chosen, where)
-    first = open_named(*chosen[0], where, False, notices, threads)
-    items = ParameterItems(first.file.config, names)
+    with contextlib.closing(open_named(*chosen[0], where, False, notices, threads).file) as file:
+        items = ParameterItems(file.config, names)
     openers = openers_of(model, steps, where, notices, dtype="float32", threads=threads)
     with (
         spectra_file(spectra) as written,

@@ -28,7 +28,7 @@ def test_the_file_is_that_of_the_library(pythia: Pythia, texts: Path, tmp_path: 
     options = [part for name in names for part in ("-n", name)]
     pythia("activations", texts, "-m", "demo", *options, "-o", ours, "--bos")
     with pythia_cli.load("demo", 3000, n_threads=1) as model:
-        model.save_activations(TEXTS, theirs, names, bos=True)
+        model.save_activations(TEXTS, names, theirs, bos=True)
     assert ours.read_bytes() == theirs.read_bytes()
 
 
@@ -83,6 +83,7 @@ def test_standard_input_and_float32(pythia: Pythia, tmp_path: Path) -> None:
         (("-n", "logits", "-o", "/dev/full"), "no regular file", 2),
         (("-n", "logits", "-o", "texts.jsonl"), "is one of the texts", 2),
         ((), "--names", 2),
+        (("-n", "logits", "--compare-float32"), "either -o or --compare-float32", 2),
     ],
 )
 def test_bad_input(
@@ -105,3 +106,18 @@ def test_a_text_that_is_too_long_is_named(pythia: Pythia, tmp_path: Path) -> Non
     arguments = ("-m", "demo", "-n", "hook_embed", "-o", tmp_path / "x.npy")
     failed = pythia("activations", path, *arguments, status=2)
     assert f"{path}, line 2: has 801 tokens; the model takes 1 to 512" in failed.err
+
+
+def test_int8_beside_float32(pythia: Pythia, texts: Path) -> None:
+    arguments = ("activations", texts, "-m", "demo", "-n", "*.hook_resid_post", "--compare-float32")
+    rows = pythia(*arguments).out.splitlines()
+    assert rows[0].split("\t")[:3] == ["name", "n_values", "rms"]
+    assert len(rows) == 7
+    records = pythia(*arguments, "--json").records
+    assert [record["name"] for record in records] == [row.split("\t")[0] for row in rows[1:]]
+    assert {record["step"] for record in records} == {3000}
+    for options, words in (
+        (("--values", "float16"), "--values is for files"),
+        (("--dtype", "float32"), "no int8 values"),
+    ):
+        assert words in pythia(*arguments, *options, status=2).err

@@ -34,7 +34,7 @@ def test_a_row_for_each_head(in_own_store: Pythia) -> None:
 
 def test_a_file_of_rows_goes_on(pythia: Pythia, tmp_path: Path) -> None:
     out = tmp_path / "heads.tsv"
-    arguments = ("heads", "-m", "demo", "--kind", "previous-token", *FEW, "-o", out)
+    arguments = ("heads", "-m", "demo", "--kinds", "previous-token", *FEW, "-o", out)
     assert pythia(*arguments).out == ""
     whole = out.read_bytes()
     assert "nothing was left to do" in pythia(*arguments, "--resume").err
@@ -45,14 +45,16 @@ def test_a_file_of_rows_goes_on(pythia: Pythia, tmp_path: Path) -> None:
 
 def test_json_and_options(pythia: Pythia) -> None:
     options = ("--bos", "--exclude-bos", "--exclude-current-token", "--dtype", "float32")
-    records = pythia("heads", "-m", "demo", "--json", "--kind", "induction", *FEW, *options).records
+    records = pythia(
+        "heads", "-m", "demo", "--json", "--kinds", "induction", *FEW, *options
+    ).records
     assert len(records) == 24
     assert {record["kind"] for record in records} == {"induction"}
     assert all(0 <= record["score"] < 1 and math.isfinite(record["stderr"]) for record in records)
 
 
 def test_a_terminal_has_maps(pythia: Pythia) -> None:
-    lines = screen_of(pythia, "heads", "-m", "demo", "--kind", "previous-token", *FEW, columns=80)
+    lines = screen_of(pythia, "heads", "-m", "demo", "--kinds", "previous-token", *FEW, columns=80)
     text = "\n".join(lines)
     assert "layer 0 1 2 3" in text
     assert "score: the share of attention" in text
@@ -70,11 +72,12 @@ def test_maps_in_a_picture(pythia: Pythia, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--kind", "inductive"), "induction, previous-token, duplicate-token"),
-        (("--kind", "induction,induction"), "each of them once"),
+        (("--kinds", "inductive"), "induction, previous-token, duplicate-token"),
+        (("--kinds", "induction,induction"), "each of them once"),
         (("--length", "300"), "--length is 300; expected at most 256"),
         (("--sequences", "0"), "--sequences"),
-        (("--map", "heads.txt"), ".svg"),
+        (("--map", "heads.txt"), "--map FILE.svg"),
+        (("--map", "heads.svg", "-o", "heads.svg"), "is to be written twice"),
         (("--json", "-o", "heads.tsv"), "--json writes to stdout"),
         (("--resume",), "--resume needs the file"),
     ],
@@ -83,3 +86,11 @@ def test_bad_input(pythia: Pythia, arguments: tuple[str, ...], words: str) -> No
     failed = pythia("heads", "-m", "demo", *arguments, status=2)
     assert failed.out == ""
     assert words in failed.err
+
+
+def test_a_picture_that_cannot_be_written_is_seen_before_anything_is_measured(
+    pythia: Pythia,
+) -> None:
+    failed = pythia("heads", "-m", "demo", "--map", "no/heads.svg", status=7)
+    assert "create its folder" in failed.err
+    assert failed.out == ""
