@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pythia_cli.engine.loglikelihood import Loglikelihood as Loglikelihood
     from pythia_cli.engine.sampling import SamplingOptions as SamplingOptions
     from pythia_cli.engine.scored_text import ScoredText as ScoredText
+    from pythia_cli.inside.activations import Activations as Activations
+    from pythia_cli.inside.patches import Hook as Hook
     from pythia_cli.library.load import checkpoints as checkpoints
     from pythia_cli.library.load import load as load
     from pythia_cli.library.model import Model as Model
@@ -48,11 +50,13 @@ if TYPE_CHECKING:
     from pythia_cli.tables.records import Records as Records
 
 _HOMES = {
+    "Activations": "inside.activations",
     "Bars": "reporting",
     "Checkpoint": "suite.checkpoint",
     "ContentCheck": "measures.content",
     "GenerateOptions": "engine.generate",
     "Generated": "engine.generate",
+    "Hook": "inside.patches",
     "Installed": "checkpoints.store",
     "Loglikelihood": "engine.loglikelihood",
     "Model": "library.model",

@@ -18,7 +18,8 @@ import pythia_cli
 
 SECTIONS = {
     "Opening": ("load", "checkpoints", "Model"),
-    "What a model returns": ("Generated", "ScoredText", "Loglikelihood", "Records"),
+    "What a model returns": ("Generated", "ScoredText", "Loglikelihood", "Records", "Activations"),
+    "What a patch is given": ("Hook",),
     "Options of generating": ("GenerateOptions", "SamplingOptions"),
     "Measures": (
         "perplexity",
