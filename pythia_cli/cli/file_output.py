@@ -82,14 +82,14 @@ def write_whole(path: Path, data: bytes) -> None:
         write_aside(target, data)
 
 
-def check_regular(path: Path) -> Path:
+def check_regular(path: Path, inputs: Sequence[str] = ()) -> Path:
     """The file that a path leads to. Raises InputError for a device or pipe, and as checked_output.
 
     Raises ResourceError if its folder is not there.
     """
     from pythia_cli.errors import InputError
 
-    target, in_place = checked_output(path, [])
+    target, in_place = checked_output(path, list(inputs))
     if in_place:
         raise InputError(path, "is no regular file; name another file to write")
     with writing_errors(path):

@@ -12,6 +12,8 @@ from pythia_cli.cli.tables import print_table
 if TYPE_CHECKING:
     from pythia_cli.tables.records import Records
 
+_KEPT = 40  # cells of a name, before columns are left out
+
 
 def print_rows(
     rows: Records,
@@ -31,7 +33,7 @@ def print_rows(
             print(json.dumps({**provenance, **row}))
     elif sys.stdout.isatty():
         cells = [[_cell(value) for value in row.values()] for row in rows]
-        print_table(list(rows.columns), cells, dispensable)
+        print_table(list(rows.columns), cells, dispensable, keep=_KEPT)
     else:
         encoder = encoder_of("tsv", rows.columns)
         sys.stdout.write(encoder.header())

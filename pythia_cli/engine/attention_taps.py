@@ -101,7 +101,8 @@ class AttentionTaps:
             # In float64, as the engine would round these weights to 16 bits; and not by BLAS, whose
             # order of additions depends on the number of threads.
             mixed = np.einsum("qk,kd->qd", new[head, queries].astype(np.float64), values)
-            z[queries, head * d_head : (head + 1) * d_head] = mixed
+            with np.errstate(over="ignore"):  # a patch may be too large
+                z[queries, head * d_head : (head + 1) * d_head] = mixed
 
     def _left_out(self, layer: int, rotated: _Array) -> _Array:
         """What the scores of the engine lack, [n_heads, n, 1]: the same for all keys of a query.

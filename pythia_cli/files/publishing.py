@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from pythia_cli.files.removing import is_old
+
 _ASIDE = 12  # hexadecimal digits behind the name of a temporary file
 
 
@@ -68,13 +70,15 @@ def published(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     fsync_folder(path.parent)
 
 
-def remove_unpublished(path: Path) -> None:
+def remove_unpublished(path: Path, *, old_only: bool = False) -> None:
     """Remove what processes left that were killed while they published at `path`.
 
-    Call it when no other process writes there. Raises OSError.
+    Call it when no other process writes there; or with old_only, which leaves what was written
+    within a day. Raises OSError.
     """
     for left in path.parent.glob(f".{glob.escape(path.name)}-{'[0-9a-f]' * _ASIDE}"):
-        left.unlink(missing_ok=True)
+        if not old_only or is_old(left):
+            left.unlink(missing_ok=True)
 
 
 def nearest_existing(folder: Path) -> Path:

@@ -49,7 +49,8 @@ class Patches:
         self._activations: dict[str, Activation] = {}
         for pattern, patch in given.items():
             if not callable(patch) and not isinstance(patch, np.ndarray):
-                raise BadPatch(str(pattern), patch, "a function or a numpy array")
+                expected = "a function or a numpy array"
+                raise BadPatch(str(pattern), type(patch).__name__, expected)
             for name, activation in matching(config, [pattern], "patch").items():
                 if not activation.can_be_patched:
                     raise InvalidValue("patch", name, "an activation that others are computed from")
@@ -81,7 +82,10 @@ class Patches:
             own = values.copy()
             given = patch(own, hook=hook)
             given = own if given is None else given
-        found = np.asarray(given)
+        try:
+            found = np.asarray(given)
+        except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors on a GPU
+            raise BadPatch(hook.name, type(given).__name__, "an array of numbers") from error
         if found.shape != values.shape:
             expected = f"an array of shape {values.shape}, as text {hook.text} has it"
             raise BadPatch(hook.name, f"of shape {found.shape}", expected)

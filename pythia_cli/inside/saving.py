@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -16,7 +17,7 @@ import numpy as np
 from pythia_cli import release
 from pythia_cli.checkpoints.room import check_room
 from pythia_cli.errors import InputError, InvalidValue
-from pythia_cli.files.publishing import published
+from pythia_cli.files.publishing import fsync, published, remove_unpublished
 from pythia_cli.files.writing import writing_errors
 from pythia_cli.inside.activation_file import (
     SUFFIXES,
@@ -71,14 +72,20 @@ def save_activations(
     than those of SUFFIXES, for several activations in one .npy, and for an item without a text, one
     that does not fit the context or that lacks a position; TooLarge, NoRoom, ResourceError.
     """
-    one = _check_suffix(path, selection)
+    check_suffix(path)
+    one = _one_activation(path, selection)
+    path, manifest = (Path(os.path.realpath(place)) for place in (path, manifest_path(path)))
+    if manifest.is_dir():
+        raise InputError(manifest, "is a folder; move it away")
     ids = token_ids_of(model, items, selection, bos=bos)
     shapes = Shapes(model.config, selection, np.array([len(i) for i in ids], np.int64))
     tensors = shapes.tensors()
     n_bytes = sum(prod(shape) * np.dtype(dtype).itemsize for dtype, shape in tensors.values())
     check_room(path.parent, n_bytes, str(path))
     described = _described(model, selection, bos=bos)
-    manifest = manifest_path(path)
+    with contextlib.suppress(OSError):
+        for place in (path, manifest):
+            remove_unpublished(place, old_only=True)
     with (
         _published(manifest) as listing,
         _published(path) as file,
@@ -96,6 +103,9 @@ def save_activations(
             task.advance(sum(map(len, together)))
         with writing_errors(path):
             writer.write_tokens(ids, selection)
+        with writing_errors(manifest):  # whole before the first of the two is renamed
+            listing.flush()
+            fsync(listing.fileno())
     return Saved(path, manifest, len(ids), int(shapes.token_offsets[-1]), n_bytes)
 
 
@@ -148,10 +158,14 @@ class _Writer:
         self._all.write("row_offsets", self._shapes.row_offsets)
 
 
-def _check_suffix(path: Path, selection: Selection) -> str | None:
-    """The activation of a .npy file; None for safetensors. Raises InputError."""
+def check_suffix(path: Path) -> None:
+    """Raises InputError for a file of another format."""
     if path.suffix not in SUFFIXES:
         raise InputError(path, f"is no name that ends in {' or '.join(SUFFIXES)}")
+
+
+def _one_activation(path: Path, selection: Selection) -> str | None:
+    """The activation of a .npy file; None for safetensors. Raises InputError."""
     if path.suffix == ".safetensors":
         return None
     names = list(selection.activations)

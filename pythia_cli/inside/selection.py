@@ -116,7 +116,8 @@ def matching(
     Raises UnknownName, and InvalidValue if there is no pattern.
     """
     known = activations_of(config)
-    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    patterns = list(patterns) if isinstance(patterns, Iterable) else []
     if not patterns:
         raise InvalidValue(argument, patterns, "at least one name")
     chosen: set[str] = set()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pythia_cli.errors import InvalidValue
 from pythia_cli.library.collecting import CollectingModel, several
 from pythia_cli.model.open_model import OpenModel
 
@@ -196,5 +197,7 @@ class InspectedModel(CollectingModel):
         from pythia_cli.measures.weight_items import collect_figures
 
         self._check_open()
+        if not isinstance(previous, OpenModel | None):
+            raise InvalidValue("previous", previous, "a model, or None")
         wanted = several("parameters", parameters)
         return collect_figures(self, previous, wanted, singular_values=singular_values)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 
-from pythia_cli.errors import InvalidValue, PythiaError
+from pythia_cli.errors import InvalidValue, PythiaError, UnknownName
 from pythia_cli.measures.heads import KINDS, HeadKind, HeadOptions, HeadScores, head_scores
 from pythia_cli.model.open_model import OpenModel
 from pythia_cli.tables.item import Item
@@ -25,15 +26,19 @@ KIND = "kind"
 
 
 def kind_items(kinds: Sequence[str]) -> TextItems:
-    """An item for each kind. Raises InvalidValue for an unknown one, or none."""
+    """An item for each kind. Raises UnknownName, InvalidValue."""
     checked_kinds(kinds)
     return TextItems([{KIND: kind} for kind in kinds], KIND, "kinds")
 
 
 def checked_kinds(kinds: Sequence[str]) -> list[HeadKind]:
-    """The kinds. Raises InvalidValue for an unknown one, one that is there twice, or none."""
+    """The kinds. Raises UnknownName, and InvalidValue for one that is there twice, or none."""
+    for kind in kinds:
+        if kind not in KINDS:
+            nearest = difflib.get_close_matches(str(kind), KINDS, 1, 0.5) or list(KINDS)
+            raise UnknownName("kind of heads", str(kind), nearest)
     found = [known for kind in kinds for known in KINDS if known == kind]
-    if len(found) < len(kinds) or len(set(found)) < len(found) or not found:
+    if len(set(found)) < len(found) or not found:
         raise InvalidValue("kinds", list(kinds), f"some of {', '.join(KINDS)}, each of them once")
     return found
 

@@ -42,7 +42,7 @@ class SweptHeads:
     exclude_current_token: bool = False
 
     def check(self, source: str, reporter: Reporter) -> None:
-        """As SweepMeasure.check. Raises InvalidValue."""
+        """As SweepMeasure.check. Raises UnknownName, InvalidValue."""
         checked_kinds([source])
         self._how.check()
 

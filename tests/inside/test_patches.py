@@ -77,6 +77,7 @@ def test_the_same_values_are_the_array_itself() -> None:
         (np.ones((2, 32), complex), "real numbers"),
         (lambda values, hook: "text", "of shape ()"),
         (lambda values, hook: values[:1], "of shape (1, 32)"),
+        (lambda values, hook: [[1], [1, 2]], "list"),
     ],
 )
 def test_bad_values(patch: Any, words: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,43 @@ def test_too_many_tensors_for_a_header(tmp_path: Path, monkeypatch: pytest.Monke
     tensors = {f"pattern/{i}": ("float32", (2, 2)) for i in range(20)}
     with (tmp_path / "x").open("wb") as file, pytest.raises(TooManyTensors):
         SafetensorsWriter(file, tensors, {})
+
+
+def test_the_manifest_is_whole_before_either_file_is_replaced(
+    model: pythia_cli.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "acts.npy"
+    model.save_activations(TEXTS[:1], "hook_embed", path)
+    before = listing(tmp_path)
+    synced: list[int] = []
+
+    def fail_first(descriptor: int) -> None:
+        synced.append(descriptor)
+        _full()
+
+    monkeypatch.setattr(saving, "fsync", fail_first)
+    with pytest.raises(ResourceError, match="manifest"):
+        model.save_activations(TEXTS, "hook_embed", path)
+    assert len(synced) == 1
+    assert listing(tmp_path) == before
+
+
+def test_a_folder_in_place_of_the_manifest(model: pythia_cli.Model, tmp_path: Path) -> None:
+    path = tmp_path / "acts.npy"
+    path.write_text("earlier")
+    saving.manifest_path(path).mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        model.save_activations(TEXTS[:1], "hook_embed", path)
+    assert path.read_text() == "earlier"
+
+
+def test_what_killed_processes_left_is_removed_after_a_day(
+    model: pythia_cli.Model, tmp_path: Path
+) -> None:
+    path = tmp_path / "acts.npy"
+    old, new = (tmp_path / f".acts.npy-{digit * 12}" for digit in "ab")
+    for left in (old, new):
+        left.write_text("left")
+    os.utime(old, (0, 0))
+    model.save_activations(TEXTS[:1], "hook_embed", path)
+    assert (old.exists(), new.exists()) == (False, True)

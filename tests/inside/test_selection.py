@@ -93,6 +93,8 @@ def test_float16_refuses_what_it_does_not_hold() -> None:
         {"dtype": "float64"},
         {"patterns": [3]},
         {"patterns": []},
+        {"patterns": None},
+        {"patterns": 3},
     ],
     ids=str,
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import pythia_cli
-from pythia_cli.errors import InvalidValue
+from pythia_cli.errors import InvalidValue, UnknownName
 from pythia_cli.reporting import SILENT
 from pythia_cli.sweeps.heads import SweptHeads
 from pythia_cli.sweeps.measures import measure_of
@@ -36,7 +36,7 @@ def test_kinds_and_options_are_checked_before_a_model_is_open() -> None:
     measure = SweptHeads()
     measure.check("induction", SILENT)
     assert measure.sha256("induction") != measure.sha256("duplicate-token")
-    with pytest.raises(InvalidValue):
+    with pytest.raises(UnknownName):
         measure.check("inductive", SILENT)
     with pytest.raises(InvalidValue):
         SweptHeads(sequences=0).check("induction", SILENT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from pythia_cli.cli.grouped import OUTPUT
 from pythia_cli.cli.output import Notices
 
 _WHAT = "What is kept"
+_COMMA = re.compile(r",(?![^\[]*\])")  # between names, not within brackets of a pattern
 
 
 def activations(
@@ -23,8 +25,8 @@ def activations(
         typer.Option(
             "-n", "--names", metavar="PATTERN", rich_help_panel=_WHAT,
             autocompletion=completing.activations,
-            help="Activations, as TransformerLens names them; * stands for anything; repeatable:"
-            " 'blocks.*.hook_resid_post', blocks.3.attn.hook_pattern, logits.",
+            help="Activations, as TransformerLens names them, separated by commas; * stands for"
+            " anything: 'blocks.*.hook_resid_post', blocks.3.attn.hook_pattern,logits.",
         ),
     ],
     output: Annotated[
@@ -87,12 +89,12 @@ def activations(
     where = options.open_store(store)
     notices = Notices(quiet=quiet, verbose=verbose)
     opening.read_ahead(model, step, where)
-    from pythia_cli.cli.file_output import checked_output
+    from pythia_cli.cli.file_output import check_regular
     from pythia_cli.cli.item_runs import open_inputs
     from pythia_cli.cli.plain_rows import print_rows
     from pythia_cli.errors import NoRoom
     from pythia_cli.inside.difference import compared_with_float32
-    from pythia_cli.inside.saving import manifest_path, save_activations
+    from pythia_cli.inside.saving import check_suffix, manifest_path, save_activations
     from pythia_cli.inside.selection import Selection
 
     at, of_heads = (
@@ -104,10 +106,10 @@ def activations(
         raise CommandError("give either -o or --compare-float32", hint="-o FILE.safetensors")
     if compare and values != "float32":
         raise CommandError("--values is for files", hint="without --values")
-    for path in () if output is None else (output, manifest_path(output)):
-        _, in_place = checked_output(path, files)
-        if in_place:
-            raise CommandError(f"{path} is no regular file", hint="-o FILE.safetensors")
+    if output is not None:
+        check_suffix(output)
+        check_regular(output, files)
+        check_regular(manifest_path(output), files)
     with (
         open_inputs(files, choice, notices) as items,
         opening.open_model(
@@ -115,13 +117,14 @@ def activations(
             dtype=dtype, precision=precision, threads=threads, plain_text=plain_text,
         ) as opened,
     ):  # fmt: skip
-        selection = Selection.of(opened.config, names, at, of_heads, values)
+        patterns = [part for name in names for part in _COMMA.split(name)]
+        selection = Selection.of(opened.config, patterns, at, of_heads, values)
         if output is None:
             rows = compared_with_float32(opened, items, selection, bos=bos)
             print_rows(
                 rows,
                 provenance=opened.provenance(),
-                dispensable=("n_values", "cosine"),
+                dispensable=("n_values", "cosine", "rms", "rms_error"),
                 as_json=as_json,
             )
             return

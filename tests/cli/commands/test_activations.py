@@ -24,8 +24,8 @@ def texts(tmp_path: Path) -> Path:
 
 def test_the_file_is_that_of_the_library(pythia: Pythia, texts: Path, tmp_path: Path) -> None:
     ours, theirs = tmp_path / "ours.safetensors", tmp_path / "theirs.safetensors"
-    names = ["blocks.*.hook_resid_post", "blocks.3.attn.hook_pattern"]
-    options = [part for name in names for part in ("-n", name)]
+    names = ["blocks.*.hook_resid_post", "blocks.[1,3].attn.hook_pattern", "hook_embed"]
+    options = ["-n", ",".join(names[:2]), "-n", names[2]]
     pythia("activations", texts, "-m", "demo", *options, "-o", ours, "--bos")
     with pythia_cli.load("demo", 3000, n_threads=1) as model:
         model.save_activations(TEXTS, names, theirs, bos=True)
@@ -80,8 +80,8 @@ def test_standard_input_and_float32(pythia: Pythia, tmp_path: Path) -> None:
         (("-n", "logits", "-n", "hook_embed", "-o", "x.npy"), "name a .safetensors file", 2),
         (("-n", "blocks.0.attn.hook_pattern", "-o", "x.npy"), "name a .safetensors file", 2),
         (("-n", "logits", "-o", "no/x.npy"), "create its folder", 7),
-        (("-n", "logits", "-o", "/dev/full"), "no regular file", 2),
-        (("-n", "logits", "-o", "texts.jsonl"), "is one of the texts", 2),
+        (("-n", "logits", "-o", "/dev/full"), "ends in .safetensors or .npy", 2),
+        (("-n", "logits", "-o", "texts.jsonl"), "ends in .safetensors or .npy", 2),
         ((), "--names", 2),
         (("-n", "logits", "--compare-float32"), "either -o or --compare-float32", 2),
     ],
@@ -121,3 +121,12 @@ def test_int8_beside_float32(pythia: Pythia, texts: Path) -> None:
         (("--dtype", "float32"), "no int8 values"),
     ):
         assert words in pythia(*arguments, *options, status=2).err
+
+
+def test_a_link_is_followed(pythia: Pythia, texts: Path, tmp_path: Path) -> None:
+    target, link = tmp_path / "data" / "acts.npy", tmp_path / "link.npy"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    pythia("activations", texts, "-m", "demo", "-n", "hook_embed", "-o", link)
+    assert link.is_symlink()
+    assert np.load(target).shape[1] == 128

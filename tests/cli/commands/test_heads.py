@@ -72,7 +72,6 @@ def test_maps_in_a_picture(pythia: Pythia, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--kinds", "inductive"), "induction, previous-token, duplicate-token"),
         (("--kinds", "induction,induction"), "each of them once"),
         (("--length", "300"), "--length is 300; expected at most 256"),
         (("--sequences", "0"), "--sequences"),
@@ -94,3 +93,8 @@ def test_a_picture_that_cannot_be_written_is_seen_before_anything_is_measured(
     failed = pythia("heads", "-m", "demo", "--map", "no/heads.svg", status=7)
     assert "create its folder" in failed.err
     assert failed.out == ""
+
+
+def test_an_unknown_kind(pythia: Pythia) -> None:
+    failed = pythia("heads", "-m", "demo", "--kinds", "inductive", status=3)
+    assert "unknown kind of heads 'inductive'; did you mean induction?" in failed.err
