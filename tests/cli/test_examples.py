@@ -153,6 +153,10 @@ def test_an_example(pythia: Pythia, place: Path, tmp_path: Path, example: str) -
         example = example.replace(" icl ", " icl --early 5 --late 60 ")
     if " --icl " in example:
         example += " --set icl.early=5 --set icl.late=60"
+    if example.startswith("pythia heads") and MODEL in example:
+        example += " --length 20"
+    if " --on slurm" in example and shutil.which("sbatch") is None:
+        example = example.split(" --on slurm")[0]
     # Each changes a store of its own, and asks nobody.
     shutil.copytree(place / "store", tmp_path / "store")
     if example.startswith("pythia quantize"):

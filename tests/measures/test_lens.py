@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import pythia_cli
-from pythia_cli.engine.reference import Reference
+from pythia_cli.engine.reference import Reference, See
 from pythia_cli.errors import InputError, InvalidValue
 from pythia_cli.library.model import Model
 from pythia_cli.measures import lens as lens_module
@@ -65,12 +65,12 @@ def test_a_plain_torch_computation(float_model: Model, demo_folder: Callable[[in
     found = lensed(float_model)
     states: list[torch.Tensor] = []
 
-    def see(name: str, values: torch.Tensor) -> torch.Tensor:
+    def keep(name: str, values: torch.Tensor) -> torch.Tensor:
         if name.endswith("hook_resid_pre") or name == f"blocks.{N_LAYERS - 1}.hook_resid_post":
             states.append(values)
         return values
 
-    reference.hidden(found.token_ids, see)
+    reference.hidden(found.token_ids, See(lambda name: True, keep))
     norm = {part: reference.tensors[f"final_layer_norm.{part}"] for part in ("weight", "bias")}
     logits = []
     for state in states:
