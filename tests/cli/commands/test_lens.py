@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def test_no_torch_in_int8(pythia: Pythia) -> None:
         "import sys; from pythia_cli.cli import app; app.run(sys.argv[1:]);"
         " assert not {'torch', 'numba', 'pandas'} & set(sys.modules)"
     )
-    done = pythia(*LENS, TEXT, "--tuned", TUNED_LENS, command=("python", "-c", script))
+    done = pythia(*LENS, TEXT, "--tuned", TUNED_LENS, command=(sys.executable, "-c", script))
     assert rows_of(done.out)
 
 
