@@ -16,6 +16,7 @@ _LIBRARY = Library(
         for module in (
             "forward",
             "softmax",
+            "attention_pattern",
             "float16",
             "quantize_weights",
             "feedback",

@@ -9,19 +9,19 @@ from pythia_cli.jit.signature import Floats1, Floats2, Floats3, Int64s1, Int64s2
 from pythia_cli.kernels.attention_structures import CachedTexts
 from pythia_cli.kernels.embedding import embed
 from pythia_cli.kernels.layer import first_tokens, own_tokens, run_layer
-from pythia_cli.kernels.parts import run_part
+from pythia_cli.kernels.layer_norm import layer_norm
 from pythia_cli.kernels.sizes import WHOLE, Part
 from pythia_cli.kernels.structures import ForwardModel, Ranks, Scratch, Texts
 from pythia_cli.kernels.unembedding import Outputs, ScoreScratch, TokenScores, unembed
 
-_UNEMBED = int(Part.UNEMBED)
+_FINAL_LAYER_NORM = int(Part.FINAL_LAYER_NORM)
 
 
 class LayerRange(NamedTuple):
     """What to run of the model: the embedding if `embeds` is 1, then layers lo..hi.
 
-    part: a sizes.Part of layer lo, in place of layers, or WHOLE. With Part.UNEMBED the outputs are
-    those of scratch.normed.
+    part: the sizes.Part of these layers that runs, or WHOLE. With Part.FINAL_LAYER_NORM and UNEMBED
+    there are no layers; the outputs of UNEMBED are those of scratch.normed.
     """
 
     embeds: int
@@ -67,11 +67,12 @@ def forward(
     if steps.embeds:
         lo, hi = own_tokens(ranks, token_ids.shape[0])
         embed(model.weights.embed_in, token_ids, s.x, lo, hi)
-    if steps.part != WHOLE and steps.part != _UNEMBED:
-        run_part(ranks, model, steps.lo, steps.part, s, texts)
+    if steps.part == _FINAL_LAYER_NORM:
+        lo, hi = own_tokens(ranks, token_ids.shape[0])
+        layer_norm(model.weights.final_layer_norm, s.x, model.eps, s.normed, lo, hi)
         return
     for layer in range(steps.lo, steps.hi):
-        if not run_layer(ranks, model, layer, s, texts):
+        if not run_layer(ranks, model, layer, steps.part, s, texts):
             return
     if rows.shape[0] > 0:
         outputs = Outputs(rows, logits, targets, members, scores)

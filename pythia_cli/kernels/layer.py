@@ -7,7 +7,7 @@ bits do not depend on the number of threads, the division into chunks, or other 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from pythia_cli.jit.barrier import barrier, claim, share
 from pythia_cli.jit.declare import inlined, jit
@@ -28,9 +28,12 @@ from pythia_cli.kernels.linear import (
     quantize_bytes,
     quantize_input,
 )
-from pythia_cli.kernels.sizes import LANES, LAYER_CLAIMS
+from pythia_cli.kernels.sizes import LANES, LAYER_CLAIMS, WHOLE, Part
 from pythia_cli.kernels.structures import Input, Scratch
 
+_NORM_1, _NORM_2 = int(Part.INPUT_LAYERNORM), int(Part.POST_ATTENTION_LAYERNORM)
+_QKV, _ATTEND, _DENSE = int(Part.QUERY_KEY_VALUE), int(Part.ATTEND), int(Part.DENSE)
+_UP, _GELU, _DOWN = int(Part.DENSE_H_TO_4H), int(Part.GELU), int(Part.DENSE_4H_TO_H)
 _BLOCK_BYTES = 128 * 1024  # of weights, claimed by a rank at a time
 
 
@@ -77,7 +80,7 @@ def _first(x: Any, n: Any) -> Any:
 
 
 @jit
-def quantize(fast: Any, parts: Any, layer: Any, x: Any, out: Any, lo: Any, hi: Any) -> None:
+def _quantize(fast: Any, parts: Any, layer: Any, x: Any, out: Any, lo: Any, hi: Any) -> None:
     """out ~ x, for the linears of `parts`; tokens lo..hi."""
     if fast:
         quantize_bytes(x, parts.centre[layer], out.bytes, lo, hi)
@@ -88,7 +91,7 @@ def quantize(fast: Any, parts: Any, layer: Any, x: Any, out: Any, lo: Any, hi: A
 
 
 @jit
-def multiply(
+def _multiply(
     fast: Any, linears: Any, parts: Any, i: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any
 ) -> None:
     """out = or += the linear of layer i of x; outputs lo..hi."""
@@ -100,14 +103,17 @@ def multiply(
         matmul(Linear(weight, scales, linears.bias[i]), x.exact, adds, out, lo, hi)
 
 
-@inlined
-def _norm(
-    model: Any, norms: Any, parts: Any, layer: Any, s: Any, out: Any, lo: Any, hi: Any
-) -> None:
-    """out ~ the layer norm of the residual stream, quantized for `parts`; tokens lo..hi."""
-    norm = Norm(norms.weight[layer], norms.bias[layer])
-    layer_norm(norm, s.x, model.eps, s.normed, lo, hi)
-    quantize(model.fast, parts, layer, s.normed, out, lo, hi)
+class _Steps(NamedTuple):
+    """Which steps of a layer to run; all ranks have the same."""
+
+    norm_1: Any
+    query_key_value: Any
+    attends: Any
+    dense: Any
+    norm_2: Any
+    up: Any
+    has_gelu: Any
+    down: Any
 
 
 @inlined
@@ -118,12 +124,12 @@ def _query_key_value(model: Any, i: Any, s: Any) -> None:
     _, d_out, d_in = linears.weight.shape
     lo, hi = claim(s.claims, slot, grain(d_in), d_out)
     while lo < hi:
-        multiply(model.fast, linears, parts, i, s.attention_input, sets, s.qkv, lo, hi)
+        _multiply(model.fast, linears, parts, i, s.attention_input, sets, s.qkv, lo, hi)
         lo, hi = claim(s.claims, slot, grain(d_in), d_out)
 
 
 @inlined
-def attend(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> None:
+def _attend(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> None:
     """Append keys and values to the cache, then attend, for this rank's share of all heads."""
     cache = texts.cache
     n_heads, n_texts = cache.keys.shape[2], texts.spans.shape[0]
@@ -153,87 +159,108 @@ def attend(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> None:
 
 
 @inlined
-def _mlp_up(model: Any, i: Any, s: Any) -> None:
-    """The first half of the MLP, including its GELU."""
+def _mlp_up(model: Any, i: Any, s: Any, steps: Any) -> None:
+    """The first half of the MLP, its GELU, or both."""
     linears, parts = model.weights.dense_h_to_4h, model.bytes.dense_h_to_4h
     sets = any_value(False)
     slot = LAYER_CLAIMS * i + 1
     _, d_out, d_in = linears.weight.shape
     lo, hi = claim(s.claims, slot, grain(d_in), d_out)
     while lo < hi:
-        multiply(model.fast, linears, parts, i, s.mlp_input, sets, s.mlp, lo, hi)
-        gelu(s.mlp, lo, hi)
+        if steps.up:
+            _multiply(model.fast, linears, parts, i, s.mlp_input, sets, s.mlp, lo, hi)
+        if steps.has_gelu:
+            gelu(s.mlp, lo, hi)
         lo, hi = claim(s.claims, slot, grain(d_in), d_out)
 
 
 @inlined
-def _add(model: Any, i: Any, s: Any, slot: Any, attention_out: Any, mlp_out: Any) -> None:
-    """Add the outputs of attention, the MLP, or both (in this order) to the residual stream.
+def _outputs(model: Any, i: Any, s: Any, steps: Any, adds: Any, out: Any) -> None:
+    """out += the outputs of attention, the MLP, or both (in this order); or = one, if not `adds`.
 
     The rank that claims a row adds both.
     """
     dense, down, parts = model.weights.dense, model.weights.dense_4h_to_h, model.bytes
-    adds = any_value(True)
     d_model, d_in = dense.weight.shape[1], 0
-    if attention_out:
+    slot = LAYER_CLAIMS * i + 3
+    if steps.dense:
         d_in += dense.weight.shape[2]
-    if mlp_out:
+        slot -= 1
+    if steps.down:
         d_in += down.weight.shape[2]
     lo, hi = claim(s.claims, slot, grain(d_in), d_model)
     while lo < hi:
-        if attention_out:
-            multiply(model.fast, dense, parts.dense, i, s.attended_input, adds, s.x, lo, hi)
-        if mlp_out:
-            multiply(model.fast, down, parts.dense_4h_to_h, i, s.mlp_hidden, adds, s.x, lo, hi)
+        if steps.dense:
+            _multiply(model.fast, dense, parts.dense, i, s.attended_input, adds, out, lo, hi)
+        if steps.down:
+            _multiply(model.fast, down, parts.dense_4h_to_h, i, s.mlp_hidden, adds, out, lo, hi)
         lo, hi = claim(s.claims, slot, grain(d_in), d_model)
 
 
 @inlined
-def run_layer(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> Any:
-    """Run layer i on the residual stream in the scratch s. Returns False if the run was aborted."""
-    w, b = model.weights, model.bytes
-    lo, hi = own_tokens(ranks, s.x.shape[0])
+def run_layer(ranks: Any, model: Any, i: Any, part: Any, s: Any, texts: Any) -> Any:
+    """Run layer i on the residual stream in the scratch s. Returns False if the run was aborted.
 
-    _norm(model, w.input_layernorm, b.query_key_value, i, s, s.attention_input, lo, hi)
-    if model.parallel:
-        _norm(model, w.post_attention_layernorm, b.dense_h_to_4h, i, s, s.mlp_input, lo, hi)
-    if not meet(ranks):
-        return False
-
-    _query_key_value(model, i, s)
-    if model.parallel:
-        _mlp_up(model, i, s)
-    if not meet(ranks):
-        return False
-
-    attend(ranks, model, i, s, texts)
-    if model.parallel:
-        quantize(model.fast, b.dense_4h_to_h, i, s.mlp, s.mlp_hidden, lo, hi)
-    if not meet(ranks):
-        return False
-
-    quantize(model.fast, b.dense, i, s.attended, s.attended_input, lo, hi)
-    if not meet(ranks):
-        return False
-
-    _add(model, i, s, LAYER_CLAIMS * i + 2, True, model.parallel)
-    if not meet(ranks):
-        return False
-    return model.parallel or _run_mlp(ranks, model, i, s, lo, hi)
+    part: a sizes.Part, which runs alone, or WHOLE. The halves of a layer whose MLP reads what
+    attention has added run one after the other.
+    """
+    whole = part == WHOLE
+    half = 0
+    while half < (2 if whole and not model.parallel else 1):
+        attention = whole and half == 0
+        mlp = whole and (model.parallel != 0 or half == 1)
+        steps = _Steps(
+            attention or part == _NORM_1, attention or part == _QKV, attention or part == _ATTEND,
+            attention or part == _DENSE, mlp or part == _NORM_2, mlp or part == _UP,
+            mlp or part == _GELU, mlp or part == _DOWN,
+        )  # fmt: skip
+        if not _run_steps(ranks, model, i, steps, whole, s, texts):
+            return False
+        half += 1
+    return True
 
 
 @inlined
-def _run_mlp(ranks: Any, model: Any, i: Any, s: Any, lo: Any, hi: Any) -> Any:
-    """Run the MLP after attention (not parallel). Returns False if the run was aborted."""
-    norms, b = model.weights.post_attention_layernorm, model.bytes
-    _norm(model, norms, b.dense_h_to_4h, i, s, s.mlp_input, lo, hi)
+def _run_steps(ranks: Any, model: Any, i: Any, steps: Any, adds: Any, s: Any, texts: Any) -> Any:
+    """Run steps of layer i. Returns False if the run was aborted.
+
+    adds: the outputs are added to the residual stream; otherwise s.normed is set to the only one.
+    """
+    w, b = model.weights, model.bytes
+    lo, hi = own_tokens(ranks, s.x.shape[0])
+    if steps.norm_1:
+        norms = w.input_layernorm
+        layer_norm(Norm(norms.weight[i], norms.bias[i]), s.x, model.eps, s.normed, lo, hi)
+    if steps.query_key_value:
+        _quantize(model.fast, b.query_key_value, i, s.normed, s.attention_input, lo, hi)
+    if steps.norm_2:
+        norms = w.post_attention_layernorm
+        layer_norm(Norm(norms.weight[i], norms.bias[i]), s.x, model.eps, s.normed, lo, hi)
+    if steps.up:
+        _quantize(model.fast, b.dense_h_to_4h, i, s.normed, s.mlp_input, lo, hi)
     if not meet(ranks):
         return False
-    _mlp_up(model, i, s)
+
+    if steps.query_key_value:
+        _query_key_value(model, i, s)
+    if steps.up or steps.has_gelu:
+        _mlp_up(model, i, s, steps)
     if not meet(ranks):
         return False
-    quantize(model.fast, b.dense_4h_to_h, i, s.mlp, s.mlp_hidden, lo, hi)
+
+    if steps.attends:
+        _attend(ranks, model, i, s, texts)
+    if steps.down:
+        _quantize(model.fast, b.dense_4h_to_h, i, s.mlp, s.mlp_hidden, lo, hi)
     if not meet(ranks):
         return False
-    _add(model, i, s, LAYER_CLAIMS * i + 3, False, True)
-    return meet(ranks)
+
+    if steps.dense:
+        _quantize(model.fast, b.dense, i, s.attended, s.attended_input, lo, hi)
+        if not meet(ranks):
+            return False
+
+    if steps.dense or steps.down:
+        _outputs(model, i, s, steps, adds, s.x if adds else s.normed)
+        return meet(ranks)
+    return True
