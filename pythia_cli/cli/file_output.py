@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from pythia_cli.files.writing import writing_errors
+from pythia_cli.files.writing import naming, writing_errors
 
 Write = Callable[[str], object]
 
@@ -44,12 +44,8 @@ def opened_binary(path: Path, inputs: list[str]) -> Iterator[BinaryIO]:
     from pythia_cli.files.publishing import open_to_write, published
 
     target, in_place = checked_output(path, inputs)
-    with contextlib.ExitStack() as stack:
-        with writing_errors(path):
-            file = stack.enter_context(open_to_write(target) if in_place else published(target))
+    with naming(path, open_to_write(target) if in_place else published(target)) as file:
         yield file
-        with writing_errors(path):
-            stack.pop_all().close()
 
 
 def checked_output(path: Path, inputs: list[str]) -> tuple[Path, bool]:

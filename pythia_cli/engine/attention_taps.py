@@ -11,7 +11,6 @@ from pythia_cli.engine.kv_cache import cached_values
 from pythia_cli.engine.layer_parts import LayerParts
 from pythia_cli.engine.packed import Packed
 from pythia_cli.engine.taps import Tap
-from pythia_cli.kernels.sizes import rotary_tables
 from pythia_cli.suite.config import ModelConfig
 
 _Array = np.ndarray[Any, Any]
@@ -24,8 +23,6 @@ class AttentionTaps:
 
     def __init__(self, parts: LayerParts, config: ModelConfig, texts: Packed, tap: Tap) -> None:
         self._parts, self._config, self._texts, self._tap = parts, config, texts, tap
-        cos, sin = rotary_tables(config.n_ctx, config.n_rotary, config.rotary_base)
-        self._cos, self._sin = (table[texts.positions][:, None] for table in (cos, sin))
 
     def attend(self, layer: int, qkv: _Array, names: set[str]) -> tuple[_Array, _Array]:
         """z [n, d_model] of qkv [n, n_heads * 3 * d_head], as computed and with later changes.
@@ -52,19 +49,13 @@ class AttentionTaps:
 
     def _see_rotated(self, layer: int, name: str, values: _Array, names: set[str]) -> None:
         """As _see, for q or k behind the rotation. What is changed is rotated back."""
-        before = self._rotated(values, self._sin)
+        cos, sin = self._parts.rotary(self._texts.positions)
+        before = _rotated(values, cos, sin)
         after = before.copy()
         self._see(layer, name, after, names)
         changed = (after != before).any(axis=-1)
         if changed.any():
-            values[changed] = self._rotated(after, -self._sin)[changed]
-
-    def _rotated(self, x: _Array, sin: _Array) -> _Array:
-        """x [n, n_heads, d_head] with its first dimensions rotated, as kernels/rotary.py does."""
-        half = sin.shape[-1]
-        a, b = x[..., :half], x[..., half : 2 * half]
-        turned = (a * self._cos - b * sin, b * self._cos + a * sin)
-        return np.concatenate([*turned, x[..., 2 * half :]], axis=-1)
+            values[changed] = _rotated(after, cos, -sin)[changed]
 
     def _see_pattern(
         self,
@@ -111,7 +102,7 @@ class AttentionTaps:
         """
         config = self._config
         shape = (-1, config.n_heads, 3, config.d_head)
-        first = 2 * self._cos.shape[-1]
+        first = 2 * -(-config.n_rotary // 2)  # of those that are not rotated
         q = rotated.reshape(shape)[:, :, _Q, first:].astype(np.float64)
         centre = self._parts.key_centre(layer).reshape(shape)[0, :, _K, first:]
         found = (q * centre).sum(axis=-1).T[:, :, None] / np.sqrt(config.d_head)
@@ -119,10 +110,14 @@ class AttentionTaps:
 
     def _see(self, layer: int, name: str, values: _Array, names: set[str]) -> None:
         if name in names:
-            for text, lo, hi in self._texts.texts:
-                own = values[lo:hi]
-                if (seen := self._tap.see(in_layer(layer, name), text, own)) is not own:
-                    own[:] = seen
+            self._texts.see(self._tap, in_layer(layer, name), values)
+
+
+def _rotated(x: _Array, cos: _Array, sin: _Array) -> _Array:
+    """x [n, n_heads, d_head] with its first dimensions rotated, as kernels/rotary.py does."""
+    half = sin.shape[-1]
+    a, b = x[..., :half], x[..., half : 2 * half]
+    return np.concatenate([a * cos - b * sin, b * cos + a * sin, x[..., 2 * half :]], axis=-1)
 
 
 def _unlike(a: _Array, b: _Array) -> _Array:

@@ -101,7 +101,7 @@ class ForwardPass:
         self.key_centre = key_centre(weights)
         self.whole = Steps(embeds=1, lo=0, hi=config.n_layers)
         self.no_cache = KVCache(config, 1).arrays
-        cos, sin = rotary_tables(config.n_ctx, config.n_rotary, config.rotary_base)
+        self.rotary = cos, sin = rotary_tables(config.n_ctx, config.n_rotary, config.rotary_base)
         self._arguments = compiled.arguments(
             "forward",
             shared=self._team.shared,

@@ -65,11 +65,11 @@ class _Run:
         wanted = self._wanted
         x = self._parts.embed(self._texts)
         if wanted.embed:
-            self._see(EMBED, x)
+            self._texts.see(self._tap, EMBED, x)
         layer = 0
         while layer < wanted.n_layers:
             if _PRE in self._names(layer):
-                self._see(in_layer(layer, _PRE), x)
+                self._texts.see(self._tap, in_layer(layer, _PRE), x)
             end = layer + 1
             if self._names(layer) - set(OUTSIDE_PARTS):
                 x = self._in_parts(layer, x)
@@ -78,7 +78,7 @@ class _Run:
                     end += 1
                 x = self._parts.layers(x, layer, end, self._texts)
             if _POST in self._names(end - 1):
-                self._see(in_layer(end - 1, _POST), x)
+                self._texts.see(self._tap, in_layer(end - 1, _POST), x)
             layer = end
         self._end(x)
 
@@ -134,7 +134,7 @@ class _Run:
         weight, bias = self._parts.norm_weights(part, layer)
         seen_norm(
             x, normed, weight, bias, self._config.layer_norm_eps, names,
-            lambda name, values: self._see(f"{prefix}.{name}", values),
+            lambda name, values: self._texts.see(self._tap, f"{prefix}.{name}", values),
         )  # fmt: skip
 
     def _end(self, x: _Array) -> None:
@@ -147,7 +147,7 @@ class _Run:
             self._see_norm(x, normed, Part.FINAL_LAYER_NORM, 0, names, "ln_final")
             x = normed
         if UNEMBED_IN in wanted.final_norm:
-            self._see(UNEMBED_IN, x)
+            self._texts.see(self._tap, UNEMBED_IN, x)
         if wanted.logits:
             for text, lo, hi in self._texts.texts:
                 rows = x[lo:hi][self._tap.rows(text, hi - lo)]
@@ -155,11 +155,4 @@ class _Run:
 
     def _see_in(self, layer: int, name: str, values: _Array) -> None:
         if name in self._names(layer):
-            self._see(in_layer(layer, name), values)
-
-    def _see(self, name: str, values: _Array) -> None:
-        """Show the rows of each text, and put in what the tap returns."""
-        for text, lo, hi in self._texts.texts:
-            own = values[lo:hi]
-            if (seen := self._tap.see(name, text, own)) is not own:
-                own[:] = seen
+            self._texts.see(self._tap, in_layer(layer, name), values)

@@ -124,6 +124,11 @@ class LayerParts:
         weight, bias = found["weight"], found["bias"]
         return (weight, bias) if part == Part.FINAL_LAYER_NORM else (weight[layer], bias[layer])
 
+    def rotary(self, positions: _Array) -> tuple[_Array, _Array]:
+        """cos and sin [n, 1, half] of positions [n]."""
+        cos, sin = self._forward.rotary
+        return cos[positions][:, None], sin[positions][:, None]
+
     def key_centre(self, layer: int) -> _Array:
         """[3 * d_model]: its parts for k are those that the cache has taken off the keys."""
         return self._forward.key_centre[layer]

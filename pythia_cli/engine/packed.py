@@ -11,6 +11,7 @@ import numpy as np
 
 from pythia_cli.engine.forward_pass import CHUNK
 from pythia_cli.engine.kv_cache import KVArrays, KVCache
+from pythia_cli.engine.taps import Tap
 from pythia_cli.suite.config import ModelConfig
 
 _Array = np.ndarray[Any, Any]
@@ -38,6 +39,13 @@ class Packed:
     def positions(self) -> _Array:
         """The position [n] of each token in its text."""
         return np.concatenate([np.arange(hi - lo) for _, lo, hi in self.texts])
+
+    def see(self, tap: Tap, name: str, values: _Array) -> None:
+        """Show a tap the rows of each text, and put in what it returns. values: [n, ...]."""
+        for text, lo, hi in self.texts:
+            own = values[lo:hi]
+            if (seen := tap.see(name, text, own)) is not own:
+                own[:] = seen
 
     def chunks(self) -> Iterator[tuple[int, int, _Array]]:
         """Yield the tokens lo..hi of each pass, and its spans, as in kernels/forward.py."""

@@ -123,10 +123,10 @@ class SafetensorsWriter:
 
 
 class NpyWriter:
-    """Writes one activation to a .npy file, of which the other tensors are left out."""
+    """Writes the tensor `name` to a .npy file, and leaves out all others."""
 
-    def __init__(self, file: BinaryIO, dtype: str, shape: tuple[int, ...]) -> None:
-        self._file, self._shape = file, shape
+    def __init__(self, file: BinaryIO, name: str, dtype: str, shape: tuple[int, ...]) -> None:
+        self._file, self._name, self._shape = file, name, shape
         stream = io.BytesIO()
         self._dtype = np.dtype(dtype).newbyteorder("<")
         described = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
@@ -135,8 +135,10 @@ class NpyWriter:
         file.write(self.header)
         file.truncate(len(self.header) + prod(shape) * self._dtype.itemsize)
 
-    def write(self, values: _Array, first: int) -> None:
-        """Write values [n, ...] as the rows from `first` on."""
+    def write(self, name: str, values: _Array, first: int = 0) -> None:
+        """Write values [n, ...] as the rows of a tensor from `first` on."""
+        if name != self._name:
+            return
         data = np.ascontiguousarray(values, self._dtype)
         self._file.seek(len(self.header) + first * prod(self._shape[1:]) * data.itemsize)
         self._file.write(data.data.cast("B") if data.size else b"")

@@ -18,7 +18,7 @@ from pythia_cli import release
 from pythia_cli.checkpoints.room import check_room
 from pythia_cli.errors import InputError, InvalidValue
 from pythia_cli.files.publishing import fsync, published, remove_unpublished
-from pythia_cli.files.writing import writing_errors
+from pythia_cli.files.writing import naming, writing_errors
 from pythia_cli.inside.activation_file import (
     SUFFIXES,
     NpyWriter,
@@ -27,7 +27,7 @@ from pythia_cli.inside.activation_file import (
     is_by_text,
 )
 from pythia_cli.inside.problems import OutsideText
-from pythia_cli.inside.running import batches, encoded, inside_of, run_recorded
+from pythia_cli.inside.running import Deliver, batches, encoded, inside_of, run_recorded
 from pythia_cli.inside.selection import Selection
 from pythia_cli.model.open_model import OpenModel
 from pythia_cli.tables.item import Item
@@ -87,8 +87,8 @@ def save_activations(
         for place in (path, manifest):
             remove_unpublished(place, old_only=True)
     with (
-        _published(manifest) as listing,
-        _published(path) as file,
+        naming(manifest, published(manifest)) as listing,
+        naming(path, published(path)) as file,
         model.reporter.task("activations", int(shapes.token_offsets[-1]), "tokens") as task,
     ):
         with writing_errors(path):
@@ -115,47 +115,34 @@ class _Writer:
     def __init__(
         self, file: BinaryIO, shapes: Shapes, one: str | None, described: dict[str, Any]
     ) -> None:
-        self._shapes = shapes
-        self._rows = shapes.row_offsets.tolist()
+        self._shapes, self._rows = shapes, shapes.row_offsets.tolist()
+        self._file: NpyWriter | SafetensorsWriter
         tensors = shapes.tensors()
-        self._npy = None if one is None else NpyWriter(file, *tensors[one])
-        self._all: SafetensorsWriter | None = None
-        if self._npy is None:
+        if one is None:
             metadata = {name: _as_text(value) for name, value in described.items()}
-            self._all = SafetensorsWriter(file, tensors, metadata)
+            self._file = SafetensorsWriter(file, tensors, metadata)
+        else:
+            self._file = NpyWriter(file, one, *tensors[one])
+        self.header = self._file.header
 
-    @property
-    def header(self) -> bytes:
-        """The first bytes of the file."""
-        writer = self._npy or self._all
-        assert writer is not None
-        return writer.header
-
-    def deliver_from(self, first: int) -> Any:
+    def deliver_from(self, first: int) -> Deliver:
         """What takes the values of texts whose indices are counted from the text `first`."""
 
         def deliver(text: int, name: str, values: _Array) -> None:
-            self._deliver(first + text, name, values)
+            if is_by_text(self._shapes.selection.activations[name]):
+                self._file.write(f"{name}/{first + text}", values)
+            else:
+                self._file.write(name, values, self._rows[first + text])
 
         return deliver
 
-    def _deliver(self, text: int, name: str, values: _Array) -> None:
-        if self._npy is not None:
-            self._npy.write(values, self._rows[text])
-        elif self._all is not None and is_by_text(self._shapes.selection.activations[name]):
-            self._all.write(f"{name}/{text}", values)
-        elif self._all is not None:
-            self._all.write(name, values, self._rows[text])
-
     def write_tokens(self, ids: list[_Array], selection: Selection) -> None:
         """Write which tokens and positions the texts have."""
-        if self._all is None:
-            return
-        self._all.write("token_ids", np.concatenate(ids))
-        self._all.write("token_offsets", self._shapes.token_offsets)
         rows = [selection.rows(text, len(of_text)) for text, of_text in enumerate(ids)]
-        self._all.write("positions", np.concatenate(rows))
-        self._all.write("row_offsets", self._shapes.row_offsets)
+        self._file.write("token_ids", np.concatenate(ids))
+        self._file.write("token_offsets", self._shapes.token_offsets)
+        self._file.write("positions", np.concatenate(rows))
+        self._file.write("row_offsets", self._shapes.row_offsets)
 
 
 def check_suffix(path: Path) -> None:
@@ -248,14 +235,3 @@ def _write_manifest(
                 "fields": item.fields,
             }
             file.write(f"{as_json(record)}\n".encode())
-
-
-@contextlib.contextmanager
-def _published(path: Path) -> Iterator[BinaryIO]:
-    """As `published`; failures name the path."""
-    with contextlib.ExitStack() as stack:
-        with writing_errors(path):
-            file = stack.enter_context(published(path))
-        yield file
-        with writing_errors(path):
-            stack.pop_all().close()

@@ -62,7 +62,7 @@ class Selection:
         if positions is not None:
             positions = _whole("positions", positions)
         if dtype not in KEPT_DTYPES:
-            raise InvalidValue("dtype", dtype, " or ".join(KEPT_DTYPES))
+            raise InvalidValue("values", dtype, " or ".join(KEPT_DTYPES))
         return cls(
             found,
             None if positions is None else tuple(positions),

@@ -39,8 +39,9 @@ def test_safetensors_in_any_order(tmp_path: Path) -> None:
 def test_npy_in_any_order(tmp_path: Path, dtype: str) -> None:
     path, values = tmp_path / "a.npy", np.arange(24).reshape(4, 2, 3).astype(dtype)
     with path.open("wb") as file:
-        writer = NpyWriter(file, dtype, values.shape)
-        writer.write(values[2:], 2)
-        writer.write(values[:2], 0)
+        writer = NpyWriter(file, "one", dtype, values.shape)
+        writer.write("one", values[2:], 2)
+        writer.write("two", values)
+        writer.write("one", values[:2])
     assert (np.load(path) == values).all()
     assert np.load(path).dtype == dtype
