@@ -29,7 +29,7 @@ class Int8Inside:
 
     def __init__(self, transformer: Transformer) -> None:
         self._transformer = transformer
-        self._parts = LayerParts(transformer.forward, transformer.config)
+        self._parts = LayerParts(transformer)
 
     @property
     def config(self) -> ModelConfig:

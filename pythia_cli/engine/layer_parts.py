@@ -11,13 +11,12 @@ from pythia_cli.engine.forward_pass import (
     NO_ATTENTION_SCORES,
     NO_SPANS,
     NOTHING,
-    ForwardPass,
     Steps,
     WantedRows,
 )
 from pythia_cli.engine.packed import Packed
+from pythia_cli.engine.transformer import Transformer
 from pythia_cli.kernels.sizes import Part
-from pythia_cli.suite.config import ModelConfig
 
 _Array = np.ndarray[Any, Any]
 
@@ -34,19 +33,18 @@ _BUFFERS = {
 
 
 class LayerParts:
-    """Runs a ForwardPass part by part. Arrays have a row for each token of a Packed."""
+    """Runs a Transformer part by part. Arrays have a row for each token of a Packed."""
 
-    def __init__(self, forward: ForwardPass, config: ModelConfig) -> None:
-        self._forward, self._config = forward, config
+    def __init__(self, transformer: Transformer) -> None:
+        self._transformer = transformer
+        self._forward, self._config = transformer.forward, transformer.config
 
     def embed(self, packed: Packed) -> _Array:
         """The embeddings [n, d_model]."""
-        out = np.empty((len(packed.token_ids), self._buffer("x").shape[1]), np.float32)
-        for lo, hi, _ in packed.chunks():
-            ids = packed.token_ids[lo:hi]
-            self._forward.run(ids, NO_SPANS, self._forward.no_cache, steps=Steps(1, 0, 0))
-            out[lo:hi] = self._buffer("x")[: hi - lo]
-        return out
+        ids = packed.token_ids
+        return np.concatenate(
+            [self._transformer.embed(ids[lo:hi]) for lo, hi, _ in packed.chunks()]
+        )
 
     def layers(self, x: _Array, lo: int, hi: int, packed: Packed) -> _Array:
         """The residual stream [n, d_model] behind layers lo..hi, from that before them."""
