@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pythia_cli.errors import PythiaError
 from pythia_cli.jit.object_cache import CompiledKernel, unpacked
+from pythia_cli.system.background import STEP_SECONDS
 
 _CHILD = """
 import json, sys
@@ -22,7 +23,6 @@ main(modules)
 """
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 _LAST_LINES = 20
-_STEP_SECONDS = 0.5
 
 
 def compile_kernels(modules: Sequence[str]) -> dict[str, CompiledKernel]:
@@ -72,10 +72,10 @@ def compile_kernels(modules: Sequence[str]) -> dict[str, CompiledKernel]:
 
 
 def _output(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    """What the child writes until its end. Waits in steps: on Windows, Ctrl-C ends no wait."""
+    """What the child writes until its end. Waits in steps, as background.py does."""
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return child.communicate(timeout=_STEP_SECONDS)
+            return child.communicate(timeout=STEP_SECONDS)
 
 
 def _absolute(folder: str) -> str:

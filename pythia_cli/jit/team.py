@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import sys
 import threading
 import time
 import weakref
@@ -20,6 +19,7 @@ import numpy as np
 
 from pythia_cli.errors import ResourceError, UsageError
 from pythia_cli.jit.pace import Pace
+from pythia_cli.system.background import STEP_SECONDS
 
 _LINE = 16
 """int64s in 128 bytes: one cache line of Apple's processors, or two of others."""
@@ -27,8 +27,6 @@ ARRIVED, GENERATION, ABORTED, N_SHARED = (i * _LINE for i in (1, 2, 3, 4))
 """Indices into the int64 array that the threads share, and its size. Each has a line."""
 
 _RUNNING = object()
-_STEP_SECONDS = 0.1 if sys.platform == "win32" else None
-"""How long a wait lasts. None is until its end; but on Windows, Ctrl-C ends no wait before that."""
 
 
 class Team:
@@ -48,6 +46,7 @@ class Team:
     def _start(self) -> None:
         self._pid = os.getpid()
         self.shared[:] = 0  # the process may have been forked during a run
+        self._unfinished: _Job | None = None
         self._queues: list[queue.SimpleQueue[_Job | None]] = [
             queue.SimpleQueue() for _ in range(self.n_ranks)
         ]
@@ -73,7 +72,8 @@ class Team:
             raise UsageError("the model is closed")
         if self._pid != os.getpid():
             self._start()
-        job = _Job(self._pace.n_ranks, function, self.shared, args)
+        self._abort()
+        job = self._unfinished = _Job(self._pace.n_ranks, function, self.shared, args)
         started = time.perf_counter()
         try:
             self._hand_out(job)
@@ -82,29 +82,32 @@ class Team:
                 if isinstance(outcome, BaseException):
                     raise outcome
         except BaseException:
-            self._abort(job)
+            self._abort()
             raise
+        self._unfinished = None
         self._pace.ran(time.perf_counter() - started, job.outcomes)
 
     def _hand_out(self, job: _Job) -> None:
         for jobs in self._queues[: job.n_ranks]:
             jobs.put(job)
 
-    def _abort(self, job: _Job) -> None:
-        """Make the ranks leave, and wait for all. Ignores further interrupts until then.
+    def _abort(self) -> None:
+        """Make the ranks leave an unfinished run, and wait for all.
 
-        The interrupt may have come before every rank got the job, so it is handed out again. A rank
-        runs a job at most once, and does not start it once the abort flag is set.
+        Ignores further interrupts until then. One that comes on the way in here leaves the run
+        unfinished; then the next run begins here. The interrupt may have come before every rank got
+        the job, so it is handed out again. A rank runs a job at most once, and does not start it
+        once the abort flag is set.
         """
-        while True:
+        while self._unfinished is not None:
             try:
                 self.shared[ABORTED] = 1
-                self._hand_out(job)
-                job.wait()
+                self._hand_out(self._unfinished)
+                self._unfinished.wait()
                 self.shared[:] = 0
+                self._unfinished = None
             except BaseException:
                 continue
-            return
 
     def close(self) -> None:
         """End the threads."""
@@ -143,7 +146,7 @@ class _Job:
         """Wait until all ranks have an outcome; then drop the arguments."""
         while _RUNNING in self.outcomes:
             with contextlib.suppress(queue.Empty):
-                self._ended.get(timeout=_STEP_SECONDS)
+                self._ended.get(timeout=STEP_SECONDS)
         self._call = None
 
 

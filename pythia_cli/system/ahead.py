@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
 from pythia_cli.errors import ResourceError
-from pythia_cli.system.background import background
+from pythia_cli.system.background import SteppedFuture, background
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -30,7 +30,7 @@ class Ahead(Generic[_In, _Out]):
         self._futures: deque[Future[_Out]] = deque()
         self._left: deque[tuple[_In, Future[_Out]]] = deque()
         for thing in things:
-            future: Future[_Out] = Future()
+            future = SteppedFuture[_Out]()
             self._futures.append(future)
             self._left.append((thing, future))
         self._lock = threading.Lock()

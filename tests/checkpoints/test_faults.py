@@ -14,7 +14,7 @@ import pytest
 from tests.faults import LOCKS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-EVERY = "23"
+EVERY = "37"
 """Each work has some sixty moments."""
 
 

@@ -1,4 +1,4 @@
-"""A command to run, a store with the demo in it, and kernels compiled once a session."""
+"""A command to run, a store with the demo in it, and compiled kernels."""
 
 from __future__ import annotations
 
@@ -11,25 +11,33 @@ from typing import Any
 
 import pytest
 
-from tests.cli.running import Pythia, Result, listing
+from pythia_cli.kernels import compiled
+from tests.cli.running import Pythia, listing
 
 
 @pytest.fixture(scope="session")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pythia, Result]:
-    """The first command on a fresh machine: no store and no compiled kernels yet."""
+def pythia(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pythia]:
+    """The command, with a shared store that holds demo@3000 and that no test changes.
+
+    Its kernels are those of this process: only `test_kernels_are_compiled_once` compiles.
+    """
     folder = tmp_path_factory.mktemp("cli")
-    (folder / "elsewhere").mkdir()
-    pythia = Pythia(folder / "store", folder / "cache", folder / "elsewhere")
-    return pythia, pythia("generate", "It was", "-n", "3", "--seed", "1")
-
-
-@pytest.fixture(scope="session")
-def pythia(first_run: tuple[Pythia, Result]) -> Iterator[Pythia]:
-    """The command, with a shared store that holds demo@3000 and that no test changes."""
-    command, _ = first_run
+    command = a_user(folder)
+    compiled.load()
+    kept = compiled.cache().path
+    if kept is not None and kept.is_file():
+        (command.cache / "kernels").mkdir(mode=0o700, parents=True)
+        shutil.copy2(kept, command.cache / "kernels")
+    command("generate", "It was", "-n", "3")
     before = listing(command.store)
     yield command
     assert listing(command.store) == before
+
+
+def a_user(folder: Path) -> Pythia:
+    """The command on a fresh machine: no store, and no compiled kernels."""
+    (folder / "elsewhere").mkdir()
+    return Pythia(folder / "store", folder / "cache", folder / "elsewhere")
 
 
 @pytest.fixture

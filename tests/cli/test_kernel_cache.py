@@ -11,12 +11,14 @@ from pythia_cli.checkpoints.store import Store
 from pythia_cli.cli.opening import open_model
 from pythia_cli.cli.output import Notices
 from pythia_cli.kernels import compiled
-from tests.cli.running import Pythia, Result, without_model_lines
+from tests.cli.conftest import a_user
+from tests.cli.running import Pythia, without_model_lines
 from tests.conftest import DEMO
 
 
-def test_kernels_are_compiled_once(first_run: tuple[Pythia, Result]) -> None:
-    pythia, first = first_run
+def test_kernels_are_compiled_once(tmp_path: Path) -> None:
+    pythia = a_user(tmp_path)
+    first = pythia("generate", "It was", "-n", "3", "--seed", "1")
     (notice,) = without_model_lines(first.err)
     assert notice.startswith("compiling kernels")
     assert len(list(pythia.cache.rglob("*.bin"))) == 1

@@ -25,18 +25,16 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         yield running
 
 
-def test_the_table_is_that_of_an_undisturbed_run(
-    first_run: tuple[Pythia, object], hub: Hub, tmp_path: Path
-) -> None:
-    pythia = replace(first_run[0], store=tmp_path / "store", folder=tmp_path)
+def test_the_table_is_that_of_an_undisturbed_run(pythia: Pythia, hub: Hub, tmp_path: Path) -> None:
+    pythia = replace(pythia, store=tmp_path / "store", folder=tmp_path)
     killing = SweepKilling(pythia, hub, tmp_path, ("demo@0,64", f"{MODEL}@0,1"), seed=3)
     while killing.n_killed < 5:
         killing.kill()
     killing.finish()
 
 
-def test_two_at_once_do_each_cell_once(first_run: tuple[Pythia, object], tmp_path: Path) -> None:
-    pythia = replace(first_run[0], store=tmp_path / "store", folder=tmp_path)
+def test_two_at_once_do_each_cell_once(pythia: Pythia, tmp_path: Path) -> None:
+    pythia = replace(pythia, store=tmp_path / "store", folder=tmp_path)
     command = ("sweep", "./run", "-m", "demo@0,64,512", *write_inputs(tmp_path))
     both = [pythia.start(*command, "--json", stderr=subprocess.DEVNULL) for _ in range(2)]
     for process in both:
@@ -51,8 +49,8 @@ def test_two_at_once_do_each_cell_once(first_run: tuple[Pythia, object], tmp_pat
     assert tables[0] == tables[1]
 
 
-def test_an_interrupt_leaves_what_is_done(first_run: tuple[Pythia, object], tmp_path: Path) -> None:
-    pythia = replace(first_run[0], store=tmp_path / "store", folder=tmp_path)
+def test_an_interrupt_leaves_what_is_done(pythia: Pythia, tmp_path: Path) -> None:
+    pythia = replace(pythia, store=tmp_path / "store", folder=tmp_path)
     command = ("sweep", "./run", "-m", "demo@0,64,512", *write_inputs(tmp_path, 300))
     process = pythia.start(*command)
     deadline = time.monotonic() + 60

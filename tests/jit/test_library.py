@@ -115,7 +115,7 @@ def test_a_child_that_writes_no_kernels_is_an_error(
 
 
 def test_a_wait_in_steps_loses_no_output(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compile_process, "_STEP_SECONDS", 0.01)
+    monkeypatch.setattr(compile_process, "STEP_SECONDS", 0.01)
     assert set(compile_kernels(["only_adds"])) == {"add"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import random
@@ -23,7 +22,7 @@ from pythia_cli.errors import ResourceError, UsageError
 from pythia_cli.jit import team as team_module
 from pythia_cli.jit.barrier import barrier, share
 from pythia_cli.jit.pace import Pace
-from pythia_cli.jit.team import ARRIVED, Team
+from pythia_cli.jit.team import ABORTED, ARRIVED, Team
 
 every_size = pytest.mark.parametrize("n_ranks", [1, 2, 3, 5])
 
@@ -174,8 +173,8 @@ def test_a_team_works_after_an_interrupt_while_others_finish(teams: Any) -> None
 
 
 def test_a_wait_in_steps_lasts_until_the_end(teams: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on Windows, where nothing else lets an interrupt through."""
-    monkeypatch.setattr(team_module, "_STEP_SECONDS", 0.01)
+    """Steps let an interrupt through that came just before a wait; on Windows, any."""
+    monkeypatch.setattr(team_module, "STEP_SECONDS", 0.01)
     ended: list[int] = []
 
     def sleep(rank: int, n_ranks: int, shared: Any) -> None:
@@ -277,29 +276,73 @@ def test_an_interrupt_of_the_caller_frees_all_waiting_ranks(teams: Any, n_ranks:
 
     def wait_for_one_more(rank: int, n_ranks: int, shared: Any) -> None:
         assert not wait_for_all(shared, n_ranks + 1)
+        time.sleep(0.02)  # more interrupts come meanwhile
         freed.append(rank)
 
+    def interrupt(number: int, frame: Any) -> None:
+        if len(freed) < n_ranks:  # a late one would end the test
+            raise KeyboardInterrupt
+
     def interrupt_when_all_wait() -> None:
+        main = threading.main_thread().ident
+        assert main is not None
         while team.shared[ARRIVED] < n_ranks:
             time.sleep(0.001)
+        signal.pthread_kill(main, signal.SIGINT)
+        while not team.shared[ABORTED] and len(freed) < n_ranks:
+            time.sleep(0.001)
         for _ in range(3):
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            signal.pthread_kill(main, signal.SIGINT)
 
-    for _ in range(3):
-        freed.clear()
-        interrupting = threading.Thread(target=interrupt_when_all_wait)
-        interrupting.start()
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        for _ in range(3):
+            freed.clear()
+            interrupting = threading.Thread(target=interrupt_when_all_wait)
+            interrupting.start()
+            with pytest.raises(KeyboardInterrupt):
+                team.run(wait_for_one_more)
+            interrupting.join()
+            assert sorted(freed) == list(range(n_ranks))
+            assert not team.shared.any()
+            assert_complete(team)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def assert_complete(team: Team) -> None:
+    """All ranks run, and wait for each other."""
+    n_ranks = team.n_ranks
+    cells, sums = np.zeros(n_ranks, np.int64), np.zeros((20, n_ranks), np.int64)
+    team.run(sum_of_all, cells, sums)
+    assert sums[-1].tolist() == [19 * n_ranks * (n_ranks + 1) // 2] * n_ranks
+
+
+def test_a_run_that_was_left_unfinished_does_not_disturb_the_next(
+    teams: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second interrupt may come before the ranks are made to leave."""
+    team = teams(3)
+    freed: list[int] = []
+
+    def wait_for_one_more(rank: int, n_ranks: int, shared: Any) -> None:
+        assert not wait_for_all(shared, n_ranks + 1)
+        freed.append(rank)
+
+    def interrupted(*args: Any) -> None:
+        if team._unfinished is not None:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(team, "_abort", interrupted)
+        patch.setattr(team_module._Job, "wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
             team.run(wait_for_one_more)
-        while True:
-            with contextlib.suppress(KeyboardInterrupt):  # a late interrupt
-                interrupting.join()
-                break
-        assert sorted(freed) == list(range(n_ranks))
-        assert not team.shared.any()
-        cells, sums = np.zeros(n_ranks, np.int64), np.zeros((20, n_ranks), np.int64)
-        team.run(sum_of_all, cells, sums)
-        assert sums[-1].tolist() == [19 * n_ranks * (n_ranks + 1) // 2] * n_ranks
+    while team.shared[ARRIVED] < 3:
+        time.sleep(0.001)
+    assert freed == []
+    assert_complete(team)
+    assert sorted(freed) == [0, 1, 2]
 
 
 def ended(child: int, within: float) -> int:

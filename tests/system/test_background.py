@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
+from pythia_cli.system import background as module
 from pythia_cli.system.background import background
 
 ENDLESS = """
@@ -34,3 +36,15 @@ def test_the_process_does_not_wait_for_it() -> None:
     command = [sys.executable, "-c", ENDLESS]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "left\n"
+
+
+def test_a_wait_in_steps_lasts_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the work itself raises what a wait that is over raises."""
+    monkeypatch.setattr(module, "STEP_SECONDS", 0.01)
+
+    def late() -> None:
+        time.sleep(0.1)
+        raise TimeoutError("of the work")
+
+    with pytest.raises(TimeoutError, match="of the work"):
+        background(late, "late").result()
