@@ -19,7 +19,7 @@ from tests.cli.running import Pythia, listing
 def pythia(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pythia]:
     """The command, with a shared store that holds demo@3000 and that no test changes.
 
-    Its kernels are those of this process: only `test_kernels_are_compiled_once` compiles.
+    Its kernels are those of this process: only the tests of them compile.
     """
     folder = tmp_path_factory.mktemp("cli")
     command = a_user(folder)

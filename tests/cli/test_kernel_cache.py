@@ -16,11 +16,14 @@ from tests.cli.running import Pythia, without_model_lines
 from tests.conftest import DEMO
 
 
-def test_kernels_are_compiled_once(tmp_path: Path) -> None:
+def test_the_first_run_compiles_kernels_and_installs_the_demo(tmp_path: Path) -> None:
     pythia = a_user(tmp_path)
     first = pythia("generate", "It was", "-n", "3", "--seed", "1")
-    (notice,) = without_model_lines(first.err)
-    assert notice.startswith("compiling kernels")
+    compiling, model, hint = first.err.splitlines()
+    assert compiling.startswith("compiling kernels")
+    assert model == "demo step3000, int8: a small built-in model, not a Pythia"
+    assert hint == "to use pythia-410m: pythia download"
+    assert pythia("checkpoint", "list", "--json").record["active"] is True
     assert len(list(pythia.cache.rglob("*.bin"))) == 1
     again = pythia("generate", "It was", "-n", "3", "--seed", "1")
     assert without_model_lines(again.err) == []

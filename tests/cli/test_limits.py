@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import MODULE, Pythia, Result, error_line, without_model_lines
+from tests.cli.running import MODULE, Pythia, error_line, without_model_lines
 
 RESOURCE, NOT_FOUND, USAGE = 7, 3, 2
 GENERATE = ("generate", "It was", "-n", "3", "--seed", "1")
@@ -50,11 +50,7 @@ def test_blas_has_one_thread_unless_the_user_says_otherwise(pythia: Pythia) -> N
 @pytest.mark.parametrize("files", [6, 8, 16])
 @pytest.mark.parametrize("command", [GENERATE, VERIFY, QUANTIZE])
 def test_few_open_files(
-    in_own_store: Pythia,
-    first_run: tuple[Pythia, Result],
-    command: tuple[str, ...],
-    files: int,
-    tmp_path: Path,
+    in_own_store: Pythia, command: tuple[str, ...], files: int, tmp_path: Path
 ) -> None:
     """Never a traceback of a thread, nor a file called missing that is there.
 
@@ -65,7 +61,7 @@ def test_few_open_files(
     assert "Traceback" not in done.err
     assert "No such file" not in done.out + done.err
     if done.status == 0:
-        said = {GENERATE: first_run[1].out, VERIFY: "demo@3000  ok\n", QUANTIZE: ""}
+        said = {GENERATE: in_own_store(*GENERATE).out, VERIFY: "demo@3000  ok\n", QUANTIZE: ""}
         assert done.out == said[command]
         assert (in_own_store.store / "checkpoints/a/step1").exists() is (command == QUANTIZE)
     else:

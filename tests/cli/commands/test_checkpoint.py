@@ -5,22 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from tests.cli.running import Pythia, Result, error_line, listing, together
+from tests.cli.running import Pythia, error_line, listing, together
 from tests.conftest import DEMO
 
 FIELDS = {
     "model", "checkpoint", "step", "tokens_seen", "installed", "n_bytes", "active", "certificate",
     "folder", "reported",
 }  # fmt: skip
-
-
-def test_the_first_run_installs_the_demo(first_run: tuple[Pythia, Result]) -> None:
-    pythia, result = first_run
-    compiling, model, hint = result.err.splitlines()
-    assert compiling.startswith("compiling kernels")
-    assert model == "demo step3000, int8: a small built-in model, not a Pythia"
-    assert hint == "to use pythia-410m: pythia download"
-    assert pythia("checkpoint", "list", "--json").record["active"] is True
 
 
 def test_list(pythia: Pythia) -> None:
