@@ -27,7 +27,7 @@ from pythia_cli.checkpoints.hub_revision import (
 )
 from pythia_cli.errors import DamagedDownload, NotCached
 from pythia_cli.reporting import SILENT, Reporter
-from pythia_cli.system.background import background
+from pythia_cli.system.background import STEP_SECONDS, background
 from pythia_cli.weights.source import SHA256
 
 _T = TypeVar("_T")
@@ -107,9 +107,11 @@ def ask_several(ask: Callable[[_T], _Answer], items: Iterable[_T]) -> list[_Answ
             answers[index] = ask(item)
 
     try:
-        workers = [background(work, "pythia-ask") for _ in range(min(_N_ASKING, len(left)))]
-        for worker in wait(workers, return_when=FIRST_EXCEPTION).done:
-            worker.result()
+        unfinished = {background(work, "pythia-ask") for _ in range(min(_N_ASKING, len(left)))}
+        while unfinished:
+            done, unfinished = wait(unfinished, STEP_SECONDS, FIRST_EXCEPTION)
+            for worker in done:
+                worker.result()
     finally:
         left.clear()
     return [answers[index] for index in sorted(answers)]

@@ -60,7 +60,7 @@ NO_SPANS = np.empty((0, 3), np.int64)
 class Steps(NamedTuple):
     """What to run of the model: the embedding if `embeds` is 1, then layers lo..hi.
 
-    part: a Part of layer lo, in place of layers, or WHOLE.
+    part: the Part of these layers that runs, or WHOLE; as in kernels/forward.py.
     """
 
     embeds: int

@@ -163,6 +163,5 @@ class LayerParts:
         scores: _Array = NO_ATTENTION_SCORES,
     ) -> None:
         cache = self._forward.no_cache if packed is None else packed.cache
-        n_layers = 0 if part == Part.FINAL_LAYER_NORM else 1
-        steps = Steps(0, layer, layer + n_layers, int(part))
+        steps = Steps(0, layer, layer + 1, int(part))
         self._forward.run(np.zeros(n, np.int64), spans, cache, NOTHING, steps, scores)

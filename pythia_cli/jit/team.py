@@ -46,7 +46,6 @@ class Team:
     def _start(self) -> None:
         self._pid = os.getpid()
         self.shared[:] = 0  # the process may have been forked during a run
-        self._unfinished: _Job | None = None
         self._queues: list[queue.SimpleQueue[_Job | None]] = [
             queue.SimpleQueue() for _ in range(self.n_ranks)
         ]
@@ -72,8 +71,7 @@ class Team:
             raise UsageError("the model is closed")
         if self._pid != os.getpid():
             self._start()
-        self._abort()
-        job = self._unfinished = _Job(self._pace.n_ranks, function, self.shared, args)
+        job = _Job(self._pace.n_ranks, function, self.shared, args)
         started = time.perf_counter()
         try:
             self._hand_out(job)
@@ -82,32 +80,33 @@ class Team:
                 if isinstance(outcome, BaseException):
                     raise outcome
         except BaseException:
-            self._abort()
+            try:
+                self._abort(job)
+            except BaseException:  # another interrupt, on the way in or between two tries
+                self._abort(job)
             raise
-        self._unfinished = None
         self._pace.ran(time.perf_counter() - started, job.outcomes)
 
     def _hand_out(self, job: _Job) -> None:
         for jobs in self._queues[: job.n_ranks]:
             jobs.put(job)
 
-    def _abort(self) -> None:
-        """Make the ranks leave an unfinished run, and wait for all.
+    def _abort(self, job: _Job) -> None:
+        """Make the ranks leave, and wait for all. Ignores further interrupts until then.
 
-        Ignores further interrupts until then. One that comes on the way in here leaves the run
-        unfinished; then the next run begins here. The interrupt may have come before every rank got
-        the job, so it is handed out again. A rank runs a job at most once, and does not start it
-        once the abort flag is set.
+        The interrupt may have come before every rank got the job, so it is handed out again. A rank
+        runs a job at most once, and does not start it once the abort flag is set. May be called
+        again if it did not come to its end.
         """
-        while self._unfinished is not None:
+        while True:
             try:
                 self.shared[ABORTED] = 1
-                self._hand_out(self._unfinished)
-                self._unfinished.wait()
+                self._hand_out(job)
+                job.wait()
                 self.shared[:] = 0
-                self._unfinished = None
             except BaseException:
                 continue
+            return
 
     def close(self) -> None:
         """End the threads."""

@@ -176,16 +176,15 @@ def _mlp_up(model: Any, i: Any, s: Any, steps: Any) -> None:
 
 @inlined
 def _outputs(model: Any, i: Any, s: Any, steps: Any, adds: Any, out: Any) -> None:
-    """out += the outputs of attention, the MLP, or both (in this order); or = one, if not `adds`.
+    """out += the outputs of attention, the MLP, or both in this order. A rank claims whole rows.
 
-    The rank that claims a row adds both.
+    Without `adds`, out = the output of one; both must not be asked for then.
     """
     dense, down, parts = model.weights.dense, model.weights.dense_4h_to_h, model.bytes
     d_model, d_in = dense.weight.shape[1], 0
-    slot = LAYER_CLAIMS * i + 3
+    slot = LAYER_CLAIMS * i + (2 if steps.dense else 3)
     if steps.dense:
         d_in += dense.weight.shape[2]
-        slot -= 1
     if steps.down:
         d_in += down.weight.shape[2]
     lo, hi = claim(s.claims, slot, grain(d_in), d_model)
@@ -205,15 +204,21 @@ def run_layer(ranks: Any, model: Any, i: Any, part: Any, s: Any, texts: Any) -> 
     attention has added run one after the other.
     """
     whole = part == WHOLE
+    n_halves = 2 if whole and not model.parallel else 1
     half = 0
-    while half < (2 if whole and not model.parallel else 1):
-        attention = whole and half == 0
-        mlp = whole and (model.parallel != 0 or half == 1)
+    while half < n_halves:
+        attends = whole and half == 0
+        has_mlp = whole and half == n_halves - 1
         steps = _Steps(
-            attention or part == _NORM_1, attention or part == _QKV, attention or part == _ATTEND,
-            attention or part == _DENSE, mlp or part == _NORM_2, mlp or part == _UP,
-            mlp or part == _GELU, mlp or part == _DOWN,
-        )  # fmt: skip
+            attends or part == _NORM_1,
+            attends or part == _QKV,
+            attends or part == _ATTEND,
+            attends or part == _DENSE,
+            has_mlp or part == _NORM_2,
+            has_mlp or part == _UP,
+            has_mlp or part == _GELU,
+            has_mlp or part == _DOWN,
+        )
         if not _run_steps(ranks, model, i, steps, whole, s, texts):
             return False
         half += 1

@@ -61,8 +61,8 @@ def test_few_open_files(
     assert "Traceback" not in done.err
     assert "No such file" not in done.out + done.err
     if done.status == 0:
-        said = {GENERATE: in_own_store(*GENERATE).out, VERIFY: "demo@3000  ok\n", QUANTIZE: ""}
-        assert done.out == said[command]
+        said = {VERIFY: "demo@3000  ok\n", QUANTIZE: ""}
+        assert done.out == (in_own_store(*command).out if command == GENERATE else said[command])
         assert (in_own_store.store / "checkpoints/a/step1").exists() is (command == QUANTIZE)
     else:
         *_, line = without_model_lines(done.err)

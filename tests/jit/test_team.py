@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+import queue
 import random
 import signal
 import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numba
@@ -22,7 +24,8 @@ from pythia_cli.errors import ResourceError, UsageError
 from pythia_cli.jit import team as team_module
 from pythia_cli.jit.barrier import barrier, share
 from pythia_cli.jit.pace import Pace
-from pythia_cli.jit.team import ABORTED, ARRIVED, Team
+from pythia_cli.jit.team import ABORTED, ARRIVED, N_SHARED, Team
+from pythia_cli.system.background import STEP_SECONDS
 
 every_size = pytest.mark.parametrize("n_ranks", [1, 2, 3, 5])
 
@@ -172,17 +175,20 @@ def test_a_team_works_after_an_interrupt_while_others_finish(teams: Any) -> None
     assert finished == [1, 2]
 
 
-def test_a_wait_in_steps_lasts_until_the_end(teams: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_is_in_steps_and_lasts_until_the_end() -> None:
     """Steps let an interrupt through that came just before a wait; on Windows, any."""
-    monkeypatch.setattr(team_module, "STEP_SECONDS", 0.01)
-    ended: list[int] = []
+    waited: list[float | None] = []
+    job = team_module._Job(1, count, np.zeros(N_SHARED, np.int64), ([],))
 
-    def sleep(rank: int, n_ranks: int, shared: Any) -> None:
-        time.sleep(0.1)
-        ended.append(rank)
+    def get(timeout: float | None = None) -> None:
+        waited.append(timeout)
+        if len(waited) < 3:
+            raise queue.Empty
+        job.run(0)
 
-    teams(2).run(sleep)
-    assert sorted(ended) == [0, 1]
+    job._ended = SimpleNamespace(get=get, put=lambda value: None)  # type: ignore[assignment]
+    job.wait()
+    assert waited == [STEP_SECONDS] * 3
 
 
 def test_close_ends_the_threads() -> None:
@@ -318,31 +324,34 @@ def assert_complete(team: Team) -> None:
     assert sums[-1].tolist() == [19 * n_ranks * (n_ranks + 1) // 2] * n_ranks
 
 
-def test_a_run_that_was_left_unfinished_does_not_disturb_the_next(
+def test_a_second_interrupt_before_the_ranks_are_made_to_leave(
     teams: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A second interrupt may come before the ranks are made to leave."""
     team = teams(3)
     freed: list[int] = []
+    leave = team._abort
 
     def wait_for_one_more(rank: int, n_ranks: int, shared: Any) -> None:
         assert not wait_for_all(shared, n_ranks + 1)
         freed.append(rank)
 
     def interrupted(*args: Any) -> None:
-        if team._unfinished is not None:
-            raise KeyboardInterrupt
+        monkeypatch.undo()
+        raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr(team, "_abort", interrupted)
-        patch.setattr(team_module._Job, "wait", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            team.run(wait_for_one_more)
-    while team.shared[ARRIVED] < 3:
-        time.sleep(0.001)
-    assert freed == []
-    assert_complete(team)
+    def interrupted_when_all_wait(job: Any) -> None:
+        while team.shared[ARRIVED] < 3:
+            time.sleep(0.001)
+        monkeypatch.undo()
+        monkeypatch.setattr(team, "_abort", interrupted)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(team_module._Job, "wait", interrupted_when_all_wait)
+    with pytest.raises(KeyboardInterrupt):
+        team.run(wait_for_one_more)
+    assert team._abort == leave
     assert sorted(freed) == [0, 1, 2]
+    assert_complete(team)
 
 
 def ended(child: int, within: float) -> int:

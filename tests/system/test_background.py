@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
+from concurrent.futures import Future
 
 import pytest
 
@@ -38,13 +38,22 @@ def test_the_process_does_not_wait_for_it() -> None:
     assert done.stdout == "left\n"
 
 
-def test_a_wait_in_steps_lasts_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_is_in_steps_and_lasts_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the work itself raises what a wait that is over raises."""
-    monkeypatch.setattr(module, "STEP_SECONDS", 0.01)
+    waited: list[float] = []
+    end = threading.Event()
+
+    def wait(futures: list[Future[None]], seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            end.set()
+            futures[0].exception(60)
 
     def late() -> None:
-        time.sleep(0.1)
+        end.wait(60)
         raise TimeoutError("of the work")
 
+    monkeypatch.setattr(module, "wait", wait)
     with pytest.raises(TimeoutError, match="of the work"):
         background(late, "late").result()
+    assert waited == [module.STEP_SECONDS] * 3
