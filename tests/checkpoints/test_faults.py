@@ -15,7 +15,7 @@ from tests.faults import LOCKS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EVERY = "37"
-"""Each work has some sixty moments, two of which are tried: an hour of CI would do all."""
+"""Each work has some sixty moments, of which one or two are tried here."""
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
