@@ -32,6 +32,8 @@ _OURS = re.compile(
     rf"|\.(manifest\.json|active\.json|{SHA256.pattern}\.json)-[0-9a-f]{{12}}"
 )
 """The names of the files that we write. All other files belong to the user, and are kept."""
+_MARK = re.compile(r"\..+@[0-9]+-[0-9a-f]{12}")
+"""In the folder of marks of sweeps, which holds nothing else of this form."""
 _OURS_ONCE = (FIRST_WEIGHTS, FIRST_CERTIFICATE)
 
 
@@ -39,9 +41,10 @@ def clean_up(store: Store) -> None:
     """Remove leftovers of killed processes, and tokenizers that no checkpoint needs."""
     drop_dead(store)
     with store.changing():
-        for folder in (store.folder, store.tokenizers):
+        marks = store.folder / "sweeps"
+        for folder, ours in ((store.folder, _OURS), (store.tokenizers, _OURS), (marks, _MARK)):
             for path in folder.glob(".*"):
-                if _OURS.fullmatch(path.name) and is_old(path):
+                if ours.fullmatch(path.name) and is_old(path):
                     remove_tree(path)
         for place in store.places():
             _tidy(place)

@@ -50,7 +50,10 @@ def published(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
 
     Writes to a temporary file beside it, fsyncs, renames it and fsyncs the folder. private: only
     its owner can read it. An OSError names `path`, not the temporary file, which is gone then.
+    Removes what killed processes left here more than a day ago.
     """
+    with contextlib.suppress(OSError):  # another user's
+        remove_unpublished(path, old_only=True)
     aside = path.with_name(f".{path.name}-{uuid.uuid4().hex[:_ASIDE]}")
     try:
         with open_to_write(aside, exclusive=True) as file:

@@ -246,6 +246,7 @@ LEFT = [
     f".active.json-{'a' * 12}",
     f"tokenizers/.{'b' * 64}.json-{'a' * 12}",
     f"tokenizers/{'b' * 64}.json",
+    f"sweeps/.pythia-14m@1-{'a' * 12}",
 ]
 
 
