@@ -39,6 +39,7 @@ from pythia_cli.files.locks import lock
 from pythia_cli.files.publishing import write_json
 from pythia_cli.files.reading import entries, read_json_object
 from pythia_cli.files.removing import remove_file
+from pythia_cli.release import ARITHMETIC
 from pythia_cli.suite.checkpoint import NAME, Checkpoint
 from pythia_cli.suite.models import repository
 
@@ -82,9 +83,14 @@ class Installed:
 
     @property
     def certificate(self) -> dict[str, Any] | None:
-        """The quantization error, if it was measured at installation; else None."""
+        """The quantization error, if it was measured at installation; else None.
+
+        Without that of precision "fast", if it was measured with another version of its arithmetic.
+        """
         found: dict[str, Any] | None = self.manifest["certificate"]
-        return found
+        if found is None or found.get("fast", {}).get("arithmetic", 1) == ARITHMETIC["fast"]:
+            return found
+        return {name: value for name, value in found.items() if name != "fast"}
 
     def tokenizer_path(self, sha256: str) -> Path:
         """The path of the tokenizer.json with this sha256."""

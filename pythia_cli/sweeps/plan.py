@@ -126,7 +126,7 @@ class SweepPlan:
             "precision": self.precision,
             "dtype": self.dtype,
             "plain_text": self.plain_text,
-            "arithmetic": ARITHMETIC,
+            "arithmetic": ARITHMETIC[self.precision],
         }
         written = json.dumps(content, sort_keys=True).encode()
         return hashlib.sha256(written).hexdigest()[:_KEY]
