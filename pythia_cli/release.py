@@ -12,6 +12,12 @@ ARITHMETIC = {"exact": 1, "fast": 2}
 _PACKAGE = Path(__file__).resolve().parent
 
 
+def arithmetic_of(precision: str | None) -> dict[str, int]:
+    """The version of a precision's ARITHMETIC, for records. Those of version 1 do not have it."""
+    version = 1 if precision is None else ARITHMETIC[precision]
+    return {"arithmetic": version} if version > 1 else {}
+
+
 def commit() -> str | None:
     """The commit: that of the wheel (setup.py) or of a checkout's HEAD; None if unknown."""
     try:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli import settings
-from pythia_cli.checkpoints.manifest import MANIFEST, read_manifest
+from pythia_cli.checkpoints.manifest import MANIFEST, certificate_of, read_manifest
 from pythia_cli.errors import (
     DamagedActive,
     DamagedCheckpoint,
@@ -39,7 +39,6 @@ from pythia_cli.files.locks import lock
 from pythia_cli.files.publishing import write_json
 from pythia_cli.files.reading import entries, read_json_object
 from pythia_cli.files.removing import remove_file
-from pythia_cli.release import ARITHMETIC
 from pythia_cli.suite.checkpoint import NAME, Checkpoint
 from pythia_cli.suite.models import repository
 
@@ -83,14 +82,8 @@ class Installed:
 
     @property
     def certificate(self) -> dict[str, Any] | None:
-        """The quantization error, if it was measured at installation; else None.
-
-        Without that of precision "fast", if it was measured with another version of its arithmetic.
-        """
-        found: dict[str, Any] | None = self.manifest["certificate"]
-        if found is None or found.get("fast", {}).get("arithmetic", 1) == ARITHMETIC["fast"]:
-            return found
-        return {name: value for name, value in found.items() if name != "fast"}
+        """The quantization error, if it was measured at installation; else None."""
+        return certificate_of(self.manifest)
 
     def tokenizer_path(self, sha256: str) -> Path:
         """The path of the tokenizer.json with this sha256."""
