@@ -13,7 +13,10 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def arithmetic_of(precision: str | None) -> dict[str, int]:
-    """The version of a precision's ARITHMETIC, for records. Those of version 1 do not have it."""
+    """The version of a precision's ARITHMETIC, for records.
+
+    Nothing for version 1: it has to equal records from before there was such a field.
+    """
     version = 1 if precision is None else ARITHMETIC[precision]
     return {"arithmetic": version} if version > 1 else {}
 

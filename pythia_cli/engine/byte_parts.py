@@ -11,7 +11,7 @@ from pythia_cli.suite.parameters import MODULES
 from pythia_cli.weights.int8_layout import BYTE_PARTS, DTYPES, Int8Weights
 
 Precision = Literal["exact", "fast"]
-"""The bits of the linears' inputs: 16, or 8; and for the likely logits 16 in either."""
+"""The bits of the inputs of linears: 16, or 8. Likely logits are made from 16 in both."""
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 

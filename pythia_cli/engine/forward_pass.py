@@ -260,6 +260,6 @@ def _score_scratch(config: ModelConfig, n_ranks: int) -> dict[str, np.ndarray[An
         "logits": _real(n_ranks, SCORE_TOKENS, LOGITS_PIECE + LANES),
         "p": _real(n_ranks, LOGITS_PIECE),
         "residual": aligned_zeros((n, config.d_model), np.uint8),
-        "likely": aligned_zeros((n_ranks, 2, LOGITS_PIECE), np.int32),
+        "refined": aligned_zeros((n_ranks, 2, LOGITS_PIECE), np.int32),
         "sums": np.empty((n, n_pieces, 6)),
     }

@@ -36,11 +36,11 @@ def find_residual(x: Any, centre: Any, coarse: Any, residual: Any, lo: Any, hi: 
 
 
 @jit
-def likely(z: Any, found: Any) -> Any:
+def find_likely(z: Any, found: Any) -> Any:
     """Which of a piece of logits are large: their places in `found`. Returns their number.
 
     Those at least as large as the least of LANES maxima, the i-th of which is that of z[i],
-    z[i + LANES], ..: on average some 45 of 512, at least the LANES largest. All, if there are
+    z[i + LANES], ..: on average 50 of 512, at least the LANES largest. All, if there are
     fewer than LANES. Not NaN. found [len(z)] is overwritten.
     """
     n = z.shape[0]
@@ -58,9 +58,10 @@ def likely(z: Any, found: Any) -> Any:
 def refine(
     linear: Any, coarse: Any, residual: Any, token: Any, rows: Any, n: Any, sums: Any, z: Any
 ) -> None:
-    """z[row] += what the residual of a token adds to the logit, for rows[:n] of a ByteLinear.
+    """z[row] += sum_i weight[row, i] (residual[token, i] - 128) scales[row] coarse.scales / 256.
 
-    rows and sums have room for whole ROWS_TOGETHER; what follows the n rows is overwritten.
+    For rows[:n] of a ByteLinear, with the residual [n_tokens, d] of find_residual. rows and sums
+    have room for whole ROWS_TOGETHER; what follows the n rows is overwritten.
     """
     d_in = residual.shape[1]
     k = 0
@@ -81,6 +82,6 @@ def refine(
         for j in range(k, d_in):
             left = np.int32(np.int32(residual[token, j]) - np.int32(BYTE_OFFSET))
             total = np.int32(total + np.int32(np.int32(linear.weight[row, j]) * left))
-        rest = np.int32(_RESIDUAL_ZERO - BYTE_OFFSET)
-        total = np.int32(total - np.int32(rest * linear.row_sums[row]))
+        zero = np.int32(_RESIDUAL_ZERO - BYTE_OFFSET)
+        total = np.int32(total - np.int32(zero * linear.row_sums[row]))
         z[row] += np.float32(total) * (linear.scales[row] * scale)

@@ -40,7 +40,8 @@ class ByteParts(NamedTuple):
 class ByteUnembedding(NamedTuple):
     """What embed_out needs besides its weights for inputs of 8 bits.
 
-    row_sums [d_vocab]: those of the int8 weights. centre [d_model]: zeros.
+    row_sums [d_vocab]: those of the int8 weights. centre [d_model]: zeros, as files do not have the
+    mean of this input.
     """
 
     row_sums: Int32s1

@@ -10,7 +10,7 @@ from pythia_cli.jit.literals import any_value
 from pythia_cli.jit.signature import Doubles1, Doubles3, Floats2, Floats3, Int32s3, Int64s1, UInt8s2
 from pythia_cli.kernels.layer import grain, meet, own_tokens
 from pythia_cli.kernels.layer_norm import layer_norm
-from pythia_cli.kernels.likely import find_residual, likely, refine
+from pythia_cli.kernels.likely import find_likely, find_residual, refine
 from pythia_cli.kernels.linear import (
     ByteLinear,
     Bytes,
@@ -31,21 +31,22 @@ from pythia_cli.kernels.sizes import LANES, LOGITS_PIECE, SCORE_TOKENS
 class ScoreScratch(NamedTuple):
     """Buffers to score up to n tokens.
 
-    target_logits [n, 3], logits [n_ranks, SCORE_TOKENS, > LOGITS_PIECE],
-    p [n_ranks, LOGITS_PIECE], sums [n, n_pieces, 6]; residual [n, d_model] and
-    likely [n_ranks, 2, LOGITS_PIECE] for inputs of 8 bits.
+    target_logits [n, 3]: not refined, refined, and that of its piece, which is one of the two; all
+    the same unless the model is fast. logits [n_ranks, SCORE_TOKENS, > LOGITS_PIECE],
+    p [n_ranks, LOGITS_PIECE], sums [n, n_pieces, 6]. If the model is fast, for logits too:
+    residual [n, d_model], and refined [n_ranks, 2, LOGITS_PIECE]: rows, and sums of them.
     """
 
     target_logits: Floats2
     logits: Floats3
     p: Floats2
     residual: UInt8s2
-    likely: Int32s3
+    refined: Int32s3
     sums: Doubles3
 
 
 class UnembeddingInput(NamedTuple):
-    """As an Input; residual [n_tokens, d_model] uint8 is what the bytes leave."""
+    """As an Input, with the residual [n_tokens, d_model] of its bytes (likely.find_residual)."""
 
     exact: Quantized
     bytes: Bytes
@@ -88,9 +89,8 @@ def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any, normalizes:
         row = outputs.rows[i]
         norm = model.weights.final_layer_norm
         layer_norm(norm, s.x[row : row + 1], model.eps, s.normed[i : i + 1], 0, 1)
-    room_of_input = s.attention_input
-    x = UnembeddingInput(room_of_input.exact, room_of_input.bytes, room.residual)
-    x = _tokens(x, 0, m)
+    of_layers = s.attention_input  # which are done with it
+    x = _tokens(UnembeddingInput(of_layers.exact, of_layers.bytes, room.residual), 0, m)
     if model.fast:
         centre = model.bytes.embed_out.centre
         quantize_bytes(s.normed, centre, x.bytes, lo, hi)
@@ -108,18 +108,22 @@ def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any, normalizes:
     if outputs.targets.shape[0] > 0:
         _score(ranks, model.fast, linear, x, s.claims, outputs, room)
         return
-    last, room_of_likely = s.claims.shape[0] - 1, room.likely[ranks.rank]
+    last, refined = s.claims.shape[0] - 1, room.refined[ranks.rank]
     d_vocab, d_model = linear.weight.shape
     size = LOGITS_PIECE if model.fast else grain(d_model)
     lo, hi = claim(s.claims, last, size, d_vocab)
     while lo < hi:
-        _logits(model.fast, linear, x, room_of_likely, outputs.logits, lo, hi)
+        _logits(model.fast, linear, x, refined, outputs.logits, lo, hi)
         lo, hi = claim(s.claims, last, size, d_vocab)
 
 
 @jit
-def _logits(fast: Any, linear: Any, x: Any, room: Any, out: Any, lo: Any, hi: Any) -> None:
-    """out [n_tokens, >= hi] = logits lo..hi of the linear's tokens: a piece, if it is `fast`."""
+def _logits(fast: Any, linear: Any, x: Any, refined: Any, out: Any, lo: Any, hi: Any) -> None:
+    """out [n_tokens, >= hi] = logits lo..hi.
+
+    If the model is fast these must be one whole piece: which are likely depends on it. refined: the
+    rank's part of ScoreScratch.refined.
+    """
     adds = any_value(False)
     if not fast:
         matmul(Linear(linear.weight, linear.scales, linear.bias), x.exact, adds, out, lo, hi)
@@ -128,13 +132,13 @@ def _logits(fast: Any, linear: Any, x: Any, room: Any, out: Any, lo: Any, hi: An
     rows = _rows(linear, lo, hi)
     for token in range(x.bytes.q.shape[0]):
         z = out[token, lo:hi]
-        n = likely(z, room[0])
-        refine(rows, x.bytes, x.residual, token, room[0], n, room[1], z)
+        n = find_likely(z, refined[0])
+        refine(rows, x.bytes, x.residual, token, refined[0], n, refined[1], z)
 
 
 @inlined
 def _rows(linear: Any, lo: Any, hi: Any) -> Any:
-    """The part of a linear that gives its outputs lo..hi. row_sums may be empty."""
+    """The part of a linear that gives its outputs lo..hi. Only fast models have row_sums."""
     return ByteLinear(
         linear.weight[lo:hi], linear.scales[lo:hi], linear.bias[lo:hi], linear.row_sums[lo:hi]
     )
@@ -164,9 +168,9 @@ def _score(
     """
     m, d_vocab, last = outputs.rows.shape[0], linear.weight.shape[0], claims.shape[0] - 1
     t_lo, t_hi = own_tokens(ranks, m)
-    target_logits, room_of_likely = room.target_logits[:m], room.likely[ranks.rank]
+    target_logits, refined = room.target_logits[:m], room.refined[ranks.rank]
     for t in range(t_lo, t_hi):
-        _target_logits(fast, linear, x, room_of_likely, outputs.targets[t], t, target_logits)
+        _target_logits(fast, linear, x, refined, outputs.targets[t], t, target_logits)
     if not meet(ranks):
         return
     members = outputs.members
@@ -179,7 +183,7 @@ def _score(
         # Some tokens at a time, so that their logits are still in the L2 cache when they are read.
         for first in range(0, m, SCORE_TOKENS):
             end = min(first + SCORE_TOKENS, m)
-            _logits(fast, rows, _tokens(x, first, end), room_of_likely, logits, zero, n)
+            _logits(fast, rows, _tokens(x, first, end), refined, logits, zero, n)
             for t in range(first, end):
                 target = outputs.targets[t]
                 if lo <= target < hi:
@@ -198,16 +202,17 @@ def _score(
 
 @inlined
 def _target_logits(
-    fast: Any, linear: Any, x: Any, room: Any, target: Any, t: Any, out: Any
+    fast: Any, linear: Any, x: Any, refined: Any, target: Any, t: Any, out: Any
 ) -> None:
-    """What the logit of token t's target can be: out [n, > 1] from inputs of 8 and of 16 bits."""
+    """out[t, :2] = what the logit of token t's target can be: not refined, and refined."""
     row, token = _rows(linear, target, target + 1), _tokens(x, t, t + 1)
     if fast:
         out[t, 0] = byte_matmul_output(row, token.bytes, 0, 0)
         out[t, 1] = out[t, 0]
-        rows, sums = room[0], room[1]
+        rows, sums = refined[0], refined[1]
         rows[0] = 0
-        refine(row, token.bytes, token.residual, 0, rows, 1, sums, out[t, 1:])
+        as_refined = out[t, 1:]  # whose place 0 is that of row 0, the only one
+        refine(row, token.bytes, token.residual, 0, rows, 1, sums, as_refined)
     else:
         out[t, 0] = matmul_output(row, token.exact, 0, 0)
         out[t, 1] = out[t, 0]

@@ -98,7 +98,7 @@ class OpenModel:
 
     @property
     def certificate(self) -> dict[str, Any] | None:
-        """The quantization error, if it was measured at installation; else None."""
+        """As Installed.certificate: the quantization error, or None."""
         return self.opened.installed.certificate
 
     def provenance(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pythia_cli.kernels.likely import find_residual, likely, refine
+from pythia_cli.kernels.likely import find_likely, find_residual, refine
 from pythia_cli.kernels.linear import ByteLinear, Bytes, quantize_bytes
 from pythia_cli.kernels.sizes import LANES, ROWS_TOGETHER
 from tests.kernels.draws import Array, Arrays, Draw, Expected, unwritten
@@ -52,7 +52,7 @@ def pieces(case: Draw) -> Arrays:
 
 def likely_of_row(a: Arrays, t: int) -> None:
     z, found = a["z"][t], np.full(a["z"].shape[1], -1, np.int32)
-    n = likely(z, found)
+    n = find_likely(z, found)
     assert list(found[:n]) == sorted(set(found[:n].tolist()))
     a["is_likely"][t] = 0
     a["is_likely"][t, found[:n]] = 1

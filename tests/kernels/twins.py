@@ -22,7 +22,7 @@ from pythia_cli.kernels.feedback import find_feedback, round_with_feedback
 from pythia_cli.kernels.float16 import widen_float16
 from pythia_cli.kernels.gelu import erf, gelu
 from pythia_cli.kernels.layer_norm import Norm, layer_norm
-from pythia_cli.kernels.likely import find_residual, likely, refine
+from pythia_cli.kernels.likely import find_likely, find_residual, refine
 from pythia_cli.kernels.linear import (
     ByteLinear,
     Bytes,
@@ -596,8 +596,8 @@ KERNELS = [
         measured=of_likely.read_residual, run=of_likely.find_residuals,
     ),
     Twin(
-        "likely", likely, of_likely.pieces, only("is_likely"), of_likely.plain_likely, 0.0,
-        "comparisons do not round", run=over_rows(of_likely.likely_of_row),
+        "find_likely", find_likely, of_likely.pieces, only("is_likely"),
+        of_likely.plain_likely, 0.0, "comparisons do not round", run=over_rows(of_likely.likely_of_row),
     ),
     Twin(
         "refine", refine, of_likely.residuals, only("z"), of_likely.plain_refined, 2e-7,

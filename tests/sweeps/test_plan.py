@@ -41,6 +41,24 @@ def test_a_cell_is_another_one_if_its_figures_may_be(
     assert len(keys) == 7
 
 
+def test_only_cells_of_a_precision_depend_on_its_arithmetic(
+    planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = planned(), planned(precision="fast")
+    before = [key(plan) for plan in plans]
+    monkeypatch.setitem(plan_module.ARITHMETIC, "fast", 99)
+    after = [key(planned()), key(planned(precision="fast"))]
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+
+
+@pytest.mark.parametrize("precision", ["medium", None, 3, ["fast"], {}])
+def test_a_damaged_precision_is_said(planned: Planned, precision: object) -> None:
+    content = {**planned().to_dict(), "precision": precision}
+    with pytest.raises(IntegrityError, match="precision"):
+        SweepPlan.of_dict(content, "plan.json")
+
+
 def test_it_is_the_same_one_under_another_label_or_file_name(
     planned: Planned, inputs: Path
 ) -> None:
