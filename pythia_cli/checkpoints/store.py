@@ -82,10 +82,7 @@ class Installed:
 
     @property
     def certificate(self) -> dict[str, Any] | None:
-        """The quantization error, if it was measured at installation; else None.
-
-        Without "fast", if that was measured with another version of its arithmetic.
-        """
+        """The quantization error, if measured at installation, with the arithmetic of today."""
         return certificate_of(self.manifest)
 
     def tokenizer_path(self, sha256: str) -> Path:

@@ -597,7 +597,8 @@ KERNELS = [
     ),
     Twin(
         "find_likely", find_likely, of_likely.pieces, only("is_likely"),
-        of_likely.plain_likely, 0.0, "comparisons do not round", run=over_rows(of_likely.likely_of_row),
+        of_likely.plain_likely, 0.0, "comparisons do not round",
+        run=over_rows(of_likely.likely_of_row),
     ),
     Twin(
         "refine", refine, of_likely.residuals, only("z"), of_likely.plain_refined, 2e-7,
