@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pythia_cli.jit.declare import TIER, jit
+from pythia_cli.jit.declare import TIER, inlined, jit
 from pythia_cli.jit.signature import (
     Floats1,
     Floats2,
@@ -135,9 +135,12 @@ def _without_zero(total: Any, linear: Any, x: Any, token: Any, row: Any) -> Any:
 
 
 def _output(vector: int, offset: int, corrected: Any) -> Any:
-    """One output of matmul. vector: the step of `dot`, or 0 to do without."""
+    """One output of matmul. vector: the step of `dot`, or 0 to do without.
 
-    @jit
+    Inlined: a call for each row takes a tenth of the time of decoding.
+    """
+
+    @inlined
     def output(linear: Any, x: Any, token: Any, row: Any) -> Any:
         d_in = x.q.shape[1]
         k = 0
