@@ -6,10 +6,19 @@ from pathlib import Path
 
 __version__ = "0.1.0"
 
-ARITHMETIC = 1
-"""Raised when the same int8 file, text and options give other figures than before."""
+ARITHMETIC = {"exact": 1, "fast": 2}
+"""By precision: raised when the same int8 file, text and options give other figures than before."""
 
 _PACKAGE = Path(__file__).resolve().parent
+
+
+def arithmetic_of(precision: str | None) -> dict[str, int]:
+    """The version of a precision's ARITHMETIC, for records.
+
+    Nothing for version 1: it has to equal records from before there was such a field.
+    """
+    version = 1 if precision is None else ARITHMETIC[precision]
+    return {"arithmetic": version} if version > 1 else {}
 
 
 def commit() -> str | None:

@@ -173,7 +173,9 @@ def test_fields_of_tokenize(records: Records) -> None:
 def test_fields_of_perplexity_and_its_tokens(records: Records, tmp_path: Path) -> None:
     text, tokens = tmp_path / "text.txt", tmp_path / "tokens.jsonl"
     text.write_text("It was the best of times, it was the worst of times.")
-    (record,) = records("perplexity", str(text), "--json", "--per-token", str(tokens))
+    (record,) = records(
+        "perplexity", str(text), "--json", "--per-token", str(tokens), "--precision", "fast"
+    )
     assert sorted(names(section("output.md", "## perplexity --json"))) == sorted(record)
     token = json.loads(tokens.read_text().splitlines()[-1])
     assert names(section("measures.md", "## Per-token records")) == list(token)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pythia_cli.errors import DamagedCheckpoint, IntegrityError, NewerFormat
 from pythia_cli.files.reading import read_json_object
+from pythia_cli.release import ARITHMETIC
 from pythia_cli.weights.source import SHA256, Source
 
 MANIFEST = "manifest.json"
@@ -61,6 +63,17 @@ def read_manifest(folder: Path, checkpoint: object) -> dict[str, Any]:
     except ValueError as error:
         raise DamagedCheckpoint(path, f"damaged: {error}", checkpoint) from error
     return content
+
+
+def certificate_of(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The certificate; without that of precision "fast", if its arithmetic was another version."""
+    found: dict[str, Any] | None = manifest["certificate"]
+    if found is None:
+        return None
+    of_fast = found.get("fast")
+    if isinstance(of_fast, dict) and of_fast.get("arithmetic", 1) == ARITHMETIC["fast"]:
+        return found
+    return {name: value for name, value in found.items() if name != "fast"}
 
 
 def _check(content: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli import settings
-from pythia_cli.checkpoints.manifest import MANIFEST, read_manifest
+from pythia_cli.checkpoints.manifest import MANIFEST, certificate_of, read_manifest
 from pythia_cli.errors import (
     DamagedActive,
     DamagedCheckpoint,
@@ -82,9 +82,8 @@ class Installed:
 
     @property
     def certificate(self) -> dict[str, Any] | None:
-        """The quantization error, if it was measured at installation; else None."""
-        found: dict[str, Any] | None = self.manifest["certificate"]
-        return found
+        """The quantization error, if measured at installation, with the arithmetic of today."""
+        return certificate_of(self.manifest)
 
     def tokenizer_path(self, sha256: str) -> Path:
         """The path of the tokenizer.json with this sha256."""

@@ -15,6 +15,7 @@ from pythia_cli.cli.output import Notices
 from pythia_cli.cli.paint import show_texts
 from pythia_cli.cli.tables import print_table
 from pythia_cli.errors import PythiaError
+from pythia_cli.release import arithmetic_of
 from pythia_cli.text.printable import one_line
 
 if TYPE_CHECKING:
@@ -171,7 +172,10 @@ class PerplexityRun:
 
 def _write_tokens(write: Write, found: Perplexity, model: Model) -> None:
     """Write one JSON object for each token of a file."""
-    position, identity = 0, {**model.opened.identity(), "precision": model.precision}
+    position, precision = 0, model.precision
+    identity = {
+        **model.opened.identity(), "precision": precision, **arithmetic_of(precision)
+    }  # fmt: skip
     for text in found.texts:
         for token in text.tokens(model.tokenizer):
             record = {"file": found.source, **identity, "position": position, **token}

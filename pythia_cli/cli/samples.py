@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pythia_cli.cli.output import Notices
+from pythia_cli.release import arithmetic_of
 from pythia_cli.text.printable import visible
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class SamplePrinter:
         self._shared = {
             **self._identity,
             "precision": model.precision,
+            **arithmetic_of(model.precision),
             "load_seconds": load_seconds,
             **vars(options.sampling),
             "max_tokens": options.max_tokens,

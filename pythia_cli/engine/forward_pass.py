@@ -16,8 +16,8 @@ from pythia_cli.kernels import compiled
 from pythia_cli.kernels.sizes import (
     LANES,
     LAYER_CLAIMS,
+    LOGITS_PIECE,
     N_QUERIES,
-    SCORE_PIECE,
     SCORE_TOKENS,
     WHOLE,
     aligned_zeros,
@@ -254,10 +254,12 @@ def _attention_scratch(config: ModelConfig, n_ranks: int) -> dict[str, np.ndarra
 def _score_scratch(config: ModelConfig, n_ranks: int) -> dict[str, np.ndarray[Any, Any]]:
     """Buffers to score the tokens of a pass."""
     n = CHUNK
-    n_pieces = -(-config.d_vocab // SCORE_PIECE)
+    n_pieces = -(-config.d_vocab // LOGITS_PIECE)
     return {
-        "target_logits": _real(n, 1),
-        "logits": _real(n_ranks, SCORE_TOKENS, SCORE_PIECE + LANES),
-        "p": _real(n_ranks, SCORE_PIECE),
-        "sums": np.empty((n, n_pieces, 5)),
+        "target_logits": _real(n, 3),
+        "logits": _real(n_ranks, SCORE_TOKENS, LOGITS_PIECE + LANES),
+        "p": _real(n_ranks, LOGITS_PIECE),
+        "residual": aligned_zeros((n, config.d_model), np.uint8),
+        "refined": aligned_zeros((n_ranks, 2, LOGITS_PIECE), np.int32),
+        "sums": np.empty((n, n_pieces, 6)),
     }

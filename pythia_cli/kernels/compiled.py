@@ -21,6 +21,7 @@ _LIBRARY = Library(
             "quantize_weights",
             "feedback",
             "correct_bias",
+            "row_sums",
         )
     ],
 )

@@ -25,17 +25,18 @@ def score_piece(
 ) -> None:  # fmt: skip
     """Write sums[t, piece] for tokens lo..hi. logits[:, :n] are those of this piece.
 
-    sums [n_tokens, n_pieces, 5] float64: the largest logit z, the sum of e = exp(logit - z), the
-    sum of e * (logit - z), the number of logits above the target's, and the sum of e over the set.
-    members [n]: 1 for tokens of the set, else 0; empty if there is no set. target_logits
-    [n_tokens, 1]. logits are overwritten; p [n] is scratch.
+    sums [n_tokens, n_pieces, 6] float64: the largest logit z, the sum of e = exp(logit - z), the
+    sum of e * (logit - z), the sum of e over the set, and how many logits are above either of the
+    first two target_logits [n_tokens, 3]: that of the target is one of these. members [n]: 1 for
+    tokens of the set, else 0; empty if there is no set. logits are overwritten; p [n] is scratch.
     """
     for t in range(lo, hi):
         z = logits[t]
-        target = target_logits[t, 0]
-        above = 0
+        first, second = target_logits[t, 0], target_logits[t, 1]
+        above_first, above_second = 0, 0
         for i in range(n):
-            above += z[i] > target
+            above_first += z[i] > first
+            above_second += z[i] > second
         largest = largest_of(z, n)
         for i in range(n):
             z[i] -= largest
@@ -43,22 +44,28 @@ def score_piece(
         sums[t, piece, 0] = np.float64(largest)
         sums[t, piece, 1] = np.float64(lane_sum(p, n))
         sums[t, piece, 2] = np.float64(lane_dot(p, z, n))
-        sums[t, piece, 3] = np.float64(above)
         if members.shape[0] > 0:
-            sums[t, piece, 4] = np.float64(lane_dot(p, members, n))
+            sums[t, piece, 3] = np.float64(lane_dot(p, members, n))
         else:
-            sums[t, piece, 4] = np.nan
+            sums[t, piece, 3] = np.nan
+        sums[t, piece, 4] = np.float64(above_first)
+        sums[t, piece, 5] = np.float64(above_second)
 
 
 @jit
 def merge_pieces(sums: Any, target_logits: Any, scores: Any, lo: Any, hi: Any) -> None:
-    """Compute the TokenScores of tokens lo..hi from the sums of all pieces."""
+    """Compute the TokenScores of tokens lo..hi from the sums of all pieces.
+
+    The last of target_logits [n_tokens, 3] is the target's: one of the others.
+    """
     n_pieces = sums.shape[1]
     for t in range(lo, hi):
+        target = target_logits[t, 2]
+        column = 4 if target == target_logits[t, 0] else 5
         largest = sums[t, 0, 0]
         for piece in range(1, n_pieces):
             largest = max(largest, sums[t, piece, 0])
-        total, weighted, above, in_set = (
+        total, weighted, in_set, above = (
             np.float64(0.0), np.float64(0.0), np.float64(0.0), np.float64(0.0)
         )  # fmt: skip
         for piece in range(n_pieces):
@@ -66,10 +73,10 @@ def merge_pieces(sums: Any, target_logits: Any, scores: Any, lo: Any, hi: Any) -
             share = np.exp(below)
             total += share * sums[t, piece, 1]
             weighted += share * (sums[t, piece, 2] + below * sums[t, piece, 1])
-            above += sums[t, piece, 3]
-            in_set += share * sums[t, piece, 4]
+            in_set += share * sums[t, piece, 3]
+            above += sums[t, piece, column]
         log_total = np.log(total)
-        scores.nll[t] = log_total - (np.float64(target_logits[t, 0]) - largest)
+        scores.nll[t] = log_total - (np.float64(target) - largest)
         scores.entropy[t] = log_total - weighted / total
         scores.rank[t] = np.int64(above)
         scores.set_logprob[t] = np.log(in_set) - log_total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -11,7 +12,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from pythia_cli.kernels.sizes import LANES
-from pythia_cli.kernels.tiles.dot import load
+from pythia_cli.kernels.tiles.dot import load, loop
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _FLOAT = ir.FloatType()
@@ -81,6 +82,32 @@ def lane_dot(typingctx: Any, x: Any, y: Any, n: Any) -> Any:
     return types.float32(x, y, types.intp), codegen
 
 
+@intrinsic
+def least_lane_maximum(typingctx: Any, x: Any, n: Any) -> Any:
+    """The least of LANES maxima: the i-th is that of contiguous float32 x[i], x[i + LANES], ..
+
+    Up to n, which is a positive multiple of LANES. NaN counts as less than any other.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = data_of(context, builder, signature, args, 0)
+        floats = ir.VectorType(_FLOAT, LANES)
+
+        def larger(at: Any, values: list[Any]) -> list[Any]:
+            new = load(builder, data, at, floats, align=4)
+            return [builder.select(builder.fcmp_ordered(">", new, values[0]), new, values[0])]
+
+        least = ir.Constant(floats, [float("-inf")] * LANES)
+        (maxima,) = loop(builder, args[1], [least], larger, LANES)
+
+        def smaller(a: Any, b: Any) -> Any:
+            return builder.select(builder.fcmp_ordered("<", a, b), a, b)
+
+        return reduced(builder, maxima, smaller)
+
+    return types.float32(x, types.intp), codegen
+
+
 def _emit_lane_sum(builder: Any, n: Any, term: Any) -> Any:
     return emit_lane_sums(builder, n, lambda at, kind: [term(at, kind)], 1)[0]
 
@@ -109,6 +136,11 @@ def emit_lane_sums(builder: Any, n: Any, terms: Any, n_sums: int) -> list[Any]:
 
 def sum_of_lanes(builder: Any, vector: Any) -> Any:
     """The sum of LANES floats: the upper half is added to the lower until one is left."""
+    return reduced(builder, vector, builder.fadd)
+
+
+def reduced(builder: Any, vector: Any, joined: Callable[[Any, Any], Any]) -> Any:
+    """One of LANES values: joined(lower half, upper half), until one is left."""
     width = LANES
     while width > 1:
         width //= 2
@@ -116,7 +148,7 @@ def sum_of_lanes(builder: Any, vector: Any) -> Any:
             ir.Constant(ir.VectorType(_I32, width), list(range(first, first + width)))
             for first in (0, width)
         )
-        vector = builder.fadd(
+        vector = joined(
             builder.shuffle_vector(vector, vector, low),
             builder.shuffle_vector(vector, vector, high),
         )

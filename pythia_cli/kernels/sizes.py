@@ -17,8 +17,14 @@ KEY_BLOCK = LANES
 N_QUERIES = 8
 """The largest number of queries in a tile of attention."""
 
-SCORE_PIECE = 512
-"""Logits per piece: exponentials are summed in float32 within a piece, then in float64."""
+LOGITS_PIECE = 512
+"""Logits per piece: exponentials are summed in float32 within a piece, then in float64.
+
+The likely ones of a piece are refined together (likely.py).
+"""
+
+ROWS_TOGETHER = 4
+"""Rows of weights whose products with one input are summed together."""
 
 SCORE_TOKENS = 64
 """Tokens whose logits of a piece are kept at a time."""

@@ -15,7 +15,7 @@ from pythia_cli.kernels.sizes import (
     LN2_HIGH,
     LN2_LOW,
     LOG2_E,
-    SCORE_PIECE,
+    LOGITS_PIECE,
 )
 
 _LEAST, _LOG2_E = np.float32(LEAST_EXPONENT), np.float32(LOG2_E)
@@ -80,8 +80,8 @@ def exponentials(logits: Floats1, factor: float, out: Floats1, total: Doubles1) 
     for i in range(d_vocab):
         out[i] = exp_nonpositive((logits[i] - largest) * scale)
     total[0] = np.float64(0.0)
-    for first in range(0, d_vocab, SCORE_PIECE):
-        piece = out[first : first + SCORE_PIECE]
+    for first in range(0, d_vocab, LOGITS_PIECE):
+        piece = out[first : first + LOGITS_PIECE]
         total[0] += np.float64(lane_sum(piece, piece.shape[0]))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pythia_cli.jit.signature import Floats2, Int32s2, Int64s1
+from pythia_cli.jit.signature import Floats1, Floats2, Int32s1, Int32s2, Int64s1
 from pythia_cli.kernels.attention_structures import AttentionScratch, Rotary
 from pythia_cli.kernels.embedding import Embedding
 from pythia_cli.kernels.layer_norm import Norm, Norms
@@ -37,21 +37,33 @@ class ByteParts(NamedTuple):
     row_sums: Int32s2
 
 
+class ByteUnembedding(NamedTuple):
+    """What embed_out needs besides its weights for inputs of 8 bits.
+
+    row_sums [d_vocab]: those of the int8 weights. centre [d_model]: zeros, as files do not have the
+    mean of this input.
+    """
+
+    row_sums: Int32s1
+    centre: Floats1
+
+
 class ByteModel(NamedTuple):
-    """The ByteParts of a model by the last part of each module's published name."""
+    """What a model needs for inputs of 8 bits, by the last part of each module's published name."""
 
     query_key_value: ByteParts
     dense: ByteParts
     dense_h_to_4h: ByteParts
     dense_4h_to_h: ByteParts
+    embed_out: ByteUnembedding
 
 
 class ForwardModel(NamedTuple):
     """The model: the same for all passes.
 
     key_centre [n_layers, 3 * d_model]: laid out as the bias of query_key_value; its parts for k are
-    taken off the keys. fast: 1 if the inputs of the layers' linears have 8 bits, else 0; then
-    `bytes` is used. parallel: 1 if attention and MLP both read the layer's input, else 0.
+    taken off the keys. fast: 1 if the inputs of linears have 8 bits, else 0; then `bytes` is used.
+    parallel: 1 if attention and MLP both read the layer's input, else 0.
     """
 
     weights: Weights

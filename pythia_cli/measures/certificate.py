@@ -15,6 +15,7 @@ from pythia_cli.engine.kl import log_softmax
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import InputError
 from pythia_cli.files.reading import read_bytes
+from pythia_cli.release import arithmetic_of
 from pythia_cli.reporting import NO_TASK, Reporter, Task
 from pythia_cli.text.decode import decode_text
 from pythia_cli.text.tokenizer import PythiaTokenizer
@@ -52,8 +53,9 @@ class Certificate:
         return asdict(self)
 
     def of_fast(self) -> dict[str, Any]:
-        """For JSON: what differs between the precisions."""
-        return {name: value for name, value in asdict(self).items() if name not in _OF_BOTH}
+        """For JSON: what differs between the precisions, and the version of the arithmetic."""
+        figures = {name: value for name, value in asdict(self).items() if name not in _OF_BOTH}
+        return {**figures, **arithmetic_of("fast")}
 
 
 _OF_BOTH = ("text_name", "text_sha256", "n_tokens", "context", "float_nll")

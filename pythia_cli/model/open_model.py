@@ -19,6 +19,7 @@ from pythia_cli.engine.targets import checked_ids
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.errors import PromptTooLong, UsageError
 from pythia_cli.kernels import compiled
+from pythia_cli.release import arithmetic_of
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.config import ModelConfig
@@ -97,13 +98,13 @@ class OpenModel:
 
     @property
     def certificate(self) -> dict[str, Any] | None:
-        """The quantization error, if it was measured at installation; else None."""
+        """As Installed.certificate: the quantization error, or None."""
         return self.opened.installed.certificate
 
     def provenance(self) -> dict[str, Any]:
         """The fields that identify the model and its precision in records of results."""
         how = {"dtype": self.dtype, "precision": self.precision, "plain_text": self.plain_text}
-        fields = {**self.opened.provenance(), **how}
+        fields = {**self.opened.provenance(), **how, **arithmetic_of(self.precision)}
         return fields if self.dtype == "int8" else {**fields, "quantization": None}
 
     def tokenize(self, text: str) -> Encoded:

@@ -103,8 +103,8 @@ class Fetcher:
                 running.exception(timeout=_STOP_SECONDS)
 
     def _note_uncertified(self, installed: Installed) -> None:
-        """Say once that there is no certificate where one was asked for."""
-        if self.certifier is None or self._has_noted or installed.certificate is not None:
+        """Say once that there is no certificate, of both precisions, where one was asked for."""
+        if self.certifier is None or self._has_noted or "fast" in (installed.certificate or ()):
             return
         self._has_noted = True
         self.reporter.note(

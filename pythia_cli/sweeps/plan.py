@@ -126,7 +126,7 @@ class SweepPlan:
             "precision": self.precision,
             "dtype": self.dtype,
             "plain_text": self.plain_text,
-            "arithmetic": ARITHMETIC,
+            "arithmetic": ARITHMETIC[self.precision],
         }
         written = json.dumps(content, sort_keys=True).encode()
         return hashlib.sha256(written).hexdigest()[:_KEY]
@@ -151,6 +151,8 @@ class SweepPlan:
             measures = tuple(_planned(one) for one in content["measures"])
             checkpoints = tuple(Checkpoint(model, step) for model, step in content["checkpoints"])
             how = {name: content[name] for name in ("precision", "dtype", "plain_text")}
+            if how["precision"] not in tuple(ARITHMETIC):
+                raise ValueError(f"precision {how['precision']!r}")
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(path, f"is not the plan of a sweep ({error})") from error
         return cls(checkpoints, measures, **how)

@@ -32,11 +32,14 @@ from pythia_cli.weights.int8_file import Int8File
 from pythia_cli.engine.transformer import Transformer
 
 path, tokens, out = sys.argv[1:]
-logits = []
+found = []
 for precision in ("exact", "fast"):
     model = Transformer(Int8File(Path(path)), 2, precision)
-    logits += [rows.copy() for _, rows in model.chunks(np.load(tokens), model.new_cache())]
-np.save(out, np.concatenate(logits))
+    ids = np.load(tokens)
+    found += [rows.copy() for _, rows in model.chunks(ids, model.new_cache())]
+    scores = model.score(ids[:-1], ids[1:], model.new_cache())
+    found.append(np.stack([scores.nll, scores.entropy, scores.rank]))
+np.savez(out, *found)
 """
 
 
@@ -51,7 +54,7 @@ def test_a_lower_tier_gives_the_same_bits(
     file = quantized(golden_folder(NAME))
     token_ids, _ = golden(NAME)
     np.save(tmp_path / "tokens.npy", token_ids)
-    arguments = [file.path, tmp_path / "tokens.npy", tmp_path / "logits.npy"]
+    arguments = [file.path, tmp_path / "tokens.npy", tmp_path / "found.npz"]
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *map(str, arguments)],
         env=os.environ | {"PYTHIA_SIMD": tier},
@@ -63,5 +66,10 @@ def test_a_lower_tier_gives_the_same_bits(
     for precision in PRECISIONS:
         model = Transformer(file, 1, precision)
         expected += [rows.copy() for _, rows in model.chunks(token_ids, model.new_cache())]
+        scores = model.score(token_ids[:-1], token_ids[1:], model.new_cache())
+        expected.append(np.stack([scores.nll, scores.entropy, scores.rank]))
         model.close()
-    assert np.load(tmp_path / "logits.npy").tobytes() == np.concatenate(expected).tobytes()
+    found = np.load(tmp_path / "found.npz")
+    assert len(found) == len(expected)
+    for lesser, best in zip(found.values(), expected, strict=True):
+        assert lesser.tobytes() == best.tobytes()

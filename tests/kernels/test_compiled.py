@@ -29,6 +29,7 @@ NAMES = [
     "find_feedback",
     "round_with_feedback",
     "correct_bias",
+    "row_sums",
 ]
 WEIGHTS = np.array([0.0, 3.0, 0.0, 1.0], np.float32)
 

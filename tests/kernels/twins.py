@@ -22,14 +22,17 @@ from pythia_cli.kernels.feedback import find_feedback, round_with_feedback
 from pythia_cli.kernels.float16 import widen_float16
 from pythia_cli.kernels.gelu import erf, gelu
 from pythia_cli.kernels.layer_norm import Norm, layer_norm
+from pythia_cli.kernels.likely import find_likely, find_residual, refine
 from pythia_cli.kernels.linear import (
     ByteLinear,
     Bytes,
     Linear,
     Quantized,
     byte_matmul,
+    byte_matmul_output,
     byte_matmul_plain,
     matmul,
+    matmul_output,
     matmul_plain,
     pack,
     quantize_bytes,
@@ -44,21 +47,23 @@ from pythia_cli.kernels.quantize_rows import (
 )
 from pythia_cli.kernels.quantize_weights import quantize_weights
 from pythia_cli.kernels.rotary import rotate_half
+from pythia_cli.kernels.row_sums import row_sums
 from pythia_cli.kernels.scoring import merge_pieces, score_piece
 from pythia_cli.kernels.sizes import (
     FEEDBACK_ROWS,
     KEY_BLOCK,
     LANES,
+    LOGITS_PIECE,
     MAX_INT16,
     N_QUERIES,
     SCALE_CANDIDATES,
-    SCORE_PIECE,
     activation_levels,
     rotary_blocks,
     rotary_tables,
 )
 from pythia_cli.kernels.softmax import draw, exp_nonpositive, exponentials, largest_of, softmax
 from pythia_cli.kernels.unembedding import TokenScores
+from tests.kernels import likely as of_likely
 from tests.kernels import plain
 from tests.kernels.draws import MODERATE, Arrays, Draw, Twin, unwritten
 
@@ -146,18 +151,43 @@ def logits(case: Draw) -> Arrays:
 
 
 def score_by_pieces(a: Arrays, lo: int, hi: int) -> None:
-    """Run both scoring kernels, with pieces of 64 if the vocabulary is small."""
+    """Run both scoring kernels, with pieces of 64 if the vocabulary is small.
+
+    Of the two that a target's logit may be, it is the first for half of the tokens.
+    """
     n, d_vocab = a["logits"].shape
-    size = SCORE_PIECE if d_vocab > 1000 else 64
-    target_logits = a["logits"][np.arange(n), a["targets"]][:, None]
+    size = LOGITS_PIECE if d_vocab > 1000 else 64
+    targets = a["logits"][np.arange(n), a["targets"]]
+    target_logits = np.stack([targets, targets, targets], axis=1)
+    target_logits[np.arange(n), np.arange(n) % 2] += 1
     starts = range(0, d_vocab, size)
-    sums = np.empty((n, len(starts), 5))
+    sums = np.empty((n, len(starts), 6))
     for piece, first in enumerate(starts):
         part = np.ascontiguousarray(a["logits"][:, first : first + size])
         members, p = a["members"][first : first + size], np.empty(size, np.float32)
         score_piece(part, part.shape[1], target_logits, members, piece, p, sums, lo, hi)
     scores = TokenScores(a["nll"], a["entropy"], a["rank"], a["set_logprob"])
     merge_pieces(sums, target_logits, scores, lo, hi)
+
+
+def row_outputs(output: Any) -> Callable[[Arrays, int, int], None]:
+    """Run the kernel of one output over rows, for all tokens."""
+
+    def run(a: Arrays, lo: int, hi: int) -> None:
+        for row in range(lo, hi):
+            for token in range(len(a["x"].q)):
+                before = a["out"][token, row] if a["adds"] else np.float32(0)
+                a["out"][token, row] = before + np.float32(output(a["linear"], a["x"], token, row))
+
+    return run
+
+
+def int8_rows(case: Draw) -> Arrays:
+    return {"q": case.int8(case.n_rows, case.d), "sums": unwritten(case.n_rows, dtype=np.int32)}
+
+
+def sum_rows(a: Arrays, lo: int, hi: int) -> None:
+    row_sums(a["q"][lo:hi], a["sums"][lo:hi])
 
 
 def embedding(case: Draw) -> Arrays:
@@ -551,6 +581,33 @@ KERNELS = [
     Twin(
         "byte_matmul_plain", byte_matmul_plain, byte_linear, columns("out"), plain.byte_matmul,
         3e-7, _SUMS_EXACT,
+    ),
+    Twin(
+        "matmul_output", matmul_output, linear, columns("out"), plain.matmul, 3e-7, _SUMS_EXACT,
+        run=row_outputs(matmul_output),
+    ),
+    Twin(
+        "byte_matmul_output", byte_matmul_output, byte_linear, columns("out"), plain.byte_matmul,
+        3e-7, _SUMS_EXACT, run=row_outputs(byte_matmul_output),
+    ),
+    Twin(
+        "find_residual", find_residual, of_likely.coarse_inputs, only("residual"),
+        of_likely.plain_residual, 2e-7, "a 256th of a step of uint8",
+        measured=of_likely.read_residual, run=of_likely.find_residuals,
+    ),
+    Twin(
+        "find_likely", find_likely, of_likely.pieces, only("is_likely"),
+        of_likely.plain_likely, 0.0, "comparisons do not round",
+        run=over_rows(of_likely.likely_of_row),
+    ),
+    Twin(
+        "refine", refine, of_likely.residuals, only("z"), of_likely.plain_refined, 2e-7,
+        "integer sums are exact; two scales and the old value round once each",
+        run=over_rows(of_likely.refine_row),
+    ),
+    Twin(
+        "row_sums", row_sums, int8_rows, only("sums"), plain.row_sums, 0.0, "integers",
+        run=sum_rows,
     ),
     Twin(
         "quantize_row_bytes", quantize_row_bytes, byte_activations, only("q", "scales", "zeros"),

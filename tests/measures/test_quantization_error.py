@@ -7,6 +7,7 @@ import pytest
 
 import pythia_cli
 from pythia_cli.measures.quantization_error import certified_kl, near_tie
+from pythia_cli.release import ARITHMETIC
 
 
 def test_most_sums_of_drawn_errors_are_within_it() -> None:
@@ -28,9 +29,12 @@ def test_certified_kl(monkeypatch: pytest.MonkeyPatch) -> None:
     with pythia_cli.load("demo") as exact, pythia_cli.load("demo", precision="fast") as fast:
         assert certified_kl(exact) is certified_kl(fast) is None
         for model in (exact, fast):
-            certificate = {"kl_mean": 1e-4, "fast": {"kl_mean": 2e-4}}
+            of_fast = {"kl_mean": 2e-4, "arithmetic": ARITHMETIC["fast"]}
+            certificate = {"kl_mean": 1e-4, "fast": of_fast}
             monkeypatch.setitem(model.opened.installed.manifest, "certificate", certificate)
         assert (certified_kl(exact), certified_kl(fast)) == (1e-4, 2e-4)
+        of_fast.pop("arithmetic")  # measured before there was another version
+        assert (certified_kl(exact), certified_kl(fast)) == (1e-4, None)
         monkeypatch.setitem(fast.opened.installed.manifest, "certificate", {"kl_mean": 1e-4})
         assert certified_kl(fast) is None
     with pythia_cli.load("demo", dtype="float32") as float32:

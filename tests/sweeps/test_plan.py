@@ -36,9 +36,27 @@ def test_a_cell_is_another_one_if_its_figures_may_be(
     path = inputs / "pairs.jsonl"
     path.write_text(path.read_text().replace("barks", "bark"))
     keys.add(key(planned(wanted)))
-    monkeypatch.setattr(plan_module, "ARITHMETIC", 99)
+    monkeypatch.setitem(plan_module.ARITHMETIC, "exact", 99)
     keys.add(key(planned(wanted)))
     assert len(keys) == 7
+
+
+def test_only_cells_of_a_precision_depend_on_its_arithmetic(
+    planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = planned(), planned(precision="fast")
+    before = [key(plan) for plan in plans]
+    monkeypatch.setitem(plan_module.ARITHMETIC, "fast", 99)
+    after = [key(planned()), key(planned(precision="fast"))]
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+
+
+@pytest.mark.parametrize("precision", ["medium", None, 3, ["fast"], {}])
+def test_a_damaged_precision_is_said(planned: Planned, precision: object) -> None:
+    content = {**planned().to_dict(), "precision": precision}
+    with pytest.raises(IntegrityError, match="precision"):
+        SweepPlan.of_dict(content, "plan.json")
 
 
 def test_it_is_the_same_one_under_another_label_or_file_name(

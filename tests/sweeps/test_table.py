@@ -20,7 +20,7 @@ CERTIFICATE = {
     "kl_mean": 1e-4,
     "delta_nll": 1e-3,
     "top1_agreement": 0.99,
-    "fast": {"kl_mean": 2e-4},
+    "fast": {"kl_mean": 2e-4, "arithmetic": 2},
 }
 
 
@@ -61,7 +61,7 @@ def test_a_row_for_each_figure(folder: SweepFolder) -> None:
 def test_the_certificate_is_that_of_the_precision(folder: SweepFolder) -> None:
     plan = folder.read_plan()
     cell = plan.cells_of(plan.checkpoints[1])[0]
-    provenance = {**RESULT.provenance, "precision": "fast"}
+    provenance = {**RESULT.provenance, "precision": "fast", "arithmetic": 2}
     folder.publish(cell, result_of(cell, certificate=CERTIFICATE, provenance=provenance))
     errors = [row for row in table_rows(folder) if row["measure"] == "certificate"]
     assert [row["value"] for row in errors] == [2e-4]

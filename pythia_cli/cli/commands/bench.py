@@ -12,7 +12,7 @@ import typer
 from pythia_cli.cli import opening, options
 from pythia_cli.cli.output import Notices
 from pythia_cli.cli.tables import print_columns
-from pythia_cli.release import __version__
+from pythia_cli.release import __version__, arithmetic_of
 
 if TYPE_CHECKING:
     from pythia_cli.diagnostics.bench import Figures
@@ -55,6 +55,7 @@ def bench(
             record = {
                 **opened.opened.provenance(),
                 "precision": precision,
+                **arithmetic_of(precision),
                 "threads": opened.n_threads,
                 "rounds": rounds,
                 **figures.to_dict(),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pythia_cli.release import ARITHMETIC
 from tests.cli.running import Pythia, error_line, listing
 from tests.conftest import DEMO, GOLDEN
 
@@ -44,7 +45,8 @@ def test_record(certified: tuple[Pythia, dict[str, Any]], short_text: Path) -> N
     assert Path(record["folder"]).is_dir()
     certificate = record["certificate"]
     assert set(certificate) == {*CERTIFICATE, "fast"}
-    assert set(certificate["fast"]) < CERTIFICATE
+    assert set(certificate["fast"]) < {*CERTIFICATE, "arithmetic"}
+    assert certificate["fast"]["arithmetic"] == ARITHMETIC["fast"]
     assert certificate["kl_mean"] < certificate["fast"]["kl_mean"] < 1e-3
     assert certificate["text_name"] == short_text.name
     assert certificate["delta_nll"] == pytest.approx(
