@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pythia_cli import release
-from pythia_cli.release import __version__
+from pythia_cli.release import __version__, arithmetic_of
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -54,3 +54,12 @@ def test_a_checkout(package: Path, packed: bool, detached: bool) -> None:
     worktree = package.parent / "tree"
     git("worktree", "add", "-q", str(worktree), "-b", "other")
     assert release._head(worktree / ".git") == git("rev-parse", "HEAD")
+
+
+def test_records_from_before_there_were_versions_are_version_1(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for version, fields in ((1, {}), (3, {"arithmetic": 3})):
+        monkeypatch.setitem(release.ARITHMETIC, "fast", version)
+        assert arithmetic_of("fast") == fields
+    assert arithmetic_of(None) == {}  # float32

@@ -13,6 +13,7 @@ import numpy as np
 from pythia_cli.measures.lens import LensedText, LensOptions
 from pythia_cli.measures.lens_grid import SHADES, Shade
 from pythia_cli.model.open_model import OpenModel
+from pythia_cli.release import arithmetic_of
 from pythia_cli.text.spelling import in_cell
 
 _Array = np.ndarray[Any, Any]
@@ -85,6 +86,7 @@ def _provenance(model: OpenModel, options: LensOptions) -> Mapping[str, Any]:
         "sha256 of the weights": known["source"]["sha256"],
         "weights": known["quantization"] or known["dtype"],
         "precision": known["precision"],
+        **arithmetic_of(model.precision),
         "tuned lens": options.tuned,
         "<|endoftext|> before the text": "yes" if options.bos else "no",
     }

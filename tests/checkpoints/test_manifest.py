@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from pythia_cli.checkpoints.clean_up import clean_up
-from pythia_cli.checkpoints.manifest import VERSION, read_manifest
+from pythia_cli.checkpoints.manifest import VERSION, certificate_of, read_manifest
 from pythia_cli.checkpoints.open_checkpoint import open_checkpoint
 from pythia_cli.checkpoints.publish import remove
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import DamagedCheckpoint, IntegrityError, NewerFormat
+from pythia_cli.release import ARITHMETIC
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from tests.publishing import FIRST, as_version_1, certificate, files, publish
 
@@ -200,3 +201,27 @@ def test_inodes_may_have_many_bits(
     publish(store, FloatCheckpoint(small.folder), FIRST)
     files = open_checkpoint(store, FIRST).installed.manifest["source_files"]
     assert {stat[3] for stat in files.values()} == {inode}
+
+
+@pytest.mark.parametrize(
+    "of_fast",
+    [
+        {"kl_mean": 1e-4},
+        {"arithmetic": 1},
+        {"arithmetic": "2"},
+        {"arithmetic": None},
+        {},
+        [],
+        2,
+        None,
+    ],
+)
+def test_figures_of_another_arithmetic_are_no_certificate(of_fast: Any) -> None:
+    manifest = {"certificate": {"kl_mean": 0.25, "fast": of_fast}}
+    assert certificate_of(manifest) == {"kl_mean": 0.25}
+
+
+def test_figures_of_this_arithmetic_are() -> None:
+    kept = {"kl_mean": 0.25, "fast": {"kl_mean": 0.5, "arithmetic": ARITHMETIC["fast"]}}
+    assert certificate_of({"certificate": kept}) == kept
+    assert certificate_of({"certificate": None}) is None
