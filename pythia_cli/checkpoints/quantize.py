@@ -32,6 +32,7 @@ from pythia_cli.checkpoints.rows import (
     quantize_matrix,
     room_for_biases,
 )
+from pythia_cli.files.huge_pages import HUGE_PAGE
 from pythia_cli.reporting import SILENT, Reporter, Task
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.parameters import MODULES, Module
@@ -65,7 +66,10 @@ def write_int8(
     writing. The rest is kept in memory until it is written. Raises what FloatCheckpoint.rows
     raises, and OSError from reading and writing.
     """
-    with ThreadPoolExecutor(n_threads, "pythia-quantize") as pool, path.open("x+b") as file:
+    with (
+        ThreadPoolExecutor(n_threads, "pythia-quantize") as pool,
+        path.open("x+b", buffering=HUGE_PAGE) as file,
+    ):
         _Quantizer(checkpoint, file, source, reporter, name, pool, n_threads).run()
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.errors import IntegrityError, InvalidValue, NewerFormat, NotFound, ResourceError
+from pythia_cli.files.huge_pages import want_huge_pages
 from pythia_cli.files.reading import parse_json_object
 from pythia_cli.files.safetensors_layout import Layout, TensorPlace, read_layout
 from pythia_cli.reporting import NO_TASK, Task
@@ -175,7 +176,5 @@ def _map_file(path: Path, expected: os.stat_result) -> mmap.mmap:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise ResourceError(path, f"cannot be mapped ({error.strerror})") from error
-    if hasattr(mapped, "madvise") and hasattr(mmap, "MADV_WILLNEED"):
-        with contextlib.suppress(OSError):
-            mapped.madvise(mmap.MADV_WILLNEED)
+    want_huge_pages(mapped)
     return mapped

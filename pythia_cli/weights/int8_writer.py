@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from pythia_cli.files.huge_pages import write_in_huge_pages
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.weights.int8_layout import (
     ALIGNMENT,
@@ -29,7 +30,8 @@ class Int8Writer:
     """Writes an int8 file: call `write_tensor` for each tensor in the file's order, then `finish`.
 
     The header has the tensors' hashes, so `finish` writes it last. calibration: on what text the
-    activations were measured. offsets: where in the file each tensor begins, once it is written.
+    activations were measured. file: as for write_in_huge_pages. offsets: where in the file each
+    tensor begins, once it is written.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class Int8Writer:
             "tokenizer_sha256": tokenizer,
             "calibration": json.dumps(dict(calibration)),
         }
-        self._file.write(bytes(len(self._header())))
+        self._write(bytes(len(self._header())))
 
     def write_tensor(self, name: str, pieces: Iterable[np.ndarray[Any, Any]]) -> None:
         """Write one tensor, given in pieces along its first axes."""
@@ -64,16 +66,19 @@ class Int8Writer:
         for piece in pieces:
             data = np.ascontiguousarray(piece, DTYPES[dtype]).data.cast("B")
             digest.update(data)
-            self._file.write(data)
+            self._write(data)
             n_bytes += len(data)
         assert n_bytes == prod(shape) * DTYPES[dtype].itemsize, name
-        self._file.write(bytes(-n_bytes % ALIGNMENT))
+        self._write(bytes(-n_bytes % ALIGNMENT))
         self._hashes[name] = digest.hexdigest()
 
     def finish(self) -> None:
         """Write the header at the start of the file."""
         self._file.seek(0)
         self._file.write(self._header())
+
+    def _write(self, data: bytes | memoryview) -> None:
+        write_in_huge_pages(self._file, memoryview(data))
 
     def _header(self) -> bytes:
         return header_bytes(self._shapes, self._metadata, self._hashes)
