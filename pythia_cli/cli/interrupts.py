@@ -28,13 +28,16 @@ def take() -> None:
     """Install handlers: SIGINT raises KeyboardInterrupt, SIGTERM and SIGHUP raise Terminated.
 
     A signal that is ignored, as SIGHUP is under nohup, stays ignored.
-    C code may drop the exception or wrap it, so a signal is sent again until `acknowledge` is
-    called.
+    C code may drop the exception, wrap it or print it, so a signal is sent again until
+    `acknowledge` is called, and nothing is printed. `main` in app.py lets no exception through.
     """
     for number in _SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _raise)
-    sys.unraisablehook = _unless_a_signal if settings.debug() else _silent
+    if settings.debug():
+        sys.unraisablehook = _unless_a_signal
+    else:
+        sys.unraisablehook, sys.excepthook = _silent, _silent_printing
     reader, writer = os.pipe()
     if hasattr(os, "set_blocking"):  # of pipes, Windows asks for no such thing
         os.set_blocking(writer, False)
@@ -86,7 +89,9 @@ def _send_again(number: int) -> None:
 
 
 _silent: Any = id
-"""Any function that is no Python code: in such code, the next signal would be raised, and shown."""
+_silent_printing: Any = slice
+"""Functions of one and of three arguments that are no Python code: in such code, the next signal
+would be raised, and shown."""
 
 
 def _unless_a_signal(unraisable: Any) -> None:

@@ -75,14 +75,22 @@ try:
 except BaseException as error:
     raise ImportError("numpy._core.multiarray failed to import") from error
 """
+PRINTING = """
+import ctypes
+ctypes.pythonapi.PyRun_SimpleString(
+    b"import os, signal; os.kill(os.getpid(), NUMBER); [0 for _ in range(1000)]"
+)
+"""
 
 
 @SIGNALS
-@pytest.mark.parametrize("code", [DYING, DROPPING, WRAPPING], ids=["drop", "catch", "wrap"])
+@pytest.mark.parametrize(
+    "code", [DYING, DROPPING, WRAPPING, PRINTING], ids=["drop", "catch", "wrap", "print"]
+)
 def test_a_signal_that_other_code_loses_comes_again(
     pythia: Pythia, number: str, status: int, code: str
 ) -> None:
-    """Destructors and C code drop exceptions, or wrap them; the command would go on, or lie."""
+    """Destructors and C code drop exceptions, wrap or print them; the command would go on."""
     script = f"""if True:
         import os, signal, time
         from pythia_cli.cli import app

@@ -33,6 +33,27 @@ def test_little_address_space(pythia: Pythia, command: tuple[str, ...], kib: int
     assert "ulimit -v" in line
 
 
+def test_a_thread_that_would_find_no_memory_is_not_started(pythia: Pythia) -> None:
+    """Python would wait for its first words for ever."""
+    script = """if True:
+        import mmap, threading
+        from pythia_cli.cli import address_space
+        address_space.watch()
+        kept = []
+        try:
+            while True:
+                kept.append(mmap.mmap(-1, 32 << 20))
+        except OSError:
+            pass
+        try:
+            threading.Thread(target=print).start()
+        except MemoryError:
+            print("refused")
+    """
+    command = (*limited("-v 300000")[:4], sys.executable, "-c", script)
+    assert pythia(command=command).out == "refused\n"
+
+
 def test_help_needs_little(pythia: Pythia) -> None:
     assert pythia("--help", command=limited("-v 100000")).err == ""
 
