@@ -209,7 +209,7 @@ def _tiled(vector: int, rows: Any, in_lanes: Any) -> Any:
         n_tokens, d_in = x.q.shape
         d_out = out.shape[1]
         tiled_to = lo
-        if d_in % vector == 0 and n_tokens > 1:
+        if d_in % vector == 0:
             tiled_to += (hi - lo) // _ROWS * _ROWS
         adds = adds != 0
         # A block of rows stays in the L2 cache while all tokens use it.

@@ -45,14 +45,17 @@ def dot(typingctx: Any, w: Any, w_at: Any, x: Any, x_at: Any, k: Any) -> Any:
         _, w_at, _, x_at, k = args
         w_row = builder.gep(data_of(context, builder, signature, args, 0), [w_at])
         x_row = builder.gep(data_of(context, builder, signature, args, 2), [x_at])
-        dots = _dots(builder, x)
-        if dots.vector < LINE:
-            vector = emit_dot(builder, dots, w_row, x_row, k, _STREAM_AHEAD)
-        else:
-            ((vector,),) = emit_dots(builder, dots, [w_row], [x_row], k, _I64(_STREAM_AHEAD))
-        return lane_sum_of(builder, vector)
+        return lane_sum_of(builder, _streamed_dot(builder, _dots(builder, x), w_row, x_row, k))
 
     return types.int32(w, types.intp, x, types.intp, types.intp), codegen
+
+
+def _streamed_dot(builder: Any, dots: Any, w_row: Any, x_row: Any, k: Any) -> Any:
+    """A vector whose lanes add up to the dot of two rows, of which w_row comes from memory."""
+    if dots.vector < LINE:
+        return emit_dot(builder, dots, w_row, x_row, k, _STREAM_AHEAD)
+    ((vector,),) = emit_dots(builder, dots, [w_row], [x_row], k, _I64(_STREAM_AHEAD))
+    return vector
 
 
 def _dots(builder: Any, x: Any) -> Any:
@@ -63,7 +66,8 @@ def _dots(builder: Any, x: Any) -> Any:
 def linear_tile(n_tokens: int, *, streams: bool) -> Any:
     """An intrinsic: `matmul` for TILE_ROWS rows of a linear and n_tokens rows of x.
 
-    streams: the weights come from memory; those of the next tile are prefetched.
+    streams: the weights come from memory. With one token, which takes no longer than reading them,
+    rows are read one after the other; otherwise together, and those of the next tile are prefetched.
     """
 
     @intrinsic
@@ -77,8 +81,12 @@ def linear_tile(n_tokens: int, *, streams: bool) -> Any:
             operands = Operands(context, builder, signature, args)
             w_rows, x_rows = operands.weight_rows(TILE_ROWS), operands.input_rows(n_tokens)
             dots = _dots(builder, x.types[x.fields.index("q")])
-            ahead = builder.mul(operands.d_in, _I64(TILE_ROWS)) if streams else None
-            sums = emit_dots(builder, dots, w_rows, x_rows, operands.d_in, ahead)
+            if streams and n_tokens == 1:
+                k, (x_row,) = operands.d_in, x_rows
+                sums = [[_streamed_dot(builder, dots, row, x_row, k)] for row in w_rows]
+            else:
+                ahead = builder.mul(operands.d_in, _I64(TILE_ROWS)) if streams else None
+                sums = emit_dots(builder, dots, w_rows, x_rows, operands.d_in, ahead)
             _finish(operands, [[sums[r][t] for r in range(TILE_ROWS)] for t in range(n_tokens)])
             return context.get_dummy_value()
 
