@@ -29,6 +29,8 @@ from pythia_cli.system.one_thread import OneThread
 from pythia_cli.weights.int8_layout import Int8Weights
 
 CHUNK = 256
+_SHORT = 2_000_000_000
+"""Weights times tokens of a pass for whose end a signal may wait: a tenth of a second."""
 """Tokens per pass: enough to reuse each weight, few enough to respond to interrupts."""
 
 _NO_IDS = np.empty(0, np.int64)
@@ -98,6 +100,7 @@ class ForwardPass:
             "mlp": self._scratch["mlp"][:, : config.d_mlp],
         }
         self.weights = weights_of(weights)
+        self._n_weights = sum(array.size for array in weights.tensors.values())
         self.key_centre = key_centre(weights)
         self.whole = Steps(embeds=1, lo=0, hi=config.n_layers)
         self.no_cache = KVCache(config, 1).arrays
@@ -157,7 +160,8 @@ class ForwardPass:
             replace("scores", wanted.scores)
             replace("attention_scores", attention_scores)
             self._claims[:] = 0
-            self._team.run(self._forward, self._arguments.address)
+            is_short = len(token_ids) * self._n_weights <= _SHORT
+            self._team.run(self._forward, self._arguments.address, here=is_short)
 
     def linear_input(self, linear: str, n_tokens: int) -> np.ndarray[Any, Any]:
         """The input [n_tokens, d_in] float64 of a linear of the layer, or embed_out, run last.

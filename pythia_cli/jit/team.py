@@ -1,4 +1,4 @@
-"""Threads that run one kernel together, while the caller waits.
+"""Threads that run one kernel together, while the caller waits or is one of them.
 
 Every rank runs the same function without the GIL, and does its share of each step. A barrier
 separates steps that depend on each other (barrier.py).
@@ -61,11 +61,13 @@ class Team:
                     "threads", f"only {rank} of {self.n_ranks} could be started"
                 ) from error
 
-    def run(self, function: Callable[..., Any], *args: Any) -> None:
+    def run(self, function: Callable[..., Any], *args: Any, here: bool = False) -> None:
         """Call function(rank, n, shared, *args) for each rank < n, and wait for all; n <= n_ranks.
 
         The caller can be interrupted at any time. After an exception, in the caller or on any rank,
         the ranks leave at their next barrier; the exception is raised when all have left.
+        here: the caller runs rank 0 itself, which saves waking a thread and being woken; an
+        interrupt waits for the end of the function. For short runs.
         """
         if not self._queues:
             raise UsageError("the model is closed")
@@ -74,7 +76,11 @@ class Team:
         job = _Job(self._pace.n_ranks, function, self.shared, args)
         started = time.perf_counter()
         try:
-            self._hand_out(job)
+            if here:
+                self._hand_out(job, first=1)
+                job.run(0)
+            else:
+                self._hand_out(job)
             job.wait()
             for outcome in job.outcomes:
                 if isinstance(outcome, BaseException):
@@ -87,8 +93,8 @@ class Team:
             raise
         self._pace.ran(time.perf_counter() - started, job.outcomes)
 
-    def _hand_out(self, job: _Job) -> None:
-        for jobs in self._queues[: job.n_ranks]:
+    def _hand_out(self, job: _Job, first: int = 0) -> None:
+        for jobs in self._queues[first : job.n_ranks]:
             jobs.put(job)
 
     def _abort(self, job: _Job) -> None:

@@ -320,10 +320,10 @@ def test_after_an_interrupt_the_cache_has_the_finished_chunks(
     team, n_runs = model.forward._team, itertools.count()
     run = team.run
 
-    def interrupted(*args: Any) -> None:
+    def interrupted(*args: Any, **how: Any) -> None:
         if next(n_runs) == 1:
             raise KeyboardInterrupt
-        run(*args)
+        run(*args, **how)
 
     cache, token_ids = model.new_cache(), np.arange(2 * CHUNK)
     with monkeypatch.context() as patch:

@@ -27,6 +27,7 @@ from pythia_cli.jit.pace import Pace
 from pythia_cli.jit.team import ABORTED, ARRIVED, N_SHARED, Team
 from pythia_cli.system.background import STEP_SECONDS
 
+either_place = pytest.mark.parametrize("here", [False, True], ids=["threads", "here"])
 every_size = pytest.mark.parametrize("n_ranks", [1, 2, 3, 5])
 
 
@@ -83,27 +84,30 @@ def test_shares_cover_every_item_once_in_whole_grains(n: int, grain: int, n_rank
     assert max(grains) - min(grains) <= 1
 
 
+@either_place
 @every_size
-def test_every_rank_runs_once(teams: Any, n_ranks: int) -> None:
+def test_every_rank_runs_once(teams: Any, n_ranks: int, here: bool) -> None:
     calls: list[tuple[int, int]] = []
-    teams(n_ranks).run(count, calls)
+    teams(n_ranks).run(count, calls, here=here)
     assert sorted(calls) == [(rank, n_ranks) for rank in range(n_ranks)]
 
 
+@either_place
 @every_size
-def test_after_a_barrier_each_rank_sees_all_writes(teams: Any, n_ranks: int) -> None:
+def test_after_a_barrier_each_rank_sees_all_writes(teams: Any, n_ranks: int, here: bool) -> None:
     team, n_turns = teams(n_ranks), 300
     for _ in range(2):
         cells, sums = np.zeros(n_ranks, np.int64), np.zeros((n_turns, n_ranks), np.int64)
-        team.run(sum_of_all, cells, sums)
+        team.run(sum_of_all, cells, sums, here=here)
         one_sum = np.arange(n_turns) * n_ranks * (n_ranks + 1) // 2
         np.testing.assert_array_equal(sums, np.repeat(one_sum[:, None], n_ranks, axis=1))
 
 
+@either_place
 @pytest.mark.parametrize("n_ranks", [2, 3])
 @pytest.mark.parametrize("error", [ValueError("boom"), KeyboardInterrupt(), SystemExit(3)])
 def test_an_exception_on_one_rank_frees_the_others(
-    teams: Any, n_ranks: int, error: BaseException
+    teams: Any, n_ranks: int, error: BaseException, here: bool
 ) -> None:
     team = teams(n_ranks)
     for failing in range(n_ranks):
@@ -124,7 +128,7 @@ def test_an_exception_on_one_rank_frees_the_others(
             freed.append(not wait_for_all(shared, n_ranks))
 
         with pytest.raises(type(error)) as raised:
-            team.run(fail_or_wait)
+            team.run(fail_or_wait, here=here)
         assert raised.value is error
         assert freed == [True] * (n_ranks - 1)
 
@@ -136,7 +140,8 @@ def test_an_exception_on_one_rank_frees_the_others(
         assert sums[-1].tolist() == [19 * n_ranks * (n_ranks + 1) // 2] * n_ranks
 
 
-def test_exceptions_on_all_ranks_raise_one(teams: Any) -> None:
+@either_place
+def test_exceptions_on_all_ranks_raise_one(teams: Any, here: bool) -> None:
     team = teams(3)
     begun = threading.Barrier(3)
 
@@ -145,7 +150,7 @@ def test_exceptions_on_all_ranks_raise_one(teams: Any) -> None:
         raise ValueError(rank)
 
     with pytest.raises(ValueError, match="0"):
-        team.run(fail)
+        team.run(fail, here=here)
     calls: list[tuple[int, int]] = []
     team.run(count, calls)
     assert len(calls) == 3
@@ -212,6 +217,14 @@ def test_the_caller_runs_no_rank(teams: Any) -> None:
     assert len(set(callers)) == 2
 
 
+def test_the_caller_runs_rank_0_if_it_asks_for_that(teams: Any) -> None:
+    callers: dict[int, int] = {}
+    teams(2).run(
+        lambda rank, n_ranks, shared: callers.update({rank: threading.get_ident()}), here=True
+    )
+    assert callers[0] == threading.get_ident() != callers[1]
+
+
 def test_arguments_are_not_kept(teams: Any) -> None:
     """Otherwise a team would keep the memory of a model alive."""
     team = teams(2)
@@ -237,8 +250,9 @@ def add_twenty(rank: Any, n_ranks: Any, shared: Any, sums: Any) -> None:
             return
 
 
+@either_place
 @pytest.mark.parametrize("n_ranks", [1, 2, 4])
-def test_interrupts_at_any_moment_lose_no_rank(teams: Any, n_ranks: int) -> None:
+def test_interrupts_at_any_moment_lose_no_rank(teams: Any, n_ranks: int, here: bool) -> None:
     """The run after an interrupt is complete, and no rank still works on the interrupted one."""
 
     class Interrupt(BaseException):
@@ -252,7 +266,7 @@ def test_interrupts_at_any_moment_lose_no_rank(teams: Any, n_ranks: int) -> None
             # Again after a second: one that is lost must not make the test run for ever.
             signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
             while True:
-                team.run(add_twenty, sums)
+                team.run(add_twenty, sums, here=here)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -267,7 +281,7 @@ def test_interrupts_at_any_moment_lose_no_rank(teams: Any, n_ranks: int) -> None
             with pytest.raises(Interrupt):
                 run_until_interrupted(draw.uniform(1e-5, 3e-4))
             sums[:] = 0
-            team.run(add_twenty, sums)
+            team.run(add_twenty, sums, here=here)
             assert sums.tolist() == [20] * n_ranks
     finally:
         gc.enable()

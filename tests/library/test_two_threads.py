@@ -98,7 +98,7 @@ def test_a_stream_that_waits_keeps_nobody_out(model: Model) -> None:
 def test_another_thread_may_use_it_after_an_interrupt(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*args: Any) -> None:
+    def interrupt(*args: Any, **how: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

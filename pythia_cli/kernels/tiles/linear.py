@@ -66,8 +66,8 @@ def _dots(builder: Any, x: Any) -> Any:
 def linear_tile(n_tokens: int, *, streams: bool) -> Any:
     """An intrinsic: `matmul` for TILE_ROWS rows of a linear and n_tokens rows of x.
 
-    streams: the weights come from memory. With one token, which takes no longer than reading them,
-    rows are read one after the other; otherwise together, and those of the next tile are prefetched.
+    streams: the weights come from memory. With one token, which takes no longer than reading
+    them, rows are read one after the other; otherwise together, and the next tile is prefetched.
     """
 
     @intrinsic
