@@ -78,7 +78,7 @@ Dtype = Annotated[
 Precision = Annotated[
     Literal["exact", "fast"],
     typer.Option(
-        help="fast: activations of 8 bits. Long texts and prompts take two thirds of"
+        help="fast: activations of 8 bits. Long texts and prompts take six tenths of"
         " the time; figures move slightly more than with 16 bits (docs/numerics.md)."
     ),
 ]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pythia_cli.jit.declare import TIER, inlined, jit
+from pythia_cli.jit.declare import TIER, jit
 from pythia_cli.jit.signature import (
     Floats1,
     Floats2,
@@ -140,7 +140,7 @@ def _output(vector: int, offset: int, corrected: Any) -> Any:
     Inlined: a call for each row takes a tenth of the time of decoding.
     """
 
-    @inlined
+    @jit
     def output(linear: Any, x: Any, token: Any, row: Any) -> Any:
         d_in = x.q.shape[1]
         k = 0

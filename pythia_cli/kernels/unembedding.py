@@ -85,10 +85,11 @@ def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any, normalizes:
     """
     m = outputs.rows.shape[0]
     lo, hi = own_tokens(ranks, m)
+    zero, one = any_value(0), any_value(1)
     for i in range(lo, hi if normalizes else lo):
         row = outputs.rows[i]
         norm = model.weights.final_layer_norm
-        layer_norm(norm, s.x[row : row + 1], model.eps, s.normed[i : i + 1], 0, 1)
+        layer_norm(norm, s.x[row : row + 1], model.eps, s.normed[i : i + 1], zero, one)
     of_layers = s.attention_input  # which are done with it
     x = _tokens(UnembeddingInput(of_layers.exact, of_layers.bytes, room.residual), 0, m)
     if model.fast:
@@ -206,13 +207,14 @@ def _target_logits(
 ) -> None:
     """out[t, :2] = what the logit of token t's target can be: not refined, and refined."""
     row, token = _rows(linear, target, target + 1), _tokens(x, t, t + 1)
+    zero, one = any_value(0), any_value(1)
     if fast:
-        out[t, 0] = byte_matmul_output(row, token.bytes, 0, 0)
+        out[t, 0] = byte_matmul_output(row, token.bytes, zero, zero)
         out[t, 1] = out[t, 0]
         rows, sums = refined[0], refined[1]
         rows[0] = 0
         as_refined = out[t, 1:]  # whose place 0 is that of row 0, the only one
-        refine(row, token.bytes, token.residual, 0, rows, 1, sums, as_refined)
+        refine(row, token.bytes, token.residual, zero, rows, one, sums, as_refined)
     else:
-        out[t, 0] = matmul_output(row, token.exact, 0, 0)
+        out[t, 0] = matmul_output(row, token.exact, zero, zero)
         out[t, 1] = out[t, 0]

@@ -35,7 +35,7 @@ def load(
     last step of the model, or the active checkpoint if model is None too. download: fetch it from
     the Hub if it is not installed. dtype: "float32" is the slow reference; it needs the original
     float checkpoint. precision: of the activations in int8: "exact" has 16 bits, "fast" 8 bits,
-    which takes two thirds of the time for texts and moves the figures slightly more
+    which takes six tenths of the time for texts and moves the figures slightly more
     (docs/numerics.md). n_threads: default is the physical cores available to this process.
     plain_text: read special tokens in a text, such as <|endoftext|>, as plain text. store: a folder
     or a Store; default is PYTHIA_HOME, or the platform's data folder.
