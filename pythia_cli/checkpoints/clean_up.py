@@ -32,8 +32,10 @@ _OURS = re.compile(
     rf"|\.(manifest\.json|active\.json|{SHA256.pattern}\.json)-[0-9a-f]{{12}}"
 )
 """The names of the files that we write. All other files belong to the user, and are kept."""
+SWEEPS = "sweeps"
+"""The folder of marks of sweeps in a store (sweeps/fetching.py)."""
 _MARK = re.compile(r"\..+@[0-9]+-[0-9a-f]{12}")
-"""In the folder of marks of sweeps, which holds nothing else of this form."""
+"""A mark that was not finished. Nothing else in that folder is of this form."""
 _OURS_ONCE = (FIRST_WEIGHTS, FIRST_CERTIFICATE)
 
 
@@ -41,8 +43,8 @@ def clean_up(store: Store) -> None:
     """Remove leftovers of killed processes, and tokenizers that no checkpoint needs."""
     drop_dead(store)
     with store.changing():
-        marks = store.folder / "sweeps"
-        for folder, ours in ((store.folder, _OURS), (store.tokenizers, _OURS), (marks, _MARK)):
+        places = ((store.folder, _OURS), (store.tokenizers, _OURS), (store.folder / SWEEPS, _MARK))
+        for folder, ours in places:
             for path in folder.glob(".*"):
                 if ours.fullmatch(path.name) and is_old(path):
                     remove_tree(path)

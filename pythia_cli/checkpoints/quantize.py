@@ -33,6 +33,7 @@ from pythia_cli.checkpoints.rows import (
     room_for_biases,
 )
 from pythia_cli.files.huge_pages import HUGE_PAGE
+from pythia_cli.files.publishing import open_to_write
 from pythia_cli.reporting import SILENT, Reporter, Task
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.parameters import MODULES, Module
@@ -68,7 +69,7 @@ def write_int8(
     """
     with (
         ThreadPoolExecutor(n_threads, "pythia-quantize") as pool,
-        path.open("x+b", buffering=HUGE_PAGE) as file,
+        open_to_write(path, exclusive=True, buffering=HUGE_PAGE) as file,
     ):
         _Quantizer(checkpoint, file, source, reporter, name, pool, n_threads).run()
 

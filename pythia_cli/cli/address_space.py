@@ -9,16 +9,16 @@ from typing import Any
 
 _NEEDED = 160 << 20
 """Bytes of address space: numpy's, and that of the thread which starts beside it: in some commands
-the one that reads the tokenizer ahead, in others that of bus_errors.py. A thread takes 72 MiB at
-once, for its stack and its malloc, and the tokenizer's library ends the process if it finds none.
-"""
+the one that reads the tokenizer ahead, in others that of bus_errors.py."""
+_NEEDED_BY_A_THREAD = 80 << 20
+"""It takes 72 MiB at once, for its stack and its malloc."""
 
 
 def watch() -> None:
-    """If address space is limited, raise MemoryError where the next step would need more.
+    """If address space is limited, raise an error where the next step would need more.
 
-    Those are the import of numpy, and the start of a thread. Without a limit, as nearly always,
-    this does nothing.
+    That is MemoryError for the import of numpy, and NoRoomForThread for the start of a thread.
+    Without a limit, as nearly always, this does nothing.
     """
     try:
         from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit
@@ -29,23 +29,30 @@ def watch() -> None:
         threading.Thread.start = _start  # type: ignore[method-assign, assignment]
 
 
+class NoRoomForThread(MemoryError, RuntimeError):
+    """Too little address space is left. A RuntimeError, as of Python if a thread cannot start."""
+
+
 _start_unchecked = threading.Thread.start
 
 
 def _start(thread: threading.Thread) -> None:
-    """Whoever starts a thread waits until it runs; if that finds no memory, for ever."""
-    _check()
+    """Start a thread. Raises NoRoomForThread.
+
+    Python waits until a new thread runs. One that finds no memory for that never does.
+    """
+    _check(_NEEDED_BY_A_THREAD, NoRoomForThread)
     _start_unchecked(thread)
 
 
-def _check() -> None:
-    """Raises MemoryError if there is less than _NEEDED."""
+def _check(n_bytes: int, error: type[MemoryError]) -> None:
+    """Raises the error if there is less address space."""
     import mmap
 
     try:
-        mmap.mmap(-1, _NEEDED).close()
-    except OSError as error:
-        raise MemoryError from error
+        mmap.mmap(-1, n_bytes).close()
+    except OSError as failed:
+        raise error("not enough memory") from failed
 
 
 class _BeforeNumpy:
@@ -54,4 +61,4 @@ class _BeforeNumpy:
     def find_spec(self, name: str, path: Sequence[str] | None, target: Any = None) -> None:
         """Raises MemoryError."""
         if name == "numpy":
-            _check()
+            _check(_NEEDED, MemoryError)

@@ -41,7 +41,8 @@ def watch(path: Path | None = None) -> None:
     if not _kept:
         _kept.append(None)
         # Where LLVM makes it, that takes some milliseconds, and an interrupt within is not safe.
-        threading.Thread(target=_install, daemon=True, name="pythia-bus-errors").start()
+        with contextlib.suppress(RuntimeError):  # no thread can be started: without it, as before
+            threading.Thread(target=_install, daemon=True, name="pythia-bus-errors").start()
 
 
 def _install() -> None:

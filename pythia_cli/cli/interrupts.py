@@ -29,15 +29,12 @@ def take() -> None:
 
     A signal that is ignored, as SIGHUP is under nohup, stays ignored.
     C code may drop the exception, wrap it or print it, so a signal is sent again until
-    `acknowledge` is called, and nothing is printed. `main` in app.py lets no exception through.
+    `acknowledge` is called, and after one nothing is printed, but for debugging.
     """
     for number in _SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _raise)
-    if settings.debug():
-        sys.unraisablehook = _unless_a_signal
-    else:
-        sys.unraisablehook, sys.excepthook = _silent, _silent_printing
+    sys.unraisablehook = _unless_a_signal if settings.debug() else _silent
     reader, writer = os.pipe()
     if hasattr(os, "set_blocking"):  # of pipes, Windows asks for no such thing
         os.set_blocking(writer, False)
@@ -67,6 +64,8 @@ def leave(status: int) -> NoReturn:
 def _raise(number: int, frame: FrameType | None) -> None:
     global _received
     _received = _received or number
+    if not settings.debug():
+        sys.excepthook = _silent_of_three  # `main` in app.py lets no exception through
     if not _leaving.is_set():
         raise KeyboardInterrupt if _received == signal.SIGINT else Terminated
 
@@ -89,9 +88,9 @@ def _send_again(number: int) -> None:
 
 
 _silent: Any = id
-_silent_printing: Any = slice
-"""Functions of one and of three arguments that are no Python code: in such code, the next signal
-would be raised, and shown."""
+_silent_of_three: Any = slice
+"""Any functions of one and of three arguments that are no Python code: in such code, the next
+signal would be raised, and shown."""
 
 
 def _unless_a_signal(unraisable: Any) -> None:

@@ -29,9 +29,9 @@ from pythia_cli.system.one_thread import OneThread
 from pythia_cli.weights.int8_layout import Int8Weights
 
 CHUNK = 256
-_SHORT = 2_000_000_000
-"""Weights times tokens of a pass for whose end a signal may wait: a tenth of a second."""
 """Tokens per pass: enough to reuse each weight, few enough to respond to interrupts."""
+_SHORT = 2_000_000_000
+"""Weights times tokens of a pass for whose end an interrupt may wait: a tenth of a second."""
 
 _NO_IDS = np.empty(0, np.int64)
 _NO_LOGITS = np.empty((0, 0), np.float32)

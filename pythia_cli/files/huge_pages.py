@@ -18,7 +18,7 @@ HUGE_PAGE = 1 << 21
 def write_in_huge_pages(file: BinaryIO, data: memoryview) -> None:
     """Write bytes so that what reaches the system are whole pieces, each in its own huge page.
 
-    file: with a buffer of HUGE_PAGE bytes.
+    file: with a buffer of HUGE_PAGE bytes; with another one, the pieces are others.
     """
     while data:
         n = HUGE_PAGE - file.tell() % HUGE_PAGE

@@ -10,7 +10,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from pythia_cli.files.removing import is_old
 
@@ -29,12 +29,15 @@ def write_aside(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def open_to_write(path: Path, *, exclusive: bool = False) -> Iterator[BinaryIO]:
+def open_to_write(
+    path: Path, *, exclusive: bool = False, buffering: int = -1
+) -> Iterator[BinaryIO]:
     """Open a file for writing bytes. An error in the block is not replaced by one of closing it.
 
-    exclusive: raise FileExistsError if the file is there.
+    exclusive: raise FileExistsError if the file is there; the new one can be read too. buffering:
+    as of open.
     """
-    file = cast(BinaryIO, path.open("xb" if exclusive else "wb"))
+    file = path.open("x+b" if exclusive else "wb", buffering)
     try:
         yield file
     except BaseException:
@@ -50,10 +53,7 @@ def published(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
 
     Writes to a temporary file beside it, fsyncs, renames it and fsyncs the folder. private: only
     its owner can read it. An OSError names `path`, not the temporary file, which is gone then.
-    Removes what killed processes left here more than a day ago.
     """
-    with contextlib.suppress(OSError):  # another user's
-        remove_unpublished(path, old_only=True)
     aside = path.with_name(f".{path.name}-{uuid.uuid4().hex[:_ASIDE]}")
     try:
         with open_to_write(aside, exclusive=True) as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ import numpy as np
 from pythia_cli import release
 from pythia_cli.checkpoints.room import check_room
 from pythia_cli.errors import InputError, InvalidValue
-from pythia_cli.files.publishing import fsync, published
+from pythia_cli.files.publishing import fsync, published, remove_unpublished
 from pythia_cli.files.writing import naming, writing_errors
 from pythia_cli.inside.activation_file import (
     SUFFIXES,
@@ -82,6 +83,9 @@ def save_activations(
     n_bytes = sum(prod(shape) * np.dtype(dtype).itemsize for dtype, shape in tensors.values())
     check_room(path.parent, n_bytes, str(path))
     described = _described(model, selection, bos=bos)
+    with contextlib.suppress(OSError):
+        for place in (path, manifest):
+            remove_unpublished(place, old_only=True)
     with (
         naming(manifest, published(manifest)) as listing,
         naming(path, published(path)) as file,

@@ -64,10 +64,9 @@ class Team:
     def run(self, function: Callable[..., Any], *args: Any, here: bool = False) -> None:
         """Call function(rank, n, shared, *args) for each rank < n, and wait for all; n <= n_ranks.
 
-        The caller can be interrupted at any time. After an exception, in the caller or on any rank,
-        the ranks leave at their next barrier; the exception is raised when all have left.
-        here: the caller runs rank 0 itself, which saves waking a thread and being woken; an
-        interrupt waits for the end of the function. For short runs.
+        The caller can be interrupted at any time, unless `here`: then it runs rank 0 itself, which
+        saves waking a thread and being woken. For short runs. After an exception, in the caller or
+        on any rank, the ranks leave at their next barrier; it is raised when all have left.
         """
         if not self._queues:
             raise UsageError("the model is closed")

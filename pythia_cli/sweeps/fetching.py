@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pythia_cli.checkpoints import partial
+from pythia_cli.checkpoints.clean_up import SWEEPS
 from pythia_cli.checkpoints.download import download, plan_download
 from pythia_cli.checkpoints.from_folder import Certifier, install_demo
 from pythia_cli.checkpoints.publish import remove
@@ -243,7 +244,7 @@ class Fetcher:
         return f"{self._begun}{installed.weights.name}\n"
 
     def _place_of_mark(self, checkpoint: Checkpoint) -> Path:
-        return self.store.folder / "sweeps" / str(checkpoint)
+        return self.store.folder / SWEEPS / str(checkpoint)
 
     def check(self) -> None:
         """Raises FetchStopped if the sweep ends. Keeps the mark as young as what is fetched."""

@@ -131,7 +131,6 @@ def _submit(
         except (RuntimeError, subprocess.SubprocessError) as error:
             raise JobRefused(_line_of_sbatch(str(error))) from error
         job: str = jobs[0].job_id.partition("_")[0]
-        folder.remove_unpublished(_file_of_id(folder))
         write_aside(_file_of_id(folder), f"{job}\n".encode())
     jobs_of = "1 job" if n == 1 else f"{n} jobs"
     reporter.note(

@@ -14,7 +14,7 @@ import pytest
 from tests.faults import LOCKS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-EVERY = "37"
+EVERY = "31"
 """Each work has some sixty moments, of which one or two are tried here."""
 
 

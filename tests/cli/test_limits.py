@@ -45,13 +45,18 @@ def test_a_thread_that_would_find_no_memory_is_not_started(pythia: Pythia) -> No
                 kept.append(mmap.mmap(-1, 32 << 20))
         except OSError:
             pass
-        try:
-            threading.Thread(target=print).start()
-        except MemoryError:
-            print("refused")
+        for kind in (MemoryError, RuntimeError):
+            try:
+                threading.Thread(target=print).start()
+            except kind:
+                print("refused")
     """
     command = (*limited("-v 300000")[:4], sys.executable, "-c", script)
-    assert pythia(command=command).out == "refused\n"
+    assert pythia(command=command).out == "refused\n" * 2
+
+
+def test_a_limit_that_is_enough(pythia: Pythia) -> None:
+    assert pythia(*GENERATE, command=limited("-v 900000")).out
 
 
 def test_help_needs_little(pythia: Pythia) -> None:

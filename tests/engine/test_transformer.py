@@ -397,3 +397,23 @@ def test_a_pass_refuses_what_does_not_fit_its_buffers(
     with pytest.raises(UsageError, match="not made together"):
         model.score_together([np.arange(2)] * 2, [np.arange(2)] * 2, caches)
     assert [cache.length for cache in caches] == [0, 0]
+
+
+def test_the_caller_runs_a_share_of_short_passes(
+    open_model: OpenModel, demo_int8: Int8File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decoded token is one; with as many weights as a 12B has, it is not."""
+    model = open_model(demo_int8, 2)
+    run, places = model.forward._team.run, []
+
+    def noted(*args: Any, here: bool) -> None:
+        places.append(here)
+        run(*args, here=here)
+
+    monkeypatch.setattr(model.forward._team, "run", noted)
+    cache = model.new_cache()
+    short = model.decode(1, cache).copy()
+    monkeypatch.setattr(model.forward, "_n_weights", 12_000_000_000)
+    cache.truncate(0)
+    np.testing.assert_array_equal(model.decode(1, cache), short)
+    assert places == [True, False]

@@ -52,17 +52,6 @@ def test_a_failure_leaves_nothing_and_what_was_there(
     assert not there or json.loads(path.read_bytes()) == {"a": 1}
 
 
-def test_what_a_killed_process_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
-    """A younger one may be about to be renamed."""
-    old, young = (tmp_path / f".some.json-{digit * 12}" for digit in "ab")
-    for path in (old, young, others := tmp_path / f".other.json-{'a' * 12}"):
-        path.write_text("half")
-    for path in (old, others):
-        os.utime(path, (0, 0))
-    write_json(tmp_path / "some.json", {})
-    assert sorted(os.listdir(tmp_path)) == [others.name, young.name, "some.json"]
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
 def test_the_first_error_of_a_full_disk_is_the_one_that_is_raised(tmp_path: Path) -> None:
     """What is left in the buffer cannot be written either when the file is closed."""

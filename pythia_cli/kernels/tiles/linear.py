@@ -67,8 +67,8 @@ def _dots(builder: Any, x: Any) -> Any:
 def linear_tile(n_tokens: int, *, streams: bool) -> Any:
     """An intrinsic: `matmul` for TILE_ROWS rows of a linear and n_tokens rows of x.
 
-    streams: the weights come from memory. With one token, which takes no longer than reading
-    them, rows are read one after the other; otherwise together, and the next tile is prefetched.
+    streams: the weights come from memory. One token takes no longer than reading them, so its rows
+    are read one after the other; with more tokens, together, and the next tile is prefetched.
     """
 
     @intrinsic
@@ -97,7 +97,11 @@ def linear_tile(n_tokens: int, *, streams: bool) -> Any:
 
 
 def _row_after_row(operands: Operands, dots: Any, first_row: Any, x_row: Any) -> list[list[Any]]:
-    """As emit_dots for TILE_ROWS rows and one of x. A loop: it is compiled in less time."""
+    """As emit_dots for TILE_ROWS rows and one of x, in the order of memory.
+
+    Read together, the rows would be four streams, each too short for the processor's prefetching.
+    It is a loop in LLVM's code, too, which is compiled in less time.
+    """
     builder, d_in = operands.builder, operands.d_in
     kept = cgutils.alloca_once(builder, dots.sums, size=TILE_ROWS)
     with cgutils.for_range(builder, _I64(TILE_ROWS)) as loop:
