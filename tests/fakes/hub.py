@@ -121,7 +121,7 @@ class Hub:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         """(port's name, method and path, headers) of all requests."""
         self.transfers: list[tuple[str, int]] = []
-        """(file, bytes sent) of all bodies of large files that were begun."""
+        """(file, bytes sent) of all bodies of large files that were begun; counted as they are sent."""
         self._sha256: dict[Path, str] = {}
         self._lock = threading.Lock()
         self._servers = [self._server("hub", _HubHandler), self._server("cdn", _CdnHandler)]
@@ -353,11 +353,20 @@ class _CdnHandler(_Handler):
         sent = 0
         self.hub.transfers.append((path.name, 0))
         mine = len(self.hub.transfers) - 1
+
+        def count(n_bytes: int) -> None:
+            # Before they are sent: a client that has the last byte may look at once.
+            self.hub.transfers[mine] = (path.name, n_bytes)
+
         with path.open("rb") as file:
             if faults == Faults():
                 self.wfile.flush()
-                sent = self.connection.sendfile(file, first)
-                self.hub.transfers[mine] = (path.name, sent)
+                count(size - first)
+                try:
+                    self.connection.sendfile(file, first)
+                except ConnectionError:
+                    count(max(0, file.tell() - first))
+                    raise
                 return
             file.seek(first)
             while piece := file.read(_PIECE):
@@ -375,9 +384,12 @@ class _CdnHandler(_Handler):
                     and sent + len(piece) > faults.truncate
                 ):
                     faults.truncate_times -= 1
+                    count(faults.truncate)
                     self.wfile.write(piece[: faults.truncate - sent])
                     self.close_connection = True
                     return
+                sent += len(piece)
+                count(sent)
                 if faults.drip_seconds is not None:
                     for byte in piece:
                         self.wfile.write(bytes([byte]))
@@ -385,8 +397,6 @@ class _CdnHandler(_Handler):
                 else:
                     self.wfile.write(piece)
                     time.sleep(faults.pause_seconds or 0)
-                sent += len(piece)
-                self.hub.transfers[mine] = (path.name, sent)
 
 
 def files_of(branch: Branch) -> list[Path]:
