@@ -121,7 +121,7 @@ class Hub:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         """(port's name, method and path, headers) of all requests."""
         self.transfers: list[tuple[str, int]] = []
-        """(file, bytes sent) of all bodies of large files that were begun; counted as they are sent."""
+        """(file, bytes sent) of all bodies of large files that were begun."""
         self._sha256: dict[Path, str] = {}
         self._lock = threading.Lock()
         self._servers = [self._server("hub", _HubHandler), self._server("cdn", _CdnHandler)]
@@ -384,8 +384,9 @@ class _CdnHandler(_Handler):
                     and sent + len(piece) > faults.truncate
                 ):
                     faults.truncate_times -= 1
-                    count(faults.truncate)
-                    self.wfile.write(piece[: faults.truncate - sent])
+                    cut = max(faults.truncate, sent)  # it may be set while a file is sent
+                    count(cut)
+                    self.wfile.write(piece[: cut - sent])
                     self.close_connection = True
                     return
                 sent += len(piece)
