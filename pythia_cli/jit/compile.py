@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from numba.np.numpy_support import from_dtype
 from pythia_cli.jit.declare import KERNELS, only_for_objects
 from pythia_cli.jit.object_cache import CompiledKernel, packed
 from pythia_cli.jit.signature import array_type, fields_of, hints_of, signature_of, to_json
+from pythia_cli.jit.whole_kernels import compile_whole_kernels
 
 _I64 = ir.IntType(64)
 
@@ -36,10 +37,7 @@ def main(modules: list[str]) -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # Numba may print debug output
     threading.Thread(target=_leave_with_the_caller, daemon=True).start()
-    only_for_objects()
-    for module in modules:
-        importlib.import_module(module)
-    data = packed({name: compile_kernel(kernel) for name, kernel in KERNELS.items()})
+    data = compile_modules(modules)
     with out:
         out.write(data)
 
@@ -49,8 +47,17 @@ def _leave_with_the_caller() -> None:
     os._exit(1)
 
 
-def compile_kernel(kernel: Any) -> CompiledKernel:
-    """Compile one kernel for this processor. Takes seconds.
+def compile_modules(modules: Sequence[str]) -> bytes:
+    """Import these modules, and compile their kernels: `packed`. Kernels cannot be called then."""
+    only_for_objects()
+    compile_whole_kernels()
+    for module in modules:
+        importlib.import_module(module)
+    return packed({name: _compiled(kernel) for name, kernel in KERNELS.items()})
+
+
+def _compiled(kernel: Any) -> CompiledKernel:
+    """The kernel, compiled for this processor. Takes seconds.
 
     Its C type is int (void *, void *, int64 rank, int64 n_ranks, int64 *words).
     """
@@ -80,7 +87,7 @@ def compile_kernel(kernel: Any) -> CompiledKernel:
     return CompiledKernel(
         symbol=result.fndesc.llvm_func_name,
         signature=to_json(signature_of(hints)),
-        object_code=result.library._get_compiled_object(),
+        object_code=result.library.object_code(),
     )
 
 

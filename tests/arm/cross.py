@@ -5,7 +5,6 @@ python -m tests.arm.cross < processor.json > kernels
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 
@@ -13,7 +12,6 @@ import llvmlite.binding as llvm
 import llvmlite.binding.targets
 
 from pythia_cli.jit import processor
-from pythia_cli.jit.object_cache import packed
 from pythia_cli.kernels import compiled
 
 
@@ -26,13 +24,9 @@ def main() -> None:
             setattr(module, name, lambda: target["triple"])
     processor.name = lambda: target["name"]
     processor.features = lambda: target["features"]
-    from pythia_cli.jit.compile import compile_kernel
-    from pythia_cli.jit.declare import KERNELS
+    from pythia_cli.jit.compile import compile_modules
 
-    for module in compiled._LIBRARY._modules:
-        importlib.import_module(module)
-    kernels = {name: compile_kernel(kernel) for name, kernel in KERNELS.items()}
-    sys.stdout.buffer.write(packed(kernels))
+    sys.stdout.buffer.write(compile_modules(compiled._LIBRARY._modules))
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def test_damaged_objects_are_refused(kernels: dict[str, CompiledKernel]) -> None
 
 
 def test_what_kernels_may_call(kernels: dict[str, CompiledKernel]) -> None:
-    code = kernels["find_feedback"].object_code
+    code = kernels["row_sums"].object_code
     assert b"memset" in code
     with pytest.raises(UnknownObject, match="a reference to system"):
         LoadedObject(code.replace(b"memset", b"system"))
