@@ -88,7 +88,7 @@ class ForwardPass:
         self.one_thread = OneThread()
         self._team = Team(n_threads)
         self._forward = compiled.function("forward")
-        self._claims = np.zeros(LAYER_CLAIMS * config.n_layers + 1, np.int64)
+        self._claims = np.zeros((LAYER_CLAIMS * config.n_layers + 1, n_threads), np.int64)
         x = _wide(config.d_model)
         self.residual = x[:, : config.d_model]
         self._scratch = _scratch(config, n_threads)
@@ -161,7 +161,7 @@ class ForwardPass:
             replace("attention_scores", attention_scores)
             self._claims[:] = 0
             is_short = len(token_ids) * self._n_weights <= _SHORT
-            self._team.run(self._forward, self._arguments.address, here=is_short)
+            self._team.run(self._forward, self._arguments.address, here=is_short, meets=True)
 
     def linear_input(self, linear: str, n_tokens: int) -> np.ndarray[Any, Any]:
         """The input [n_tokens, d_in] float64 of a linear of the layer, or embed_out, run last.

@@ -18,6 +18,7 @@ from pythia_cli.engine.forward_pass import (
     WantedRows,
 )
 from pythia_cli.engine.kv_cache import KVCache, check_together
+from pythia_cli.engine.next_tokens import NextTokens
 from pythia_cli.engine.scores import Scores, empty_scores
 from pythia_cli.engine.targets import NO_TARGET
 from pythia_cli.errors import UsageError
@@ -46,7 +47,7 @@ class Transformer:
         self.forward = ForwardPass(weights, n_threads, precision)
         self.one_thread = self.forward.one_thread
         self._logits = np.empty((1, self.d_vocab), np.float32)
-        self._each = NOTHING  # the outputs of the last decode, often reused by the next
+        self._next: NextTokens | None = None  # of the last decode, often used again
 
     def new_cache(self, capacity: int | None = None) -> KVCache:
         """An empty cache for `capacity` positions; None is the model's context."""
@@ -86,24 +87,22 @@ class Transformer:
         """Append one token to each text. Returns the logits [n, d_vocab], until the next call.
 
         One pass over the weights serves all; each row has the same bits as with `decode`. At most
-        CHUNK texts, all different, whose caches were made together. Raises UsageError if they were
-        not, or if one is full.
+        CHUNK texts, all different, whose caches were made together. Raises UsageError if not, or if
+        one is full.
         """
-        ids = np.array(token_ids, np.int64)
-        self.check_ids(ids)
+        n = len(token_ids)
+        if n == 0 or not 0 <= min(token_ids) <= max(token_ids) < self.d_vocab:
+            self.check_ids(np.array(token_ids, np.int64))
         check_together(caches)
-        for cache in caches:
-            if cache.length == cache.capacity:
-                raise UsageError(f"a context of {cache.capacity} is full")
-        spans = np.array([[cache.row, cache.length, 1] for cache in caches], np.int64)
         with self.one_thread:
-            if len(self._each.rows) != len(ids):
-                self._each = WantedRows(np.arange(len(ids)), self._logits_room(len(ids)))
-            self.forward.run(ids, spans, caches[0].arrays, self._each)
-            logits = self._each.logits
+            if self._next is None or len(self._next.ids) != n:
+                self._next = NextTokens(n, self._logits_room(n))
+            new = self._next
+            new.put(token_ids, caches)
+            self.forward.run(new.ids, new.spans, caches[0].arrays, new.wanted)
         for cache in caches:
             cache.reserve(1)
-        return logits
+        return new.wanted.logits
 
     def score(
         self,

@@ -1,4 +1,4 @@
-"""For kernels run by several threads: work sharing, and a barrier made of LLVM atomics."""
+"""A barrier for threads that run one kernel; who waits prefetches what is read next."""
 
 from __future__ import annotations
 
@@ -10,51 +10,22 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from pythia_cli.jit.atomics import atomic_add, atomic_load, atomic_store, emit_address
 from pythia_cli.jit.declare import jit
-from pythia_cli.jit.team import ABORTED, ARRIVED, GENERATION
+from pythia_cli.jit.prefetch import prefetch_bytes
+from pythia_cli.jit.team import ABORTED, ARRIVED, BEGAN, LINE, MET, OWN
 from pythia_cli.jit.tiers import ARM
 
 _SPINS = 4000
+_MEETINGS, _WEIGHTS, _FETCHED = 0, 1, 2  # in a rank's own line
+_PIECE = 256  # bytes that are prefetched between two looks
+_MOST_AHEAD = 1 << 18  # bytes of a rank: a part of the L2 cache
+_I64 = ir.IntType(64)
 _WHOLE_SYSTEM = ir.Constant(ir.IntType(32), 15)  # SY, the only option of isb
 
 _yield_slice = types.ExternalFunction(
     "SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32()
 )
-
-
-def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.gep(data, [index])
-
-
-@intrinsic
-def _atomic_add(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-    """array[index] += value, sequentially consistent. Returns the old value."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _address(context, builder, signature.args[0], args[0], args[1])
-        return builder.atomic_rmw("add", place, args[2], "seq_cst")
-
-    return types.int64(array, types.intp, types.int64), codegen
-
-
-@intrinsic
-def _atomic_load(typingctx: Any, array: Any, index: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _address(context, builder, signature.args[0], args[0], args[1])
-        return builder.load_atomic(place, "acquire", 8)
-
-    return types.int64(array, types.intp), codegen
-
-
-@intrinsic
-def _atomic_store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _address(context, builder, signature.args[0], args[0], args[1])
-        builder.store_atomic(args[2], place, "release", 8)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.int64), codegen
 
 
 def emit_pause(builder: Any) -> None:
@@ -83,43 +54,68 @@ def _pause(typingctx: Any) -> Any:
     return types.void(), codegen
 
 
-@jit
-def share(n: Any, grain: Any, rank: Any, n_ranks: Any) -> Any:
-    """This rank's part [lo, hi) of n items, cut at multiples of `grain`."""
-    n_grains = (n + grain - 1) // grain
-    lo = n_grains * rank // n_ranks * grain
-    hi = n_grains * (rank + 1) // n_ranks * grain
-    return min(lo, n), min(hi, n)
+@intrinsic
+def _address_of(typingctx: Any, array: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = emit_address(context, builder, signature.args[0], args[0], _I64(0))
+        return builder.ptrtoint(place, _I64)
+
+    return types.int64(array), codegen
 
 
 @jit
-def claim(claims: Any, slot: Any, grain: Any, n: Any) -> Any:
-    """The next part [lo, hi) of n items that no rank has taken yet; lo >= hi if none is left.
+def begin(ranks: Any) -> None:
+    """To be called by each rank before its first `meet` in a run."""
+    shared = ranks.shared
+    shared[OWN + ranks.rank * LINE + _MEETINGS] = shared[BEGAN]
 
-    claims[slot] counts the parts taken, of `grain` items each. A rank slowed down by a busy machine
-    takes fewer parts.
+
+@jit
+def meet(ranks: Any, first_only: Any, w: Any, start: Any) -> Any:
+    """Wait until all ranks are here. Returns False if the run was aborted while waiting.
+
+    first_only: wait only until rank 0 is here, which waits for nobody; all ranks give the same.
+    ranks has the rank, n_ranks, and the array that they share. Who waits prefetches what it reads
+    next: w, int8 weights, from byte `start` on.
     """
-    lo = _atomic_add(claims, slot, 1) * grain
-    return lo, min(lo + grain, n)
-
-
-@jit
-def barrier(shared: Any, n_ranks: Any) -> Any:
-    """Wait until all ranks are here. Returns False if the run was aborted while waiting."""
+    rank, n_ranks, shared = ranks.rank, ranks.n_ranks, ranks.shared
     if n_ranks == 1:
-        return _atomic_load(shared, ABORTED) == 0
-    generation = _atomic_load(shared, GENERATION)
-    if _atomic_add(shared, ARRIVED, 1) == n_ranks - 1:
-        _atomic_store(shared, ARRIVED, 0)
-        _atomic_store(shared, GENERATION, generation + 1)
+        return atomic_load(shared, ABORTED) == 0
+    own = OWN + rank * LINE
+    meeting = shared[own + _MEETINGS] + 1
+    shared[own + _MEETINGS] = meeting
+    if first_only:
+        is_last = rank == 0
+    else:
+        is_last = atomic_add(shared, ARRIVED, 1) == n_ranks - 1
+        if is_last:
+            atomic_store(shared, ARRIVED, 0)
+    if is_last:
+        atomic_store(shared, MET, meeting)
         return True
+    done = _fetched(shared, own, w)
+    most = min(_MOST_AHEAD, w.size // n_ranks)
     spins = 0
-    while _atomic_load(shared, GENERATION) == generation:
-        if _atomic_load(shared, ABORTED) != 0:
+    while atomic_load(shared, MET) < meeting:
+        if atomic_load(shared, ABORTED) != 0:
             return False
-        spins += 1
-        if spins < _SPINS:
+        if done < most:
+            prefetch_bytes(w, start + done, _PIECE)
+            done += _PIECE
+        elif spins < _SPINS:
+            spins += 1
             _pause()
         else:
             _yield_slice()
+    shared[own + _FETCHED] = done
     return True
+
+
+@jit
+def _fetched(shared: Any, own: Any, w: Any) -> Any:
+    """The bytes of w that this rank has prefetched, if w is what it prefetched last."""
+    address = _address_of(w)
+    if shared[own + _WEIGHTS] != address:
+        shared[own + _WEIGHTS] = address
+        return 0
+    return shared[own + _FETCHED]

@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -21,10 +22,13 @@ from pythia_cli.errors import ResourceError, UsageError
 from pythia_cli.jit.pace import Pace
 from pythia_cli.system.background import STEP_SECONDS
 
-_LINE = 16
+LINE = 16
 """int64s in 128 bytes: one cache line of Apple's processors, or two of others."""
-ARRIVED, GENERATION, ABORTED, N_SHARED = (i * _LINE for i in (1, 2, 3, 4))
-"""Indices into the int64 array that the threads share, and its size. Each has a line."""
+ARRIVED, BEGAN, MET, ABORTED, OWN = (i * LINE for i in (1, 2, 3, 4, 5))
+"""Indices into the int64 array that the threads share. Each has a line; from OWN on, each rank has.
+
+MET counts meetings (barrier.py), from one run to the next, and BEGAN is its value at the start.
+"""
 
 _RUNNING = object()
 
@@ -39,13 +43,15 @@ class Team:
 
     def __init__(self, n_ranks: int) -> None:
         self.n_ranks = n_ranks
-        self.shared = np.zeros(N_SHARED, np.int64)
+        self.shared = np.zeros(OWN + n_ranks * LINE, np.int64)
         self._pace = Pace(n_ranks)
+        self._ran: deque[tuple[float, _Job]] = deque()  # of which the pace does not know yet
         self._start()
 
     def _start(self) -> None:
         self._pid = os.getpid()
         self.shared[:] = 0  # the process may have been forked during a run
+        self._ran.clear()
         self._queues: list[queue.SimpleQueue[_Job | None]] = [
             queue.SimpleQueue() for _ in range(self.n_ranks)
         ]
@@ -61,17 +67,23 @@ class Team:
                     "threads", f"only {rank} of {self.n_ranks} could be started"
                 ) from error
 
-    def run(self, function: Callable[..., Any], *args: Any, here: bool = False) -> None:
+    def run(
+        self, function: Callable[..., Any], *args: Any, here: bool = False, meets: bool = False
+    ) -> None:
         """Call function(rank, n, shared, *args) for each rank < n, and wait for all; n <= n_ranks.
 
         The caller can be interrupted at any time, unless `here`: then it runs rank 0 itself, which
-        saves waking a thread and being woken. For short runs. After an exception, in the caller or
-        on any rank, the ranks leave at their next barrier; it is raised when all have left.
+        saves waking a thread and being woken. For short runs. If the function ends with a barrier
+        (`meets`), that caller does not wait until the others have returned from it. After an
+        exception, in the caller or on any rank, the ranks leave at their next barrier; it is raised
+        when all have left.
         """
         if not self._queues:
             raise UsageError("the model is closed")
         if self._pid != os.getpid():
             self._start()
+        self._learn()
+        self.shared[BEGAN] = self.shared[MET]
         job = _Job(self._pace.n_ranks, function, self.shared, args)
         started = time.perf_counter()
         try:
@@ -80,17 +92,25 @@ class Team:
                 job.run(0)
             else:
                 self._hand_out(job)
-            job.wait()
+            if not (here and meets and job.has_met()):
+                job.wait()
             for outcome in job.outcomes:
                 if isinstance(outcome, BaseException):
                     raise outcome
+            self._ran.append((time.perf_counter() - started, job))
         except BaseException:
             try:
                 self._abort(job)
             except BaseException:  # another interrupt, on the way in or between two tries
                 self._abort(job)
             raise
-        self._pace.ran(time.perf_counter() - started, job.outcomes)
+        self._learn()
+
+    def _learn(self) -> None:
+        """Let the pace know of runs from which all ranks have returned."""
+        while self._ran and self._ran[0][1].is_over:
+            seconds, job = self._ran.popleft()
+            self._pace.ran(seconds, job.outcomes)
 
     def _hand_out(self, job: _Job, first: int = 0) -> None:
         for jobs in self._queues[first : job.n_ranks]:
@@ -108,7 +128,7 @@ class Team:
                 self.shared[ABORTED] = 1
                 self._hand_out(job)
                 job.wait()
-                self.shared[:] = 0
+                self.shared[ARRIVED] = self.shared[ABORTED] = 0
             except BaseException:
                 continue
             return
@@ -128,6 +148,7 @@ class _Job:
         self.n_ranks = n_ranks
         self.outcomes: list[Any] = [_RUNNING] * n_ranks
         self._call: Any = (function, shared, args)
+        self._met: float | None = None
         self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def run(self, rank: int) -> None:
@@ -139,6 +160,8 @@ class _Job:
         try:
             if not shared[ABORTED]:
                 outcome = _timed(function, rank, self.n_ranks, shared, args)
+            if self._met is not None:  # since then it may have waited for the GIL
+                outcome = max(0.0, outcome - (time.perf_counter() - self._met))
         except BaseException as error:
             shared[ABORTED] = 1
             outcome = error
@@ -146,9 +169,22 @@ class _Job:
         self.outcomes[rank] = outcome  # must be set before the caller wakes up
         self._ended.put(None)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all ranks have an outcome."""
+        return _RUNNING not in self.outcomes
+
+    def has_met(self) -> bool:
+        """Whether all ranks were at their last meeting, rank 0 being back; drops the arguments."""
+        if isinstance(self.outcomes[0], BaseException) or self._call[1][ABORTED]:
+            return False
+        self._met = time.perf_counter()
+        self._call = None
+        return True
+
     def wait(self) -> None:
         """Wait until all ranks have an outcome; then drop the arguments."""
-        while _RUNNING in self.outcomes:
+        while not self.is_over:
             with contextlib.suppress(queue.Empty):
                 self._ended.get(timeout=STEP_SECONDS)
         self._call = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pythia_cli.jit.barrier import share
+from pythia_cli.jit.claims import share
 from pythia_cli.jit.declare import kernel
 from pythia_cli.jit.signature import Floats3
 from pythia_cli.kernels.causal_softmax import causal_softmax

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from pythia_cli.jit.barrier import begin
 from pythia_cli.jit.declare import kernel
+from pythia_cli.jit.literals import any_value
 from pythia_cli.jit.signature import Floats1, Floats2, Floats3, Int64s1, Int64s2
 from pythia_cli.kernels.attention_structures import CachedTexts
 from pythia_cli.kernels.embedding import embed
-from pythia_cli.kernels.layer import first_tokens, own_tokens, run_layer
+from pythia_cli.kernels.layer import first_tokens, n_halves, run_layer, steps_of
 from pythia_cli.kernels.layer_norm import layer_norm
+from pythia_cli.kernels.sharing import meet_before_layer, own_tokens
 from pythia_cli.kernels.sizes import WHOLE, Part
 from pythia_cli.kernels.structures import ForwardModel, Ranks, Scratch, Texts
 from pythia_cli.kernels.unembedding import Outputs, ScoreScratch, TokenScores, unembed
@@ -62,18 +65,20 @@ def forward(
     in its text, plus the new tokens of the texts before it.
     """
     ranks = Ranks(rank, n_ranks, shared)
+    begin(ranks)
     s = first_tokens(scratch, token_ids.shape[0])
     texts = Texts(spans, cache, attention_scores)
+    lo, hi = own_tokens(ranks, token_ids.shape[0])
     if steps.embeds:
-        lo, hi = own_tokens(ranks, token_ids.shape[0])
         embed(model.weights.embed_in, token_ids, s.x, lo, hi)
-    if steps.part == _FINAL_LAYER_NORM:
-        lo, hi = own_tokens(ranks, token_ids.shape[0])
-        layer_norm(model.weights.final_layer_norm, s.x, model.eps, s.normed, lo, hi)
-        return
-    for layer in range(steps.lo, steps.hi):
-        if not run_layer(ranks, model, layer, steps.part, s, texts):
+    n = n_halves(steps.part, model.parallel)
+    for half in range(steps.lo * n, steps.hi * n):
+        if not run_layer(ranks, model, half // n, steps_of(steps.part, half % n, n), s, texts):
             return
-    if rows.shape[0] > 0:
+    if steps.part == _FINAL_LAYER_NORM:
+        layer_norm(model.weights.final_layer_norm, s.x, model.eps, s.normed, lo, hi)
+    elif rows.shape[0] > 0:
         outputs = Outputs(rows, logits, targets, members, scores)
         unembed(ranks, model, s, outputs, score_scratch, steps.part == WHOLE)
+    w = model.weights
+    meet_before_layer(ranks, w.query_key_value.weight, any_value(0), w.embed_out.weight)

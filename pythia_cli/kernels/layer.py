@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pythia_cli.jit.barrier import barrier, claim, share
+from pythia_cli.jit.claims import claim
 from pythia_cli.jit.declare import inlined, jit
 from pythia_cli.jit.literals import any_value
-from pythia_cli.kernels.attention import append_to_cache, attention
+from pythia_cli.jit.prefetch import prefetch_bytes
+from pythia_cli.kernels.attention import append_to_cache, attention, fetch_head
 from pythia_cli.kernels.attention_structures import CachedLayer, Tile
 from pythia_cli.kernels.gelu import gelu
 from pythia_cli.kernels.layer_norm import Norm, layer_norm
 from pythia_cli.kernels.linear import (
-    LEAST_IN_LANES,
     ByteLinear,
     Bytes,
     Linear,
@@ -28,37 +28,22 @@ from pythia_cli.kernels.linear import (
     quantize_bytes,
     quantize_input,
 )
+from pythia_cli.kernels.sharing import claim_rows, meet_before_layer, meet_before_rows, own_tokens
 from pythia_cli.kernels.sizes import LANES, LAYER_CLAIMS, WHOLE, Part
 from pythia_cli.kernels.structures import Input, Scratch
 
 _NORM_1, _NORM_2 = int(Part.INPUT_LAYERNORM), int(Part.POST_ATTENTION_LAYERNORM)
 _QKV, _ATTEND, _DENSE = int(Part.QUERY_KEY_VALUE), int(Part.ATTEND), int(Part.DENSE)
 _UP, _GELU, _DOWN = int(Part.DENSE_H_TO_4H), int(Part.GELU), int(Part.DENSE_4H_TO_H)
-_BLOCK_BYTES = 128 * 1024  # of weights, claimed by a rank at a time
 
 
-@inlined
-def own_share(ranks: Any, n: Any) -> Any:
-    """This rank's part [lo, hi) of n items."""
-    return share(n, 1, ranks.rank, ranks.n_ranks)
-
-
-@inlined
-def own_tokens(ranks: Any, n: Any) -> Any:
-    """This rank's part [lo, hi) of n tokens: whole groups of LANES if there are any to `pack`."""
-    return share(n, LANES if n >= LEAST_IN_LANES else 1, ranks.rank, ranks.n_ranks)
-
-
-@inlined
-def meet(ranks: Any) -> Any:
-    """Wait for all ranks. Returns False if the run was aborted."""
-    return barrier(ranks.shared, ranks.n_ranks)
-
-
-@inlined
-def grain(d_in: Any) -> Any:
-    """The number of rows of d_in weights to claim at a time: whole tiles and cache lines."""
-    return max(_BLOCK_BYTES // d_in // 16, 1) * 16
+@jit
+def _fetch_norms(norms: Any, i: Any) -> None:
+    """Prefetch what the norm of layer i has, if there is such a layer."""
+    n_layers, d = norms.weight.shape
+    if i < n_layers:
+        prefetch_bytes(norms.weight, i * d, 4 * d)
+        prefetch_bytes(norms.bias, i * d, 4 * d)
 
 
 @inlined
@@ -96,6 +81,10 @@ def _multiply(
 ) -> None:
     """out = or += the linear of layer i of x; outputs lo..hi."""
     weight, scales = linears.weight[i], linears.scales[i]
+    if x.exact.q.shape[0] == 1:
+        d_out = scales.shape[0]
+        prefetch_bytes(linears.scales, i * d_out + lo, 4 * (hi - lo))
+        prefetch_bytes(linears.bias, i * d_out + lo, 4 * (hi - lo))
     if fast:
         linear = ByteLinear(weight, scales, parts.centred_bias[i], parts.row_sums[i])
         byte_matmul(linear, x.bytes, adds, out, lo, hi)
@@ -114,125 +103,136 @@ class _Steps(NamedTuple):
     up: Any
     has_gelu: Any
     down: Any
+    adds: Any  # to the residual stream
 
 
-@inlined
-def _query_key_value(model: Any, i: Any, s: Any) -> None:
-    linears, parts = model.weights.query_key_value, model.bytes.query_key_value
+@jit
+def _claimed_rows(
+    ranks: Any, claims: Any, slot: Any, fast: Any, linears: Any, parts: Any, i: Any, x: Any,
+    out: Any, multiplies: Any, has_gelu: Any,
+) -> None:  # fmt: skip
+    """out = the linear of layer i of x, then its GELU, or one of the two; rows that are claimed."""
     sets = any_value(False)
-    slot = LAYER_CLAIMS * i
     _, d_out, d_in = linears.weight.shape
-    lo, hi = claim(s.claims, slot, grain(d_in), d_out)
+    lo, hi = claim_rows(ranks, claims, slot, d_out, d_in)
     while lo < hi:
-        _multiply(model.fast, linears, parts, i, s.attention_input, sets, s.qkv, lo, hi)
-        lo, hi = claim(s.claims, slot, grain(d_in), d_out)
+        if multiplies:
+            _multiply(fast, linears, parts, i, x, sets, out, lo, hi)
+        if has_gelu:
+            gelu(out, lo, hi)
+        lo, hi = claim_rows(ranks, claims, slot, d_out, d_in)
 
 
 @inlined
-def _attend(ranks: Any, model: Any, i: Any, s: Any, texts: Any) -> None:
-    """Append keys and values to the cache, then attend, for this rank's share of all heads."""
-    cache = texts.cache
-    n_heads, n_texts = cache.keys.shape[2], texts.spans.shape[0]
-    lo, hi = own_share(ranks, n_texts * n_heads)
-    rank, room = ranks.rank, s.attention
+def _attend(
+    ranks: Any, claims: Any, slot: Any, i: Any, rotary: Any, centre: Any, room: Any, qkvs: Any,
+    attended: Any, texts: Any,
+) -> None:  # fmt: skip
+    """Append keys and values to the cache, then attend: one head of a text after the other."""
+    cache, spans = texts.cache, texts.spans
+    n_heads, n = cache.keys.shape[2], spans.shape[0] * cache.keys.shape[2]
+    rank = ranks.rank
     tile = Tile(
         room.scores[rank], room.weights[rank], room.q[rank], room.turns[rank],
         room.q_scales[rank], room.sums[rank], room.out_scales[rank],
     )  # fmt: skip
-    centre = model.key_centre[i]
-    first = 0
-    for text in range(n_texts):
-        row, start, n_tokens = texts.spans[text, 0], texts.spans[text, 1], texts.spans[text, 2]
-        head_lo = min(max(lo - text * n_heads, 0), n_heads)
-        head_hi = min(max(hi - text * n_heads, 0), n_heads)
-        qkv, attended = s.qkv[first : first + n_tokens], s.attended[first : first + n_tokens]
+    text, first = 0, 0
+    at = claim(claims, slot, n)
+    while at < n:
+        while text < at // n_heads:
+            first += spans[text, 2]
+            text += 1
+        head = at % n_heads
+        row, start, n_tokens = spans[text, 0], spans[text, 1], spans[text, 2]
+        qkv, out = qkvs[first : first + n_tokens], attended[first : first + n_tokens]
         kv = CachedLayer(
             cache.keys[i, row], cache.key_scales[i, row],
             cache.values[i, row], cache.value_scales[i, row],
         )  # fmt: skip
-        append_to_cache(qkv, start, model.rotary, centre, kv, tile.q[0], head_lo, head_hi)
+        if n_tokens == 1 and head + 1 < n_heads:
+            fetch_head(kv, head + 1, start)
+        append_to_cache(qkv, start, rotary, centre, kv, tile.q[0], head, head + 1)
         attention(
-            qkv, start, model.rotary, centre, kv, tile, texts.scores, first + start, attended,
-            head_lo, head_hi,
+            qkv, start, rotary, centre, kv, tile, texts.scores, first + start, out,
+            head, head + 1,
         )  # fmt: skip
-        first += n_tokens
+        at = claim(claims, slot, n)
 
 
-@inlined
-def _mlp_up(model: Any, i: Any, s: Any, steps: Any) -> None:
-    """The first half of the MLP, its GELU, or both."""
-    linears, parts = model.weights.dense_h_to_4h, model.bytes.dense_h_to_4h
-    sets = any_value(False)
-    slot = LAYER_CLAIMS * i + 1
-    _, d_out, d_in = linears.weight.shape
-    lo, hi = claim(s.claims, slot, grain(d_in), d_out)
-    while lo < hi:
-        if steps.up:
-            _multiply(model.fast, linears, parts, i, s.mlp_input, sets, s.mlp, lo, hi)
-        if steps.has_gelu:
-            gelu(s.mlp, lo, hi)
-        lo, hi = claim(s.claims, slot, grain(d_in), d_out)
+class _Output(NamedTuple):
+    """A linear that adds to the residual stream: its weights and input, and whether it runs."""
+
+    linears: Any
+    parts: Any
+    x: Any
+    runs: Any
 
 
-@inlined
-def _outputs(model: Any, i: Any, s: Any, steps: Any, adds: Any, out: Any) -> None:
+@jit
+def _outputs(
+    ranks: Any, claims: Any, slot: Any, fast: Any, dense: Any, down: Any, i: Any, adds: Any,
+    out: Any,
+) -> None:  # fmt: skip
     """out += the outputs of attention, the MLP, or both in this order. A rank claims whole rows.
 
-    Without `adds`, out = the output of one; both must not be asked for then.
+    dense and down: an _Output each. Without `adds`, out = the output of the one that runs.
     """
-    dense, down, parts = model.weights.dense, model.weights.dense_4h_to_h, model.bytes
-    d_model, d_in = dense.weight.shape[1], 0
-    slot = LAYER_CLAIMS * i + (2 if steps.dense else 3)
-    if steps.dense:
-        d_in += dense.weight.shape[2]
-    if steps.down:
-        d_in += down.weight.shape[2]
-    lo, hi = claim(s.claims, slot, grain(d_in), d_model)
+    weight = down.linears.weight
+    d_model, d_in = weight.shape[1], 0
+    if dense.runs:
+        d_in += dense.linears.weight.shape[2]
+    if down.runs:
+        d_in += weight.shape[2]
+    lo, hi = claim_rows(ranks, claims, slot, d_model, d_in)
     while lo < hi:
-        if steps.dense:
-            _multiply(model.fast, dense, parts.dense, i, s.attended_input, adds, out, lo, hi)
-        if steps.down:
-            _multiply(model.fast, down, parts.dense_4h_to_h, i, s.mlp_hidden, adds, out, lo, hi)
-        lo, hi = claim(s.claims, slot, grain(d_in), d_model)
+        if down.runs and out.shape[0] == 1:
+            prefetch_bytes(weight, (i * d_model + lo) * weight.shape[2], 4096)
+        if dense.runs:
+            _multiply(fast, dense.linears, dense.parts, i, dense.x, adds, out, lo, hi)
+        if down.runs:
+            _multiply(fast, down.linears, down.parts, i, down.x, adds, out, lo, hi)
+        lo, hi = claim_rows(ranks, claims, slot, d_model, d_in)
 
 
 @inlined
-def run_layer(ranks: Any, model: Any, i: Any, part: Any, s: Any, texts: Any) -> Any:
-    """Run layer i on the residual stream in the scratch s. Returns False if the run was aborted.
-
-    part: a sizes.Part, which runs alone, or WHOLE. The halves of a layer whose MLP reads what
-    attention has added run one after the other.
+def n_halves(part: Any, parallel: Any) -> Any:
+    """How many times `run_layer` is called for a layer: if its MLP reads what attention has added,
+    once for attention and then once for the MLP.
     """
-    whole = part == WHOLE
-    n_halves = 2 if whole and not model.parallel else 1
-    half = 0
-    while half < n_halves:
-        attends = whole and half == 0
-        has_mlp = whole and half == n_halves - 1
-        steps = _Steps(
-            attends or part == _NORM_1,
-            attends or part == _QKV,
-            attends or part == _ATTEND,
-            attends or part == _DENSE,
-            has_mlp or part == _NORM_2,
-            has_mlp or part == _UP,
-            has_mlp or part == _GELU,
-            has_mlp or part == _DOWN,
-        )
-        if not _run_steps(ranks, model, i, steps, whole, s, texts):
-            return False
-        half += 1
-    return True
+    return 1 if parallel or part != WHOLE else 2
 
 
 @inlined
-def _run_steps(ranks: Any, model: Any, i: Any, steps: Any, adds: Any, s: Any, texts: Any) -> Any:
-    """Run steps of layer i. Returns False if the run was aborted.
+def steps_of(part: Any, half: Any, n: Any) -> Any:
+    """The steps of half 0..n of a layer, or of the `part` that runs alone."""
+    whole = part == WHOLE
+    attends, has_mlp = whole and half == 0, whole and half == n - 1
+    return _Steps(
+        attends or part == _NORM_1,
+        attends or part == _QKV,
+        attends or part == _ATTEND,
+        attends or part == _DENSE,
+        has_mlp or part == _NORM_2,
+        has_mlp or part == _UP,
+        has_mlp or part == _GELU,
+        has_mlp or part == _DOWN,
+        whole,
+    )
 
-    adds: the outputs are added to the residual stream; otherwise s.normed is set to the only one.
+
+@inlined
+def run_layer(ranks: Any, model: Any, i: Any, steps: Any, s: Any, texts: Any) -> Any:
+    """Run steps of layer i on the residual stream in the scratch s.
+
+    Returns False if the run was aborted. A step that runs alone sets s.normed, or another of s.
     """
     w, b = model.weights, model.bytes
     lo, hi = own_tokens(ranks, s.x.shape[0])
+    yes, no = any_value(True), any_value(False)
+    first_only = s.x.shape[0] == 1  # has tokens of its own
+    slot = LAYER_CLAIMS * i
+    inputs = w.query_key_value.weight[i] if steps.query_key_value else w.dense_h_to_4h.weight[i]
+    outputs = w.dense_4h_to_h.weight[i] if steps.down else w.dense.weight[i]
     if steps.norm_1:
         norms = w.input_layernorm
         layer_norm(Norm(norms.weight[i], norms.bias[i]), s.x, model.eps, s.normed, lo, hi)
@@ -243,29 +243,48 @@ def _run_steps(ranks: Any, model: Any, i: Any, steps: Any, adds: Any, s: Any, te
         layer_norm(Norm(norms.weight[i], norms.bias[i]), s.x, model.eps, s.normed, lo, hi)
     if steps.up:
         _quantize(model.fast, b.dense_h_to_4h, i, s.normed, s.mlp_input, lo, hi)
-    if not meet(ranks):
+    if not meet_before_rows(ranks, first_only, inputs):
         return False
 
     if steps.query_key_value:
-        _query_key_value(model, i, s)
-    if steps.up or steps.has_gelu:
-        _mlp_up(model, i, s, steps)
-    if not meet(ranks):
-        return False
-
-    if steps.attends:
-        _attend(ranks, model, i, s, texts)
-    if steps.down:
-        _quantize(model.fast, b.dense_4h_to_h, i, s.mlp, s.mlp_hidden, lo, hi)
-    if not meet(ranks):
-        return False
-
-    if steps.dense:
-        _quantize(model.fast, b.dense, i, s.attended, s.attended_input, lo, hi)
-        if not meet(ranks):
+        _claimed_rows(
+            ranks, s.claims, slot, model.fast, w.query_key_value, b.query_key_value, i,
+            s.attention_input, s.qkv, yes, no,
+        )  # fmt: skip
+        up = w.dense_h_to_4h.weight[i]
+        if not meet_before_rows(ranks, no, up):
             return False
 
+    # Attention computes, and the MLP of one token waits for memory: half of the ranks begin there.
+    attends_first = not first_only or 2 * ranks.rank < ranks.n_ranks
+    for turn in range(any_value(2)):
+        if steps.attends and (turn == 0) == attends_first:
+            _attend(
+                ranks, s.claims, slot + 1, i, model.rotary, model.key_centre[i], s.attention,
+                s.qkv, s.attended, texts,
+            )  # fmt: skip
+        if (steps.up or steps.has_gelu) and (turn == 0) != attends_first:
+            _claimed_rows(
+                ranks, s.claims, slot + 2, model.fast, w.dense_h_to_4h, b.dense_h_to_4h, i,
+                s.mlp_input, s.mlp, steps.up, steps.has_gelu,
+            )  # fmt: skip
+    if not meet_before_rows(ranks, no, outputs):
+        return False
+
+    if steps.down:
+        _quantize(model.fast, b.dense_4h_to_h, i, s.mlp, s.mlp_hidden, lo, hi)
+    if steps.dense:
+        _quantize(model.fast, b.dense, i, s.attended, s.attended_input, lo, hi)
     if steps.dense or steps.down:
-        _outputs(model, i, s, steps, adds, s.x if adds else s.normed)
-        return meet(ranks)
+        if not meet_before_rows(ranks, first_only, outputs):
+            return False
+        if first_only and ranks.rank == 0:
+            _fetch_norms(w.input_layernorm, i + 1)
+            _fetch_norms(w.post_attention_layernorm, i + 1)
+        dense = _Output(w.dense, b.dense, s.attended_input, steps.dense)
+        down = _Output(w.dense_4h_to_h, b.dense_4h_to_h, s.mlp_hidden, steps.down)
+        slot += 3 if steps.dense else 4
+        out = s.x if steps.adds else s.normed
+        _outputs(ranks, s.claims, slot, model.fast, dense, down, i, steps.adds, out)
+        return meet_before_layer(ranks, w.query_key_value.weight, i + 1, w.embed_out.weight)
     return True

@@ -51,8 +51,8 @@ class Part(IntEnum):
     UNEMBED = 9  # normed to the outputs
 
 
-LAYER_CLAIMS = 4
-"""Counters per layer of the row blocks claimed by ranks. The unembedding has one more."""
+LAYER_CLAIMS = 5
+"""Counters per layer of the rows and heads claimed by ranks. The unembedding has one more."""
 
 LEAST_EXPONENT = -87.0
 """float32 exponentials of this and below are 0."""

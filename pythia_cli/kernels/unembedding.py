@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pythia_cli.jit.barrier import claim
 from pythia_cli.jit.declare import inlined, jit
 from pythia_cli.jit.literals import any_value
 from pythia_cli.jit.signature import Doubles1, Doubles3, Floats2, Floats3, Int32s3, Int64s1, UInt8s2
-from pythia_cli.kernels.layer import grain, meet, own_tokens
 from pythia_cli.kernels.layer_norm import layer_norm
 from pythia_cli.kernels.likely import find_likely, find_residual, refine
 from pythia_cli.kernels.linear import (
@@ -25,6 +23,12 @@ from pythia_cli.kernels.linear import (
     quantize_input,
 )
 from pythia_cli.kernels.scoring import merge_pieces, score_piece
+from pythia_cli.kernels.sharing import (
+    claim_logits,
+    claim_rows,
+    meet_before_rows,
+    own_tokens,
+)
 from pythia_cli.kernels.sizes import LANES, LOGITS_PIECE, SCORE_TOKENS
 
 
@@ -100,9 +104,9 @@ def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any, normalizes:
     else:
         quantize_input(s.normed, x.exact, lo, hi)
         pack(x.exact, lo, hi)
-    if not meet(ranks):
-        return
     embed_out = model.weights.embed_out
+    if not meet_before_rows(ranks, m == 1, embed_out.weight):
+        return
     linear = ByteLinear(
         embed_out.weight, embed_out.scales, embed_out.bias, model.bytes.embed_out.row_sums
     )
@@ -111,11 +115,14 @@ def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any, normalizes:
         return
     last, refined = s.claims.shape[0] - 1, room.refined[ranks.rank]
     d_vocab, d_model = linear.weight.shape
-    size = LOGITS_PIECE if model.fast else grain(d_model)
-    lo, hi = claim(s.claims, last, size, d_vocab)
-    while lo < hi:
-        _logits(model.fast, linear, x, refined, outputs.logits, lo, hi)
-        lo, hi = claim(s.claims, last, size, d_vocab)
+    lo, hi = any_value(0), any_value(0)
+    while lo < d_vocab:
+        if model.fast:
+            lo, hi = claim_logits(ranks, s.claims, d_vocab)
+        else:
+            lo, hi = claim_rows(ranks, s.claims, last, d_vocab, d_model)
+        if lo < hi:
+            _logits(model.fast, linear, x, refined, outputs.logits, lo, hi)
 
 
 @jit
@@ -167,17 +174,17 @@ def _score(
 
     Rows of logits are stored only if there is room for them in the outputs.
     """
-    m, d_vocab, last = outputs.rows.shape[0], linear.weight.shape[0], claims.shape[0] - 1
+    m, d_vocab = outputs.rows.shape[0], linear.weight.shape[0]
     t_lo, t_hi = own_tokens(ranks, m)
     target_logits, refined = room.target_logits[:m], room.refined[ranks.rank]
     for t in range(t_lo, t_hi):
         _target_logits(fast, linear, x, refined, outputs.targets[t], t, target_logits)
-    if not meet(ranks):
+    if not meet_before_rows(ranks, m == 1, linear.weight):
         return
     members = outputs.members
     logits, p = room.logits[ranks.rank], room.p[ranks.rank]
     zero = any_value(0)
-    lo, hi = claim(claims, last, LOGITS_PIECE, d_vocab)
+    lo, hi = claim_logits(ranks, claims, d_vocab)
     while lo < hi:
         n, piece = hi - lo, lo // LOGITS_PIECE
         rows, in_set = _rows(linear, lo, hi), members[min(lo, members.shape[0]) : hi]
@@ -195,8 +202,8 @@ def _score(
                         outputs.logits[t, lo + i] = logits[t - first, i]
             targets, sums = target_logits[first:end], room.sums[first:end]
             score_piece(logits, n, targets, in_set, piece, p, sums, 0, end - first)
-        lo, hi = claim(claims, last, LOGITS_PIECE, d_vocab)
-    if not meet(ranks):
+        lo, hi = claim_logits(ranks, claims, d_vocab)
+    if not meet_before_rows(ranks, any_value(False), linear.weight):
         return
     merge_pieces(room.sums, target_logits, outputs.scores, t_lo, t_hi)
 

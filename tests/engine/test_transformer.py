@@ -406,9 +406,9 @@ def test_the_caller_runs_a_share_of_short_passes(
     model = open_model(demo_int8, 2)
     run, places = model.forward._team.run, []
 
-    def noted(*args: Any, here: bool) -> None:
+    def noted(*args: Any, here: bool, meets: bool) -> None:
         places.append(here)
-        run(*args, here=here)
+        run(*args, here=here, meets=meets)
 
     monkeypatch.setattr(model.forward._team, "run", noted)
     cache = model.new_cache()

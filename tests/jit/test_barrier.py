@@ -10,7 +10,7 @@ import pytest
 from llvmlite import ir
 
 from pythia_cli.jit.barrier import emit_pause
-from pythia_cli.jit.team import ABORTED, ARRIVED, GENERATION, N_SHARED
+from pythia_cli.jit.team import ABORTED, ARRIVED, BEGAN, LINE, MET, OWN
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,6 @@ def test_the_hint_of_each_processor(triple: str, instruction: str | None) -> Non
 
 def test_flags_are_on_cache_lines_of_their_own() -> None:
     """Apple's have 128 bytes."""
-    places = [0, ARRIVED, GENERATION, ABORTED, N_SHARED]
+    places = [0, ARRIVED, BEGAN, MET, ABORTED, OWN, OWN + LINE]
     apart = [after - before for before, after in itertools.pairwise(places)]
     assert min(apart) * 8 >= 128

@@ -1,4 +1,4 @@
-"""Work sharing, the barrier, and a team that works again after exceptions and interrupts."""
+"""The barrier, and a team that works again after exceptions and interrupts."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pythia_cli.errors import ResourceError, UsageError
 from pythia_cli.jit import team as team_module
-from pythia_cli.jit.barrier import barrier, share
+from pythia_cli.jit.barrier import begin, meet
 from pythia_cli.jit.pace import Pace
-from pythia_cli.jit.team import ABORTED, ARRIVED, N_SHARED, Team
+from pythia_cli.jit.team import ABORTED, ARRIVED, LINE, OWN, Team
+from pythia_cli.kernels.structures import Ranks
 from pythia_cli.system.background import STEP_SECONDS
 
 either_place = pytest.mark.parametrize("here", [False, True], ids=["threads", "here"])
@@ -32,20 +31,24 @@ every_size = pytest.mark.parametrize("n_ranks", [1, 2, 3, 5])
 
 
 @numba.njit(nogil=True)
-def wait_for_all(shared: Any, n_ranks: Any) -> Any:
-    return barrier(shared, n_ranks)
+def wait_for_all(rank: Any, n_ranks: Any, shared: Any) -> Any:
+    ranks = Ranks(rank, n_ranks, shared)
+    begin(ranks)
+    return meet(ranks, False, shared, LINE)
 
 
 @numba.njit(nogil=True)
 def sum_of_all(rank: Any, n_ranks: Any, shared: Any, cells: Any, sums: Any) -> None:
     """In each round: write the rank's cell, wait, sum all cells, wait."""
+    ranks = Ranks(rank, n_ranks, shared)
+    begin(ranks)
     for turn in range(sums.shape[0]):
         cells[rank] = turn * (rank + 1)
-        if not barrier(shared, n_ranks):
+        if not meet(ranks, False, shared, LINE):
             return
         for other in range(n_ranks):
             sums[turn, rank] += cells[other]
-        if not barrier(shared, n_ranks):
+        if not meet(ranks, False, shared, LINE):
             return
 
 
@@ -73,15 +76,6 @@ def teams(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield make
     for team in made:
         team.close()
-
-
-@given(n=st.integers(0, 500), grain=st.integers(1, 64), n_ranks=st.integers(1, 9))
-def test_shares_cover_every_item_once_in_whole_grains(n: int, grain: int, n_ranks: int) -> None:
-    shares = [share(n, grain, rank, n_ranks) for rank in range(n_ranks)]
-    assert [i for lo, hi in shares for i in range(lo, hi)] == list(range(n))
-    assert all(lo % grain == 0 for lo, hi in shares if lo < hi)
-    grains = [-(-(hi - lo) // grain) for lo, hi in shares]
-    assert max(grains) - min(grains) <= 1
 
 
 @either_place
@@ -125,7 +119,7 @@ def test_an_exception_on_one_rank_frees_the_others(
             begun.wait()
             if rank == failing:
                 raise error
-            freed.append(not wait_for_all(shared, n_ranks))
+            freed.append(not wait_for_all(rank, n_ranks, shared))
 
         with pytest.raises(type(error)) as raised:
             team.run(fail_or_wait, here=here)
@@ -183,7 +177,7 @@ def test_a_team_works_after_an_interrupt_while_others_finish(teams: Any) -> None
 def test_a_wait_is_in_steps_and_lasts_until_the_end() -> None:
     """Steps let an interrupt through that came just before a wait; on Windows, any."""
     waited: list[float | None] = []
-    job = team_module._Job(1, count, np.zeros(N_SHARED, np.int64), ([],))
+    job = team_module._Job(1, count, np.zeros(OWN, np.int64), ([],))
 
     def get(timeout: float | None = None) -> None:
         waited.append(timeout)
@@ -225,6 +219,57 @@ def test_the_caller_runs_rank_0_if_it_asks_for_that(teams: Any) -> None:
     assert callers[0] == threading.get_ident() != callers[1]
 
 
+@numba.njit(nogil=True)
+def wait_for_the_first(rank: Any, n_ranks: Any, shared: Any) -> Any:
+    ranks = Ranks(rank, n_ranks, shared)
+    begin(ranks)
+    return meet(ranks, True, shared, LINE)
+
+
+def test_all_wait_for_the_first_which_waits_for_nobody(teams: Any) -> None:
+    came: list[int] = []
+    late = threading.Event()
+
+    def wait(rank: int, n_ranks: int, shared: Any) -> None:
+        if rank == 1:
+            late.wait(20)
+        if rank == 0:
+            time.sleep(0.05)
+            came.append(0)
+        assert wait_for_the_first(rank, n_ranks, shared)
+        if rank > 0:
+            came.append(rank)
+        if rank == 2:
+            late.set()
+
+    teams(3).run(wait)
+    assert came == [0, 2, 1]
+
+
+def test_the_caller_does_not_wait_for_ranks_that_have_met(
+    teams: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they do behind the last barrier is theirs: the pace is updated once they are back."""
+    team = teams(2)
+    runs: list[list[float]] = []
+    monkeypatch.setattr(team._pace, "ran", lambda wall, lost: runs.append(lost))
+    back = threading.Event()
+
+    def meet_and_stay(rank: int, n_ranks: int, shared: Any) -> None:
+        assert wait_for_all(rank, n_ranks, shared)
+        if rank == 1:
+            assert back.wait(20)
+
+    team.run(meet_and_stay, here=True, meets=True)
+    assert runs == []
+    back.set()
+    calls: list[tuple[int, int]] = []
+    team.run(count, calls)
+    assert sorted(calls) == [(0, 2), (1, 2)]
+    assert len(runs) == 2
+    assert max(runs[0]) < 0.5, "what comes behind the barrier is no time without a processor"
+
+
 def test_arguments_are_not_kept(teams: Any) -> None:
     """Otherwise a team would keep the memory of a model alive."""
     team = teams(2)
@@ -244,15 +289,21 @@ def test_arguments_are_not_kept(teams: Any) -> None:
 
 @numba.njit(nogil=True)
 def add_twenty(rank: Any, n_ranks: Any, shared: Any, sums: Any) -> None:
+    ranks = Ranks(rank, n_ranks, shared)
+    begin(ranks)
     for _ in range(20):
         sums[rank] += 1
-        if not barrier(shared, n_ranks):
+        if not meet(ranks, False, shared, LINE):
             return
 
 
-@either_place
+@pytest.mark.parametrize(
+    "place", [{}, {"here": True}, {"here": True, "meets": True}], ids=["threads", "here", "meets"]
+)
 @pytest.mark.parametrize("n_ranks", [1, 2, 4])
-def test_interrupts_at_any_moment_lose_no_rank(teams: Any, n_ranks: int, here: bool) -> None:
+def test_interrupts_at_any_moment_lose_no_rank(
+    teams: Any, n_ranks: int, place: dict[str, bool]
+) -> None:
     """The run after an interrupt is complete, and no rank still works on the interrupted one."""
 
     class Interrupt(BaseException):
@@ -266,7 +317,7 @@ def test_interrupts_at_any_moment_lose_no_rank(teams: Any, n_ranks: int, here: b
             # Again after a second: one that is lost must not make the test run for ever.
             signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
             while True:
-                team.run(add_twenty, sums, here=here)
+                team.run(add_twenty, sums, **place)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -281,7 +332,7 @@ def test_interrupts_at_any_moment_lose_no_rank(teams: Any, n_ranks: int, here: b
             with pytest.raises(Interrupt):
                 run_until_interrupted(draw.uniform(1e-5, 3e-4))
             sums[:] = 0
-            team.run(add_twenty, sums, here=here)
+            team.run(add_twenty, sums, **place)
             assert sums.tolist() == [20] * n_ranks
     finally:
         gc.enable()
@@ -295,7 +346,7 @@ def test_an_interrupt_of_the_caller_frees_all_waiting_ranks(teams: Any, n_ranks:
     freed: list[int] = []
 
     def wait_for_one_more(rank: int, n_ranks: int, shared: Any) -> None:
-        assert not wait_for_all(shared, n_ranks + 1)
+        assert not wait_for_all(rank, n_ranks + 1, shared)
         time.sleep(0.02)  # more interrupts come meanwhile
         freed.append(rank)
 
@@ -324,7 +375,7 @@ def test_an_interrupt_of_the_caller_frees_all_waiting_ranks(teams: Any, n_ranks:
                 team.run(wait_for_one_more)
             interrupting.join()
             assert sorted(freed) == list(range(n_ranks))
-            assert not team.shared.any()
+            assert team.shared[ARRIVED] == team.shared[ABORTED] == 0
             assert_complete(team)
     finally:
         signal.signal(signal.SIGINT, before)
@@ -346,7 +397,7 @@ def test_a_second_interrupt_before_the_ranks_are_made_to_leave(
     leave = team._abort
 
     def wait_for_one_more(rank: int, n_ranks: int, shared: Any) -> None:
-        assert not wait_for_all(shared, n_ranks + 1)
+        assert not wait_for_all(rank, n_ranks + 1, shared)
         freed.append(rank)
 
     def interrupted(*args: Any) -> None:

@@ -23,7 +23,7 @@ EDGES = [
 ]  # fmt: skip
 
 # Tested with the whole model (tests/engine).
-_COMPOSED = ("forward", "layer", "attention_pattern", "unembedding")
+_COMPOSED = ("forward", "layer", "attention_pattern", "sharing", "unembedding")
 
 every_kernel = pytest.mark.parametrize("twin", KERNELS, ids=lambda twin: twin.name)
 

@@ -15,9 +15,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from pythia_cli.jit.declare import TIER
+from pythia_cli.jit.prefetch import emit_prefetch
 from pythia_cli.kernels.simd import data_of
 from pythia_cli.kernels.sizes import LANES
-from pythia_cli.kernels.tiles.dot import joined, load, loop, picked, prefetch, splat
+from pythia_cli.kernels.tiles.dot import joined, load, loop, picked, splat
 
 _I8, _I16, _I32, _I64, _FLOAT = (
     *(ir.IntType(bits) for bits in (8, 16, 32, 64)),
@@ -62,7 +63,7 @@ def _score_tile(n_queries: int, n_blocks: int) -> Any:
                 at = builder.mul(i, _I64(2 * LANES))
                 if n_queries == 1:  # memory is what takes the time
                     for row in key_rows:
-                        prefetch(builder, builder.gep(row, [builder.add(at, _I64(_AHEAD))]))
+                        emit_prefetch(builder, builder.gep(row, [builder.add(at, _I64(_AHEAD))]))
                 ks = [_widened(builder, row, at) for row in key_rows]
                 qs = [_splat_pair(builder, row, i) for row in q_rows]
                 products = ((q, k) for q in qs for k in ks)
@@ -133,7 +134,7 @@ def _mix_tile(n_queries: int, n_vectors: int) -> Any:
                 row = builder.add(values_at, builder.mul(i, width))
                 if n_queries == 1:
                     for at in range(0, n_vectors * 2 * LANES, 64):
-                        prefetch(
+                        emit_prefetch(
                             builder, builder.gep(values, [builder.add(row, _I64(at + _AHEAD))])
                         )
                 vs = [

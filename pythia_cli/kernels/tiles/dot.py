@@ -8,8 +8,9 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
+from pythia_cli.jit.prefetch import CACHE_LINE, emit_prefetch
+
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
-LINE = 64  # bytes of a cache line
 
 
 def emit_dots(
@@ -41,11 +42,11 @@ def emit_dots(
     sums = [[[builder.phi(dots.sums) for _ in range(dots.n_parts)] for _ in x_rows] for _ in w_rows]
     xs = [dots.activations(row, at) for row in x_rows]
     if following is not None:
-        prefetch(builder, builder.gep(following, [builder.mul(at, _I64(len(w_rows)))]))
+        emit_prefetch(builder, builder.gep(following, [builder.mul(at, _I64(len(w_rows)))]))
     new_sums = []
     for row_sums, row in zip(sums, w_rows, strict=True):
         if ahead is not None:
-            prefetch(builder, builder.gep(row, [builder.add(at, ahead)]))
+            emit_prefetch(builder, builder.gep(row, [builder.add(at, ahead)]))
         w = dots.weights(row, at)
         pairs = zip(row_sums, xs, strict=True)
         new_sums.append([dots.added(parts, w, x) for parts, x in pairs])
@@ -74,8 +75,8 @@ def emit_dot(builder: Any, dots: Any, w_row: Any, x_row: Any, k: Any, ahead: int
         return added
 
     def two_steps(at: Any, sums: list[Any]) -> list[Any]:
-        for line in range(0, 2 * vector, LINE):
-            prefetch(builder, builder.gep(w_row, [builder.add(at, _I64(ahead + line))]))
+        for line in range(0, 2 * vector, CACHE_LINE):
+            emit_prefetch(builder, builder.gep(w_row, [builder.add(at, _I64(ahead + line))]))
         second = builder.add(at, _I64(vector))
         return step(at, sums[:n]) + step(second, sums[n:])
 
@@ -132,13 +133,6 @@ def load(builder: Any, row: Any, at: Any, kind: Any, align: int) -> Any:
 def function(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     """A function of LLVM or the processor, by its name in LLVM."""
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
-
-
-def prefetch(builder: Any, place: Any) -> None:
-    """Prefetch into the L2 cache, for reading. An invalid address does no harm."""
-    arguments = [_I8.as_pointer(), _I32, _I32, _I32]
-    prefetches = function(builder, "llvm.prefetch.p0i8", ir.VoidType(), arguments)
-    builder.call(prefetches, [place, _I32(0), _I32(2), _I32(1)])
 
 
 def lane_sum_of(builder: Any, vector: Any) -> Any:

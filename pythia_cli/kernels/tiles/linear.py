@@ -10,9 +10,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from pythia_cli.jit.declare import TIER
+from pythia_cli.jit.prefetch import CACHE_LINE
 from pythia_cli.kernels.simd import data_of
 from pythia_cli.kernels.tiles.dot import (
-    LINE,
     emit_dot,
     emit_dots,
     emit_sums,
@@ -53,7 +53,7 @@ def dot(typingctx: Any, w: Any, w_at: Any, x: Any, x_at: Any, k: Any) -> Any:
 
 def _streamed_dot(builder: Any, dots: Any, w_row: Any, x_row: Any, k: Any) -> Any:
     """A vector whose lanes add up to the dot of two rows, of which w_row comes from memory."""
-    if dots.vector < LINE:
+    if dots.vector < CACHE_LINE:
         return emit_dot(builder, dots, w_row, x_row, k, _STREAM_AHEAD)
     ((vector,),) = emit_dots(builder, dots, [w_row], [x_row], k, _I64(_STREAM_AHEAD))
     return vector
