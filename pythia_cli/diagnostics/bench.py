@@ -153,7 +153,7 @@ class _Runs:
         self._model.prefill(self._tokens[: self.n_prompt], first)
         for cache in others:
             cache.copy_from(first, self.n_prompt)
-        following = [int(token) for token in self._tokens[: self.n_together]]
+        following = np.resize(self._tokens, self.n_together).tolist()
 
         def work() -> None:
             nonlocal following

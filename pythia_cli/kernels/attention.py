@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.jit.declare import TIER, jit
-from pythia_cli.jit.prefetch import prefetch_bytes
 from pythia_cli.kernels.quantize_rows import quantize_row
 from pythia_cli.kernels.rotary import rotate_half
 from pythia_cli.kernels.sizes import KEY_BLOCK, MAX_INT16, MAX_INT32, activation_levels
@@ -33,7 +32,6 @@ from pythia_cli.kernels.tiles.weights import to_levels, weighted_exponentials
 
 _QUERIES, _VECTORS = TIER.n_queries, TIER.n_vectors
 _LEVELS = 127
-_MOST_AHEAD = 8192  # bytes of a head's keys, or values, that are prefetched together
 _weighted_4, _weighted_1 = weighted_exponentials(4), weighted_exponentials(1)
 _query_levels = jit(activation_levels)
 
@@ -204,19 +202,6 @@ def _show(tile: Any, n_queries: Any, n_visible: Any, head: Any, row: Any, shown:
         for p in range(shown.shape[2]):
             is_seen = p < n_visible + j
             shown[head, row + j, p] = tile.scores[j, p] if is_seen else np.float32(-np.inf)
-
-
-@jit
-def fetch_head(kv: Any, head: Any, n_positions: Any) -> None:
-    """Prefetch the first keys and values of a head, up to n_positions and _MOST_AHEAD bytes."""
-    keys, key_scales, values, value_scales = kv
-    d_head = values.shape[2] // 2
-    n = (n_positions + KEY_BLOCK) // KEY_BLOCK * KEY_BLOCK
-    prefetch_bytes(key_scales, head * key_scales.shape[1], min(4 * n, _MOST_AHEAD))
-    prefetch_bytes(value_scales, head * value_scales.shape[1], min(4 * n, _MOST_AHEAD))
-    n_bytes = min(d_head * n, _MOST_AHEAD)
-    prefetch_bytes(keys, head * keys.shape[1] * keys.shape[2] * 2 * KEY_BLOCK, n_bytes)
-    prefetch_bytes(values, head * values.shape[1] * values.shape[2], n_bytes)
 
 
 @jit

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from pythia_cli.jit.claims import claim
 from pythia_cli.jit.declare import inlined, jit
 from pythia_cli.jit.literals import any_value
-from pythia_cli.jit.prefetch import prefetch_bytes
-from pythia_cli.kernels.attention import append_to_cache, attention, fetch_head
+from pythia_cli.kernels.ahead import fetch_head, fetch_norms, fetch_outputs, fetch_row
+from pythia_cli.kernels.attention import append_to_cache, attention
 from pythia_cli.kernels.attention_structures import CachedLayer, Tile
 from pythia_cli.kernels.gelu import gelu
 from pythia_cli.kernels.layer_norm import Norm, layer_norm
@@ -35,15 +35,6 @@ from pythia_cli.kernels.structures import Input, Scratch
 _NORM_1, _NORM_2 = int(Part.INPUT_LAYERNORM), int(Part.POST_ATTENTION_LAYERNORM)
 _QKV, _ATTEND, _DENSE = int(Part.QUERY_KEY_VALUE), int(Part.ATTEND), int(Part.DENSE)
 _UP, _GELU, _DOWN = int(Part.DENSE_H_TO_4H), int(Part.GELU), int(Part.DENSE_4H_TO_H)
-
-
-@jit
-def _fetch_norms(norms: Any, i: Any) -> None:
-    """Prefetch what the norm of layer i has, if there is such a layer."""
-    n_layers, d = norms.weight.shape
-    if i < n_layers:
-        prefetch_bytes(norms.weight, i * d, 4 * d)
-        prefetch_bytes(norms.bias, i * d, 4 * d)
 
 
 @inlined
@@ -82,9 +73,7 @@ def _multiply(
     """out = or += the linear of layer i of x; outputs lo..hi."""
     weight, scales = linears.weight[i], linears.scales[i]
     if x.exact.q.shape[0] == 1:
-        d_out = scales.shape[0]
-        prefetch_bytes(linears.scales, i * d_out + lo, 4 * (hi - lo))
-        prefetch_bytes(linears.bias, i * d_out + lo, 4 * (hi - lo))
+        fetch_outputs(linears, i, lo, hi)
     if fast:
         linear = ByteLinear(weight, scales, parts.centred_bias[i], parts.row_sums[i])
         byte_matmul(linear, x.bytes, adds, out, lo, hi)
@@ -186,7 +175,7 @@ def _outputs(
     lo, hi = claim_rows(ranks, claims, slot, d_model, d_in)
     while lo < hi:
         if down.runs and out.shape[0] == 1:
-            prefetch_bytes(weight, (i * d_model + lo) * weight.shape[2], 4096)
+            fetch_row(weight, i, lo)
         if dense.runs:
             _multiply(fast, dense.linears, dense.parts, i, dense.x, adds, out, lo, hi)
         if down.runs:
@@ -279,8 +268,8 @@ def run_layer(ranks: Any, model: Any, i: Any, steps: Any, s: Any, texts: Any) ->
         if not meet_before_rows(ranks, first_only, outputs):
             return False
         if first_only and ranks.rank == 0:
-            _fetch_norms(w.input_layernorm, i + 1)
-            _fetch_norms(w.post_attention_layernorm, i + 1)
+            fetch_norms(w.input_layernorm, i + 1)
+            fetch_norms(w.post_attention_layernorm, i + 1)
         dense = _Output(w.dense, b.dense, s.attended_input, steps.dense)
         down = _Output(w.dense_4h_to_h, b.dense_4h_to_h, s.mlp_hidden, steps.down)
         slot += 3 if steps.dense else 4

@@ -22,8 +22,8 @@ EDGES = [
     (9, 248, 49), (2, 1023, 3), (1, 1024, 4), (2, 1025, 6), (1, 3000, 13),
 ]  # fmt: skip
 
-# Tested with the whole model (tests/engine).
-_COMPOSED = ("forward", "layer", "attention_pattern", "sharing", "unembedding")
+# Tested with the whole model (tests/engine); `ahead` has no outputs.
+_COMPOSED = ("ahead", "forward", "layer", "attention_pattern", "sharing", "unembedding")
 
 every_kernel = pytest.mark.parametrize("twin", KERNELS, ids=lambda twin: twin.name)
 
