@@ -15,8 +15,8 @@ from pythia_cli.errors import UsageError
 class NextTokens:
     """Room for n tokens, used again by each pass: ids [n], spans [n, 3], and the logits wanted.
 
-    Python's work comes after all weights have passed through the processor's caches, so it finds
-    nothing of its own there: what it does not make takes no time.
+    After a pass the processor's caches hold weights, so Python's work is slow: arrays that are used
+    again save some of it.
     """
 
     def __init__(self, n: int, logits: np.ndarray[Any, Any]) -> None:
@@ -24,7 +24,10 @@ class NextTokens:
         self.wanted = WantedRows(np.arange(n), logits)
 
     def put(self, token_ids: Sequence[int], caches: Sequence[KVCache]) -> None:
-        """Set n tokens, and where they go. Raises UsageError if a text has no room."""
+        """Set n tokens, and where they go.
+
+        Raises UsageError if there are more or fewer texts, or if one has no room.
+        """
         if len(caches) != len(token_ids):
             raise UsageError(f"{len(token_ids)} tokens for {len(caches)} texts")
         for i, (token_id, cache) in enumerate(zip(token_ids, caches, strict=True)):

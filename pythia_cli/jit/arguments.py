@@ -35,9 +35,10 @@ class Arguments:
         if value is self._values[name]:
             return
         words = list(_words(self._signature[name], value))
-        self._values[name] = value
         start = self._starts[name]
+        self._values[name] = None  # if an interrupt comes now, the next call writes the words
         self._words[start : start + len(words)] = words
+        self._values[name] = value
 
 
 def _check_names(signature: Signature, values: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ def emit_address(context: Any, builder: Any, array_type: Any, array: Any, index:
 
 @intrinsic
 def atomic_add(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-    """array[index] += value, sequentially consistent. Returns the old value."""
+    """array.flat[index] += value, sequentially consistent. Returns the old value."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = emit_address(context, builder, signature.args[0], args[0], args[1])
@@ -27,7 +27,7 @@ def atomic_add(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def atomic_load(typingctx: Any, array: Any, index: Any) -> Any:
-    """array[index]. What was written before the store that gave it is seen after this."""
+    """array.flat[index]. What was written before the store that gave it is seen after this."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = emit_address(context, builder, signature.args[0], args[0], args[1])
@@ -38,7 +38,7 @@ def atomic_load(typingctx: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def atomic_store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-    """array[index] = value. What was written before is seen by who loads it."""
+    """array.flat[index] = value. What was written before is seen by who loads it."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = emit_address(context, builder, signature.args[0], args[0], args[1])

@@ -76,7 +76,7 @@ def meet(ranks: Any, first_only: Any, w: Any, start: Any) -> Any:
 
     first_only: wait only until rank 0 is here, which waits for nobody; all ranks give the same.
     ranks has the rank, n_ranks, and the array that they share. Who waits prefetches what it reads
-    next: w, int8 weights, from byte `start` on.
+    next: w, int8 weights, from w.flat[start] on.
     """
     rank, n_ranks, shared = ranks.rank, ranks.n_ranks, ranks.shared
     if n_ranks == 1:

@@ -30,7 +30,7 @@ def emit_prefetch(builder: Any, place: Any) -> None:
 
 @intrinsic
 def prefetch_bytes(typingctx: Any, x: Any, at: Any, n: Any) -> Any:
-    """Prefetch n bytes of a contiguous array from x.flat[at] on. Its end may be before them."""
+    """Prefetch n bytes of a contiguous array from x.flat[at] on. They may go beyond its end."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         first = emit_address(context, builder, signature.args[0], args[0], args[1])

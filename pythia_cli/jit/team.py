@@ -74,9 +74,10 @@ class Team:
 
         The caller can be interrupted at any time, unless `here`: then it runs rank 0 itself, which
         saves waking a thread and being woken. For short runs. If the function ends with a barrier
-        (`meets`), that caller does not wait until the others have returned from it. After an
-        exception, in the caller or on any rank, the ranks leave at their next barrier; it is raised
-        when all have left.
+        at which all wait for all (`meets`), that caller does not wait until the others have
+        returned from it. After an exception, in the caller or on any rank, the ranks leave at their
+        next barrier; it is raised when all have left, or by the next run if it came behind the last
+        barrier.
         """
         if not self._queues:
             raise UsageError("the model is closed")
@@ -92,7 +93,7 @@ class Team:
                 job.run(0)
             else:
                 self._hand_out(job)
-            if not (here and meets and job.has_met()):
+            if not (here and meets and job.detach()):
                 job.wait()
             for outcome in job.outcomes:
                 if isinstance(outcome, BaseException):
@@ -107,9 +108,13 @@ class Team:
         self._learn()
 
     def _learn(self) -> None:
-        """Let the pace know of runs from which all ranks have returned."""
+        """Let the pace know of runs from which all ranks have returned. Raises their exceptions."""
         while self._ran and self._ran[0][1].is_over:
             seconds, job = self._ran.popleft()
+            for outcome in job.outcomes:
+                if isinstance(outcome, BaseException):
+                    self.shared[ARRIVED] = self.shared[ABORTED] = 0
+                    raise outcome
             self._pace.ran(seconds, job.outcomes)
 
     def _hand_out(self, job: _Job, first: int = 0) -> None:
@@ -161,7 +166,7 @@ class _Job:
             if not shared[ABORTED]:
                 outcome = _timed(function, rank, self.n_ranks, shared, args)
             if self._met is not None:  # since then it may have waited for the GIL
-                outcome = max(0.0, outcome - (time.perf_counter() - self._met))
+                outcome -= time.perf_counter() - self._met
         except BaseException as error:
             shared[ABORTED] = 1
             outcome = error
@@ -174,9 +179,9 @@ class _Job:
         """Whether all ranks have an outcome."""
         return _RUNNING not in self.outcomes
 
-    def has_met(self) -> bool:
-        """Whether all ranks were at their last meeting, rank 0 being back; drops the arguments."""
-        if isinstance(self.outcomes[0], BaseException) or self._call[1][ABORTED]:
+    def detach(self) -> bool:
+        """Drop the arguments, as rank 0 is back from the last meeting; False if it was aborted."""
+        if self._call[1][ABORTED]:
             return False
         self._met = time.perf_counter()
         self._call = None

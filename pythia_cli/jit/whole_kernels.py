@@ -1,7 +1,8 @@
 """Makes Numba compile whole kernels to object code, and nothing else.
 
 Numba makes machine code of each function that a kernel calls, for Python to call it, and optimises
-each with all that it calls. Only kernels are called here, so that is left out: half of the time.
+each with all that it calls. Only kernels are called here, so that is left out: a third of the time.
+This uses parts of Numba that it does not document; 0.61 and 0.68 have them.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from pythia_cli.jit.prefetch import prefetch_bytes
 from pythia_cli.kernels.sizes import KEY_BLOCK
 
 _MOST_AHEAD = 8192  # bytes of a head's keys, or values, that are prefetched together
+_MOST_OF_ROW = 4096  # bytes; from there on the row itself is prefetched ahead
 
 
 @jit
@@ -32,7 +33,7 @@ def fetch_outputs(linears: Any, i: Any, lo: Any, hi: Any) -> None:
 def fetch_row(weight: Any, i: Any, row: Any) -> None:
     """Prefetch the beginning of a row of layer i, before another matrix is read."""
     _, d_out, d_in = weight.shape
-    prefetch_bytes(weight, (i * d_out + row) * d_in, 4096)
+    prefetch_bytes(weight, (i * d_out + row) * d_in, min(d_in, _MOST_OF_ROW))
 
 
 @jit

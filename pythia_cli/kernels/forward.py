@@ -81,4 +81,5 @@ def forward(
         outputs = Outputs(rows, logits, targets, members, scores)
         unembed(ranks, model, s, outputs, score_scratch, steps.part == WHOLE)
     w = model.weights
+    # Behind this meeting nobody reads or writes: the caller of a team that `meets` goes on.
     meet_before_layer(ranks, w.query_key_value.weight, any_value(0), w.embed_out.weight)

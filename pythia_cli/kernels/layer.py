@@ -218,7 +218,7 @@ def run_layer(ranks: Any, model: Any, i: Any, steps: Any, s: Any, texts: Any) ->
     w, b = model.weights, model.bytes
     lo, hi = own_tokens(ranks, s.x.shape[0])
     yes, no = any_value(True), any_value(False)
-    first_only = s.x.shape[0] == 1  # has tokens of its own
+    first_only = s.x.shape[0] == 1  # then only rank 0 has a token to norm and quantize
     slot = LAYER_CLAIMS * i
     inputs = w.query_key_value.weight[i] if steps.query_key_value else w.dense_h_to_4h.weight[i]
     outputs = w.dense_4h_to_h.weight[i] if steps.down else w.dense.weight[i]
@@ -246,7 +246,7 @@ def run_layer(ranks: Any, model: Any, i: Any, steps: Any, s: Any, texts: Any) ->
 
     # Attention computes, and the MLP of one token waits for memory: half of the ranks begin there.
     attends_first = not first_only or 2 * ranks.rank < ranks.n_ranks
-    for turn in range(any_value(2)):
+    for turn in range(any_value(2)):  # a constant would compile both twice
         if steps.attends and (turn == 0) == attends_first:
             _attend(
                 ranks, s.claims, slot + 1, i, model.rotary, model.key_centre[i], s.attention,

@@ -391,6 +391,8 @@ def test_a_pass_refuses_what_does_not_fit_its_buffers(
         model.embed(np.zeros(CHUNK + 1, np.int64))
     with pytest.raises(UsageError, match="257 tokens"):
         model.decode_together([0] * (CHUNK + 1), model.new_caches(CHUNK + 1, 2))
+    with pytest.raises(UsageError, match="2 tokens for 1 texts"):
+        model.decode_together([0, 0], [model.new_cache()])
     with pytest.raises(UsageError, match="not made together"):
         model.decode_together([0, 0], [model.new_cache(), model.new_cache()])
     caches = [model.new_cache(), model.new_cache()]

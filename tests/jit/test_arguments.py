@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,6 +93,31 @@ def test_a_replaced_argument_leaves_the_others() -> None:
     assert after[5] == 8
     with pytest.raises(KeyError):
         arguments.replace("m", 8)
+
+
+def test_a_replacement_that_was_interrupted_is_made_by_the_next_call() -> None:
+    """Between any two lines. Otherwise a kernel would read an array that is gone."""
+    code = Arguments.replace.__code__
+    lines = sorted({line for *_, line in code.co_lines() if line and line > code.co_firstlineno})
+    new = np.ones(9, np.float32)
+    for last in lines:
+        arguments = Arguments(SIGNATURE, values())
+
+        def inside(frame: Any, event: str, _: object, last: int = last) -> Any:
+            if event == "line" and frame.f_lineno == last:
+                raise KeyboardInterrupt
+            return inside
+
+        tracing = sys.gettrace()
+        sys.settrace(lambda frame, *_: inside if frame.f_code is code else None)
+        try:
+            arguments.replace("weights", new)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(tracing)
+        arguments.replace("weights", new)
+        assert words(arguments, 2) == [new.ctypes.data, 9]
 
 
 @pytest.mark.parametrize(

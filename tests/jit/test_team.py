@@ -27,6 +27,9 @@ from pythia_cli.kernels.structures import Ranks
 from pythia_cli.system.background import STEP_SECONDS
 
 either_place = pytest.mark.parametrize("here", [False, True], ids=["threads", "here"])
+any_place = pytest.mark.parametrize(
+    "place", [{}, {"here": True}, {"here": True, "meets": True}], ids=["threads", "here", "meets"]
+)
 every_size = pytest.mark.parametrize("n_ranks", [1, 2, 3, 5])
 
 
@@ -97,11 +100,11 @@ def test_after_a_barrier_each_rank_sees_all_writes(teams: Any, n_ranks: int, her
         np.testing.assert_array_equal(sums, np.repeat(one_sum[:, None], n_ranks, axis=1))
 
 
-@either_place
+@any_place
 @pytest.mark.parametrize("n_ranks", [2, 3])
 @pytest.mark.parametrize("error", [ValueError("boom"), KeyboardInterrupt(), SystemExit(3)])
 def test_an_exception_on_one_rank_frees_the_others(
-    teams: Any, n_ranks: int, error: BaseException, here: bool
+    teams: Any, n_ranks: int, error: BaseException, place: dict[str, bool]
 ) -> None:
     team = teams(n_ranks)
     for failing in range(n_ranks):
@@ -122,7 +125,7 @@ def test_an_exception_on_one_rank_frees_the_others(
             freed.append(not wait_for_all(rank, n_ranks, shared))
 
         with pytest.raises(type(error)) as raised:
-            team.run(fail_or_wait, here=here)
+            team.run(fail_or_wait, **place)
         assert raised.value is error
         assert freed == [True] * (n_ranks - 1)
 
@@ -270,7 +273,48 @@ def test_the_caller_does_not_wait_for_ranks_that_have_met(
     assert max(runs[0]) < 0.5, "what comes behind the barrier is no time without a processor"
 
 
-def test_arguments_are_not_kept(teams: Any) -> None:
+def test_an_exception_behind_the_last_barrier_is_raised_by_the_next_run(teams: Any) -> None:
+    team = teams(2)
+    left = threading.Event()
+
+    def meet_and_fail(rank: int, n_ranks: int, shared: Any) -> None:
+        assert wait_for_all(rank, n_ranks, shared)
+        if rank == 1:
+            left.wait(20)
+            raise MemoryError
+
+    team.run(meet_and_fail, here=True, meets=True)
+    left.set()
+    with pytest.raises(MemoryError):
+        team.run(count, [])
+    assert_complete(team)
+
+
+def test_a_coarse_clock_does_not_pause_ranks_that_met(
+    teams: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows: a thread's time is counted in ticks of 1/64 s, and no run loses any."""
+    tick = 1 / 64
+    clock = SimpleNamespace(
+        perf_counter=time.perf_counter,
+        thread_time=lambda: time.perf_counter() // tick * tick,
+    )
+    monkeypatch.setattr(team_module, "time", clock)
+    team = teams(2)
+    team._pace = Pace(2, tick)
+    end = time.monotonic() + 2
+
+    def work(rank: int, n_ranks: int, shared: Any) -> None:
+        time.sleep(0.003)
+        wait_for_all(rank, n_ranks, shared)
+
+    while time.monotonic() < end:
+        team.run(work, here=True, meets=True)
+        assert team._pace.n_ranks == 2
+
+
+@any_place
+def test_arguments_are_not_kept(teams: Any, place: dict[str, bool]) -> None:
     """Otherwise a team would keep the memory of a model alive."""
     team = teams(2)
     calls: list[tuple[int, int]] = []
@@ -281,7 +325,8 @@ def test_arguments_are_not_kept(teams: Any) -> None:
 
     big = Big()
     gone = weakref.ref(big)
-    team.run(lambda rank, n_ranks, shared, argument: None, big)
+    team.run(lambda rank, n_ranks, shared, _: wait_for_all(rank, n_ranks, shared), big, **place)
+    team.run(count, calls)
     del big
     gc.collect()
     assert gone() is None
@@ -297,9 +342,7 @@ def add_twenty(rank: Any, n_ranks: Any, shared: Any, sums: Any) -> None:
             return
 
 
-@pytest.mark.parametrize(
-    "place", [{}, {"here": True}, {"here": True, "meets": True}], ids=["threads", "here", "meets"]
-)
+@any_place
 @pytest.mark.parametrize("n_ranks", [1, 2, 4])
 def test_interrupts_at_any_moment_lose_no_rank(
     teams: Any, n_ranks: int, place: dict[str, bool]
