@@ -21,8 +21,8 @@ def share(n: Any, grain: Any, rank: Any, n_ranks: Any) -> Any:
 
 
 @jit
-def claim(claims: Any, slot: Any, n: Any) -> Any:
-    """The next of n items that no rank has taken yet; n or more if none is left.
+def claim(claims: Any, slot: Any) -> Any:
+    """The next item that no rank has taken yet: 0, 1, 2 ..
 
     claims[slot, 0] counts them. A rank slowed down by a busy machine takes fewer.
     """

@@ -126,7 +126,7 @@ def _attend(
         room.q_scales[rank], room.sums[rank], room.out_scales[rank],
     )  # fmt: skip
     text, first = 0, 0
-    at = claim(claims, slot, n)
+    at = claim(claims, slot)
     while at < n:
         while text < at // n_heads:
             first += spans[text, 2]
@@ -145,7 +145,7 @@ def _attend(
             qkv, start, rotary, centre, kv, tile, texts.scores, first + start, out,
             head, head + 1,
         )  # fmt: skip
-        at = claim(claims, slot, n)
+        at = claim(claims, slot)
 
 
 class _Output(NamedTuple):
