@@ -37,10 +37,10 @@ class AttentionTaps:
             if f"attn.hook_rot_{name}" in names:
                 self._see_rotated(layer, f"attn.hook_rot_{name}", heads[:, :, part], names)
         has_scores = bool(names & {_SCORES, _PATTERN})
-        z, rotated, scores = self._parts.attend(layer, qkv, self._texts, with_scores=has_scores)
+        z, scores = self._parts.attend(layer, qkv, self._texts, with_scores=has_scores)
         for text, lo, hi in self._texts.texts if has_scores else ():
             own = np.ascontiguousarray(scores[:, lo:hi, : hi - lo])
-            self._see_pattern(layer, text, own, rotated[lo:hi], z[lo:hi], names)
+            self._see_pattern(layer, text, own, qkv[lo:hi], z[lo:hi], names)
         computed = z
         if "attn.hook_z" in names:
             z = computed.copy()
@@ -62,18 +62,19 @@ class AttentionTaps:
         layer: int,
         text: int,
         scores: _Array,
-        rotated: _Array,
+        qkv: _Array,
         z: _Array,
         names: set[str],
     ) -> None:
         """Show scores and pattern of one text. Where the tap changes them, z [n, d_model] follows.
 
-        The other rows keep the engine's own bits. scores [n_heads, n, n] become the pattern.
+        The other rows keep the engine's own bits. scores [n_heads, n, n] become the pattern. qkv
+        [n, n_heads * 3 * d_head] is not rotated.
         """
         row = text - self._texts.first
         changed = np.zeros(scores.shape[:2], bool)
         if _SCORES in names:
-            whole = scores + self._left_out(layer, rotated)
+            whole = scores + self._left_out(layer, qkv)
             seen = self._tap.see(in_layer(layer, _SCORES), text, whole)
             changed = _unlike(seen, whole)
             scores[changed] = seen[changed]
@@ -95,7 +96,7 @@ class AttentionTaps:
             with np.errstate(over="ignore"):  # a patch may be too large
                 z[queries, head * d_head : (head + 1) * d_head] = mixed
 
-    def _left_out(self, layer: int, rotated: _Array) -> _Array:
+    def _left_out(self, layer: int, qkv: _Array) -> _Array:
         """What the scores of the engine lack, [n_heads, n, 1]: the same for all keys of a query.
 
         It is of the keys' centre in the dimensions that are not rotated (kernels/attention.py).
@@ -103,7 +104,7 @@ class AttentionTaps:
         config = self._config
         shape = (-1, config.n_heads, 3, config.d_head)
         first = 2 * -(-config.n_rotary // 2)  # of those that are not rotated
-        q = rotated.reshape(shape)[:, :, _Q, first:].astype(np.float64)
+        q = qkv.reshape(shape)[:, :, _Q, first:].astype(np.float64)
         centre = self._parts.key_centre(layer).reshape(shape)[0, :, _K, first:]
         found = (q * centre).sum(axis=-1).T[:, :, None] / np.sqrt(config.d_head)
         return np.asarray(found, np.float32)

@@ -252,6 +252,7 @@ def _attention_scratch(config: ModelConfig, n_ranks: int) -> dict[str, np.ndarra
         "q_scales": _real(*tile),
         "sums": _real(*tile, 3),
         "out_scales": _real(*tile),
+        "rotated": _real(*tile, config.d_head),
     }
 
 

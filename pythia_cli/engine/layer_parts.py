@@ -97,24 +97,22 @@ class LayerParts:
 
     def attend(
         self, layer: int, qkv: _Array, packed: Packed, *, with_scores: bool
-    ) -> tuple[_Array, _Array, _Array]:
+    ) -> tuple[_Array, _Array]:
         """What attention makes of qkv [n, n_heads * 3 * d_head]: z [n, d_model].
 
-        Its keys and values go into the cache. Also returns qkv with rotated q, and the scores
-        [n_heads, n, longest text]: -inf where a key comes after its query, and without what is the
-        same for all keys of a query; or an empty array.
+        Its keys and values go into the cache. Also returns the scores [n_heads, n, longest text],
+        -inf where a key comes after its query, and without what is the same for all keys of a
+        query; or an empty array.
         """
         n, longest = len(qkv), int(np.diff(packed.bounds).max())
         shape = (self._config.n_heads, n, longest) if with_scores else (0, 0, 0)
         scores = np.empty(shape, np.float32)
         z = np.empty((n, self._config.d_model), np.float32)
-        rotated = np.empty_like(qkv)
         for lo, hi, spans in packed.chunks():
             self._put("qkv", qkv[lo:hi])
             self._run_part(Part.ATTEND, layer, hi - lo, spans, packed, scores)
             z[lo:hi] = self._buffer("attended")[: hi - lo]
-            rotated[lo:hi] = self._buffer("qkv")[: hi - lo]
-        return z, rotated, scores
+        return z, scores
 
     def norm_weights(self, part: Part, layer: int) -> tuple[_Array, _Array]:
         """Weight and bias [d_model] of a norm."""

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 from pythia_cli.jit.atomics import atomic_add, atomic_load, atomic_store, emit_address
 from pythia_cli.jit.declare import jit
-from pythia_cli.jit.prefetch import prefetch_bytes
+from pythia_cli.jit.prefetch import prefetch_to_read
 from pythia_cli.jit.team import ABORTED, ARRIVED, BEGAN, LINE, MET, OWN
 from pythia_cli.jit.tiers import ARM
 
@@ -100,7 +100,7 @@ def meet(ranks: Any, first_only: Any, w: Any, start: Any) -> Any:
         if atomic_load(shared, ABORTED) != 0:
             return False
         if done < most:
-            prefetch_bytes(w, start + done, _PIECE)
+            prefetch_to_read(w, start + done, _PIECE)
             done += _PIECE
         elif spins < _SPINS:
             spins += 1

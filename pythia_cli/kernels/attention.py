@@ -14,37 +14,38 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.jit.declare import TIER, jit
+from pythia_cli.jit.prefetch import prefetch_to_read, prefetch_to_write
 from pythia_cli.kernels.quantize_rows import quantize_row
 from pythia_cli.kernels.rotary import rotate_half
 from pythia_cli.kernels.sizes import KEY_BLOCK, MAX_INT16, MAX_INT32, activation_levels
 from pythia_cli.kernels.tiles.append import store_every_other, store_pairs
-from pythia_cli.kernels.tiles.attention import (
-    mix_tile,
-    mix_tile_1x1,
-    mix_tile_1x4,
-    mix_tile_narrow,
-    score_tile,
-    score_tile_1x1,
-    score_tile_1x4,
-    score_tile_narrow,
-)
+from pythia_cli.kernels.tiles.mix import mix_tile, mix_tile_1x1, mix_tile_1x4, mix_tile_narrow
+from pythia_cli.kernels.tiles.scores import product_row, score_tile, score_tile_narrow, turn_row
 from pythia_cli.kernels.tiles.weights import to_levels, weighted_exponentials
 
 _QUERIES, _VECTORS = TIER.n_queries, TIER.n_vectors
 _LEVELS = 127
+_AHEAD = 8  # tokens; so far ahead qkv is prefetched, as rows are too far apart for the processor
 _weighted_4, _weighted_1 = weighted_exponentials(4), weighted_exponentials(1)
 _query_levels = jit(activation_levels)
 
 
 @jit
 def append_to_cache(
-    qkv: Any, start: Any, rotary: Any, centre: Any, kv: Any, row: Any, lo: Any, hi: Any
+    qkv: Any,
+    start: Any,
+    rotary: Any,
+    centre: Any,
+    kv: Any,
+    rotated: Any,
+    row: Any,
+    lo: Any,
+    hi: Any,
 ) -> None:
-    """Rotate q of qkv [n_tokens, n_heads * 3 * d_head] in place; store k and v; heads lo..hi.
+    """Store k and v of qkv [n_tokens, n_heads * 3 * d_head] in a CachedLayer kv; heads lo..hi.
 
-    Token t has position start + t. rotary: a Rotary, kv: a CachedLayer. centre [n_heads * 3 *
-    d_head]: its parts for k are taken off the keys. k of qkv is changed too. row: int16 scratch of
-    at least d_head.
+    Token t has position start + t. rotary: a Rotary. centre [n_heads * 3 * d_head]: its parts for k
+    are taken off the keys. rotated [d_head] float32, and row int16 of d_head or more, are scratch.
     """
     keys, key_scales, values, value_scales = kv
     d_head = values.shape[2] // 2
@@ -54,35 +55,46 @@ def append_to_cache(
         cos, sin = rotary.cos[position], rotary.sin[position]
         for head in range(lo, hi):
             first = head * 3 * d_head
-            q = qkv[t, first : first + d_head]
+            if t + _AHEAD < qkv.shape[0]:
+                prefetch_to_read(qkv, (t + _AHEAD) * qkv.shape[1] + first, 4 * 3 * d_head)
             k = qkv[t, first + d_head : first + 2 * d_head]
             v = qkv[t, first + 2 * d_head : first + 3 * d_head]
             key_at = (head * keys.shape[1] + block) * keys.shape[2] * 2 * KEY_BLOCK + column
             value_at = (head * values.shape[1] + position // 2) * 2 * d_head
+            key_centre = centre[first + d_head : first + 2 * d_head]
             for i in range(d_head):
-                k[i] -= centre[first + d_head + i]
-            rotate_half(q, cos, sin)
-            rotate_half(k, cos, sin)
-            key_scales[head, position] = quantize_row(k, _LEVELS, row)
+                rotated[i] = k[i] - key_centre[i]
+            rotate_half(rotated, cos, sin)
+            # The value first: `rotated` was just written number by number, and loads of whole
+            # vectors would wait until that is done.
+            value_scales[head, position] = quantize_row(v, _LEVELS, row)
+            store_every_other(row, d_head, values, value_at, position % 2)
+            key_scales[head, position] = quantize_row(rotated, _LEVELS, row)
             store_pairs(row, d_head // 2, keys, key_at, 2 * KEY_BLOCK)
             if d_head % 2:
                 keys[head, block, d_head // 2, column] = np.int8(row[d_head - 1])
-            value_scales[head, position] = quantize_row(v, _LEVELS, row)
-            store_every_other(row, d_head, values, value_at, position % 2)
 
 
 @jit
-def _prepare(q: Any, centre: Any, half: Any, j: Any, tile: Any) -> None:
-    """Quantize a rotated query q [d_head], and find its terms with the centre [d_head] of keys.
+def _rotate(q: Any, cos: Any, sin: Any, rotated: Any) -> None:
+    """rotated [d_head] = q, rotated."""
+    for i in range(q.shape[0]):
+        rotated[i] = q[i]
+    rotate_half(rotated, cos, sin)
+
+
+@jit
+def _prepare(rotated: Any, centre: Any, half: Any, j: Any, tile: Any) -> None:
+    """Quantize a rotated query [d_head], and find its terms with the centre [d_head] of keys.
 
     With c rotated by the angle a, q c is the sum of (q_i c_i + q_(i+h) c_(i+h)) cos a +
     (q_(i+h) c_i - q_i c_(i+h)) sin a.
     """
-    d_head = q.shape[0]
+    d_head = rotated.shape[0]
     scale = np.float32(1.0 / np.sqrt(np.float64(d_head)))
-    tile.q_scales[j] = quantize_row(q, _query_levels(d_head), tile.q[j]) * scale
+    tile.q_scales[j] = quantize_row(rotated, _query_levels(d_head), tile.q[j]) * scale
     for i in range(half):
-        a, b = q[i] * scale, q[i + half] * scale
+        a, b = rotated[i] * scale, rotated[i + half] * scale
         tile.turns[j, i] = a * centre[i] + b * centre[i + half]
         tile.turns[j, i + half] = b * centre[i] - a * centre[i + half]
 
@@ -90,37 +102,28 @@ def _prepare(q: Any, centre: Any, half: Any, j: Any, tile: Any) -> None:
 @jit
 def _scores(n_queries: Any, kv: Any, head: Any, n_blocks: Any, rotary: Any, tile: Any) -> None:
     """tile.scores[j, p] = q_j k_p / sqrt(d_head), for n_queries (1 or _QUERIES) and n_blocks."""
-    keys, key_scales, blocks = kv[0], kv[1], rotary.blocks
-    n_pairs, n_turns, stride = keys.shape[2], blocks.shape[1], tile.scores.shape[1]
-    first, first_scale = head * keys.shape[1], head * key_scales.shape[1]
+    keys, key_scales, tables = kv[0], kv[1], rotary.blocks
+    n_pairs, n_turns, stride = keys.shape[2], tables.shape[1], tile.scores.shape[1]
+    per_block = n_pairs * 2 * KEY_BLOCK
+    at, scale_at = head * keys.shape[1] * per_block, head * key_scales.shape[1]
+    if n_queries == 1:
+        product_row(
+            tile.q, tile.q_scales, keys, at, n_pairs, key_scales, scale_at, n_blocks, tile.scores
+        )
+        turn_row(tile.turns, tables, n_turns, n_blocks, tile.scores)
+        return
     block = 0
-    while block < n_blocks:
-        at = (first + block) * n_pairs * 2 * KEY_BLOCK
-        scale_at = first_scale + block * KEY_BLOCK
-        if n_queries > 1 and block + _VECTORS <= n_blocks:
-            score_tile(
-                tile.q, tile.q_scales, tile.turns, keys, at, n_pairs, key_scales, scale_at,
-                blocks, n_turns, block, tile.scores, stride,
-            )  # fmt: skip
-            block += _VECTORS
-        elif n_queries > 1:
-            score_tile_narrow(
-                tile.q, tile.q_scales, tile.turns, keys, at, n_pairs, key_scales, scale_at,
-                blocks, n_turns, block, tile.scores, stride,
-            )  # fmt: skip
-            block += 1
-        elif block + 4 <= n_blocks:
-            score_tile_1x4(
-                tile.q, tile.q_scales, tile.turns, keys, at, n_pairs, key_scales, scale_at,
-                blocks, n_turns, block, tile.scores, stride,
-            )  # fmt: skip
-            block += 4
-        else:
-            score_tile_1x1(
-                tile.q, tile.q_scales, tile.turns, keys, at, n_pairs, key_scales, scale_at,
-                blocks, n_turns, block, tile.scores, stride,
-            )  # fmt: skip
-            block += 1
+    while block + _VECTORS <= n_blocks:
+        score_tile(
+            tile.q, tile.q_scales, tile.turns, keys, at + block * per_block, n_pairs, key_scales,
+            scale_at + block * KEY_BLOCK, tables, n_turns, block, tile.scores, stride,
+        )  # fmt: skip
+        block += _VECTORS
+    for last in range(block, n_blocks):
+        score_tile_narrow(
+            tile.q, tile.q_scales, tile.turns, keys, at + last * per_block, n_pairs, key_scales,
+            scale_at + last * KEY_BLOCK, tables, n_turns, last, tile.scores, stride,
+        )  # fmt: skip
 
 
 @jit
@@ -220,7 +223,7 @@ def attention(
 ) -> None:
     """out [n_tokens, n_heads * d_head] = softmax(q k / sqrt(d_head)) v, causal; heads lo..hi.
 
-    qkv and kv come from append_to_cache, which had the same rotary and centre. tile: a Tile, whose
+    kv comes from append_to_cache, which had the same qkv, rotary and centre. tile: a Tile, whose
     n_positions are at least those of kv. shown [n_heads, n_rows, n_positions]: the scores, from
     this row on, but for what is the same for all keys of a query; or empty.
     """
@@ -232,12 +235,19 @@ def attention(
         t = 0
         while t < n_tokens:
             n_queries = _QUERIES if t + _QUERIES <= n_tokens else 1
+            if n_queries > 1:
+                for j in range(n_queries):
+                    at = (t + j) * out.shape[1] + head * d_head
+                    prefetch_to_write(out, at, 4 * d_head)
             # Computed for all positions that the last query of the tile sees. For the other
             # queries, later positions get weight 0.
             n_pairs = (start + t + n_queries + 1) // 2
             n_blocks = (2 * n_pairs + KEY_BLOCK - 1) // KEY_BLOCK
             for j in range(n_queries):
-                _prepare(qkv[t + j, first : first + d_head], key_centre, half, j, tile)
+                q, position = qkv[t + j, first : first + d_head], start + t + j
+                _rotate(q, rotary.cos[position], rotary.sin[position], tile.rotated[j])
+            for j in range(n_queries):  # apart from the above, for the reason in append_to_cache
+                _prepare(tile.rotated[j], key_centre, half, j, tile)
             _scores(n_queries, kv, head, n_blocks, rotary, tile)
             if shown.shape[0] > 0:
                 _show(tile, n_queries, start + t + 1, head, row + t, shown)

@@ -41,7 +41,7 @@ class AttentionScratch(NamedTuple):
 
     scores and weights [n_ranks, N_QUERIES, n_positions], q [n_ranks, N_QUERIES, padded d_head],
     turns [n_ranks, N_QUERIES, 2 * half], sums [n_ranks, N_QUERIES, 3], q_scales and out_scales
-    [n_ranks, N_QUERIES].
+    [n_ranks, N_QUERIES], rotated [n_ranks, N_QUERIES, d_head].
     """
 
     scores: Floats3
@@ -51,6 +51,7 @@ class AttentionScratch(NamedTuple):
     q_scales: Floats2
     sums: Floats3
     out_scales: Floats2
+    rotated: Floats3
 
 
 class Tile(NamedTuple):
@@ -63,3 +64,4 @@ class Tile(NamedTuple):
     q_scales: Any
     sums: Any
     out_scales: Any
+    rotated: Any

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pythia_cli.jit.claims import claim
 from pythia_cli.jit.declare import inlined, jit
 from pythia_cli.jit.literals import any_value
-from pythia_cli.kernels.ahead import fetch_head, fetch_norms, fetch_outputs, fetch_row
+from pythia_cli.kernels.ahead import fetch_norms, fetch_outputs, fetch_row, fetch_scales
 from pythia_cli.kernels.attention import append_to_cache, attention
 from pythia_cli.kernels.attention_structures import CachedLayer, Tile
 from pythia_cli.kernels.gelu import gelu
@@ -58,12 +58,16 @@ def _first(x: Any, n: Any) -> Any:
 @jit
 def _quantize(fast: Any, parts: Any, layer: Any, x: Any, out: Any, lo: Any, hi: Any) -> None:
     """out ~ x, for the linears of `parts`; tokens lo..hi."""
-    if fast:
-        quantize_bytes(x, parts.centre[layer], out.bytes, lo, hi)
-        pack(out.bytes, lo, hi)
-    else:
-        quantize_input(x, out.exact, lo, hi)
-        pack(out.exact, lo, hi)
+    # LANES tokens at a time, so that they are in a cache when they are packed.
+    while lo < hi:
+        to = min(lo + LANES, hi)
+        if fast:
+            quantize_bytes(x, parts.centre[layer], out.bytes, lo, to)
+            pack(out.bytes, lo, to)
+        else:
+            quantize_input(x, out.exact, lo, to)
+            pack(out.exact, lo, to)
+        lo = to
 
 
 @jit
@@ -123,7 +127,7 @@ def _attend(
     rank = ranks.rank
     tile = Tile(
         room.scores[rank], room.weights[rank], room.q[rank], room.turns[rank],
-        room.q_scales[rank], room.sums[rank], room.out_scales[rank],
+        room.q_scales[rank], room.sums[rank], room.out_scales[rank], room.rotated[rank],
     )  # fmt: skip
     text, first = 0, 0
     at = claim(claims, slot)
@@ -139,8 +143,8 @@ def _attend(
             cache.values[i, row], cache.value_scales[i, row],
         )  # fmt: skip
         if n_tokens == 1 and head + 1 < n_heads:
-            fetch_head(kv, head + 1, start)
-        append_to_cache(qkv, start, rotary, centre, kv, tile.q[0], head, head + 1)
+            fetch_scales(kv, head + 1, start + 1)
+        append_to_cache(qkv, start, rotary, centre, kv, tile.rotated[0], tile.q[0], head, head + 1)
         attention(
             qkv, start, rotary, centre, kv, tile, texts.scores, first + start, out,
             head, head + 1,

@@ -190,10 +190,19 @@ def _in_lanes(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> Any
     """matmul for the groups of tokens in x.lanes, for whole tiles of rows. Returns the tokens."""
     d_in, d_out = x.q.shape[1], out.shape[1]
     n_tokens = x.lanes.shape[0] * LANES
+    n_bytes = 4 * LANE_GROUPS * x.lanes.shape[1] * LANES  # of the lanes of a tile
+    n = -(-n_bytes // (d_in * ((hi - lo) // LANE_ROWS)))
     token = 0
     while token + LEAST_IN_LANES <= n_tokens:
+        # The tiles of these tokens prefetch the next ones, each a part: at the end the first, which
+        # the next rows begin with.
+        at = (token // LEAST_IN_LANES + 1) * n_bytes
+        if token + 2 * LEAST_IN_LANES > n_tokens:
+            at = 0
+        last = at + n_bytes - n * d_in
         for row in range(lo, hi, LANE_ROWS):
-            lanes_tile(linear, row, x, token, d_in, adds, out, d_out)
+            lanes_tile(linear, row, x, token, d_in, adds, out, d_out, at, n)
+            at = min(at + n * d_in, last)
         token += LEAST_IN_LANES
     return token
 

@@ -41,7 +41,7 @@ class Part(IntEnum):
 
     INPUT_LAYERNORM = 0  # x to normed
     QUERY_KEY_VALUE = 1  # normed to qkv
-    ATTEND = 2  # qkv, whose q is rotated, to the cache and attended
+    ATTEND = 2  # qkv to the cache and attended
     DENSE = 3  # attended to normed
     POST_ATTENTION_LAYERNORM = 4  # x to normed
     DENSE_H_TO_4H = 5  # normed to mlp

@@ -240,17 +240,15 @@ def by_head(qkv: Array, n_heads: int) -> tuple[Array, Array, Array]:
 
 
 def append_to_cache(a: Arrays) -> dict[str, Expected]:
-    q, k, v = by_head(a["qkv"], len(a["kv"][0]))
+    _, k, v = by_head(a["qkv"], len(a["kv"][0]))
     positions = slice(a["start"], a["start"] + len(a["qkv"]))
     cos, sin = a["rotary"].cos[positions], a["rotary"].sin[positions]
-    largest_q = np.abs(q).max(axis=2, keepdims=True)
     centre = key_centre(a)[:, None]
     kept = rotated(k - centre, cos, sin)
     k_scales = np.abs(kept).max(axis=2, keepdims=True) / 127
     v_scales = np.abs(v).max(axis=2, keepdims=True) / 127
     roundings = np.abs(k).max() + np.abs(centre).max()
     return {
-        "q": Expected(rotated(q, cos, sin), largest_q),
         "k": Expected(kept, half_a_step(127, k_scales) + roundings),
         "v": Expected(v, half_a_step(127, v_scales)),
     }
@@ -265,7 +263,8 @@ def attention(a: Arrays) -> dict[str, Expected]:
     q, _, _ = by_head(a["qkv"], len(a["kv"][0]))
     k, v = cached(a["kv"])
     n_heads, n_tokens, d_head = q.shape
-    n_positions = k.shape[1]
+    n_positions, new = k.shape[1], slice(a["start"], a["start"] + n_tokens)
+    q = rotated(q, a["rotary"].cos[new], a["rotary"].sin[new])
     cos, sin = a["rotary"].cos[:n_positions], a["rotary"].sin[:n_positions]
     centre = rotated(np.repeat(key_centre(a)[:, None], n_positions, axis=1), cos, sin)
     value, terms = np.empty(q.shape), np.empty((n_heads, n_tokens, 1))

@@ -439,15 +439,14 @@ def new_tokens(case: Draw) -> Arrays:
         "rotary": Rotary(cos, sin, rotary_blocks(cos, sin)),
         "centre": case.floats(n_heads * 3 * d_head),
         "kv": kv,
+        "rotated": unwritten(d_head),
         "row": unwritten(d_head + 3, dtype=np.int16),
     }
 
 
 def written_to_cache(a: Arrays) -> Arrays:
     keys, key_scales, values, value_scales = a["kv"]
-    qkv = np.moveaxis(a["qkv"].reshape(len(a["qkv"]), len(keys), -1), 1, 0)
     return {
-        "qkv": qkv,
         "keys": keys,
         "key_scales": key_scales,
         "values": values,
@@ -456,15 +455,14 @@ def written_to_cache(a: Arrays) -> Arrays:
 
 
 def read_cache(a: Arrays) -> Arrays:
-    q, _, _ = plain.by_head(a["qkv"], len(a["kv"][0]))
     k, v = plain.cached(a["kv"])
     new = slice(a["start"], a["start"] + len(a["qkv"]))
-    return {"q": q, "k": k[:, new], "v": v[:, new]}
+    return {"k": k[:, new], "v": v[:, new]}
 
 
 def queries(case: Draw) -> Arrays:
     a = new_tokens(case)
-    del a["row"]
+    del a["row"], a["rotated"]
     n_positions, d_head = a["kv"].key_scales.shape[1], a["kv"].values.shape[2] // 2
     tile = Tile(
         scores=np.full((N_QUERIES, n_positions), np.nan, np.float32),
@@ -474,6 +472,7 @@ def queries(case: Draw) -> Arrays:
         q_scales=unwritten(N_QUERIES),
         sums=unwritten(N_QUERIES, 3),
         out_scales=unwritten(N_QUERIES),
+        rotated=unwritten(N_QUERIES, d_head),
     )
     n_heads, row = len(a["kv"].keys), int(case.rng.integers(3))
     shown = unwritten(n_heads * int(case.rng.integers(2)), row + case.n + 1, n_positions)

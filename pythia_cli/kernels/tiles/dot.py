@@ -20,15 +20,16 @@ def emit_dots(
     x_rows: list[Any],
     k: Any,
     ahead: Any = None,
-    following: Any = None,
+    evenly: tuple[tuple[Any, Any], ...] = (),
 ) -> list[list[Any]]:
     """Emit a loop over k. For each row of w and x: an int32 vector; its lanes add up to the dot.
 
     w_rows point to int8, x_rows to what `dots` takes; k is a positive multiple of dots.vector. With
     `ahead`, an int64, w is prefetched that many bytes ahead: the processor's own prefetching stops
-    at the end of each 4 KiB page, and needs some lines of each row to begin. With `following`, the
-    address of what follows the rows of w, as much as they have is prefetched from there, evenly:
-    all at once, the loads of this loop would wait for it.
+    at the end of each 4 KiB page, and needs some lines of each row to begin. `evenly` has pairs of
+    an address and a number n, int64: n * k bytes are prefetched from there, evenly: all at once,
+    the loads of this loop would wait for it. A step prefetches one line: if n * dots.vector is
+    more than a line has, some lines are left out.
     """
     before = builder.block
     loop = builder.append_basic_block("dots")
@@ -41,8 +42,8 @@ def emit_dots(
     zeros = ir.Constant(dots.sums, [0] * dots.sums.count)
     sums = [[[builder.phi(dots.sums) for _ in range(dots.n_parts)] for _ in x_rows] for _ in w_rows]
     xs = [dots.activations(row, at) for row in x_rows]
-    if following is not None:
-        emit_prefetch(builder, builder.gep(following, [builder.mul(at, _I64(len(w_rows)))]))
+    for place, n in evenly:
+        emit_prefetch(builder, builder.gep(place, [builder.mul(at, n)]))
     new_sums = []
     for row_sums, row in zip(sums, w_rows, strict=True):
         if ahead is not None:

@@ -15,6 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from pythia_cli.jit.declare import TIER
+from pythia_cli.jit.prefetch import emit_prefetch
 from pythia_cli.kernels.simd import data_of
 from pythia_cli.kernels.sizes import LANES
 from pythia_cli.kernels.tiles.dot import (
@@ -33,32 +34,41 @@ _INT32S, _FLOATS = ir.VectorType(_I32, LANES), ir.VectorType(ir.FloatType(), LAN
 LANE_ROWS, LANE_GROUPS = 8, 2
 """Rows of weights and groups of tokens in a tile: 16 sums hide the time that each takes."""
 
+_AHEAD = 1024  # int32s; so far ahead lines are prefetched: others have read what was there before
+
 
 @intrinsic
 def lanes_tile(
     typingctx: Any, linear: Any, row: Any, x: Any, token: Any, d_in: Any, adds: Any, out: Any,
-    d_out: Any,
+    d_out: Any, following: Any, n: Any,
 ) -> Any:  # fmt: skip
     """`matmul` for LANE_ROWS rows of a linear and LANE_GROUPS of LANES tokens.
 
-    From row `row` of the linear and `token` of x on, which is a multiple of LANES.
+    From row `row` of the linear and `token` of x on, which is a multiple of LANES. Prefetches the
+    next rows of the linear, and n * d_in bytes of x.lanes from the byte `following` on.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        operands = Operands(context, builder, signature, args)
+        operands = Operands(context, builder, signature, args[:8])
         dots = (byte_lanes if operands.is_bytes else exact_lanes)(builder, TIER)
         group = builder.sdiv(operands.token, _I64(LANES))
         size = builder.mul(operands.d_in, _I64(LANES // dots.vector))  # int32s of a group
         places = [builder.mul(builder.add(group, _I64(g)), size) for g in range(LANE_GROUPS)]
         x_rows = [builder.gep(operands.field(2, "lanes"), [place]) for place in places]
-        *w_rows, following = operands.weight_rows(LANE_ROWS + 1)
-        sums = emit_dots(builder, dots, w_rows, x_rows, operands.d_in, following=following)
+        *w_rows, next_row = operands.weight_rows(LANE_ROWS + 1)
+        lanes = builder.bitcast(operands.field(2, "lanes"), _I8.as_pointer())
+        evenly = (
+            (next_row, _I64(LANE_ROWS)),
+            (builder.gep(lanes, [args[8]]), args[9]),
+        )
+        sums = emit_dots(builder, dots, w_rows, x_rows, operands.d_in, evenly=evenly)
         for g in range(LANE_GROUPS):
             _finish(operands, [row_sums[g] for row_sums in sums], g * LANES)
         return context.get_dummy_value()
 
     index = types.intp
-    return types.void(linear, index, x, index, index, types.boolean, out, index), codegen
+    arguments = (linear, index, x, index, index, types.boolean, out, index, index, index)
+    return types.void(*arguments), codegen
 
 
 def _finish(operands: Operands, sums: list[Any], first: int) -> None:
@@ -132,12 +142,17 @@ def pack_group(typingctx: Any, q: Any, first: Any, n: Any, lanes: Any) -> Any:
             for i in (0, 3)
         )
         _, first, n, _ = args
+        size = builder.mul(n, _I64(LANES))
         places = [builder.mul(builder.add(first, _I64(t)), n) for t in range(LANES)]
         rows = [builder.gep(source, [place]) for place in places]
         with cgutils.for_range_slice(builder, _I64(0), n, _I64(LANES)) as (at, _):
             tokens = [load(builder, row, at, _INT32S, align=4) for row in rows]
             for i, vector in enumerate(_transposed(builder, tokens)):
                 place = builder.mul(builder.add(at, _I64(i)), _I64(LANES))
+                ahead = builder.add(place, _I64(_AHEAD))
+                is_inside = builder.icmp_signed("<", ahead, size)
+                ahead = builder.gep(target, [builder.select(is_inside, ahead, place)])
+                emit_prefetch(builder, ahead, writes=True)
                 address = builder.bitcast(builder.gep(target, [place]), _INT32S.as_pointer())
                 builder.store(vector, address, align=4)
         return context.get_dummy_value()
