@@ -5,6 +5,7 @@ Each score has the same bits whatever the size of the tile.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -58,7 +59,8 @@ def _score_tile(n_queries: int, n_blocks: int) -> Any:
             width = builder.mul(n_pairs, _I64(2))
             q_rows = pointers(builder, q, _I64(0), width, n_queries)
             key_rows = pointers(builder, keys, keys_at, builder.mul(width, _I64(LANES)), n_blocks)
-            totals = _products(builder, q_rows, key_rows, n_pairs)
+            zeros = [ZEROS] * (n_queries * n_blocks)
+            totals = loop(builder, n_pairs, zeros, _pair(builder, q_rows, key_rows))
             scales = pointers(builder, key_scales, scales_at, _I64(LANES), n_blocks)
             values = _scaled(builder, totals, q_scales, scales)
             turn_rows = pointers(builder, turns, _I64(0), n_turns, n_queries)
@@ -129,8 +131,8 @@ def turn_row(
     return types.void(turns, rotations, n, n, scores), codegen
 
 
-def _products(builder: Any, q_rows: list[Any], key_rows: list[Any], n_pairs: Any) -> list[Any]:
-    """The integer scores of each query, each with all blocks of keys."""
+def _pair(builder: Any, q_rows: list[Any], key_rows: list[Any]) -> Callable[..., list[Any]]:
+    """What adds the products of a pair of dimensions to the sums of each query with each block."""
 
     def pair(i: Any, sums: list[Any]) -> list[Any]:
         at = builder.mul(i, _I64(2 * LANES))
@@ -139,28 +141,23 @@ def _products(builder: Any, q_rows: list[Any], key_rows: list[Any], n_pairs: Any
         products = ((q, k) for q in qs for k in ks)
         return [added_in_pairs(builder, s, *qk) for s, qk in zip(sums, products, strict=True)]
 
-    return loop(builder, n_pairs, [ZEROS] * (len(q_rows) * len(key_rows)), pair)
+    return pair
 
 
 def _product(builder: Any, q_row: Any, key_row: Any, n_pairs: Any) -> Any:
     """The integer scores of one query with a block: a single sum would wait for each addition."""
-
-    def pair(i: Any, total: Any) -> Any:
-        k = widened(builder, key_row, builder.mul(i, _I64(2 * LANES)))
-        return added_in_pairs(builder, total, splat_pair(builder, q_row, i), k)
+    pair = _pair(builder, [q_row], [key_row])
 
     def several(i: Any, sums: list[Any]) -> list[Any]:
-        return [pair(builder.add(i, _I64(part)), total) for part, total in enumerate(sums)]
+        return [pair(builder.add(i, _I64(part)), [own])[0] for part, own in enumerate(sums)]
+
+    def left_over(i: Any, first: list[Any]) -> list[Any]:
+        return pair(builder.add(whole, i), first)
 
     whole = builder.and_(n_pairs, _I64(-_N_SUMS))
-    sums = loop(builder, whole, [ZEROS] * _N_SUMS, several, _N_SUMS)
-    (total,) = loop(
-        builder,
-        builder.sub(n_pairs, whole),
-        sums[:1],
-        lambda i, first: [pair(builder.add(whole, i), first[0])],
-    )
-    for other in sums[1:]:
+    first, *others = loop(builder, whole, [ZEROS] * _N_SUMS, several, _N_SUMS)
+    (total,) = loop(builder, builder.sub(n_pairs, whole), [first], left_over)
+    for other in others:
         total = builder.add(total, other)
     return total
 
