@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,10 @@ PACKAGES = {
     "transformers": "transformers<5",
 }
 BUILT_HERE = "llama-cpp-python"
-CMAKE_ARGS = "-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF"
+CMAKE_ARGS = (
+    "-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF"
+    f" '-DCMAKE_CXX_FLAGS=-include {shlex.quote(str(BENCH / 'peer_llama_amx.h'))}'"
+)
 
 _MISSING = """
 import sys
@@ -56,7 +60,10 @@ def peers_python(folder: Path) -> Path:
         run([*pip, *wanted])
     if BUILT_HERE in missing:
         # Built from source: a ready-made wheel does not use all features of this processor.
-        run([*pip, "--no-binary", BUILT_HERE, BUILT_HERE], {"CMAKE_ARGS": CMAKE_ARGS})
+        run(
+            [*pip, "--no-cache-dir", "--no-binary", BUILT_HERE, BUILT_HERE],
+            {"CMAKE_ARGS": CMAKE_ARGS},
+        )
     return python
 
 

@@ -11,13 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pythia_cli.errors import PythiaError
+from pythia_cli.jit import amx
 from pythia_cli.jit.object_cache import CompiledKernel, unpacked
 from pythia_cli.system.background import STEP_SECONDS
 
 _CHILD = """
 import json, sys
-folders, modules = json.loads(sys.argv[1])
+folders, modules, has_amx = json.loads(sys.argv[1])
 sys.path[:] = folders
+from pythia_cli.jit import amx
+amx.limit(has_amx)
 from pythia_cli.jit.compile import main
 main(modules)
 """
@@ -38,7 +41,13 @@ def compile_kernels(modules: Sequence[str]) -> dict[str, CompiledKernel]:
         )
     # The child must import the same package as this process.
     folders = [str(_PACKAGE_PARENT), *map(_absolute, sys.path)]
-    command = [sys.executable, "-P", "-c", _CHILD, json.dumps([folders, list(modules)])]
+    command = [
+        sys.executable,
+        "-P",
+        "-c",
+        _CHILD,
+        json.dumps([folders, list(modules), amx.is_permitted()]),
+    ]
     # The child exits when its stdin is closed, even if this process is killed.
     read_end, write_end = os.pipe()
     try:

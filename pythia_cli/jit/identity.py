@@ -7,6 +7,8 @@ import platform
 import sys
 from pathlib import Path
 
+from pythia_cli.jit import amx
+
 _CPUINFO = Path("/proc/cpuinfo")
 _FIELDS = ("vendor_id", "cpu family", "model", "stepping", "flags")
 
@@ -21,7 +23,9 @@ def of_processor() -> tuple[str, ...]:
         with contextlib.suppress(OSError):
             fields = _first_processor(_CPUINFO)
             if all(name in fields for name in _FIELDS):
-                return ("linux x86_64", *(fields[name] for name in _FIELDS))
+                has_amx = "amx_tile" in fields["flags"].split() and amx.is_permitted()
+                described = (fields[name] for name in _FIELDS)
+                return ("linux x86_64", *described, "with AMX" if has_amx else "without AMX")
     from pythia_cli.jit import processor
 
     features = sorted(processor.features().items())

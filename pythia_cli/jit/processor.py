@@ -6,7 +6,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from pythia_cli.jit import dot_product, tiers
+from pythia_cli.jit import amx, dot_product, tiers
 
 
 def triple() -> str:
@@ -36,6 +36,8 @@ def new_engine(code: str = "", optimisation: int = 2) -> Any:
 def features() -> dict[str, bool]:
     """Whether the processor has each feature, by LLVM's name."""
     found = dict(llvm.get_host_cpu_features())
+    if found.get("amx-tile", False) and not amx.is_permitted():
+        found = {feature: on and not feature.startswith("amx") for feature, on in found.items()}
     if architecture() in tiers.ARM:
         found["dotprod"] = found.get("dotprod", False) or dot_product.is_reported()
     return found

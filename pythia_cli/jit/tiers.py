@@ -36,6 +36,7 @@ class Tier:
     byte_vector: int
     byte_instruction: str
     has_lanes: bool = False
+    has_amx: bool = False
 
 
 _PMADDWD_512 = "llvm.x86.avx512.pmaddw.d.512"
@@ -49,9 +50,23 @@ _SDOT = "llvm.aarch64.neon.sdot.v4i32.v16i8"
 # 1 product.
 X86_TIERS = (
     Tier(
+        "avx512-amx",
+        ("avx512bw", "avx512vnni", "amx-tile", "amx-int8"),
+        (),
+        32,
+        6,
+        8,
+        2,
+        _PMADDWD_512,
+        64,
+        _DPBUSD_512,
+        True,
+        True,
+    ),
+    Tier(
         "avx512-vnni",
         ("avx512bw", "avx512vnni"),
-        (),
+        ("amx",),
         32,
         6,
         8,

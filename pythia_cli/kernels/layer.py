@@ -16,6 +16,7 @@ from pythia_cli.kernels.ahead import fetch_norms, fetch_outputs, fetch_row, fetc
 from pythia_cli.kernels.attention import append_to_cache, attention
 from pythia_cli.kernels.attention_structures import CachedLayer, Tile
 from pythia_cli.kernels.gelu import gelu
+from pythia_cli.kernels.in_lanes import byte_pack, pack
 from pythia_cli.kernels.layer_norm import Norm, layer_norm
 from pythia_cli.kernels.linear import (
     ByteLinear,
@@ -24,7 +25,6 @@ from pythia_cli.kernels.linear import (
     Quantized,
     byte_matmul,
     matmul,
-    pack,
     quantize_bytes,
     quantize_input,
 )
@@ -49,9 +49,10 @@ def first_tokens(s: Any, n: Any) -> Any:
 
 @inlined
 def _first(x: Any, n: Any) -> Any:
+    n_groups = -(-n // LANES)
     return Input(
-        Quantized(x.exact.q[:n], x.exact.scales[:n], x.exact.lanes[: n // LANES]),
-        Bytes(x.bytes.q[:n], x.bytes.scales[:n], x.bytes.zeros[:n], x.bytes.lanes[: n // LANES]),
+        Quantized(x.exact.q[:n], x.exact.scales[:n], x.exact.lanes[:n_groups]),
+        Bytes(x.bytes.q[:n], x.bytes.scales[:n], x.bytes.zeros[:n], x.bytes.lanes[:n_groups]),
     )
 
 
@@ -63,7 +64,7 @@ def _quantize(fast: Any, parts: Any, layer: Any, x: Any, out: Any, lo: Any, hi: 
         to = min(lo + LANES, hi)
         if fast:
             quantize_bytes(x, parts.centre[layer], out.bytes, lo, to)
-            pack(out.bytes, lo, to)
+            byte_pack(out.bytes, lo, to)
         else:
             quantize_input(x, out.exact, lo, to)
             pack(out.exact, lo, to)
@@ -107,13 +108,13 @@ def _claimed_rows(
     """out = the linear of layer i of x, then its GELU, or one of the two; rows that are claimed."""
     sets = any_value(False)
     _, d_out, d_in = linears.weight.shape
-    lo, hi = claim_rows(ranks, claims, slot, d_out, d_in)
+    lo, hi = claim_rows(ranks, claims, slot, d_out, d_in, x.exact.q.shape[0])
     while lo < hi:
         if multiplies:
             _multiply(fast, linears, parts, i, x, sets, out, lo, hi)
         if has_gelu:
             gelu(out, lo, hi)
-        lo, hi = claim_rows(ranks, claims, slot, d_out, d_in)
+        lo, hi = claim_rows(ranks, claims, slot, d_out, d_in, x.exact.q.shape[0])
 
 
 @inlined
@@ -176,7 +177,7 @@ def _outputs(
         d_in += dense.linears.weight.shape[2]
     if down.runs:
         d_in += weight.shape[2]
-    lo, hi = claim_rows(ranks, claims, slot, d_model, d_in)
+    lo, hi = claim_rows(ranks, claims, slot, d_model, d_in, out.shape[0])
     while lo < hi:
         if down.runs and out.shape[0] == 1:
             fetch_row(weight, i, lo)
@@ -184,7 +185,7 @@ def _outputs(
             _multiply(fast, dense.linears, dense.parts, i, dense.x, adds, out, lo, hi)
         if down.runs:
             _multiply(fast, down.linears, down.parts, i, down.x, adds, out, lo, hi)
-        lo, hi = claim_rows(ranks, claims, slot, d_model, d_in)
+        lo, hi = claim_rows(ranks, claims, slot, d_model, d_in, out.shape[0])
 
 
 @inlined

@@ -17,14 +17,14 @@ from pythia_cli.jit.signature import (
     Int32s3,
     UInt8s2,
 )
-from pythia_cli.kernels.quantize_rows import quantize_rows, quantize_rows_bytes
-from pythia_cli.kernels.sizes import LANES, MAX_INT32, activation_levels
-from pythia_cli.kernels.tiles.lanes import (
-    LANE_GROUPS,
-    LANE_ROWS,
-    lanes_tile,
-    pack_group,
+from pythia_cli.kernels.in_lanes import (
+    BLOCK_BYTES,
+    LEAST_IN_LANES,
+    ROWS_IN_LANES,
+    multiply_in_lanes,
 )
+from pythia_cli.kernels.quantize_rows import quantize_rows, quantize_rows_bytes
+from pythia_cli.kernels.sizes import activation_levels
 from pythia_cli.kernels.tiles.linear import (
     BYTE_OFFSET,
     BYTE_VECTOR,
@@ -54,8 +54,7 @@ class Linears(NamedTuple):
 class Quantized(NamedTuple):
     """A linear's input: x ~ q * scales, q [n_tokens, d_in] int16 and scales [n_tokens].
 
-    lanes [n_groups, d_in / 2, LANES]: q of whole groups of tokens, as `pack` writes it. There may
-    be none.
+    lanes [n_groups, d_in / 2, LANES]: q of groups of tokens, as `pack` writes it; or none.
     """
 
     q: Int16s2
@@ -85,10 +84,6 @@ class Bytes(NamedTuple):
 
 
 _levels = jit(activation_levels)
-_HAS_LANES = TIER.has_lanes
-LEAST_IN_LANES = LANE_GROUPS * LANES if _HAS_LANES else MAX_INT32
-"""Fewer tokens have no tiles with a token in each lane."""
-_ROWS = LANE_ROWS if _HAS_LANES else TILE_ROWS  # of whole tiles
 
 
 @jit
@@ -107,19 +102,6 @@ def quantize_bytes(x: Any, centre: Any, out: Any, lo: Any, hi: Any) -> None:
     Rows of x may be longer than d_in.
     """
     quantize_rows_bytes(x, centre, out.q, out.scales, out.zeros, lo, hi)
-
-
-@jit
-def pack(x: Any, lo: Any, hi: Any) -> None:
-    """x.lanes = x.q, for tokens lo..hi of the whole tiles.
-
-    If there are any, lo must be a multiple of LANES.
-    """
-    if not _HAS_LANES:
-        return
-    n_groups = x.lanes.shape[0] // LANE_GROUPS * LANE_GROUPS
-    for group in range(lo // LANES, min(hi // LANES, n_groups)):
-        pack_group(x.q, group * LANES, x.lanes.shape[1], x.lanes[group])
 
 
 @jit
@@ -177,34 +159,6 @@ _tile_first = linear_tile(_FULL, streams=True)
 _tile_4 = linear_tile(4, streams=True)
 _tile_2 = linear_tile(2, streams=True)
 _tile_1 = linear_tile(1, streams=True)
-_BLOCK_BYTES = 256 * 1024
-
-
-@jit
-def _without_lanes(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> Any:
-    return 0
-
-
-@jit
-def _in_lanes(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> Any:
-    """matmul for the groups of tokens in x.lanes, for whole tiles of rows. Returns the tokens."""
-    d_in, d_out = x.q.shape[1], out.shape[1]
-    n_tokens = x.lanes.shape[0] * LANES
-    n_bytes = 4 * LANE_GROUPS * x.lanes.shape[1] * LANES  # of the lanes of a tile
-    n = -(-n_bytes // (d_in * ((hi - lo) // LANE_ROWS)))
-    token = 0
-    while token + LEAST_IN_LANES <= n_tokens:
-        # The tiles of these tokens prefetch the next ones, each a part: at the end the first, which
-        # the next rows begin with.
-        at = (token // LEAST_IN_LANES + 1) * n_bytes
-        if token + 2 * LEAST_IN_LANES > n_tokens:
-            at = 0
-        last = at + n_bytes - n * d_in
-        for row in range(lo, hi, LANE_ROWS):
-            lanes_tile(linear, row, x, token, d_in, adds, out, d_out, at, n)
-            at = min(at + n * d_in, last)
-        token += LEAST_IN_LANES
-    return token
 
 
 def _tiled(vector: int, rows: Any, in_lanes: Any) -> Any:
@@ -215,11 +169,12 @@ def _tiled(vector: int, rows: Any, in_lanes: Any) -> Any:
         n_tokens, d_in = x.q.shape
         d_out = out.shape[1]
         tiled_to = lo
+        unit = ROWS_IN_LANES if n_tokens >= LEAST_IN_LANES else TILE_ROWS
         if d_in % vector == 0:
-            tiled_to += (hi - lo) // _ROWS * _ROWS
+            tiled_to += (hi - lo) // unit * unit
         adds = adds != 0
         # A block of rows stays in the L2 cache while all tokens use it.
-        block = max(_BLOCK_BYTES // d_in // _ROWS, 1) * _ROWS
+        block = max(BLOCK_BYTES // d_in // unit, 1) * unit
         for block_lo in range(lo, tiled_to, block):
             block_hi = min(block_lo + block, tiled_to)
             token = in_lanes(linear, x, adds, out, block_lo, block_hi)
@@ -260,9 +215,8 @@ byte_matmul_plain = _row_by_row(_output(0, BYTE_OFFSET, _without_zero))
 """`byte_matmul` without tiles."""
 
 if TIER.vector:
-    _by_tokens = _in_lanes if _HAS_LANES else _without_lanes
-    matmul = _tiled(VECTOR, _row_by_row(matmul_output), _by_tokens)
-    byte_matmul = _tiled(BYTE_VECTOR, _row_by_row(byte_matmul_output), _by_tokens)
+    matmul = _tiled(VECTOR, _row_by_row(matmul_output), multiply_in_lanes(1))
+    byte_matmul = _tiled(BYTE_VECTOR, _row_by_row(byte_matmul_output), multiply_in_lanes(2))
 else:
     matmul, byte_matmul = matmul_plain, byte_matmul_plain
 """out [n_tokens, d_out] = linear(x), or += if `adds`; outputs lo..hi.

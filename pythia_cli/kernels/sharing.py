@@ -8,7 +8,7 @@ from pythia_cli.jit.barrier import meet
 from pythia_cli.jit.claims import claim_next, share
 from pythia_cli.jit.declare import inlined, jit
 from pythia_cli.jit.literals import any_value
-from pythia_cli.kernels.linear import LEAST_IN_LANES
+from pythia_cli.kernels.in_lanes import BLOCK_BYTES, LEAST_IN_LANES, ROWS_IN_LANES
 from pythia_cli.kernels.sizes import LANES, LOGITS_PIECE
 
 _MOST_BYTES = 256 * 1024  # of weights, claimed by a rank at a time
@@ -26,10 +26,13 @@ def own_tokens(ranks: Any, n: Any) -> Any:
 
 
 @jit
-def claim_rows(ranks: Any, claims: Any, slot: Any, d_out: Any, d_in: Any) -> Any:
+def claim_rows(ranks: Any, claims: Any, slot: Any, d_out: Any, d_in: Any, n_tokens: Any) -> Any:
     """The next rows [lo, hi) of d_in weights for this rank; lo >= hi if none is left."""
-    most = max(_MOST_BYTES // (d_in * _ROWS), 1)
-    return claim_next(ranks, claims, slot, _ROWS, most, d_out)
+    rows, most = _ROWS, _MOST_BYTES
+    if n_tokens >= LEAST_IN_LANES:
+        rows, most = max(_ROWS, ROWS_IN_LANES), max(_MOST_BYTES, BLOCK_BYTES)
+    most = max(most // (d_in * rows), 1)
+    return claim_next(ranks, claims, slot, rows, most, d_out)
 
 
 @jit

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pythia_cli.jit.declare import inlined, jit
 from pythia_cli.jit.literals import any_value
 from pythia_cli.jit.signature import Doubles1, Doubles3, Floats2, Floats3, Int32s3, Int64s1, UInt8s2
+from pythia_cli.kernels.in_lanes import byte_pack, pack
 from pythia_cli.kernels.layer_norm import layer_norm
 from pythia_cli.kernels.likely import find_likely, find_residual, refine
 from pythia_cli.kernels.linear import (
@@ -18,7 +19,6 @@ from pythia_cli.kernels.linear import (
     byte_matmul_output,
     matmul,
     matmul_output,
-    pack,
     quantize_bytes,
     quantize_input,
 )
@@ -100,7 +100,7 @@ def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any, normalizes:
         centre = model.bytes.embed_out.centre
         quantize_bytes(s.normed, centre, x.bytes, lo, hi)
         find_residual(s.normed, centre, x.bytes, x.residual, lo, hi)
-        pack(x.bytes, lo, hi)
+        byte_pack(x.bytes, lo, hi)
     else:
         quantize_input(s.normed, x.exact, lo, hi)
         pack(x.exact, lo, hi)
@@ -120,7 +120,7 @@ def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any, normalizes:
         if model.fast:
             lo, hi = claim_logits(ranks, s.claims, d_vocab)
         else:
-            lo, hi = claim_rows(ranks, s.claims, last, d_vocab, d_model)
+            lo, hi = claim_rows(ranks, s.claims, last, d_vocab, d_model, x.exact.q.shape[0])
         if lo < hi:
             _logits(model.fast, linear, x, refined, outputs.logits, lo, hi)
 
@@ -156,7 +156,7 @@ def _rows(linear: Any, lo: Any, hi: Any) -> Any:
 def _tokens(x: Any, lo: Any, hi: Any) -> Any:
     """The part of an input for tokens lo..hi. lo is a multiple of LANES, or hi is lo + 1."""
     first = lo // LANES
-    end = first + (hi - lo) // LANES
+    end = first - (lo - hi) // LANES  # the last may have fewer tokens
     return UnembeddingInput(
         Quantized(x.exact.q[lo:hi], x.exact.scales[lo:hi], x.exact.lanes[first:end]),
         Bytes(

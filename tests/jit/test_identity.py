@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pythia_cli.jit import elf, identity
+from pythia_cli.jit import amx, elf, identity
 
 CPUINFO = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -28,12 +28,25 @@ def test_by_the_first_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     path = tmp_path / "cpuinfo"
     path.write_text(CPUINFO)
     monkeypatch.setattr(identity, "_CPUINFO", path)
-    expected = ("linux x86_64", "AuthenticAMD", "25", "17", "1", "fpu avx2")
+    expected = ("linux x86_64", "AuthenticAMD", "25", "17", "1", "fpu avx2", "without AMX")
     assert identity.of_processor() == expected
     path.write_text(CPUINFO.replace("3700.123", "2000"))
     assert identity.of_processor() == expected
     path.write_text(CPUINFO.replace("avx2", "avx512f"))
     assert identity.of_processor() != expected
+
+
+@pytest.mark.skipif(not elf.is_supported(), reason="only on 64-bit x86 Linux")
+def test_by_whether_the_system_permits_amx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels for tile registers do not run in a process that may not use them."""
+    path = tmp_path / "cpuinfo"
+    path.write_text(CPUINFO.replace("avx2", "amx_int8 amx_tile"))
+    monkeypatch.setattr(identity, "_CPUINFO", path)
+    found = {}
+    for is_permitted in (True, False):
+        monkeypatch.setattr(amx, "is_permitted", lambda answer=is_permitted: answer)
+        found[is_permitted] = identity.of_processor()
+    assert (found[True][-1], found[False][-1]) == ("with AMX", "without AMX")
 
 
 @pytest.mark.parametrize("content", [None, "", "processor\t: 0\n\nvendor_id\t: x\n"])

@@ -12,7 +12,7 @@ from typing import Any
 import llvmlite.binding as llvm
 import pytest
 
-from pythia_cli.jit import dot_product, identity, object_cache, processor
+from pythia_cli.jit import amx, dot_product, identity, object_cache, processor
 from pythia_cli.jit.tiers import choose
 
 HWCAPS = {"neoverse-n1": 0x119FFB, "cortex-a72": 0x8FB}  # as Linux reports them
@@ -131,6 +131,16 @@ def test_the_key_of_compiled_kernels_holds_what_the_system_reports(
     monkeypatch.setattr(llvm, "get_process_triple", lambda: "aarch64-pc-windows-msvc")
     keys.add(object_cache._key([]))
     assert len(keys) == 3
+
+
+def test_without_permission_there_is_no_amx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llvm, "get_process_triple", lambda: "x86_64-unknown-linux-gnu")
+    by_llvm = {"avx512f": True, "amx-tile": True, "amx-int8": True, "amx-bf16": True}
+    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: by_llvm)
+    monkeypatch.setattr(amx, "is_permitted", lambda: True)
+    assert processor.features() == by_llvm
+    monkeypatch.setattr(amx, "is_permitted", lambda: False)
+    assert processor.features() == {**dict.fromkeys(by_llvm, False), "avx512f": True}
 
 
 @pytest.mark.skipif(

@@ -11,13 +11,17 @@ ZEN5 = ("sse2", "sse4.2", "avx", "avx2", "fma", "f16c", "avxvnni", "avx512f", "a
         "avx512vnni")  # fmt: skip
 
 
+SAPPHIRE_RAPIDS = (*ZEN5, "amx-tile", "amx-int8", "amx-bf16")
+
+
 def features(*names: str) -> dict[str, bool]:
-    return {name: name in names for name in (*ZEN5, "dotprod", "neon")}
+    return {name: name in names for name in (*SAPPHIRE_RAPIDS, "dotprod", "neon")}
 
 
 @pytest.mark.parametrize(
     ("present", "tier"),
     [
+        (SAPPHIRE_RAPIDS, "avx512-amx"),
         (ZEN5, "avx512-vnni"),
         (("avx2", "avx512f", "avx512bw"), "avx512"),
         (("avx2", "avx512f"), "avx2"),
@@ -40,11 +44,13 @@ def test_any_other_processor_has_the_plain_tier() -> None:
     assert choose("riscv64", {}, "").name == "plain"
 
 
-@pytest.mark.parametrize("forced", ["avx512-vnni", "avx512", "avx-vnni", "avx2", "plain"])
+@pytest.mark.parametrize(
+    "forced", ["avx512-amx", "avx512-vnni", "avx512", "avx-vnni", "avx2", "plain"]
+)
 def test_a_forced_lower_tier_excludes_the_features_of_better_ones(forced: str) -> None:
-    tier = choose("x86_64", features(*ZEN5), forced)
+    tier = choose("x86_64", features(*SAPPHIRE_RAPIDS), forced)
     assert tier.name == forced
-    left = {name for name, on in without(tier, features(*ZEN5)).items() if on}
+    left = {name for name, on in without(tier, features(*SAPPHIRE_RAPIDS)).items() if on}
     assert set(tier.needs) <= left
     better = tiers_of("x86_64")[: tiers_of("x86_64").index(tier)]
     assert all(not set(other.needs) <= left for other in better)

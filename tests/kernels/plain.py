@@ -109,10 +109,15 @@ def matmul(a: Arrays) -> dict[str, Expected]:
 
 
 def pack(a: Arrays) -> dict[str, Expected]:
-    """Nothing is written where no tile uses it."""
-    x = a["x"]
-    groups = x.q.view(np.int32).reshape(len(x.lanes), LANES, -1).transpose(0, 2, 1)
-    n = len(groups) // LANE_GROUPS * LANE_GROUPS if TIER.has_lanes else 0
+    """Nothing is written where no tile uses it. With AMX, high bytes come before low ones."""
+    x, n = a["x"], 0
+    if TIER.has_lanes:
+        n = len(x.lanes) if TIER.has_amx else len(x.lanes) // LANE_GROUPS * LANE_GROUPS
+    q = x.q
+    if TIER.has_amx and q.dtype == np.int16:
+        q = q.view(np.int8)
+        q = np.concatenate([q[:, 1::2], q[:, ::2]], axis=1)
+    groups = q.view(np.int32).reshape(len(x.lanes), LANES, -1).transpose(0, 2, 1)
     return {"lanes": Expected(np.concatenate([groups[:n], x.lanes[n:]]), 0.0)}
 
 

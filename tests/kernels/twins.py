@@ -21,6 +21,7 @@ from pythia_cli.kernels.embedding import Embedding, embed
 from pythia_cli.kernels.feedback import find_feedback, round_with_feedback
 from pythia_cli.kernels.float16 import widen_float16
 from pythia_cli.kernels.gelu import erf, gelu
+from pythia_cli.kernels.in_lanes import byte_pack, pack
 from pythia_cli.kernels.layer_norm import Norm, layer_norm
 from pythia_cli.kernels.likely import find_likely, find_residual, refine
 from pythia_cli.kernels.linear import (
@@ -34,7 +35,6 @@ from pythia_cli.kernels.linear import (
     matmul,
     matmul_output,
     matmul_plain,
-    pack,
     quantize_bytes,
     quantize_input,
 )
@@ -250,12 +250,12 @@ def byte_linear(case: Draw) -> Arrays:
 
 
 def packed(x: Any) -> Any:
-    """The input of a linear, with whole groups of tokens in lanes if its width allows that."""
+    """The input of a linear, with groups of tokens in lanes if its width allows that."""
     n, d = x.q.shape
     if d % WIDTH_IN_LANES:
         return x
-    x = x._replace(lanes=np.zeros((n // LANES, d * x.q.itemsize // 4, LANES), np.int32))
-    pack(x, 0, n)
+    x = x._replace(lanes=np.zeros((-(-n // LANES), d * x.q.itemsize // 4, LANES), np.int32))
+    (byte_pack if x.q.dtype == np.uint8 else pack)(x, 0, n)
     return x
 
 
@@ -266,8 +266,18 @@ def unpacked_inputs(case: Draw) -> Arrays:
     return {"x": Quantized(q, case.scales(n), lanes)}
 
 
+def unpacked_bytes(case: Draw) -> Arrays:
+    n, d = LANES * case.n, WIDTH_IN_LANES * (1 + case.d % 3)
+    lanes = unwritten(case.n, d // 4, LANES, dtype=np.int32)
+    return {"x": Bytes(case.uint8(n, d), case.scales(n), np.zeros(n, np.int32), lanes)}
+
+
 def pack_groups(a: Arrays, lo: int, hi: int) -> None:
     pack(a["x"], lo * LANES, hi * LANES)
+
+
+def pack_groups_of_bytes(a: Arrays, lo: int, hi: int) -> None:
+    byte_pack(a["x"], lo * LANES, hi * LANES)
 
 
 def byte_activations(case: Draw) -> Arrays:
@@ -636,6 +646,10 @@ KERNELS = [
     Twin(
         "pack", pack, unpacked_inputs, lambda a: {"lanes": a["x"].lanes}, plain.pack, 0.0,
         "integers that are moved", run=pack_groups,
+    ),
+    Twin(
+        "byte_pack", byte_pack, unpacked_bytes, lambda a: {"lanes": a["x"].lanes}, plain.pack, 0.0,
+        "integers that are moved", run=pack_groups_of_bytes,
     ),
     Twin(
         "widen_float16", widen_float16, halves, only("out"), plain.widen_float16, 0.0,

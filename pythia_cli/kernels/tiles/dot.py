@@ -131,6 +131,16 @@ def load(builder: Any, row: Any, at: Any, kind: Any, align: int) -> Any:
     return builder.load(address, align=align)
 
 
+def load_first(builder: Any, row: Any, at: Any, kind: Any, n: Any) -> Any:
+    """As `load` for a vector of numbers of 32 bits, of which only the first n are read."""
+    lanes = ir.Constant(ir.VectorType(_I64, kind.count), list(range(kind.count)))
+    mask = builder.icmp_signed("<", lanes, splat(builder, n, kind.count))
+    address = builder.bitcast(builder.gep(row, [at]), kind.as_pointer())
+    name = f"llvm.masked.load.v{kind.count}{'f' if kind.element == ir.FloatType() else 'i'}32.p0"
+    load = function(builder, name, kind, [address.type, _I32, mask.type, kind])
+    return builder.call(load, [address, _I32(4), mask, ir.Constant(kind, [0] * kind.count)])
+
+
 def function(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     """A function of LLVM or the processor, by its name in LLVM."""
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)

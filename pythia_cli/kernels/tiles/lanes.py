@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from pythia_cli.jit.declare import TIER
 from pythia_cli.jit.prefetch import emit_prefetch
-from pythia_cli.kernels.simd import data_of
+from pythia_cli.kernels.simd import data_of, shape_of
 from pythia_cli.kernels.sizes import LANES
 from pythia_cli.kernels.tiles.dot import (
     emit_dots,
@@ -63,7 +63,7 @@ def lanes_tile(
         )
         sums = emit_dots(builder, dots, w_rows, x_rows, operands.d_in, evenly=evenly)
         for g in range(LANE_GROUPS):
-            _finish(operands, [row_sums[g] for row_sums in sums], g * LANES)
+            finish(operands, [row_sums[g] for row_sums in sums], g * LANES)
         return context.get_dummy_value()
 
     index = types.intp
@@ -71,28 +71,34 @@ def lanes_tile(
     return types.void(*arguments), codegen
 
 
-def _finish(operands: Operands, sums: list[Any], first: int) -> None:
-    """out = or += sums * scales + bias. sums are ordered by row; lane t is token `first` + t."""
+def finish(
+    operands: Operands, sums: list[Any], first: int, first_row: int = 0, n: Any = None
+) -> None:
+    """out = or += sums * scales + bias. sums are those of 8 or 16 rows; lane t is of token t.
+
+    Of the tokens and rows of the operands, from the `first` and the `first_row` on: the first n
+    tokens, if that is given.
+    """
     builder = operands.builder
     token = builder.add(operands.token, _I64(first))
-    x_scale = operands.load(2, "scales", token, _FLOATS)
+    x_scale = operands.load(2, "scales", token, _FLOATS, n)
     values = []
     for r, total in enumerate(sums):
-        row = builder.add(operands.row, _I64(r))
+        row = builder.add(operands.row, _I64(first_row + r))
 
         def of_row(name: str, row: Any = row) -> Any:
             return splat(builder, operands.load(0, name, row), LANES)
 
         if operands.is_bytes:
-            zeros = operands.load(2, "zeros", token, _INT32S)
+            zeros = operands.load(2, "zeros", token, _INT32S, n)
             total = builder.sub(total, builder.mul(of_row("row_sums"), zeros))
         scale = builder.fmul(of_row("scales"), x_scale)
         value = builder.fmul(builder.sitofp(total, _FLOATS), scale)
         values.append(builder.fadd(value, of_row("bias")))
-    operands.write(token, _transposed(builder, values))
+    operands.write(token, transposed(builder, values), first_row, n)
 
 
-def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+def transposed(builder: Any, rows: list[Any]) -> list[Any]:
     """LANES vectors of the lanes of 8 or 16 rows.
 
     First, 4 by 4 numbers are transposed in each quarter of vectors. Then the quarters are.
@@ -129,11 +135,19 @@ def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
 _HALVES = ((0, 1, 4, 5), (2, 3, 6, 7))
 
 
+def token_numbers(builder: Any, first: Any, n: Any) -> list[Any]:
+    """first, first + 1, .. for LANES tokens, but at most n - 1."""
+    last = builder.sub(n, _I64(1))
+    numbers = [builder.add(first, _I64(t)) for t in range(LANES)]
+    return [builder.select(builder.icmp_signed("<", i, last), i, last) for i in numbers]
+
+
 @intrinsic
 def pack_group(typingctx: Any, q: Any, first: Any, n: Any, lanes: Any) -> Any:
     """lanes[i, t] = q[first + t, i] for t < LANES and i < n, a multiple of LANES; all int32s.
 
-    q is an array of quantized inputs, with n int32s in a row; lanes [n, LANES].
+    q is an array of quantized inputs, with n int32s in a row; lanes [n, LANES]. In place of rows
+    that q lacks, the last is taken.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -143,11 +157,12 @@ def pack_group(typingctx: Any, q: Any, first: Any, n: Any, lanes: Any) -> Any:
         )
         _, first, n, _ = args
         size = builder.mul(n, _I64(LANES))
-        places = [builder.mul(builder.add(first, _I64(t)), n) for t in range(LANES)]
-        rows = [builder.gep(source, [place]) for place in places]
+        n_tokens = shape_of(context, builder, signature, args, 0)[0]
+        tokens = token_numbers(builder, first, n_tokens)
+        rows = [builder.gep(source, [builder.mul(token, n)]) for token in tokens]
         with cgutils.for_range_slice(builder, _I64(0), n, _I64(LANES)) as (at, _):
-            tokens = [load(builder, row, at, _INT32S, align=4) for row in rows]
-            for i, vector in enumerate(_transposed(builder, tokens)):
+            vectors = [load(builder, row, at, _INT32S, align=4) for row in rows]
+            for i, vector in enumerate(transposed(builder, vectors)):
                 place = builder.mul(builder.add(at, _I64(i)), _I64(LANES))
                 ahead = builder.add(place, _I64(_AHEAD))
                 is_inside = builder.icmp_signed("<", ahead, size)

@@ -33,19 +33,23 @@ TILED = [tier for tier in (*X86_TIERS, *ARM_TIERS) if tier.vector]
 NEON = next(tier for tier in ARM_TIERS if tier.vector)
 # A processor of each tier. LLVM uses vpdpwssd only on processors for which it assumes it is fast.
 PROCESSORS = {
+    "avx512-amx": "sapphirerapids",
     "avx512-vnni": "znver4",
     "avx512": "skylake-avx512",
     "avx-vnni": "alderlake",
     "avx2": "haswell",
     "neon-dot": "neoverse-n1",
 }
-# For a tile of the tier's size: the instruction, and its number in the loop.
+# For a tile of the tier's size: the instruction, and its number in the loop. For processors with
+# AMX, LLVM mixes vpmaddwd and vpdpwssd.
 EXPECTED = {
+    (exact_dots, "avx512-amx"): ("vpmaddwd", 20),
     (exact_dots, "avx512-vnni"): ("vpdpwssd", 24),
     (exact_dots, "avx512"): ("vpmaddwd", 24),
     (exact_dots, "avx-vnni"): ("vpdpwssd", 8),
     (exact_dots, "avx2"): ("vpmaddwd", 8),
     (exact_dots, "neon-dot"): ("sdot", 16),
+    (byte_dots, "avx512-amx"): ("vpdpbusd", 24),
     (byte_dots, "avx512-vnni"): ("vpdpbusd", 24),
     (byte_dots, "avx512"): ("vpmaddwd", 24),
     (byte_dots, "avx-vnni"): ("vpdpbusd", 8),
@@ -55,7 +59,7 @@ EXPECTED = {
 IN_LANES = [
     (tier, *expected)
     for tier in TILED
-    if tier.has_lanes
+    if tier.has_lanes and not tier.has_amx
     for expected in ((exact_lanes, "vpdpwssd"), (byte_lanes, "vpdpbusd"))
 ]
 both_kinds = pytest.mark.parametrize("kind", [exact_dots, byte_dots])

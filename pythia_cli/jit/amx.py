@@ -1,0 +1,37 @@
+"""Intel's tile registers (AMX), which Linux gives to a process that asks for them.
+
+Does not import llvmlite.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import platform
+import sys
+
+_ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, _XTILEDATA = 158, 0x1023, 18  # <asm/unistd_64.h>, <asm/prctl.h>
+_is_allowed = True
+
+
+@functools.cache
+def is_permitted() -> bool:
+    """Ask for them, for all threads of this process and of those that it forks; False if refused.
+
+    Linux before 5.16 refuses, and so it does if a thread has too little room for signals.
+    """
+    if not _is_allowed or sys.platform != "linux" or platform.machine() != "x86_64":
+        return False
+    try:
+        ask = ctypes.CDLL(None).syscall
+    except (OSError, AttributeError):  # no such library or function
+        return False
+    ask.argtypes, ask.restype = [ctypes.c_long] * 3, ctypes.c_long
+    return bool(ask(_ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, _XTILEDATA) == 0)
+
+
+def limit(is_allowed: bool) -> None:
+    """Never ask, unless it is allowed: a process that compiles for another one follows that one."""
+    global _is_allowed
+    _is_allowed = is_allowed
+    is_permitted.cache_clear()
