@@ -67,9 +67,13 @@ def _multiply(typingctx: Any, n: Any) -> Any:
     return types.int32(types.intp), codegen
 
 
+_TILE_BYTES = 1024
+_NUMBERS = np.random.default_rng(0).integers(0, 256, 2 * _TILE_BYTES, dtype=np.uint8)
+
+
 @intrinsic
 def _multiply_tiles(typingctx: Any, n: Any, numbers: Any) -> Any:
-    """The four sums of a tile, n times. numbers [2048] uint8: half are weights, half inputs."""
+    """The four sums of a tile, n times. numbers [2048] uint8: the weights; the inputs too."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = data_of(context, builder, signature, args, 1)
@@ -83,10 +87,6 @@ def _multiply_tiles(typingctx: Any, n: Any, numbers: Any) -> Any:
         return context.get_constant(types.int32, 0)
 
     return types.int32(types.intp, numbers), codegen
-
-
-_TILE_BYTES = 1024
-_NUMBERS = np.random.default_rng(0).integers(0, 256, 2 * _TILE_BYTES, dtype=np.uint8)
 
 
 @numba.njit(nogil=True)

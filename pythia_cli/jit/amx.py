@@ -14,13 +14,17 @@ _ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, _XTILEDATA = 158, 0x1023, 18  # <asm/unistd_6
 _is_allowed = True
 
 
+def _is_x86_linux() -> bool:
+    return sys.platform == "linux" and platform.machine() == "x86_64" and sys.maxsize > 2**32
+
+
 @functools.cache
 def is_permitted() -> bool:
     """Ask for them, for all threads of this process and of those that it forks; False if refused.
 
     Linux before 5.16 refuses, and so it does if a thread has too little room for signals.
     """
-    if not _is_allowed or sys.platform != "linux" or platform.machine() != "x86_64":
+    if not _is_allowed or not _is_x86_linux():
         return False
     try:
         ask = ctypes.CDLL(None).syscall
@@ -30,8 +34,8 @@ def is_permitted() -> bool:
     return bool(ask(_ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, _XTILEDATA) == 0)
 
 
-def limit(is_allowed: bool) -> None:
-    """Never ask, unless it is allowed: a process that compiles for another one follows that one."""
+def follow(is_allowed: bool) -> None:
+    """Ask only if it is allowed: a process that compiles for another has what that one has."""
     global _is_allowed
     _is_allowed = is_allowed
     is_permitted.cache_clear()

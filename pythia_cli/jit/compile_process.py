@@ -20,7 +20,7 @@ import json, sys
 folders, modules, has_amx = json.loads(sys.argv[1])
 sys.path[:] = folders
 from pythia_cli.jit import amx
-amx.limit(has_amx)
+amx.follow(has_amx)
 from pythia_cli.jit.compile import main
 main(modules)
 """

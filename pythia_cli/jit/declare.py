@@ -22,7 +22,7 @@ def _compile_for_tier() -> tiers.Tier:
         features = processor.features()
     else:
         given = filter(None, config.CPU_FEATURES.split(","))
-        features = {name[1:]: name.startswith("+") for name in given}
+        features = processor.permitted({name[1:]: name.startswith("+") for name in given})
     tier = tiers.choose(architecture, features, settings.simd())
     features = tiers.without(tier, features)
     flags = [f"{'+' if on else '-'}{name}" for name, on in sorted(features.items())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -33,11 +34,16 @@ def new_engine(code: str = "", optimisation: int = 2) -> Any:
     return llvm.create_mcjit_compiler(llvm.parse_assembly(code), machine)
 
 
+def permitted(features: Mapping[str, bool]) -> dict[str, bool]:
+    """The features, without those that the system refuses to this process. Asks for them."""
+    if features.get("amx-tile", False) and not amx.is_permitted():
+        return {name: on and not name.startswith("amx") for name, on in features.items()}
+    return dict(features)
+
+
 def features() -> dict[str, bool]:
     """Whether the processor has each feature, by LLVM's name."""
-    found = dict(llvm.get_host_cpu_features())
-    if found.get("amx-tile", False) and not amx.is_permitted():
-        found = {feature: on and not feature.startswith("amx") for feature, on in found.items()}
+    found = permitted(dict(llvm.get_host_cpu_features()))
     if architecture() in tiers.ARM:
         found["dotprod"] = found.get("dotprod", False) or dot_product.is_reported()
     return found

@@ -22,7 +22,7 @@ class Tier:
     n_queries * n_vectors vectors of 16 floats. instruction: LLVM's multiply-add intrinsic.
     byte_vector, byte_instruction: the same for activations of 8 bits; without an instruction of
     their own they are widened. has_lanes: whether groups of tokens have tiles with a token in each
-    lane (tiles/lanes.py).
+    lane (tiles/lanes.py). has_amx: whether these are in tile registers (tiles/amx.py).
     """
 
     name: str
@@ -48,10 +48,11 @@ _SDOT = "llvm.aarch64.neon.sdot.v4i32.v16i8"
 # With VNNI, LLVM fuses vpmaddwd and the addition to vpdpwssd. 32 registers: 24 sums, 4 rows of
 # weights, 1 of activations, some spare. 16 registers: 8 sums, 2 rows of activations, 1 of weights,
 # 1 product.
+_VNNI_512 = ("avx512bw", "avx512vnni")
 X86_TIERS = (
     Tier(
         "avx512-amx",
-        ("avx512bw", "avx512vnni", "amx-tile", "amx-int8"),
+        (*_VNNI_512, "amx-tile", "amx-int8"),
         (),
         32,
         6,
@@ -60,12 +61,12 @@ X86_TIERS = (
         _PMADDWD_512,
         64,
         _DPBUSD_512,
-        True,
-        True,
+        has_lanes=True,
+        has_amx=True,
     ),
     Tier(
         "avx512-vnni",
-        ("avx512bw", "avx512vnni"),
+        _VNNI_512,
         ("amx",),
         32,
         6,
@@ -74,12 +75,27 @@ X86_TIERS = (
         _PMADDWD_512,
         64,
         _DPBUSD_512,
-        True,
+        has_lanes=True,
     ),
-    Tier("avx512", ("avx512bw",), ("avx512vnni", "avxvnni"), 32, 6, 8, 2, _PMADDWD_512, 32, ""),
-    Tier("avx-vnni", ("avx2", "avxvnni"), ("avx512",), 16, 2, 4, 1, _PMADDWD_256, 32, _DPBUSD_256),
-    Tier("avx2", ("avx2",), ("avx512", "avxvnni"), 16, 2, 4, 1, _PMADDWD_256, 16, ""),
-    Tier("plain", (), ("avx", "fma", "f16c", "sse3", "ssse3", "sse4"), 0, 1, 4, 1, "", 0, ""),
+    Tier(
+        "avx512", ("avx512bw",), ("amx", "avx512vnni", "avxvnni"), 32, 6, 8, 2, _PMADDWD_512, 32, ""
+    ),
+    Tier(
+        "avx-vnni",
+        ("avx2", "avxvnni"),
+        ("amx", "avx512"),
+        16,
+        2,
+        4,
+        1,
+        _PMADDWD_256,
+        32,
+        _DPBUSD_256,
+    ),
+    Tier("avx2", ("avx2",), ("amx", "avx512", "avxvnni"), 16, 2, 4, 1, _PMADDWD_256, 16, ""),
+    Tier(
+        "plain", (), ("amx", "avx", "fma", "f16c", "sse3", "ssse3", "sse4"), 0, 1, 4, 1, "", 0, ""
+    ),
 )
 # 32 registers: 16 sums (high and low bytes), 4 rows of weights, 4 of activations.
 ARM_TIERS = (

@@ -29,6 +29,8 @@ def _pack(splits: bool) -> Any:
 
     @jit
     def pack(x: Any, lo: Any, hi: Any) -> None:
+        if not _HAS_LANES:  # a constant: the rest is not compiled then
+            return
         if x.q.shape[0] < LEAST_IN_LANES:
             return
         end = min(-(-hi // LANES), x.lanes.shape[0])
@@ -44,9 +46,9 @@ def _pack(splits: bool) -> Any:
 
 
 pack, byte_pack = _pack(splits=_HAS_AMX), _pack(splits=False)
-"""x.lanes = x.q of a Quantized, or of Bytes, for tokens lo..hi of the whole tiles.
+"""x.lanes = x.q of a Quantized, or of Bytes, for those of tokens lo..hi that are in whole tiles.
 
-With AMX all are. lo must be a multiple of LANES if there are any.
+With AMX, for all. lo must be a multiple of LANES, and hi too or the number of tokens.
 """
 
 
@@ -78,7 +80,7 @@ def _in_vectors(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> A
 
 
 def _in_tile_registers(n_groups: int) -> Any:
-    """So many groups of tokens at a time, and then what is left."""
+    """All tokens, n_groups of LANES at a time; the last may be fewer."""
 
     @jit
     def in_tile_registers(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> Any:
@@ -108,8 +110,8 @@ def _in_tile_registers(n_groups: int) -> Any:
 def multiply_in_lanes(n_groups: int) -> Any:
     """A function: `matmul` of the first tokens, as many as it returns, for rows lo..hi.
 
-    These are whole tiles, one at least. n_groups: of tokens in a tile that is in tile registers, 1
-    for 16 bits and 2 for 8.
+    lo..hi are whole tiles of rows, one at least. n_groups: the groups of tokens in a tile in tile
+    registers, 1 of 16 bits or 2 of 8.
     """
     if _HAS_AMX:
         return _in_tile_registers(n_groups)

@@ -17,9 +17,9 @@ from pythia_cli.jit import amx, compile_process, processor
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
     """Each test asks for itself, and leaves no answer."""
-    amx.limit(True)
+    amx.follow(True)
     yield
-    amx.limit(True)
+    amx.follow(True)
 
 
 def linux(monkeypatch: pytest.MonkeyPatch, answer: int) -> list[tuple[int, ...]]:
@@ -49,7 +49,7 @@ def test_a_process_that_compiles_for_one_without_permission_does_not_ask(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = linux(monkeypatch, 0)
-    amx.limit(False)
+    amx.follow(False)
     assert amx.is_permitted() is False
     assert asked == []
 
@@ -83,11 +83,15 @@ def test_other_systems_are_not_asked(
 @pytest.mark.skipif(
     not processor.features().get("amx-int8", False), reason="this processor has no AMX"
 )
+@pytest.mark.parametrize("given", [False, True], ids=["found", "given"])
 @pytest.mark.parametrize("is_permitted", [True, False])
 def test_the_child_compiles_for_what_this_process_may_use(
-    monkeypatch: pytest.MonkeyPatch, is_permitted: bool
+    monkeypatch: pytest.MonkeyPatch, is_permitted: bool, given: bool
 ) -> None:
-    """It may use AMX itself in either case."""
+    """It may use AMX itself in either case. Numba can be given the features, too."""
+    if given:
+        flags = [f"{'+' if on else '-'}{name}" for name, on in processor.features().items()]
+        monkeypatch.setenv("NUMBA_CPU_FEATURES", ",".join(flags))
     monkeypatch.setattr(amx, "is_permitted", lambda: is_permitted)
     program = compile_process._CHILD.split("from pythia_cli.jit.compile import")[0]
     program += "from pythia_cli.jit.declare import TIER; sys.exit(TIER.name)"

@@ -54,6 +54,7 @@ def test_a_forced_lower_tier_excludes_the_features_of_better_ones(forced: str) -
     assert set(tier.needs) <= left
     better = tiers_of("x86_64")[: tiers_of("x86_64").index(tier)]
     assert all(not set(other.needs) <= left for other in better)
+    assert tier.has_amx or not any(name.startswith("amx") for name in left)
 
 
 @pytest.mark.parametrize("forced", ["avx512", "neon-dot", "AVX2", "best"])

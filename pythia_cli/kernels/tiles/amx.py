@@ -1,8 +1,9 @@
 """Tiles of `matmul` in Intel's tile registers (AMX), with a token in each lane, as in lanes.py.
 
-A register holds 16 rows of 64 bytes. One instruction multiplies 16 rows of weights with LANES
-tokens, 64 products each. It multiplies bytes, signed or not: inputs of 16 bits are packed as their
-high bytes, signed, and behind them their low ones, unsigned, and the sums of both are joined.
+A register holds 16 rows of 64 bytes: of weights 64 of each row, of inputs, in each row, four of
+each of LANES tokens. One instruction multiplies the weights with the tokens. It multiplies bytes,
+signed or not: inputs of 16 bits are packed as their high bytes, signed, and behind them their low
+ones, unsigned, and the sums of both are joined.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _emit(builder: Any, name: str, *arguments: Any) -> None:
 
 
 def emit_layout(builder: Any) -> None:
-    """Lay out this thread's tile registers. Switching threads takes longer until their release."""
+    """Lay out this thread's tile registers. Until their release, switching threads takes longer."""
     constant = ir.Constant(ir.ArrayType(_I8, len(_LAYOUT)), bytearray(_LAYOUT))
     place = cgutils.global_constant(builder, "amx_layout", constant)
     place.align = CACHE_LINE
@@ -97,7 +98,7 @@ def emit_store(builder: Any, place: Any) -> None:
 
 @intrinsic
 def amx_begin(typingctx: Any) -> Any:
-    """`amx_tile` may be used, until `amx_end`."""
+    """Lay out tile registers for `amx_tile`. The process needs permission (jit/amx.py)."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit_layout(builder)
@@ -108,7 +109,7 @@ def amx_begin(typingctx: Any) -> Any:
 
 @intrinsic
 def amx_end(typingctx: Any) -> Any:
-    """The end of what `amx_begin` began."""
+    """Release the tile registers that `amx_begin` laid out."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit_release(builder)
@@ -134,11 +135,11 @@ def amx_tile(
         bytes_of_group = builder.mul(d_in, _I64(LANES if is_bytes else 2 * LANES))
         at = builder.mul(builder.sdiv(operands.token, _I64(LANES)), bytes_of_group)
         x_first = builder.gep(builder.bitcast(operands.field(2, "lanes"), _POINTER), [at])
-        second = builder.mul(d_in, _I64(LANES))
+        to_second = builder.mul(d_in, _I64(LANES))
         if is_bytes:  # the next group, or the same once more if there is none
             has_next = builder.icmp_signed(">", n, _I64(LANES))
-            second = builder.select(has_next, second, _I64(0))
-        inputs = [x_first, builder.gep(x_first, [second])]
+            to_second = builder.select(has_next, to_second, _I64(0))
+        inputs = [x_first, builder.gep(x_first, [to_second])]
         (weights,) = operands.weight_rows(1)
         kind = BYTES if is_bytes else HALVES
         following = builder.gep(weights, [args[8]])

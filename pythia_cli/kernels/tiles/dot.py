@@ -132,7 +132,7 @@ def load(builder: Any, row: Any, at: Any, kind: Any, align: int) -> Any:
 
 
 def load_first(builder: Any, row: Any, at: Any, kind: Any, n: Any) -> Any:
-    """As `load` for a vector of numbers of 32 bits, of which only the first n are read."""
+    """As `load`, of a vector of numbers of 32 bits. Only the first n are read; the others are 0."""
     lanes = ir.Constant(ir.VectorType(_I64, kind.count), list(range(kind.count)))
     mask = builder.icmp_signed("<", lanes, splat(builder, n, kind.count))
     address = builder.bitcast(builder.gep(row, [at]), kind.as_pointer())

@@ -74,10 +74,10 @@ def lanes_tile(
 def finish(
     operands: Operands, sums: list[Any], first: int, first_row: int = 0, n: Any = None
 ) -> None:
-    """out = or += sums * scales + bias. sums are those of 8 or 16 rows; lane t is of token t.
+    """out = or += sums * scales + bias. sums: of 8 or 16 rows, with a token in each lane.
 
-    Of the tokens and rows of the operands, from the `first` and the `first_row` on: the first n
-    tokens, if that is given.
+    They begin with the row `first_row` and the token `first`, counted from those of the operands.
+    With n, only the first n tokens are written: it may be more than there are, or negative.
     """
     builder = operands.builder
     token = builder.add(operands.token, _I64(first))

@@ -49,7 +49,8 @@ class Operands:
     def load(self, i: int, name: str, at: Any, kind: Any = None, n: Any = None) -> Any:
         """Element `at` of that array, or a vector of type `kind` from there on.
 
-        With n, the array has n more elements: the others in the vector are 0.
+        With n, only the first n are read, and the others are 0: n may be more than the vector has,
+        or negative.
         """
         if kind is None:
             return self.builder.load(self.builder.gep(self.field(i, name), [at]))
@@ -58,7 +59,7 @@ class Operands:
         return dot.load(self.builder, self.field(i, name), at, kind, align=4)
 
     def write(self, token: Any, rows: list[Any], first_row: int = 0, n: Any = None) -> None:
-        """out[token + i, row + first_row:] = or += the vector rows[i]; of the first n, if given."""
+        """out[token + i, row + first_row:] = or += the vector rows[i]; for i < n, if n is given."""
         builder = self.builder
         row = builder.add(self.row, _I64(first_row))
         start = builder.add(builder.mul(token, self._d_out), row)
@@ -77,12 +78,12 @@ class Operands:
         builder = self.builder
         place = builder.gep(self._out, [start])
         if n is not None:
-            unread = cgutils.alloca_once(builder, rows[0].type)
-            unread = builder.bitcast(unread, place.type)
+            unused = cgutils.alloca_once(builder, rows[0].type)  # what is beyond n goes there
+            unused = builder.bitcast(unused, place.type)
         for i, values in enumerate(rows):
             to = place
             if n is not None:
-                to = builder.select(builder.icmp_signed("<", _I64(i), n), place, unread)
+                to = builder.select(builder.icmp_signed("<", _I64(i), n), place, unused)
             yield values, builder.bitcast(to, values.type.as_pointer())
             place = builder.gep(place, [self._d_out])
 
