@@ -43,7 +43,7 @@ def claim_logits(ranks: Any, claims: Any, d_vocab: Any) -> Any:
 
 @jit
 def meet_before_rows(ranks: Any, first_only: Any, w: Any) -> Any:
-    """`meet` before rows of w are claimed. Prefetches from where this rank's begin, or nearly so."""
+    """`meet` before rows of w are claimed. Prefetches about where those of this rank begin."""
     lo, _ = share(w.shape[0], _ROWS, ranks.rank, ranks.n_ranks)
     return meet(ranks, first_only, w, lo * w.shape[1])
 
