@@ -279,11 +279,12 @@ class _StoppableTask(Task):
 
 
 def _bytes_in(folder: Path) -> int:
-    """What a folder takes on the disk."""
-    total = 0
+    """What a folder takes on the disk. A file that is moved meanwhile counts once."""
+    sizes = {}
     for where, _, names in os.walk(folder):
         for name in names:
             with contextlib.suppress(OSError):
                 status = os.lstat(os.path.join(where, name))
-                total += max(status.st_size, getattr(status, "st_blocks", 0) * 512)
-    return total
+                size = max(status.st_size, getattr(status, "st_blocks", 0) * 512)
+                sizes[status.st_dev, status.st_ino] = size
+    return sum(sizes.values())

@@ -103,6 +103,24 @@ def test_room_for_three_is_never_exceeded(
     assert status_of(folder).count("done") == 5
 
 
+def test_a_file_that_is_moved_while_it_is_counted_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a folder that was read to one that will be, as checkpoints are published."""
+    before, after = tmp_path / "incoming/file", tmp_path / "published/file"
+    for path in (before, after):
+        path.parent.mkdir()
+    before.write_bytes(bytes(1 << 20))
+    monkeypatch.setattr(os, "walk", lambda top: walk(top))
+
+    def walk(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        yield str(before.parent), [], [before.name]
+        before.rename(after)
+        yield str(after.parent), [], [after.name]
+
+    assert _bytes_in(tmp_path) == 1 << 20
+
+
 def test_what_the_user_installed_again_stays(
     hub: Hub, store: Store, swept: Sweeper, reporter: Recording
 ) -> None:
