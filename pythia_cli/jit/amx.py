@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import platform
-import sys
+
+from pythia_cli.jit import elf
 
 _ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, _XTILEDATA = 158, 0x1023, 18  # <asm/unistd_64.h>, <asm/prctl.h>
 _is_allowed = True
-
-
-def _is_x86_linux() -> bool:
-    return sys.platform == "linux" and platform.machine() == "x86_64" and sys.maxsize > 2**32
 
 
 @functools.cache
@@ -24,7 +20,7 @@ def is_permitted() -> bool:
 
     Linux before 5.16 refuses, and so it does if a thread has too little room for signals.
     """
-    if not _is_allowed or not _is_x86_linux():
+    if not _is_allowed or not elf.is_supported():
         return False
     try:
         ask = ctypes.CDLL(None).syscall

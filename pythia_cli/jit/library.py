@@ -87,7 +87,7 @@ class Library:
                 reporter.note(f"{cache.path} {cache.fault}, and is compiled again")
             from pythia_cli.jit.compile_process import compile_kernels  # rarely needed
 
-            reporter.note("compiling kernels for this processor, once: about 20 seconds")
+            reporter.note("compiling kernels for this processor, once: 20 to 30 seconds")
             kernels = compile_kernels(self._modules)
             cache.write(kernels)
             if cache.problem:

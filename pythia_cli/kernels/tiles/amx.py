@@ -8,6 +8,7 @@ ones, unsigned, and the sums of both are joined.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -96,26 +97,22 @@ def emit_store(builder: Any, place: Any) -> None:
         _emit(builder, "tilestored64", _I8(register), at, _I64(_WIDTH))
 
 
-@intrinsic
-def amx_begin(typingctx: Any) -> Any:
-    """Lay out tile registers for `amx_tile`. The process needs permission (jit/amx.py)."""
+def _alone(emit: Callable[[Any], None]) -> Any:
+    """An intrinsic that emits this and takes no arguments."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        emit_layout(builder)
-        return context.get_dummy_value()
+    @intrinsic
+    def alone(typingctx: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            emit(builder)
+            return context.get_dummy_value()
 
-    return types.void(), codegen
+        return types.void(), codegen
+
+    return alone
 
 
-@intrinsic
-def amx_end(typingctx: Any) -> Any:
-    """Release the tile registers that `amx_begin` laid out."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        emit_release(builder)
-        return context.get_dummy_value()
-
-    return types.void(), codegen
+amx_begin, amx_end = _alone(emit_layout), _alone(emit_release)
+"""What comes before `amx_tile` and behind it. The process needs permission (jit/amx.py)."""
 
 
 @intrinsic
