@@ -48,12 +48,14 @@ def _leave_with_the_caller() -> None:
 
 
 def compile_modules(modules: Sequence[str]) -> bytes:
-    """Import these modules, and compile their kernels: `packed`. Kernels cannot be called then."""
+    """Import these modules, and compile the kernels in them: `packed`. None can be called then."""
     only_for_objects()
     compile_whole_kernels()
     for module in modules:
         importlib.import_module(module)
-    return packed({name: _compiled(kernel) for name, kernel in KERNELS.items()})
+    # What they import may have kernels, too.
+    own = {name: one for name, one in KERNELS.items() if one.py_func.__module__ in modules}
+    return packed({name: _compiled(kernel) for name, kernel in own.items()})
 
 
 def _compiled(kernel: Any) -> CompiledKernel:

@@ -1,4 +1,4 @@
-"""Compiles in a child process, so that this process neither imports nor configures Numba."""
+"""Compiles in child processes, so that this process neither imports nor configures Numba."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pythia_cli.errors import PythiaError
@@ -28,18 +28,28 @@ _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 _LAST_LINES = 20
 
 
-def compile_kernels(modules: Sequence[str]) -> dict[str, CompiledKernel]:
-    """The kernels of these modules, compiled for this processor. Takes seconds.
+def compile_kernels(*groups: Sequence[str]) -> dict[str, CompiledKernel]:
+    """The kernels of these groups of modules, compiled for this processor. Takes seconds.
 
-    The child has its own session, so Ctrl-C reaches only this process; any exception here, such as
-    KeyboardInterrupt, kills the child. Raises PythiaError if the child fails, with the last lines
-    of its stderr as a note.
+    Each group has a child, as only one thread of a process can compile. The children have their own
+    sessions, so Ctrl-C reaches only this process; any exception here, such as KeyboardInterrupt,
+    kills them. Raises PythiaError if one fails, with the last lines of its stderr as a note.
     """
     if not sys.executable:
         raise PythiaError(
             "kernels cannot be compiled: sys.executable does not name the interpreter"
         )
-    # The child must import the same package as this process.
+    kernels: dict[str, CompiledKernel] = {}
+    with contextlib.ExitStack() as stack:
+        for child in [stack.enter_context(_child(group)) for group in groups]:
+            kernels |= _kernels_of(child)
+    return kernels
+
+
+@contextlib.contextmanager
+def _child(modules: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that compiles the kernels of these modules. An exception kills it."""
+    # It must import the same package as this process.
     folders = [str(_PACKAGE_PARENT), *map(_absolute, sys.path)]
     command = [
         sys.executable,
@@ -48,31 +58,35 @@ def compile_kernels(modules: Sequence[str]) -> dict[str, CompiledKernel]:
         _CHILD,
         json.dumps([folders, list(modules), amx.is_permitted()]),
     ]
-    # The child exits when its stdin is closed, even if this process is killed.
+    # It exits when its stdin is closed, even if this process is killed.
     read_end, write_end = os.pipe()
     try:
-        with (
-            os.fdopen(read_end, "rb") as stdin,
-            subprocess.Popen(
-                command,
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=_PACKAGE_PARENT,  # the current folder may have been deleted
-                start_new_session=True,
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-            ) as child,
-        ):
+        with os.fdopen(read_end, "rb") as stdin:
             try:
-                out, err = _output(child)
-            except BaseException:
-                child.kill()
-                child.wait()
-                raise
-    except OSError as error:
-        raise PythiaError(f"kernels cannot be compiled: {command[0]!r}: {error}") from error
+                child = subprocess.Popen(
+                    command,
+                    stdin=stdin,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    cwd=_PACKAGE_PARENT,  # the current folder may have been deleted
+                    start_new_session=True,
+                    creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+                )
+            except OSError as error:
+                raise PythiaError(f"kernels cannot be compiled: {command[0]!r}: {error}") from error
+            with child:
+                try:
+                    yield child
+                except BaseException:
+                    child.kill()
+                    child.wait()
+                    raise
     finally:
         os.close(write_end)
+
+
+def _kernels_of(child: subprocess.Popen[bytes]) -> dict[str, CompiledKernel]:
+    out, err = _output(child)
     if child.returncode == 0:
         with contextlib.suppress(ValueError):
             if kernels := unpacked(out):

@@ -29,14 +29,14 @@ _IGNORED = ctypes.create_string_buffer(16)
 
 
 class Library:
-    """The kernels of `modules`. `folder` and jit/ hold all their source files.
+    """The kernels of groups of modules. `folder` and jit/ hold all their source files.
 
-    Every method except `cache` loads the kernels first.
+    The groups are compiled side by side. Every method except `cache` loads the kernels first.
     """
 
-    def __init__(self, folder: Path, modules: Sequence[str]) -> None:
+    def __init__(self, folder: Path, *groups: Sequence[str]) -> None:
         self._folder = folder
-        self._modules = modules
+        self._groups = groups
         self._lock = threading.Lock()
         self._loaded: _LinkedKernels | None = None
 
@@ -88,7 +88,7 @@ class Library:
             from pythia_cli.jit.compile_process import compile_kernels  # rarely needed
 
             reporter.note("compiling kernels for this processor, once: 20 to 30 seconds")
-            kernels = compile_kernels(self._modules)
+            kernels = compile_kernels(*self._groups)
             cache.write(kernels)
             if cache.problem:
                 reporter.note(

@@ -14,7 +14,8 @@ import numpy as np
 
 from pythia_cli.jit.declare import jit, kernel
 from pythia_cli.jit.signature import Doubles1, Doubles2, Floats1, Floats2, Floats3, Int8s2
-from pythia_cli.kernels.sizes import FEEDBACK_ROWS
+from pythia_cli.kernels.sizes import COLUMNS_TOGETHER, FEEDBACK_ROWS
+from pythia_cli.kernels.tiles.errors import add_errors
 
 
 @kernel
@@ -52,8 +53,8 @@ def _round_column(k: Any, w: Any, scales: Any, moved: Any, levels: Any, errors: 
 
 
 @jit
-def _add_errors(lo: Any, hi: Any, errors: Any, back: Any, moved: Any) -> None:
-    """moved[i] += errors * back[i] for i in lo..hi."""
+def _add_error(lo: Any, hi: Any, errors: Any, back: Any, moved: Any) -> None:
+    """moved[i] += errors * back[i] for i in lo..hi: those of one column."""
     for i in range(lo, hi):
         for r in range(FEEDBACK_ROWS):
             moved[i, r] += errors[r] * back[i]
@@ -66,11 +67,11 @@ def round_with_feedback(
     """q ~ w / scales for rows lo..hi of w [d_out, d_in], rounded with feedback [d_in, d_in].
 
     Without feedback, as quantize_weights rounds. Levels beyond 127 are clipped; q is 0 where the
-    scale is. room [4, at least d_in, FEEDBACK_ROWS] is scratch.
+    scale is. room [4, at least d_in and COLUMNS_TOGETHER + 1, FEEDBACK_ROWS] is scratch.
     """
     d_in = w.shape[1]
     own, moved, levels = room[0], room[1], room[2]
-    own_scales, e0, e1, e2, e3 = room[3, 0], room[3, 1], room[3, 2], room[3, 3], room[3, 4]
+    own_scales, errors = room[3, 0], room[3, 1 : 1 + COLUMNS_TOGETHER]
     for first in range(lo, hi, FEEDBACK_ROWS):
         n = min(FEEDBACK_ROWS, hi - first)
         for r in range(FEEDBACK_ROWS):
@@ -80,26 +81,16 @@ def round_with_feedback(
                 own[i, r] = w[row, i]
                 moved[i, r] = w[row, i]
         k = d_in - 1
-        # Four columns at a time: their errors reach the others in one pass, in the same order.
-        while k >= 3:
-            f0, f1, f2, f3 = feedback[k], feedback[k - 1], feedback[k - 2], feedback[k - 3]
-            _round_column(k, own, own_scales, moved, levels, e0)
-            _add_errors(k - 3, k, e0, f0, moved)
-            _round_column(k - 1, own, own_scales, moved, levels, e1)
-            _add_errors(k - 3, k - 1, e1, f1, moved)
-            _round_column(k - 2, own, own_scales, moved, levels, e2)
-            _add_errors(k - 3, k - 2, e2, f2, moved)
-            _round_column(k - 3, own, own_scales, moved, levels, e3)
-            for i in range(k - 3):
-                for r in range(FEEDBACK_ROWS):
-                    value = moved[i, r] + e0[r] * f0[i]
-                    value = value + e1[r] * f1[i]
-                    value = value + e2[r] * f2[i]
-                    moved[i, r] = value + e3[r] * f3[i]
-            k -= 4
+        # Several columns at a time: their errors reach the others in one pass, in the same order.
+        while k >= COLUMNS_TOGETHER - 1:
+            for c in range(COLUMNS_TOGETHER):
+                _round_column(k - c, own, own_scales, moved, levels, errors[c])
+                _add_error(k - COLUMNS_TOGETHER + 1, k - c, errors[c], feedback[k - c], moved)
+            add_errors(moved, errors, feedback, k, k - COLUMNS_TOGETHER + 1)
+            k -= COLUMNS_TOGETHER
         while k >= 0:
-            _round_column(k, own, own_scales, moved, levels, e0)
-            _add_errors(0, k, e0, feedback[k], moved)
+            _round_column(k, own, own_scales, moved, levels, errors[0])
+            _add_error(0, k, errors[0], feedback[k], moved)
             k -= 1
         for r in range(n):
             for i in range(d_in):

@@ -9,6 +9,8 @@ from pythia_cli.jit.signature import Floats1, Floats2, Int8s2
 from pythia_cli.kernels.quantize_rows import absmax
 from pythia_cli.kernels.tiles.scales import SCALES_TOGETHER, squared_errors
 
+_LESS = np.float32(0.999)  # far more than the roundings of a bound
+
 
 @kernel
 def quantize_weights(
@@ -27,17 +29,20 @@ def quantize_weights(
         largest = absmax(w[row])
         for c in range(n):
             per_scales[c] = np.float32(1.0) / (candidates[c] * largest / np.float32(127.0))
-        for first in range(0, n, SCALES_TOGETHER):
-            squared_errors(w[row], d_in, per_scales, min(first, n - SCALES_TOGETHER), errors)
         best_scale, best_error = np.float32(0.0), np.float32(np.inf)
-        for c in range(n):
-            scale = candidates[c] * largest / np.float32(127.0)
-            if scale < np.float32(1e-37):
+        for start in range(0, n, SCALES_TOGETHER):
+            first = min(start, n - SCALES_TOGETHER)
+            # The largest weight is clipped more by each candidate. Its error alone is a bound.
+            clipped = (largest * per_scales[first] - np.float32(127.0)) * candidates[first]
+            if clipped * clipped * _LESS > best_error:
                 break
-            # Relative to absmax / 127, so that large weights do not overflow when squared.
-            squared = errors[c] * (candidates[c] * candidates[c])
-            if squared < best_error:
-                best_scale, best_error = scale, squared
+            squared_errors(w[row], d_in, per_scales, first, errors)
+            for c in range(first, first + SCALES_TOGETHER):
+                scale = candidates[c] * largest / np.float32(127.0)
+                # Relative to absmax / 127, so that large weights do not overflow when squared.
+                squared = errors[c] * (candidates[c] * candidates[c])
+                if scale >= np.float32(1e-37) and squared < best_error:
+                    best_scale, best_error = scale, squared
         scales[row] = best_scale
         per_scale = np.float32(0.0)
         if best_scale > np.float32(0.0):

@@ -73,6 +73,9 @@ MAX_INT16 = 32767
 FEEDBACK_ROWS = LANES
 """Rows of weights that are rounded together."""
 
+COLUMNS_TOGETHER = 8
+"""Columns of weights whose errors are added to the others together."""
+
 SCALE_CANDIDATES = np.arange(160, 127, -1, dtype=np.float32) / np.float32(160)
 """The weight scales tried, as fractions of absmax / 127: 160/160, 159/160, ... 128/160."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import chain
 
 import llvmlite.binding as llvm
 import llvmlite.binding.targets
@@ -26,7 +27,7 @@ def main() -> None:
     processor.features = lambda: target["features"]
     from pythia_cli.jit.compile import compile_modules
 
-    sys.stdout.buffer.write(compile_modules(compiled._LIBRARY._modules))
+    sys.stdout.buffer.write(compile_modules(list(chain(*compiled.MODULES))))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -103,6 +104,26 @@ def test_a_child_that_cannot_start_is_reported(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(compile_process.sys, "executable", "/nowhere/python")
     with pytest.raises(PythiaError, match="/nowhere/python"):
         compile_kernels(["json"])
+
+
+def test_each_group_has_the_kernels_of_its_own_modules(sources: Path, tmp_path: Path) -> None:
+    more = (sources / "only_adds.py").read_text().replace("def add(", "def add_more(")
+    (sources / "adds_more.py").write_text(f"import only_adds\n{more}")
+    assert set(compile_kernels(["adds_more"])) == {"add_more"}
+    assert set(compile_kernels(["only_adds"], ["adds_more"])) == {"add", "add_more"}
+
+
+def test_an_error_in_one_child_ends_the_others(sources: Path, tmp_path: Path) -> None:
+    (sources / "fails.py").write_text("raise SystemError('no such luck')")
+    path = tmp_path / "pid"
+    (sources / "waits.py").write_text(
+        f"import os, time; open({str(path)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    )
+    with pytest.raises(PythiaError, match="no such luck"):
+        compile_kernels(["fails"], ["waits"])
+    with contextlib.suppress(OSError, ValueError):  # it was killed before it wrote
+        os.kill(int(path.read_text()), 0)
+        pytest.fail("it runs on")
 
 
 @pytest.mark.parametrize("program", ["print('hello')", ""])

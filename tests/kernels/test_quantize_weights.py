@@ -81,3 +81,26 @@ def test_squared_errors_add_in_the_order_of_lane_sum_to_the_bit(seed: int, n: in
         exact = np.abs(w) * per_scales[c]
         left = np.minimum(np.rint(exact), np.float32(127)) - exact
         assert errors[c].tobytes() == in_lanes(left * left).tobytes()
+
+
+@given(seed=st.integers(0, 2**32 - 1), d_in=st.integers(1, 200), exponent=st.floats(-36, 37))
+def test_scales_that_are_left_out_are_not_better(seed: int, d_in: int, exponent: float) -> None:
+    w = random_rows(seed, d_in, exponent)
+    _, scales = quantized(w)
+    for row, scale in zip(w, scales, strict=True):
+        assert scale.tobytes() == best_of_all(row).tobytes()
+
+
+def best_of_all(row: np.ndarray) -> np.float32:
+    """The scale that a search among all candidates finds."""
+    own = SCALE_CANDIDATES * np.abs(row).max() / np.float32(127)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        per_scales = np.float32(1) / own
+        errors = np.empty_like(own)
+        for first in range(0, len(own), SCALES_TOGETHER):
+            at = min(first, len(own) - SCALES_TOGETHER)
+            run_errors(row, len(row), per_scales, at, errors)
+        squared = errors * (SCALE_CANDIDATES * SCALE_CANDIDATES)
+    squared[(own < np.float32(1e-37)) | np.isnan(squared)] = np.inf
+    best = int(np.argmin(squared))
+    return own[best] if squared[best] < np.inf else np.float32(0)

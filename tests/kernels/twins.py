@@ -50,6 +50,7 @@ from pythia_cli.kernels.rotary import rotate_half
 from pythia_cli.kernels.row_sums import row_sums
 from pythia_cli.kernels.scoring import merge_pieces, score_piece
 from pythia_cli.kernels.sizes import (
+    COLUMNS_TOGETHER,
     FEEDBACK_ROWS,
     KEY_BLOCK,
     LANES,
@@ -383,7 +384,7 @@ def rounded_rows(case: Draw) -> Arrays:
         "w": w,
         "scales": np.where(scales < 1e-37, np.float32(0), scales),
         "feedback": feedback / np.float32(1 + case.d / 50),
-        "room": unwritten(4, max(case.d, 5), FEEDBACK_ROWS),
+        "room": unwritten(4, max(case.d, 1 + COLUMNS_TOGETHER), FEEDBACK_ROWS),
         "q": unwritten(case.n_rows, case.d, dtype=np.int8),
     }
 
