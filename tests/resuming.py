@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.cli.running import Pythia
+from tests.cli.running import Pythia, lines_of
 
 _OUT = "killed.jsonl"
 
@@ -82,7 +82,7 @@ def _check(pythia: Pythia, folder: Path, n_prompts: int) -> None:
     seed = json.loads((folder / f"{_OUT}.meta.json").read_text())["identity"]["seed"]
     _run(pythia, folder, "all.jsonl", whole.name, "--seed", str(seed))
     assert out.read_bytes() == whole.read_bytes()
-    ids = [json.loads(line)["id"] for line in out.read_text().splitlines()]
+    ids = [json.loads(line)["id"] for line in lines_of(out.read_text())]
     assert ids == [f"p{i}" for i in range(n_prompts)]
     left = {path.name for path in folder.glob(f"*{_OUT}*")}
     assert left == {_OUT, f"{_OUT}.meta.json"}

@@ -33,7 +33,7 @@ class Result:
     @property
     def records(self) -> list[dict[str, Any]]:
         """stdout as JSON, one object a line."""
-        return [json.loads(line) for line in self.out.splitlines()]
+        return [json.loads(line) for line in lines_of(self.out)]
 
     @property
     def record(self) -> dict[str, Any]:
@@ -125,6 +125,11 @@ def listing(folder: Path) -> dict[str, tuple[int, int]]:
         for path in sorted(folder.rglob("*"))
         if not path.is_dir() and path.parent.name != "locks"
     }
+
+
+def lines_of(text: str) -> list[str]:
+    """Its lines. str.splitlines also splits at form feeds and such, which a model may generate."""
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def without_model_lines(err: str) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import Pythia, error_line, together, without_model_lines
+from tests.cli.running import Pythia, error_line, lines_of, together, without_model_lines
 from tests.resuming import kill_and_resume
 
 PROMPTS = [
@@ -36,7 +36,7 @@ def test_rows(pythia: Pythia, prompts: Path, tmp_path: Path) -> None:
     run = ("generate", "--prompt-file", prompts, *DRAW, "--seed", "5", "--num-samples", "2")
     done = pythia(*run, "-o", out)
     assert (done.out, without_model_lines(done.err)) == ("", [f"wrote 4 rows to {out}"])
-    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    rows = [json.loads(line) for line in lines_of(out.read_text())]
     assert [list(row) for row in rows] == [LAYOUT] * 4
     assert [(row["id"], row["sample"]) for row in rows] == [
         ("a", 0), ("a", 1), ("b", 0), ("b", 1),
@@ -118,7 +118,7 @@ def test_a_bad_item_names_its_line(pythia: Pythia, eval_text: str, tmp_path: Pat
     assert error.endswith("; or add --skip-errors --resume to leave it out")
     assert "--truncate-prompt" in error
     pythia(*run, "--skip-errors", "--resume", status=2)
-    head, *rows = [row.split("\t") for row in out.read_text().splitlines()]
+    head, *rows = [row.split("\t") for row in lines_of(out.read_text())]
     assert [row[head.index("item")] for row in rows] == ["1", "2", "3", "4"]
     assert [bool(row[head.index("error")]) for row in rows] == [False, True, True, False]
 
@@ -140,7 +140,7 @@ def test_a_random_seed_is_kept_by_resume(pythia: Pythia, tmp_path: Path) -> None
     assert same.read_bytes() == out.read_bytes()
     path.write_text(path.read_text() + '{"prompt": "He"}\n')
     pythia(*run, "-o", out, "--resume", "--skip-errors", status=2)
-    assert len(out.read_text().splitlines()) == 4
+    assert len(lines_of(out.read_text())) == 4
     fresh = pythia(*run, "-o", out, "--skip-errors", "-v", status=2)
     assert f"seed {seed}" not in fresh.err.splitlines()
 
