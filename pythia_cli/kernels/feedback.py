@@ -14,7 +14,7 @@ import numpy as np
 
 from pythia_cli.jit.declare import jit, kernel
 from pythia_cli.jit.signature import Doubles1, Doubles2, Floats1, Floats2, Floats3, Int8s2
-from pythia_cli.kernels.sizes import COLUMNS_TOGETHER, FEEDBACK_ROWS
+from pythia_cli.kernels.sizes import COLUMNS_TOGETHER, FEEDBACK_ROWS, LANES
 from pythia_cli.kernels.tiles.errors import add_errors
 
 
@@ -75,11 +75,13 @@ def round_with_feedback(
     for first in range(lo, hi, FEEDBACK_ROWS):
         n = min(FEEDBACK_ROWS, hi - first)
         for r in range(FEEDBACK_ROWS):
-            row = first + min(r, n - 1)  # those that there are not are done in vain
-            own_scales[r] = scales[row]
-            for i in range(d_in):
-                own[i, r] = w[row, i]
-                moved[i, r] = w[row, i]
+            own_scales[r] = scales[first + min(r, n - 1)]
+        for start in range(0, d_in, LANES):  # in squares, whose lines stay in the cache
+            for r in range(FEEDBACK_ROWS):
+                row = first + min(r, n - 1)  # those that there are not are done in vain
+                for i in range(start, min(start + LANES, d_in)):
+                    own[i, r] = w[row, i]
+                    moved[i, r] = w[row, i]
         k = d_in - 1
         # Several columns at a time: their errors reach the others in one pass, in the same order.
         while k >= COLUMNS_TOGETHER - 1:
@@ -92,6 +94,7 @@ def round_with_feedback(
             _round_column(k, own, own_scales, moved, levels, errors[0])
             _add_error(0, k, errors[0], feedback[k], moved)
             k -= 1
-        for r in range(n):
-            for i in range(d_in):
-                q[first + r, i] = np.int8(np.int32(levels[i, r]))
+        for start in range(0, d_in, LANES):
+            for r in range(n):
+                for i in range(start, min(start + LANES, d_in)):
+                    q[first + r, i] = np.int8(np.int32(levels[i, r]))
