@@ -20,6 +20,7 @@ from pythia_cli.kernels.sizes import (
     N_QUERIES,
     SCORE_TOKENS,
     WHOLE,
+    WIDENED_WEIGHTS,
     aligned_zeros,
     rotary_blocks,
     rotary_tables,
@@ -228,6 +229,7 @@ def _input(d: int) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
 def _scratch(config: ModelConfig, n_ranks: int) -> dict[str, Any]:
     """Buffers for the activations of CHUNK tokens, without the residual stream."""
     n, d, d_mlp = CHUNK, config.d_model, config.d_mlp
+    n_widened = max(WIDENED_WEIGHTS, LANES * max(d, d_mlp))
     return {
         "normed": _real(n, d),
         "attention_input": _input(d),
@@ -238,6 +240,7 @@ def _scratch(config: ModelConfig, n_ranks: int) -> dict[str, Any]:
         "mlp": _wide(d_mlp),
         "mlp_hidden": _input(d_mlp),
         "attention": _attention_scratch(config, n_ranks),
+        "widened": aligned_zeros((n_ranks, n_widened), np.int16),
     }
 
 

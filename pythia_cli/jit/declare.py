@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import llvmlite.binding as llvm
 import numba
 from numba.core import config
 
@@ -34,6 +35,10 @@ def _compile_for_tier() -> tiers.Tier:
 
 
 TIER = _compile_for_tier()
+if TIER.has_lanes:
+    llvm.initialize_native_asmparser()  # for inline assembly
+PROCESSOR: str = config.CPU_NAME
+"""LLVM's name of the processor that kernels are compiled for."""
 
 
 _FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}

@@ -21,7 +21,7 @@ from pythia_cli.kernels.layer_norm import Norm, layer_norm
 from pythia_cli.kernels.linear import (
     ByteLinear,
     Bytes,
-    Linear,
+    ExactLinear,
     Quantized,
     byte_matmul,
     matmul,
@@ -43,7 +43,7 @@ def first_tokens(s: Any, n: Any) -> Any:
     return Scratch(
         s.x[:n], s.normed[:n], _first(s.attention_input, n), _first(s.mlp_input, n),
         s.qkv[:n], s.attended[:n], _first(s.attended_input, n),
-        s.mlp[:n], _first(s.mlp_hidden, n), s.attention, s.claims,
+        s.mlp[:n], _first(s.mlp_hidden, n), s.attention, s.widened, s.claims,
     )  # fmt: skip
 
 
@@ -73,9 +73,10 @@ def _quantize(fast: Any, parts: Any, layer: Any, x: Any, out: Any, lo: Any, hi: 
 
 @jit
 def _multiply(
-    fast: Any, linears: Any, parts: Any, i: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any
-) -> None:
-    """out = or += the linear of layer i of x; outputs lo..hi."""
+    fast: Any, linears: Any, parts: Any, i: Any, x: Any, room: Any, adds: Any, out: Any, lo: Any,
+    hi: Any,
+) -> None:  # fmt: skip
+    """out = or += the linear of layer i of x; outputs lo..hi. room: of an ExactLinear."""
     weight, scales = linears.weight[i], linears.scales[i]
     if x.exact.q.shape[0] == 1:
         fetch_outputs(linears, i, lo, hi)
@@ -83,7 +84,8 @@ def _multiply(
         linear = ByteLinear(weight, scales, parts.centred_bias[i], parts.row_sums[i])
         byte_matmul(linear, x.bytes, adds, out, lo, hi)
     else:
-        matmul(Linear(weight, scales, linears.bias[i]), x.exact, adds, out, lo, hi)
+        exact = ExactLinear(weight, scales, linears.bias[i], room)
+        matmul(exact, x.exact, adds, out, lo, hi)
 
 
 class _Steps(NamedTuple):
@@ -103,7 +105,7 @@ class _Steps(NamedTuple):
 @jit
 def _claimed_rows(
     ranks: Any, claims: Any, slot: Any, fast: Any, linears: Any, parts: Any, i: Any, x: Any,
-    out: Any, multiplies: Any, has_gelu: Any,
+    room: Any, out: Any, multiplies: Any, has_gelu: Any,
 ) -> None:  # fmt: skip
     """out = the linear of layer i of x, then its GELU, or one of the two; rows that are claimed."""
     sets = any_value(False)
@@ -111,7 +113,7 @@ def _claimed_rows(
     lo, hi = claim_rows(ranks, claims, slot, d_out, d_in, x.exact.q.shape[0])
     while lo < hi:
         if multiplies:
-            _multiply(fast, linears, parts, i, x, sets, out, lo, hi)
+            _multiply(fast, linears, parts, i, x, room, sets, out, lo, hi)
         if has_gelu:
             gelu(out, lo, hi)
         lo, hi = claim_rows(ranks, claims, slot, d_out, d_in, x.exact.q.shape[0])
@@ -164,8 +166,8 @@ class _Output(NamedTuple):
 
 @jit
 def _outputs(
-    ranks: Any, claims: Any, slot: Any, fast: Any, dense: Any, down: Any, i: Any, adds: Any,
-    out: Any,
+    ranks: Any, claims: Any, slot: Any, fast: Any, dense: Any, down: Any, i: Any, room: Any,
+    adds: Any, out: Any,
 ) -> None:  # fmt: skip
     """out += the outputs of attention, the MLP, or both in this order. A rank claims whole rows.
 
@@ -182,9 +184,9 @@ def _outputs(
         if down.runs and out.shape[0] == 1:
             fetch_row(weight, i, lo)
         if dense.runs:
-            _multiply(fast, dense.linears, dense.parts, i, dense.x, adds, out, lo, hi)
+            _multiply(fast, dense.linears, dense.parts, i, dense.x, room, adds, out, lo, hi)
         if down.runs:
-            _multiply(fast, down.linears, down.parts, i, down.x, adds, out, lo, hi)
+            _multiply(fast, down.linears, down.parts, i, down.x, room, adds, out, lo, hi)
         lo, hi = claim_rows(ranks, claims, slot, d_model, d_in, out.shape[0])
 
 
@@ -224,7 +226,7 @@ def run_layer(ranks: Any, model: Any, i: Any, steps: Any, s: Any, texts: Any) ->
     lo, hi = own_tokens(ranks, s.x.shape[0])
     yes, no = any_value(True), any_value(False)
     first_only = s.x.shape[0] == 1  # then only rank 0 has a token to norm and quantize
-    slot = LAYER_CLAIMS * i
+    slot, room = LAYER_CLAIMS * i, s.widened[ranks.rank]
     inputs = w.query_key_value.weight[i] if steps.query_key_value else w.dense_h_to_4h.weight[i]
     outputs = w.dense_4h_to_h.weight[i] if steps.down else w.dense.weight[i]
     if steps.norm_1:
@@ -243,7 +245,7 @@ def run_layer(ranks: Any, model: Any, i: Any, steps: Any, s: Any, texts: Any) ->
     if steps.query_key_value:
         _claimed_rows(
             ranks, s.claims, slot, model.fast, w.query_key_value, b.query_key_value, i,
-            s.attention_input, s.qkv, yes, no,
+            s.attention_input, room, s.qkv, yes, no,
         )  # fmt: skip
         up = w.dense_h_to_4h.weight[i]
         if not meet_before_rows(ranks, no, up):
@@ -260,7 +262,7 @@ def run_layer(ranks: Any, model: Any, i: Any, steps: Any, s: Any, texts: Any) ->
         if (steps.up or steps.has_gelu) and (turn == 0) != attends_first:
             _claimed_rows(
                 ranks, s.claims, slot + 2, model.fast, w.dense_h_to_4h, b.dense_h_to_4h, i,
-                s.mlp_input, s.mlp, steps.up, steps.has_gelu,
+                s.mlp_input, room, s.mlp, steps.up, steps.has_gelu,
             )  # fmt: skip
     if not meet_before_rows(ranks, no, outputs):
         return False
@@ -279,6 +281,6 @@ def run_layer(ranks: Any, model: Any, i: Any, steps: Any, s: Any, texts: Any) ->
         down = _Output(w.dense_4h_to_h, b.dense_4h_to_h, s.mlp_hidden, steps.down)
         slot += 3 if steps.dense else 4
         out = s.x if steps.adds else s.normed
-        _outputs(ranks, s.claims, slot, model.fast, dense, down, i, steps.adds, out)
+        _outputs(ranks, s.claims, slot, model.fast, dense, down, i, room, steps.adds, out)
         return meet_before_layer(ranks, w.query_key_value.weight, i + 1, w.embed_out.weight)
     return True

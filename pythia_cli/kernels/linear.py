@@ -12,6 +12,7 @@ from pythia_cli.jit.signature import (
     Floats2,
     Int8s2,
     Int8s3,
+    Int16s1,
     Int16s2,
     Int32s1,
     Int32s3,
@@ -19,6 +20,7 @@ from pythia_cli.jit.signature import (
 )
 from pythia_cli.kernels.in_lanes import (
     BLOCK_BYTES,
+    EXACT_BLOCK_BYTES,
     LEAST_IN_LANES,
     ROWS_IN_LANES,
     multiply_in_lanes,
@@ -49,6 +51,18 @@ class Linears(NamedTuple):
     weight: Int8s3
     scales: Floats2
     bias: Floats2
+
+
+class ExactLinear(NamedTuple):
+    """A Linear for activations of 16 bits.
+
+    room [n] int16: for rows of weights in 16 bits, where tiles want them; or none.
+    """
+
+    weight: Int8s2
+    scales: Floats1
+    bias: Floats1
+    room: Int16s1
 
 
 class Quantized(NamedTuple):
@@ -161,8 +175,11 @@ _tile_2 = linear_tile(2, streams=True)
 _tile_1 = linear_tile(1, streams=True)
 
 
-def _tiled(vector: int, rows: Any, in_lanes: Any) -> Any:
-    """matmul in tiles of rows and tokens; `rows` does those left over."""
+def _tiled(vector: int, rows: Any, in_lanes: Any, block_bytes: int) -> Any:
+    """matmul in tiles of rows and tokens; `rows` does those left over.
+
+    block_bytes: weights that all tokens use before the next.
+    """
 
     @jit
     def tiled(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> None:
@@ -174,7 +191,7 @@ def _tiled(vector: int, rows: Any, in_lanes: Any) -> Any:
             tiled_to += (hi - lo) // unit * unit
         adds = adds != 0
         # A block of rows stays in the L2 cache while all tokens use it.
-        block = max(BLOCK_BYTES // d_in // unit, 1) * unit
+        block = max(block_bytes // d_in // unit, 1) * unit
         for block_lo in range(lo, tiled_to, block):
             block_hi = min(block_lo + block, tiled_to)
             token = in_lanes(linear, x, adds, out, block_lo, block_hi)
@@ -215,12 +232,16 @@ byte_matmul_plain = _row_by_row(_output(0, BYTE_OFFSET, _without_zero))
 """`byte_matmul` without tiles."""
 
 if TIER.vector:
-    matmul = _tiled(VECTOR, _row_by_row(matmul_output), multiply_in_lanes(1))
-    byte_matmul = _tiled(BYTE_VECTOR, _row_by_row(byte_matmul_output), multiply_in_lanes(2))
+    matmul = _tiled(
+        VECTOR, _row_by_row(matmul_output), multiply_in_lanes(is_exact=True), EXACT_BLOCK_BYTES
+    )
+    byte_matmul = _tiled(
+        BYTE_VECTOR, _row_by_row(byte_matmul_output), multiply_in_lanes(is_exact=False), BLOCK_BYTES
+    )
 else:
     matmul, byte_matmul = matmul_plain, byte_matmul_plain
 """out [n_tokens, d_out] = linear(x), or += if `adds`; outputs lo..hi.
 
-`matmul` takes a Linear and a Quantized x, `byte_matmul` a ByteLinear and Bytes. Integer sums are
-exact, so tiles and threads do not change the result.
+`matmul` takes an ExactLinear and a Quantized x, `byte_matmul` a ByteLinear and Bytes. Integer sums
+are exact, so tiles and threads do not change the result.
 """

@@ -26,6 +26,12 @@ The likely ones of a piece are refined together (likely.py).
 ROWS_TOGETHER = 4
 """Rows of weights whose products with one input are summed together."""
 
+WIDENED_WEIGHTS = 1 << 17
+"""Weights that are widened to 16 bits at a time: they stay in the L2 cache while tokens use them.
+
+At least LANES rows are, however long they are.
+"""
+
 SCORE_TOKENS = 64
 """Tokens whose logits of a piece are kept at a time."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pythia_cli.jit.signature import Floats1, Floats2, Int32s1, Int32s2, Int64s2
+from pythia_cli.jit.signature import Floats1, Floats2, Int16s2, Int32s1, Int32s2, Int64s2
 from pythia_cli.kernels.attention_structures import AttentionScratch, Rotary
 from pythia_cli.kernels.embedding import Embedding
 from pythia_cli.kernels.layer_norm import Norm, Norms
@@ -88,7 +88,8 @@ class Scratch(NamedTuple):
     x [n, d_model] is the residual stream. attention_input and mlp_input are its layer norms,
     quantized; either the part `exact` or the part `bytes` of an Input is used. Rows of x, qkv,
     attended and mlp may be longer than what they hold.
-    claims [LAYER_CLAIMS * n_layers + 1, n_ranks] must be zero at the start of a pass.
+    widened [n_ranks, n]: room of an ExactLinear. claims [LAYER_CLAIMS * n_layers + 1, n_ranks] must
+    be zero at the start of a pass.
     """
 
     x: Floats2
@@ -101,6 +102,7 @@ class Scratch(NamedTuple):
     mlp: Floats2
     mlp_hidden: Input
     attention: AttentionScratch
+    widened: Int16s2
     claims: Int64s2
 
 

@@ -13,7 +13,7 @@ from pythia_cli.kernels.likely import find_likely, find_residual, refine
 from pythia_cli.kernels.linear import (
     ByteLinear,
     Bytes,
-    Linear,
+    ExactLinear,
     Quantized,
     byte_matmul,
     byte_matmul_output,
@@ -110,8 +110,9 @@ def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any, normalizes:
     linear = ByteLinear(
         embed_out.weight, embed_out.scales, embed_out.bias, model.bytes.embed_out.row_sums
     )
+    widened = s.widened[ranks.rank]
     if outputs.targets.shape[0] > 0:
-        _score(ranks, model.fast, linear, x, s.claims, outputs, room)
+        _score(ranks, model.fast, linear, x, widened, s.claims, outputs, room)
         return
     last, refined = s.claims.shape[0] - 1, room.refined[ranks.rank]
     d_vocab, d_model = linear.weight.shape
@@ -122,19 +123,22 @@ def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any, normalizes:
         else:
             lo, hi = claim_rows(ranks, s.claims, last, d_vocab, d_model, x.exact.q.shape[0])
         if lo < hi:
-            _logits(model.fast, linear, x, refined, outputs.logits, lo, hi)
+            _logits(model.fast, linear, x, widened, refined, outputs.logits, lo, hi)
 
 
 @jit
-def _logits(fast: Any, linear: Any, x: Any, refined: Any, out: Any, lo: Any, hi: Any) -> None:
+def _logits(
+    fast: Any, linear: Any, x: Any, room: Any, refined: Any, out: Any, lo: Any, hi: Any
+) -> None:
     """out [n_tokens, >= hi] = logits lo..hi.
 
-    If the model is fast these must be one whole piece: which are likely depends on it. refined: the
-    rank's part of ScoreScratch.refined.
+    If the model is fast these must be one whole piece: which are likely depends on it. room: of an
+    ExactLinear. refined: the rank's part of ScoreScratch.refined.
     """
     adds = any_value(False)
     if not fast:
-        matmul(Linear(linear.weight, linear.scales, linear.bias), x.exact, adds, out, lo, hi)
+        exact = ExactLinear(linear.weight, linear.scales, linear.bias, room)
+        matmul(exact, x.exact, adds, out, lo, hi)
         return
     byte_matmul(linear, x.bytes, adds, out, lo, hi)
     rows = _rows(linear, lo, hi)
@@ -168,7 +172,7 @@ def _tokens(x: Any, lo: Any, hi: Any) -> Any:
 
 @inlined
 def _score(
-    ranks: Any, fast: Any, linear: Any, x: Any, claims: Any, outputs: Any, room: Any
+    ranks: Any, fast: Any, linear: Any, x: Any, widened: Any, claims: Any, outputs: Any, room: Any
 ) -> None:
     """Score the targets, one piece of the vocabulary at a time.
 
@@ -191,7 +195,7 @@ def _score(
         # Some tokens at a time, so that their logits are still in the L2 cache when they are read.
         for first in range(0, m, SCORE_TOKENS):
             end = min(first + SCORE_TOKENS, m)
-            _logits(fast, rows, _tokens(x, first, end), refined, logits, zero, n)
+            _logits(fast, rows, _tokens(x, first, end), widened, refined, logits, zero, n)
             for t in range(first, end):
                 target = outputs.targets[t]
                 if lo <= target < hi:

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pythia_cli.kernels.linear import Linear, Quantized, matmul, matmul_plain
-from pythia_cli.kernels.sizes import MAX_INT16, MAX_INT32, activation_levels
+from pythia_cli.kernels.linear import ExactLinear, Quantized, matmul, matmul_plain
+from pythia_cli.kernels.sizes import MAX_INT16, MAX_INT32, WIDENED_WEIGHTS, activation_levels
 from tests.kernels.twins import NO_LANES, WIDTH_IN_LANES, packed
+
+ROOM = np.empty(WIDENED_WEIGHTS, np.int16)
 
 both = pytest.mark.parametrize("kernel", [matmul, matmul_plain], ids=["matmul", "matmul_plain"])
 
@@ -23,7 +25,7 @@ def integer_part(
     out = np.full((len(x), len(w)), np.nan, np.float32)
     ones = np.ones(len(w), np.float32)
     inputs = packed(Quantized(x, np.ones(len(x), np.float32), NO_LANES))
-    kernel(Linear(w, ones, 0 * ones), inputs, False, out, 0, len(w))
+    kernel(ExactLinear(w, ones, 0 * ones, ROOM), inputs, False, out, 0, len(w))
     return out
 
 
@@ -75,7 +77,7 @@ def test_tiles_change_no_bit(seed: int, n_tokens: int, d_in: int, d_out: int, ad
     x_scales = rng.random(n_tokens, np.float32)
     tiled = rng.random((n_tokens, d_out), np.float32)
     untiled = tiled.copy()
-    linear, inputs = Linear(w, w_scales, bias), packed(Quantized(x, x_scales, NO_LANES))
+    linear, inputs = ExactLinear(w, w_scales, bias, ROOM), packed(Quantized(x, x_scales, NO_LANES))
     matmul(linear, inputs, adds, tiled, 0, d_out)
     matmul_plain(linear, inputs, adds, untiled, 0, d_out)
     assert tiled.tobytes() == untiled.tobytes()

@@ -27,7 +27,7 @@ from pythia_cli.kernels.likely import find_likely, find_residual, refine
 from pythia_cli.kernels.linear import (
     ByteLinear,
     Bytes,
-    Linear,
+    ExactLinear,
     Quantized,
     byte_matmul,
     byte_matmul_output,
@@ -216,10 +216,11 @@ def linear(case: Draw) -> Arrays:
     if case.rng.integers(2):
         case = case._replace(n=case.n + 3 * LANES, d=-(-case.d // WIDTH_IN_LANES) * WIDTH_IN_LANES)
     return {
-        "linear": Linear(
+        "linear": ExactLinear(
             weight=case.int8(case.n_rows, case.d),
             scales=case.scales(case.n_rows),
             bias=case.rng.standard_normal(case.n_rows).astype(np.float32),
+            room=unwritten(case.n_rows * case.d * int(case.rng.integers(2)), dtype=np.int16),
         ),
         "x": packed(
             Quantized(
@@ -238,7 +239,7 @@ def byte_linear(case: Draw) -> Arrays:
     weight = a["linear"].weight
     return {
         **a,
-        "linear": ByteLinear(*a["linear"], weight.sum(axis=1, dtype=np.int32)),
+        "linear": ByteLinear(*a["linear"][:3], weight.sum(axis=1, dtype=np.int32)),
         "x": packed(
             Bytes(
                 q=case.uint8(*a["x"].q.shape),

@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from pythia_cli.jit.declare import TIER
+from pythia_cli.jit.declare import PROCESSOR, TIER
 from pythia_cli.jit.prefetch import emit_prefetch
 from pythia_cli.kernels.simd import data_of, shape_of
 from pythia_cli.kernels.sizes import LANES
@@ -34,32 +34,50 @@ _INT32S, _FLOATS = ir.VectorType(_I32, LANES), ir.VectorType(ir.FloatType(), LAN
 LANE_ROWS, LANE_GROUPS = 8, 2
 """Rows of weights and groups of tokens in a tile: 16 sums hide the time that each takes."""
 
+WIDENS_FIRST = TIER.has_lanes and not TIER.has_amx and not PROCESSOR.startswith("znver")
+"""Whether weights are widened for inputs of 16 bits before tiles read them, once for all tokens.
+
+Intel's processors have one port to copy 2 bytes to all lanes and to widen them there: a tile that
+does both waits for it. AMD's have more.
+"""
+
 _AHEAD = 1024  # int32s; so far ahead lines are prefetched: others have read what was there before
 
 
 @intrinsic
 def lanes_tile(
     typingctx: Any, linear: Any, row: Any, x: Any, token: Any, d_in: Any, adds: Any, out: Any,
-    d_out: Any, following: Any, n: Any,
+    d_out: Any, following: Any, n: Any, ahead: Any, n_ahead: Any, row_in_room: Any,
 ) -> Any:  # fmt: skip
     """`matmul` for LANE_ROWS rows of a linear and LANE_GROUPS of LANES tokens.
 
-    From row `row` of the linear and `token` of x on, which is a multiple of LANES. Prefetches the
-    next rows of the linear, and n * d_in bytes of x.lanes from the byte `following` on.
+    From row `row` of the linear and `token` of x on, which is a multiple of LANES. If they are
+    widened first, the weights are those in linear.room from `row_in_room` on. Prefetches n * d_in
+    bytes of x.lanes from the byte `following` on, and n_ahead * d_in weights of the linear, `ahead`
+    behind the row.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         operands = Operands(context, builder, signature, args[:8])
-        dots = (byte_lanes if operands.is_bytes else exact_lanes)(builder, TIER)
+        is_widened = WIDENS_FIRST and not operands.is_bytes
+        dots: Any
+        if operands.is_bytes:
+            dots = byte_lanes(builder, TIER)
+        else:
+            dots = exact_lanes(builder, TIER, is_widened)
         group = builder.sdiv(operands.token, _I64(LANES))
         size = builder.mul(operands.d_in, _I64(LANES // dots.vector))  # int32s of a group
         places = [builder.mul(builder.add(group, _I64(g)), size) for g in range(LANE_GROUPS)]
         x_rows = [builder.gep(operands.field(2, "lanes"), [place]) for place in places]
-        *w_rows, next_row = operands.weight_rows(LANE_ROWS + 1)
+        following, n, ahead, n_ahead, row_in_room = args[8:]
+        w_rows = operands.weight_rows(LANE_ROWS)
+        weights = builder.gep(w_rows[0], [ahead])
+        if is_widened:
+            w_rows = operands.widened_rows(row_in_room, LANE_ROWS)
         lanes = builder.bitcast(operands.field(2, "lanes"), _I8.as_pointer())
         evenly = (
-            (next_row, _I64(LANE_ROWS)),
-            (builder.gep(lanes, [args[8]]), args[9]),
+            (weights, n_ahead),
+            (builder.gep(lanes, [following]), n),
         )
         sums = emit_dots(builder, dots, w_rows, x_rows, operands.d_in, evenly=evenly)
         for g in range(LANE_GROUPS):
@@ -67,7 +85,10 @@ def lanes_tile(
         return context.get_dummy_value()
 
     index = types.intp
-    arguments = (linear, index, x, index, index, types.boolean, out, index, index, index)
+    arguments = (
+        linear, index, x, index, index, types.boolean, out, index, index, index, index,
+        index, index,
+    )  # fmt: skip
     return types.void(*arguments), codegen
 
 

@@ -12,7 +12,7 @@ from numba.np.arrayobj import make_array
 from pythia_cli.kernels.simd import data_of
 from pythia_cli.kernels.tiles import dot
 
-_I64 = ir.IntType(64)
+_I8, _I64 = ir.IntType(8), ir.IntType(64)
 
 
 class Operands:
@@ -35,6 +35,11 @@ class Operands:
     def weight_rows(self, n: int) -> list[Any]:
         """The addresses of n rows of weights."""
         return self._rows(self.field(0, "weight"), self.row, n)
+
+    def widened_rows(self, first: Any, n: int) -> list[Any]:
+        """The addresses, as bytes, of n rows of the linear's room from `first` on."""
+        rows = self._rows(self.field(0, "room"), first, n)
+        return [self.builder.bitcast(row, _I8.as_pointer()) for row in rows]
 
     def input_rows(self, n: int) -> list[Any]:
         """The addresses of the inputs of n tokens."""

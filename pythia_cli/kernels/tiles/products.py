@@ -41,9 +41,12 @@ def byte_offset(tier: Tier) -> int:
     return 128 if "sdot" in tier.byte_instruction else 0
 
 
-def exact_lanes(builder: Any, tier: Tier) -> Any:
-    """As exact_dots, with the int16s of a token in each lane. Only for a tier that has_lanes."""
-    return _PairLanes(builder, tier)
+def exact_lanes(builder: Any, tier: Tier, is_widened: bool) -> Any:
+    """As exact_dots, with the int16s of a token in each lane. Only for a tier that has_lanes.
+
+    is_widened: whether the weights are int16s, too.
+    """
+    return (_WidePairLanes if is_widened else _PairLanes)(builder, tier)
 
 
 def byte_lanes(builder: Any, tier: Tier) -> Any:
@@ -173,6 +176,21 @@ class _PairLanes(_PairDots):
     def activations(self, row: Any, at: Any) -> Any:
         at = self._builder.mul(at, _I64(LANES // 2))
         return load(self._builder, row, at, self._int16s, align=4)
+
+
+class _WidePairLanes(_PairLanes):
+    """The same for weights of 16 bits. `row` is their address, as bytes."""
+
+    def weights(self, row: Any, at: Any) -> Any:
+        at = self._builder.mul(at, _I64(2))
+        both = splat(self._builder, _number(self._builder, row, at, _I32), LANES)
+        return self._builder.bitcast(both, self._int16s)
+
+    def added(self, parts: list[Any], w: Any, x: Any) -> list[Any]:
+        # Where it takes longer than an addition alone, LLVM splits it in two, if it has a choice.
+        kind = ir.FunctionType(self.sums, [self.sums, self._int16s, self._int16s])
+        code = ir.InlineAsm(kind, "vpdpwssd $3, $2, $0", "=v,0,v,v")
+        return [self._builder.call(code, [parts[0], w, x])]
 
 
 class _ByteLanes(_ByteDots):
