@@ -185,7 +185,7 @@ def _kernels(store: Store, n_threads: int) -> Iterator[Finding]:
     folder = settings.cache_folder() / "kernels"
     cache = compiled.cache()
     kept = cache.read() is not None
-    state = "compiled" if kept else "to be compiled by the first run, in about 15 s"
+    state = "compiled" if kept else "to be compiled by the first run, in 20 to 30 s"
     if cache.fault:
         state = f"the file {cache.fault}; the next run compiles them again"
     remedy = "fix this, or set PYTHIA_CACHE to another folder" if cache.problem else None

@@ -1,6 +1,6 @@
-"""Compiles each kernel that Python calls to object code, with Numba, in a child process.
+"""Compiles each kernel that Python calls to object code, with Numba, in child processes.
 
-compile_process.py starts the child, which runs `main`. The object code has no references to Numba
+compile_process.py starts them; each runs `main`. The object code has no references to Numba
 or Python, so it can be loaded without Numba.
 """
 
@@ -48,7 +48,7 @@ def _leave_with_the_caller() -> None:
 
 
 def compile_modules(modules: Sequence[str]) -> bytes:
-    """Import these modules, and compile the kernels in them: `packed`. None can be called then."""
+    """Import these modules, and compile the kernels in them: `packed`. They cannot be called."""
     only_for_objects()
     compile_whole_kernels()
     for module in modules:

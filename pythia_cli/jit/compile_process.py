@@ -33,7 +33,8 @@ def compile_kernels(*groups: Sequence[str]) -> dict[str, CompiledKernel]:
 
     Each group has a child, as only one thread of a process can compile. The children have their own
     sessions, so Ctrl-C reaches only this process; any exception here, such as KeyboardInterrupt,
-    kills them. Raises PythiaError if one fails, with the last lines of its stderr as a note.
+    kills them. Raises PythiaError if one fails, with the last lines of its stderr as a note, as
+    soon as those before it are done.
     """
     if not sys.executable:
         raise PythiaError(

@@ -30,7 +30,7 @@ ROWS_IN_LANES = (AMX_ROWS if _HAS_AMX else LANE_ROWS) if _HAS_LANES else TILE_RO
 BLOCK_BYTES = (1024 if _HAS_AMX else 256) * 1024
 """Weights that stay in the L2 cache while all tokens use them. Processors with AMX have 2 MiB."""
 EXACT_BLOCK_BYTES = WIDENED_WEIGHTS if WIDENS_FIRST else BLOCK_BYTES
-"""The same for inputs of 16 bits."""
+"""The same for inputs of 16 bits. Weights that are widened take twice as much."""
 _INPUT_BYTES = 512 * 1024  # and the inputs that stay there with them
 
 
@@ -97,8 +97,8 @@ def _in_vectors(is_exact: bool) -> Any:
             return 0
         n_bytes = 4 * LANE_GROUPS * x.lanes.shape[1] * LANES  # of the lanes of a tile
         n = -(-n_bytes // (d_in * ((hi - lo) // LANE_ROWS)))
-        # Tiles prefetch the weights that the next tile reads. If they are widened, a part of those
-        # which are widened next.
+        # Tiles prefetch the weights that the next tile reads; or, if weights are widened, a part of
+        # the block that comes next.
         ahead, n_ahead = LANE_ROWS * d_in, LANE_ROWS
         if is_widened:
             ahead, n_ahead = (hi - lo) * d_in, -(-LANE_ROWS // (n_tokens // LEAST_IN_LANES))

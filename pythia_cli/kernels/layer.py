@@ -73,10 +73,10 @@ def _quantize(fast: Any, parts: Any, layer: Any, x: Any, out: Any, lo: Any, hi: 
 
 @jit
 def _multiply(
-    fast: Any, linears: Any, parts: Any, i: Any, x: Any, room: Any, adds: Any, out: Any, lo: Any,
-    hi: Any,
+    fast: Any, linears: Any, parts: Any, i: Any, x: Any, widened: Any, adds: Any, out: Any,
+    lo: Any, hi: Any,
 ) -> None:  # fmt: skip
-    """out = or += the linear of layer i of x; outputs lo..hi. room: of an ExactLinear."""
+    """out = or += the linear of layer i of x; outputs lo..hi. widened: an ExactLinear's room."""
     weight, scales = linears.weight[i], linears.scales[i]
     if x.exact.q.shape[0] == 1:
         fetch_outputs(linears, i, lo, hi)
@@ -84,7 +84,7 @@ def _multiply(
         linear = ByteLinear(weight, scales, parts.centred_bias[i], parts.row_sums[i])
         byte_matmul(linear, x.bytes, adds, out, lo, hi)
     else:
-        exact = ExactLinear(weight, scales, linears.bias[i], room)
+        exact = ExactLinear(weight, scales, linears.bias[i], widened)
         matmul(exact, x.exact, adds, out, lo, hi)
 
 
@@ -105,7 +105,7 @@ class _Steps(NamedTuple):
 @jit
 def _claimed_rows(
     ranks: Any, claims: Any, slot: Any, fast: Any, linears: Any, parts: Any, i: Any, x: Any,
-    room: Any, out: Any, multiplies: Any, has_gelu: Any,
+    widened: Any, out: Any, multiplies: Any, has_gelu: Any,
 ) -> None:  # fmt: skip
     """out = the linear of layer i of x, then its GELU, or one of the two; rows that are claimed."""
     sets = any_value(False)
@@ -113,7 +113,7 @@ def _claimed_rows(
     lo, hi = claim_rows(ranks, claims, slot, d_out, d_in, x.exact.q.shape[0])
     while lo < hi:
         if multiplies:
-            _multiply(fast, linears, parts, i, x, room, sets, out, lo, hi)
+            _multiply(fast, linears, parts, i, x, widened, sets, out, lo, hi)
         if has_gelu:
             gelu(out, lo, hi)
         lo, hi = claim_rows(ranks, claims, slot, d_out, d_in, x.exact.q.shape[0])
@@ -166,7 +166,7 @@ class _Output(NamedTuple):
 
 @jit
 def _outputs(
-    ranks: Any, claims: Any, slot: Any, fast: Any, dense: Any, down: Any, i: Any, room: Any,
+    ranks: Any, claims: Any, slot: Any, fast: Any, dense: Any, down: Any, i: Any, widened: Any,
     adds: Any, out: Any,
 ) -> None:  # fmt: skip
     """out += the outputs of attention, the MLP, or both in this order. A rank claims whole rows.
@@ -184,9 +184,9 @@ def _outputs(
         if down.runs and out.shape[0] == 1:
             fetch_row(weight, i, lo)
         if dense.runs:
-            _multiply(fast, dense.linears, dense.parts, i, dense.x, room, adds, out, lo, hi)
+            _multiply(fast, dense.linears, dense.parts, i, dense.x, widened, adds, out, lo, hi)
         if down.runs:
-            _multiply(fast, down.linears, down.parts, i, down.x, room, adds, out, lo, hi)
+            _multiply(fast, down.linears, down.parts, i, down.x, widened, adds, out, lo, hi)
         lo, hi = claim_rows(ranks, claims, slot, d_model, d_in, out.shape[0])
 
 
@@ -226,7 +226,7 @@ def run_layer(ranks: Any, model: Any, i: Any, steps: Any, s: Any, texts: Any) ->
     lo, hi = own_tokens(ranks, s.x.shape[0])
     yes, no = any_value(True), any_value(False)
     first_only = s.x.shape[0] == 1  # then only rank 0 has a token to norm and quantize
-    slot, room = LAYER_CLAIMS * i, s.widened[ranks.rank]
+    slot, widened = LAYER_CLAIMS * i, s.widened[ranks.rank]
     inputs = w.query_key_value.weight[i] if steps.query_key_value else w.dense_h_to_4h.weight[i]
     outputs = w.dense_4h_to_h.weight[i] if steps.down else w.dense.weight[i]
     if steps.norm_1:
@@ -245,7 +245,7 @@ def run_layer(ranks: Any, model: Any, i: Any, steps: Any, s: Any, texts: Any) ->
     if steps.query_key_value:
         _claimed_rows(
             ranks, s.claims, slot, model.fast, w.query_key_value, b.query_key_value, i,
-            s.attention_input, room, s.qkv, yes, no,
+            s.attention_input, widened, s.qkv, yes, no,
         )  # fmt: skip
         up = w.dense_h_to_4h.weight[i]
         if not meet_before_rows(ranks, no, up):
@@ -262,7 +262,7 @@ def run_layer(ranks: Any, model: Any, i: Any, steps: Any, s: Any, texts: Any) ->
         if (steps.up or steps.has_gelu) and (turn == 0) != attends_first:
             _claimed_rows(
                 ranks, s.claims, slot + 2, model.fast, w.dense_h_to_4h, b.dense_h_to_4h, i,
-                s.mlp_input, room, s.mlp, steps.up, steps.has_gelu,
+                s.mlp_input, widened, s.mlp, steps.up, steps.has_gelu,
             )  # fmt: skip
     if not meet_before_rows(ranks, no, outputs):
         return False
@@ -281,6 +281,6 @@ def run_layer(ranks: Any, model: Any, i: Any, steps: Any, s: Any, texts: Any) ->
         down = _Output(w.dense_4h_to_h, b.dense_4h_to_h, s.mlp_hidden, steps.down)
         slot += 3 if steps.dense else 4
         out = s.x if steps.adds else s.normed
-        _outputs(ranks, s.claims, slot, model.fast, dense, down, i, room, steps.adds, out)
+        _outputs(ranks, s.claims, slot, model.fast, dense, down, i, widened, steps.adds, out)
         return meet_before_layer(ranks, w.query_key_value.weight, i + 1, w.embed_out.weight)
     return True

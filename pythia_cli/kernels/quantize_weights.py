@@ -9,7 +9,7 @@ from pythia_cli.jit.signature import Floats1, Floats2, Int8s2
 from pythia_cli.kernels.quantize_rows import absmax
 from pythia_cli.kernels.tiles.scales import SCALES_TOGETHER, squared_errors
 
-_LESS = np.float32(0.999)  # far more than the roundings of a bound
+_MARGIN = np.float32(0.999)  # a bound is rounded: this is far more than its roundings
 
 
 @kernel
@@ -20,7 +20,7 @@ def quantize_weights(
 
     The scale of a row is the one of candidates * absmax / 127 with the least squared error. Levels
     beyond 127 are clipped. Scales below 1e-37 are not tried; if none is left, as for a row of
-    zeros, the scale is 0. There are at least SCALES_TOGETHER candidates, from large to small; room
+    zeros, the scale is 0. There are at least SCALES_TOGETHER candidates, from 1 down; room
     [2, n_candidates] is scratch.
     """
     d_in, n = w.shape[1], candidates.shape[0]
@@ -32,9 +32,9 @@ def quantize_weights(
         best_scale, best_error = np.float32(0.0), np.float32(np.inf)
         for start in range(0, n, SCALES_TOGETHER):
             first = min(start, n - SCALES_TOGETHER)
-            # The largest weight is clipped more by each candidate. Its error alone is a bound.
+            # Each following candidate clips the largest weight more. Its error alone is a bound.
             clipped = (largest * per_scales[first] - np.float32(127.0)) * candidates[first]
-            if clipped * clipped * _LESS > best_error:
+            if clipped * clipped * _MARGIN > best_error:
                 break
             squared_errors(w[row], d_in, per_scales, first, errors)
             for c in range(first, first + SCALES_TOGETHER):

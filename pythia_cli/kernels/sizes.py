@@ -29,7 +29,7 @@ ROWS_TOGETHER = 4
 WIDENED_WEIGHTS = 1 << 17
 """Weights that are widened to 16 bits at a time: they stay in the L2 cache while tokens use them.
 
-At least LANES rows are, however long they are.
+But a tile of rows is, however long they are.
 """
 
 SCORE_TOKENS = 64

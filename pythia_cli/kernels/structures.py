@@ -88,8 +88,8 @@ class Scratch(NamedTuple):
     x [n, d_model] is the residual stream. attention_input and mlp_input are its layer norms,
     quantized; either the part `exact` or the part `bytes` of an Input is used. Rows of x, qkv,
     attended and mlp may be longer than what they hold.
-    widened [n_ranks, n]: room of an ExactLinear. claims [LAYER_CLAIMS * n_layers + 1, n_ranks] must
-    be zero at the start of a pass.
+    widened [n_ranks, n]: a rank's room for weights in 16 bits (ExactLinear). claims
+    [LAYER_CLAIMS * n_layers + 1, n_ranks] must be zero at the start of a pass.
     """
 
     x: Floats2

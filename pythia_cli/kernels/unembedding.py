@@ -128,16 +128,16 @@ def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any, normalizes:
 
 @jit
 def _logits(
-    fast: Any, linear: Any, x: Any, room: Any, refined: Any, out: Any, lo: Any, hi: Any
+    fast: Any, linear: Any, x: Any, widened: Any, refined: Any, out: Any, lo: Any, hi: Any
 ) -> None:
     """out [n_tokens, >= hi] = logits lo..hi.
 
-    If the model is fast these must be one whole piece: which are likely depends on it. room: of an
-    ExactLinear. refined: the rank's part of ScoreScratch.refined.
+    If the model is fast these must be one whole piece: which are likely depends on it. widened: an
+    ExactLinear's room. refined: the rank's part of ScoreScratch.refined.
     """
     adds = any_value(False)
     if not fast:
-        exact = ExactLinear(linear.weight, linear.scales, linear.bias, room)
+        exact = ExactLinear(linear.weight, linear.scales, linear.bias, widened)
         matmul(exact, x.exact, adds, out, lo, hi)
         return
     byte_matmul(linear, x.bytes, adds, out, lo, hi)

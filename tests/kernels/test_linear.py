@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pythia_cli.kernels.linear import ExactLinear, Quantized, matmul, matmul_plain
-from pythia_cli.kernels.sizes import MAX_INT16, MAX_INT32, WIDENED_WEIGHTS, activation_levels
+from pythia_cli.kernels.sizes import LANES, MAX_INT16, MAX_INT32, activation_levels
 from tests.kernels.twins import NO_LANES, WIDTH_IN_LANES, packed
 
-ROOM = np.empty(WIDENED_WEIGHTS, np.int16)
+WIDEST = 20480
+ROOM = np.empty(LANES * WIDEST, np.int16)
 
 both = pytest.mark.parametrize("kernel", [matmul, matmul_plain], ids=["matmul", "matmul_plain"])
 
@@ -51,7 +52,7 @@ def test_sums_are_exact(kernel: Any, seed: int, n_tokens: int, d_in: int, d_out:
 
 
 @both
-@pytest.mark.parametrize("d_in", [516, 4096, 20480])
+@pytest.mark.parametrize("d_in", [516, 4096, WIDEST])
 @pytest.mark.parametrize("n_tokens", [1, 9, 35])
 def test_sums_at_the_bound_do_not_overflow(kernel: Any, d_in: int, n_tokens: int) -> None:
     x = np.full((n_tokens, d_in), activation_levels(d_in), np.int16)
@@ -81,6 +82,19 @@ def test_tiles_change_no_bit(seed: int, n_tokens: int, d_in: int, d_out: int, ad
     matmul(linear, inputs, adds, tiled, 0, d_out)
     matmul_plain(linear, inputs, adds, untiled, 0, d_out)
     assert tiled.tobytes() == untiled.tobytes()
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_room_for_a_block_or_not_changes_no_bit(more: int) -> None:
+    rng = np.random.default_rng(more + 1)
+    n_tokens, d_out, d_in = 3 * LANES, 5 * LANES, 4 * WIDTH_IN_LANES
+    w = rng.integers(-127, 128, (d_out, d_in), dtype=np.int8)
+    x = rng.integers(-999, 999, (n_tokens, d_in), dtype=np.int16)
+    ones, out = np.ones(d_out, np.float32), np.empty((n_tokens, d_out), np.float32)
+    room = np.empty(w.size + more, np.int16)
+    inputs = packed(Quantized(x, np.ones(n_tokens, np.float32), NO_LANES))
+    matmul(ExactLinear(w, ones, 0 * ones, room), inputs, False, out, 0, d_out)
+    np.testing.assert_array_equal(out, exact(w, x))
 
 
 @pytest.mark.parametrize("d_in", [1, 2, 515, 516, 517, 1024, 4096, 5120, 20480, 50_000])

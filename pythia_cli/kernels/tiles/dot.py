@@ -24,12 +24,12 @@ def emit_dots(
 ) -> list[list[Any]]:
     """Emit a loop over k. For each row of w and x: an int32 vector; its lanes add up to the dot.
 
-    w_rows point to int8, x_rows to what `dots` takes; k is a positive multiple of dots.vector. With
-    `ahead`, an int64, w is prefetched that many bytes ahead: the processor's own prefetching stops
-    at the end of each 4 KiB page, and needs some lines of each row to begin. `evenly` has pairs of
-    an address and a number n, int64: n * k bytes are prefetched from there, evenly: all at once,
-    the loads of this loop would wait for it. A step prefetches one line: if n * dots.vector is
-    more than a line has, some lines are left out.
+    w_rows and x_rows point to what `dots` takes, weights as bytes; k is a positive multiple of
+    dots.vector. With `ahead`, an int64, w is prefetched that many bytes ahead: the processor's own
+    prefetching stops at the end of each 4 KiB page, and needs some lines of each row to begin.
+    `evenly` has pairs of an address and a number n, int64: n * k bytes are prefetched from there,
+    evenly: all at once, the loads of this loop would wait for it. A step prefetches one line: if
+    n * dots.vector is more than a line has, some lines are left out.
     """
     before = builder.block
     loop = builder.append_basic_block("dots")

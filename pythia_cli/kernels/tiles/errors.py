@@ -22,8 +22,8 @@ def add_errors(typingctx: Any, moved: Any, errors: Any, feedback: Any, k: Any, n
 
     moved [at least n, FEEDBACK_ROWS], errors [COLUMNS_TOGETHER, FEEDBACK_ROWS] and feedback
     [more than k, at least n] are contiguous float32; k >= COLUMNS_TOGETHER - 1. Each product and
-    each sum is rounded. As vectors of FEEDBACK_ROWS, which LLVM would not make them by itself
-    where it prefers those of 256 bits.
+    each sum is rounded. In vectors of FEEDBACK_ROWS: LLVM would not choose them by itself where it
+    prefers 256 bits.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -51,10 +51,10 @@ def lanes_tile(
 ) -> Any:  # fmt: skip
     """`matmul` for LANE_ROWS rows of a linear and LANE_GROUPS of LANES tokens.
 
-    From row `row` of the linear and `token` of x on, which is a multiple of LANES. If they are
-    widened first, the weights are those in linear.room from `row_in_room` on. Prefetches n * d_in
-    bytes of x.lanes from the byte `following` on, and n_ahead * d_in weights of the linear, `ahead`
-    behind the row.
+    From row `row` of the linear and `token` of x on, which is a multiple of LANES. Weights
+    that are widened first are read from linear.room, from its row `row_in_room` on. Prefetches
+    n * d_in bytes of x.lanes from the byte `following` on, and n_ahead * d_in weights of the linear
+    from the one on that comes `ahead` after the row's first.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -7,7 +7,8 @@ combined at the end.
 8 bits, uint8: x86 uses `vpdpbusd` where it has VNNI: four products of bytes are added. ARM's `sdot`
 wants signed bytes, so it gets x - 128. Other processors widen both to int16, as for 16 bits.
 
-With a token in each lane (tiles/lanes.py), x86 has the same instructions.
+With a token in each lane (tiles/lanes.py), x86 has the same instructions. Weights may have been
+widened to int16 before; with them the instruction is `vpdpwssd`.
 """
 
 from __future__ import annotations
@@ -187,7 +188,8 @@ class _WidePairLanes(_PairLanes):
         return self._builder.bitcast(both, self._int16s)
 
     def added(self, parts: list[Any], w: Any, x: Any) -> list[Any]:
-        # Where it takes longer than an addition alone, LLVM splits it in two, if it has a choice.
+        # LLVM splits vpdpwssd into vpmaddwd and vpaddd where it expects the sum to be waited for.
+        # Inline assembly prevents that.
         kind = ir.FunctionType(self.sums, [self.sums, self._int16s, self._int16s])
         code = ir.InlineAsm(kind, "vpdpwssd $3, $2, $0", "=v,0,v,v")
         return [self._builder.call(code, [parts[0], w, x])]
