@@ -56,12 +56,28 @@ EXPECTED = {
     (byte_dots, "avx2"): ("vpmaddwd", 8),
     (byte_dots, "neon-dot"): ("sdot", 8),
 }
+
+
+def widening_lanes(builder: Any, tier: Tier) -> Any:
+    return exact_lanes(builder, tier, is_widened=False)
+
+
+def widened_lanes(builder: Any, tier: Tier) -> Any:
+    return exact_lanes(builder, tier, is_widened=True)
+
+
+# For the last, LLVM would split vpdpwssd.
 IN_LANES = [
     (tier, *expected)
     for tier in TILED
     if tier.has_lanes and not tier.has_amx
-    for expected in ((exact_lanes, "vpdpwssd"), (byte_lanes, "vpdpbusd"))
+    for expected in (
+        (byte_lanes, "vpdpbusd", "znver4"),
+        (widening_lanes, "vpdpwssd", "znver4"),
+        (widened_lanes, "vpdpwssd", "icelake-server"),
+    )
 ]
+in_lanes = pytest.mark.parametrize(("tier", "kind", "instruction", "cpu"), IN_LANES)
 both_kinds = pytest.mark.parametrize("kind", [exact_dots, byte_dots])
 
 
@@ -92,7 +108,7 @@ def tile_module(tier: Tier, n_tokens: int, kind: Any) -> ir.Module:
 def lanes_module(tier: Tier, kind: Any) -> ir.Module:
     """void tile(int8 *w, int32 *x, int64 d_in, int32 *out): out [rows, groups, LANES] = w x.
 
-    x [groups, d_in / dots.vector, LANES].
+    x [groups, d_in / dots.vector, LANES]. w points to int16s for widened_lanes.
     """
     module = ir.Module()
     arguments = [_I8.as_pointer(), _I32.as_pointer(), _I64, _I32.as_pointer()]
@@ -101,7 +117,8 @@ def lanes_module(tier: Tier, kind: Any) -> ir.Module:
     w, x, d_in, out = function.args
     dots = kind(builder, tier)
     size = builder.mul(d_in, _I64(LANES // dots.vector))
-    w_rows = [builder.gep(w, [builder.mul(d_in, _I64(i))]) for i in range(LANE_ROWS)]
+    step = 2 if kind is widened_lanes else 1
+    w_rows = [builder.gep(w, [builder.mul(d_in, _I64(i * step))]) for i in range(LANE_ROWS)]
     x_rows = [builder.gep(x, [builder.mul(size, _I64(g))]) for g in range(LANE_GROUPS)]
     sums = [total for row in emit_dots(builder, dots, w_rows, x_rows, d_in) for total in row]
     for i, total in enumerate(sums):
@@ -111,12 +128,12 @@ def lanes_module(tier: Tier, kind: Any) -> ir.Module:
     return module
 
 
-def machine_of(tier: Tier) -> Any:
+def machine_of(tier: Tier, cpu: str | None = None) -> Any:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     architecture = "aarch64" if tier in ARM_TIERS else "x86_64"
     target = llvm.Target.from_triple(f"{architecture}-unknown-linux-gnu")
-    return target.create_target_machine(cpu=PROCESSORS[tier.name], opt=3)
+    return target.create_target_machine(cpu=cpu or PROCESSORS[tier.name], opt=3)
 
 
 def optimised(module: ir.Module, machine: Any) -> Any:
@@ -149,11 +166,11 @@ def test_a_tile_has_the_expected_instructions_and_no_spills(tier: Tier, kind: An
     assert not [line for line in loop if re.search(r"\((%rsp|%rbp)\)|\[(sp|x29)", line)], loop
 
 
-@pytest.mark.parametrize(("tier", "kind", "instruction"), IN_LANES)
+@in_lanes
 def test_a_tile_in_lanes_has_the_expected_instructions(
-    tier: Tier, kind: Any, instruction: str
+    tier: Tier, kind: Any, instruction: str, cpu: str
 ) -> None:
-    machine = machine_of(tier)
+    machine = machine_of(tier, cpu)
     assembly = machine.emit_assembly(optimised(lanes_module(tier, kind), machine))
     loop = loop_of(assembly, instruction)
     used = Counter(line.split()[0] for line in loop)
@@ -192,6 +209,7 @@ def compiled(module: ir.Module, tier: Tier) -> tuple[Any, Any]:
     """The function `tile` of a module, and what has to be kept alive for it."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
     features = without(tier, processor.features())
     flags = ",".join(f"{'+' if on else '-'}{name}" for name, on in features.items())
     machine = llvm.Target.from_default_triple().create_target_machine(
@@ -230,8 +248,8 @@ def test_a_tile_is_exact(tier: Tier, n_tokens: int, kind: Any) -> None:
     del engine
 
 
-@pytest.mark.parametrize(("tier", "kind", "instruction"), IN_LANES)
-def test_a_tile_in_lanes_is_exact(tier: Tier, kind: Any, instruction: str) -> None:
+@in_lanes
+def test_a_tile_in_lanes_is_exact(tier: Tier, kind: Any, instruction: str, cpu: str) -> None:
     if tier not in runnable():
         pytest.skip(f"this processor has no {instruction}")
     engine, tile = compiled(lanes_module(tier, kind), tier)
@@ -239,7 +257,7 @@ def test_a_tile_in_lanes_is_exact(tier: Tier, kind: Any, instruction: str) -> No
     for d_in in (64, 3 * 64, 512):
         w = rng.integers(-127, 128, (LANE_ROWS, d_in), dtype=np.int8)
         w[0] = 127
-        if kind is exact_lanes:
+        if kind is not byte_lanes:
             most = min(32639, (2**31 - 1) // (127 * d_in))
             x = rng.integers(-most, most + 1, (LANE_GROUPS * LANES, d_in), dtype=np.int16)
             x[0] = -most
@@ -248,6 +266,7 @@ def test_a_tile_in_lanes_is_exact(tier: Tier, kind: Any, instruction: str) -> No
             x[0] = 255
         groups = x.view(np.int32).reshape(LANE_GROUPS, LANES, -1).transpose(0, 2, 1).copy()
         out = np.empty((LANE_ROWS, LANE_GROUPS * LANES), np.int32)
-        tile(w.ctypes.data, groups.ctypes.data, d_in, out.ctypes.data)
+        given = w.astype(np.int16) if kind is widened_lanes else w
+        tile(given.ctypes.data, groups.ctypes.data, d_in, out.ctypes.data)
         np.testing.assert_array_equal(out, w.astype(np.int64) @ x.astype(np.int64).T)
     del engine
