@@ -24,12 +24,12 @@ def process_cost(
     folder: the working directory. `python -m` imports from there first.
 
     Call this from a small process: Linux counts the parent's memory at the start in the child's
-    peak.
+    peak. Bytecode is kept, whatever the environment here says: pip writes a user's as it installs.
     """
     started = time.perf_counter()
     process = subprocess.Popen(
         command,
-        env={**os.environ, **environment},
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment},
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
