@@ -104,8 +104,10 @@ class PythiaTokenizer:
 
     def check(self) -> None:
         """Check every token. Raises IntegrityError if one is not spelled in bytes."""
-        for token_id in range(self.size):
-            self.token_bytes(token_id)
+        names = self._tokenizer.get_vocab(with_added_tokens=False)
+        own = (name for name, token_id in names.items() if token_id not in self._added)
+        if not set[str]().union(*own) <= _BYTE_OF_CHARACTER.keys():
+            raise IntegrityError(self._path, _FOREIGN)
 
     def encode(self, text: str) -> np.ndarray[Any, Any]:
         """text -> token_ids [n] int64.

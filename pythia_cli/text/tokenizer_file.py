@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _AHEAD: dict[tuple[Path, str], Future[Tokenizer]] = {}
+_checked: set[str] = set()
+"""The sha256 of files whose structure was checked: checkpoints of a suite have the same one."""
 
 
 class TokenizerFailed(Exception):
@@ -58,7 +60,8 @@ def read_tokenizer(path: Path, content: bytes, sha256: str | None = None) -> Tok
     ahead = None if sha256 is None else _AHEAD.pop((path, sha256), None)
     if ahead is not None and ahead.exception() is None:
         return ahead.result()
-    if sha256 is not None:
+    found = sha256 or hashlib.sha256(content).hexdigest()
+    if sha256 is not None or found in _checked:
         return _parsed(content)
     try:
         added = check_content(content)
@@ -69,6 +72,7 @@ def read_tokenizer(path: Path, content: bytes, sha256: str | None = None) -> Tok
         # The library numbers added tokens itself, from the number of the other tokens on.
         if tokenizer.token_to_id(text) != token_id:
             raise TokenizerFailed(f"the id of the added token {reprlib.repr(text)} is not the next")
+    _checked.add(found)
     return tokenizer
 
 

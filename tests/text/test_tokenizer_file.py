@@ -154,6 +154,18 @@ def test_an_interrupt_is_no_failure_of_the_library(monkeypatch: pytest.MonkeyPat
         read_tokenizer(PATH, CONTENT)
 
 
+def test_a_structure_is_checked_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    read_tokenizer(PATH, CONTENT)
+
+    def refuse(content: bytes) -> None:
+        raise ValueError("checked again")
+
+    monkeypatch.setattr(tokenizer_file, "check_content", refuse)
+    assert read_tokenizer(tmp_path / "copy.json", CONTENT).get_vocab_size() == 4078
+    with pytest.raises(TokenizerFailed, match="checked again"):
+        read_tokenizer(PATH, CONTENT + b" ")
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff"])
 def test_a_damaged_file_fails(content: bytes) -> None:
     with pytest.raises(TokenizerFailed):
