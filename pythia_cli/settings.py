@@ -183,6 +183,15 @@ def limit_blas() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
+def let_waiting_threads_sleep() -> None:
+    """Let torch's threads sleep while they wait for each other, unless the user has said how.
+
+    They would spin, which takes time from what they wait for as soon as other jobs run here. For
+    the command line; called before torch is imported.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def check_completion() -> None:
     """Raises BadEnvironment if bash's completion is asked for, but not by bash."""
     if os.environ.get("_PYTHIA_COMPLETE") != "complete_bash":

@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 import pythia_cli
+from pythia_cli import settings
 from pythia_cli.checkpoints.quantize import write_int8
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.text.tokenizer import PythiaTokenizer
@@ -18,6 +19,7 @@ from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from pythia_cli.weights.int8_file import Int8File
 from pythia_cli.weights.source import Source
 
+settings.let_waiting_threads_sleep()  # as the command does, before a test imports torch
 DEMO = Path(pythia_cli.__file__).parent / "demo"
 GOLDEN = Path(__file__).parent / "golden"
 

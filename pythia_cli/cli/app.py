@@ -100,6 +100,7 @@ def main() -> None:
                 interrupts.take()
                 settings.tokenize_in_own_threads()
                 settings.limit_blas()
+                settings.let_waiting_threads_sleep()
                 address_space.watch()
                 status = run()
             else:

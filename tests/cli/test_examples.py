@@ -7,6 +7,7 @@ pythia-14m, which the fake Hub has at every step.
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shlex
 import shutil
@@ -157,8 +158,8 @@ def test_an_example(pythia: Pythia, place: Path, tmp_path: Path, example: str) -
         example += " --length 20"
     if " --on slurm" in example and shutil.which("sbatch") is None:
         example = example.split(" --on slurm")[0]
-    # Each changes a store of its own, and asks nobody.
-    shutil.copytree(place / "store", tmp_path / "store")
+    # Each changes a store of its own, and asks nobody. Files of a store are replaced, not written.
+    shutil.copytree(place / "store", tmp_path / "store", copy_function=os.link)
     if example.startswith("pythia quantize"):
         shutil.rmtree(tmp_path / f"store/checkpoints/{MODEL}/step143000")
     if "checkpoint remove" in example and "--yes" not in example:

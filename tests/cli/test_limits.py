@@ -63,14 +63,21 @@ def test_help_needs_little(pythia: Pythia) -> None:
     assert pythia("--help", command=limited("-v 100000")).err == ""
 
 
-def test_blas_has_one_thread_unless_the_user_says_otherwise(pythia: Pythia) -> None:
+@pytest.mark.parametrize(
+    ("name", "ours", "other"),
+    [("OPENBLAS_NUM_THREADS", "1", "3"), ("OMP_WAIT_POLICY", "PASSIVE", "ACTIVE")],
+)
+def test_threads_of_others_unless_the_user_says_otherwise(
+    pythia: Pythia, name: str, ours: str, other: str
+) -> None:
+    """BLAS has one; those of torch sleep while they wait."""
     script = (
         "import os, sys; from pythia_cli.cli import app;"
-        " app.run = lambda: print(os.environ['OPENBLAS_NUM_THREADS']) or 0; app.main()"
+        f" app.run = lambda: print(os.environ['{name}']) or 0; app.main()"
     )
     command = (sys.executable, "-c", script)
-    assert pythia(command=command, env={"OPENBLAS_NUM_THREADS": "3"}).out == "3\n"
-    assert pythia(command=("env", "-u", "OPENBLAS_NUM_THREADS", *command)).out == "1\n"
+    assert pythia(command=command, env={name: other}).out == f"{other}\n"
+    assert pythia(command=("env", "-u", name, *command)).out == f"{ours}\n"
 
 
 @pytest.mark.parametrize("files", [6, 8, 16])
