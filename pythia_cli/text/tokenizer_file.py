@@ -55,13 +55,16 @@ def read_tokenizer(path: Path, content: bytes, sha256: str | None = None) -> Tok
     """The tokenizer in `content`, the content of the file at `path`.
 
     sha256: if the caller checked that the content has the hash with which it was installed. Its
-    structure was checked then, and it may have been read ahead. Raises TokenizerFailed.
+    structure was checked then, and it may have been read ahead. Otherwise it is checked here, once
+    in a process. Raises TokenizerFailed.
     """
     ahead = None if sha256 is None else _AHEAD.pop((path, sha256), None)
     if ahead is not None and ahead.exception() is None:
         return ahead.result()
-    found = sha256 or hashlib.sha256(content).hexdigest()
-    if sha256 is not None or found in _checked:
+    if sha256 is not None:
+        return _parsed(content)
+    found = hashlib.sha256(content).hexdigest()
+    if found in _checked:
         return _parsed(content)
     try:
         added = check_content(content)

@@ -2,12 +2,13 @@
 
 The start of Python and the imports are most of a short run, and the tests make two thousand. A
 run is still a process of its own, which ends as Python ends. What needs an interpreter of its own
-gets one: see `Pythia`.
+gets one: see `Pythia`. The children of a process have the same hash seed.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import selectors
@@ -20,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SERVER = Path(__file__).with_name("fork_server.py")
-PIPE_BYTES = 1 << 16  # what a pipe takes before anybody reads
+PIPE_BYTES = 4096  # what any pipe takes before somebody reads
 
 
 class Forks:
@@ -37,6 +38,7 @@ class Forks:
                 env=own,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
             )
         atexit.register(self._close)
 
@@ -51,47 +53,55 @@ class Forks:
         """Its exit status (minus the signal that ended it), stdout and stderr.
 
         `stdin` is at most PIPE_BYTES. May be called from several threads. Raises TimeoutError
-        after ending a run that takes longer.
+        after ending a run that takes longer, and RuntimeError if the process that forks has ended.
         """
         given, write = os.pipe()
         os.write(write, stdin)
         os.close(write)
         outputs = [os.pipe() for _ in range(3)]
-        theirs = [given, *(write for _, write in outputs)]
-        request = json.dumps([arguments, dict(environment), os.fspath(folder)]).encode()
+        request = os.memfd_create("request")
+        content = json.dumps([arguments, dict(environment), os.fspath(folder)])
+        os.pwrite(request, content.encode(), 0)
+        theirs = [given, *(write for _, write in outputs), request]
+        ours = [read for read, _ in outputs]
         try:
-            socket.send_fds(self._requests, [request], theirs)
+            try:
+                socket.send_fds(self._requests, [b"run"], theirs)
+            finally:
+                for descriptor in theirs:
+                    os.close(descriptor)
+            out, err, ends = _read(ours, time.monotonic() + seconds)
+        except BrokenPipeError:
+            ends = b""
         finally:
-            for descriptor in theirs:
+            for descriptor in ours:
                 os.close(descriptor)
-        out, err, ends = _read([read for read, _ in outputs], seconds)
+        if len(ends.split()) < 2:
+            raise RuntimeError(f"the process that forks has ended with {self._server.poll()}")
         return int(ends.split()[1]), out, err
 
     def _close(self) -> None:
         self._requests.close()
-        self._server.wait()
+        self._server.wait(60)
 
 
-def _read(descriptors: list[int], seconds: float) -> list[bytes]:
-    """What comes through each until its end; the first line of the last names the process."""
+def _read(descriptors: list[int], until: float) -> list[bytes]:
+    """What comes through each until its end. The last says the process, and then its status."""
     read: dict[int, bytearray] = {descriptor: bytearray() for descriptor in descriptors}
-    until, is_late = time.monotonic() + seconds, False
     with selectors.DefaultSelector() as selector:
         for descriptor in descriptors:
             selector.register(descriptor, selectors.EVENT_READ)
         while selector.get_map():
-            for key, _ in selector.select(None if is_late else max(until - time.monotonic(), 0)):
+            ready = selector.select(max(until - time.monotonic(), 0))
+            if not ready:
+                process, *status = read[descriptors[-1]].split() or [b""]
+                if process and not status:
+                    with contextlib.suppress(ProcessLookupError):  # it ends at this moment
+                        os.kill(int(process), signal.SIGKILL)
+                raise TimeoutError(f"it is not done, and wrote {list(read.values())}")
+            for key, _ in ready:
                 if data := os.read(key.fd, 1 << 16):
                     read[key.fd] += data
                 else:
                     selector.unregister(key.fd)
-                    os.close(key.fd)
-            named = read[descriptors[-1]].split()
-            if named and not is_late and time.monotonic() >= until:
-                is_late = True
-                if len(named) == 2:  # it has ended, but not all that it started
-                    break
-                os.kill(int(named[0]), signal.SIGKILL)
-    if is_late:
-        raise TimeoutError(f"not done after {seconds} s; it wrote {list(read.values())}")
     return [bytes(data) for data in read.values()]

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,11 @@ from tests.cli.forking import PIPE_BYTES, Forks
 MODULE = (sys.executable, "-m", "pythia_cli")
 _MODEL_LINE = re.compile(r".+, (int8|float32|tokenizer)\b.*|to use pythia-410m: pythia download")
 SECONDS = 120  # for one run
+# Environment that nothing reads as it is imported.
+_READ_LATE = (
+    "PYTHIA_HOME", "PYTHIA_CACHE", "PYTHIA_THREADS", "PYTHIA_DEBUG", "HOME", "HF_", "TERM",
+    "PYTEST_",
+)  # fmt: skip
 _NOT_INHERITED = ("PYTHIA", "_PYTHIA", "COMP_", "_TYPER", "LC_", "LANG")
 
 
@@ -84,7 +89,7 @@ class Pythia:
         """
         words = [*map(str, arguments)]
         environment, folder = self.environment(**(env or {})), cwd or self.folder
-        if command == MODULE and isinstance(stdin, bytes) and _can_be_forked(stdin, environment):
+        if command == MODULE and isinstance(stdin, bytes) and can_be_forked(stdin, environment):
             ended, out, err = _forks().run(words, environment, folder, stdin, SECONDS)
         else:
             given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
@@ -125,18 +130,14 @@ def _forks() -> Forks:
     return Forks(Pythia(Path(), Path(), Path()).environment())
 
 
-def _can_be_forked(stdin: bytes, environment: dict[str, str]) -> bool:
-    return (
-        sys.platform == "linux"
-        and len(stdin) <= PIPE_BYTES
-        and _read_early(environment) == _read_early(_forks().environment)
-    )
-
-
-def _read_early(environment: Mapping[str, str]) -> dict[str, str]:
-    """What Python, NumPy or the kernels read of it as they are imported."""
-    names = ("PYTHON", "LC_", "LANG", "OPENBLAS", "NUMBA", "PYTHIA_SIMD")
-    return {name: value for name, value in environment.items() if name.startswith(names)}
+def can_be_forked(stdin: bytes, environment: dict[str, str]) -> bool:
+    """Whether such a run cannot see that its imports were done by another process."""
+    if sys.platform != "linux" or len(stdin) > PIPE_BYTES:
+        return False
+    theirs = _forks().environment
+    names = environment.keys() | theirs.keys()
+    others = {name for name in names if environment.get(name) != theirs.get(name)}
+    return all(name.startswith(_READ_LATE) for name in others)
 
 
 def together(runs: Iterable[Callable[[], Result]]) -> list[Result]:
