@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 ARM ?= $(VENV)/arm
-# More than two cores have work for, as many tests wait: for a pause, a disk, a signal.
+# Three on two cores, as many tests wait: for a pause, a disk, a signal.
 SIDE_BY_SIDE := -n 3 --dist worksteal
 
 .PHONY: demo test check check-arm check-clusters generated bench install
