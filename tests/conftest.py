@@ -37,7 +37,7 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("PYTHIA_HOME", str(tmp_path_factory.mktemp("home")))
         patch.delenv("PYTHIA_THREADS", raising=False)
         patch.delenv("PYTHIA_DEBUG", raising=False)
-        # As for users: bytecode is kept, or each process would compile the sources.
+        # Output is buffered, as for users, and bytecode kept: or each process would compile it.
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         patch.delenv("PYTHONUNBUFFERED", raising=False)
         yield

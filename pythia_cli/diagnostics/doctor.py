@@ -180,12 +180,13 @@ def _store(store: Store, n_threads: int) -> Iterator[Finding]:
 
 
 def _kernels(store: Store, n_threads: int) -> Iterator[Finding]:
+    from pythia_cli.jit.library import COMPILE_TIME
     from pythia_cli.kernels import compiled
 
     folder = settings.cache_folder() / "kernels"
     cache = compiled.cache()
     kept = cache.read() is not None
-    state = "compiled" if kept else "to be compiled by the first run, in 20 to 30 s"
+    state = "compiled" if kept else f"to be compiled by the first run, in {COMPILE_TIME}"
     if cache.fault:
         state = f"the file {cache.fault}; the next run compiles them again"
     remedy = "fix this, or set PYTHIA_CACHE to another folder" if cache.problem else None

@@ -20,6 +20,9 @@ from pythia_cli.jit.signature import from_json
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.system.background import background
 
+COMPILE_TIME = "20 to 30 seconds"
+"""Of all kernels, on two cores (docs/performance-table.md)."""
+
 _T = TypeVar("_T")
 _PROTOTYPE = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p
@@ -87,7 +90,7 @@ class Library:
                 reporter.note(f"{cache.path} {cache.fault}, and is compiled again")
             from pythia_cli.jit.compile_process import compile_kernels  # rarely needed
 
-            reporter.note("compiling kernels for this processor, once: 20 to 30 seconds")
+            reporter.note(f"compiling kernels for this processor, once: {COMPILE_TIME}")
             kernels = compile_kernels(*self._groups)
             cache.write(kernels)
             if cache.problem:
