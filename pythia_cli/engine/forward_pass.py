@@ -216,6 +216,8 @@ def _input(d: int) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
             "q": aligned_zeros((n, d), np.int16),
             "scales": _real(n),
             "lanes": aligned_zeros((packed * n_groups, d // 2, LANES), np.int32),
+            "halves": aligned_zeros((int(packed), 2, d), np.int8),
+            "totals": aligned_zeros((int(packed),), np.int32),
         },
         "bytes": {
             "q": aligned_zeros((n, d), np.uint8),

@@ -38,6 +38,24 @@ class Tier:
     has_lanes: bool = False
     has_amx: bool = False
 
+    @property
+    def weights_ahead(self) -> int:
+        """How far ahead, in bytes, weights are prefetched by a token that is alone.
+
+        The fastest of 512 to 16384 on Zen 4, and on Emerald Rapids, which has AMX (docs/log.md).
+        """
+        return 4096 if self.has_amx else 2048
+
+    @property
+    def cache_ahead(self) -> int:
+        """The same for its keys and values; 0: the processor alone prefetches them faster."""
+        return 4096 if self.has_amx else 0
+
+    @property
+    def has_halves(self) -> bool:
+        """Whether a single token of 16 bits is multiplied as two bytes (kernels/halves.py)."""
+        return "vpdpbusd" in self.byte_instruction
+
 
 _PMADDWD_512 = "llvm.x86.avx512.pmaddw.d.512"
 _PMADDWD_256 = "llvm.x86.avx2.pmadd.wd"

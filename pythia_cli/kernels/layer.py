@@ -16,6 +16,7 @@ from pythia_cli.kernels.ahead import fetch_norms, fetch_outputs, fetch_row, fetc
 from pythia_cli.kernels.attention import append_to_cache, attention
 from pythia_cli.kernels.attention_structures import CachedLayer, Tile
 from pythia_cli.kernels.gelu import gelu
+from pythia_cli.kernels.halves import split
 from pythia_cli.kernels.in_lanes import byte_pack, pack
 from pythia_cli.kernels.layer_norm import Norm, layer_norm
 from pythia_cli.kernels.linear import (
@@ -51,7 +52,13 @@ def first_tokens(s: Any, n: Any) -> Any:
 def _first(x: Any, n: Any) -> Any:
     n_groups = -(-n // LANES)
     return Input(
-        Quantized(x.exact.q[:n], x.exact.scales[:n], x.exact.lanes[:n_groups]),
+        Quantized(
+            x.exact.q[:n],
+            x.exact.scales[:n],
+            x.exact.lanes[:n_groups],
+            x.exact.halves,
+            x.exact.totals,
+        ),
         Bytes(x.bytes.q[:n], x.bytes.scales[:n], x.bytes.zeros[:n], x.bytes.lanes[:n_groups]),
     )
 
@@ -68,6 +75,7 @@ def _quantize(fast: Any, parts: Any, layer: Any, x: Any, out: Any, lo: Any, hi: 
         else:
             quantize_input(x, out.exact, lo, to)
             pack(out.exact, lo, to)
+            split(out.exact, lo, to)
         lo = to
 
 

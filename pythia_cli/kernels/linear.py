@@ -34,6 +34,7 @@ from pythia_cli.kernels.tiles.linear import (
     VECTOR,
     dot,
     linear_tile,
+    split_tile,
 )
 
 
@@ -69,11 +70,15 @@ class Quantized(NamedTuple):
     """A linear's input: x ~ q * scales, q [n_tokens, d_in] int16 and scales [n_tokens].
 
     lanes [n_groups, d_in / 2, LANES]: q of groups of tokens, as `pack` writes it; or none.
+    halves [1, 2, d_in] and totals [1]: the high and low bytes of a single token, and the sum of its
+    q, as `split` writes them; or none.
     """
 
     q: Int16s2
     scales: Floats1
     lanes: Int32s3
+    halves: Int8s3
+    totals: Int32s1
 
 
 class ByteLinear(NamedTuple):
@@ -221,6 +226,22 @@ def _tiled(vector: int, rows: Any, in_lanes: Any, block_bytes: int) -> Any:
     return tiled
 
 
+def _split_first(others: Any) -> Any:
+    """matmul that takes a single token's halves, if it has them; `others` does what is left."""
+
+    @jit
+    def split_first(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> None:
+        tiled_to = lo
+        if x.q.shape[0] == 1 and x.halves.shape[0] == 1:
+            d_in, d_out = x.q.shape[1], out.shape[1]
+            tiled_to += (hi - lo) // TILE_ROWS * TILE_ROWS
+            for row in range(lo, tiled_to, TILE_ROWS):
+                split_tile(linear, row, x, 0, d_in, adds != 0, out, d_out)
+        others(linear, x, adds, out, tiled_to, hi)
+
+    return split_first
+
+
 matmul_output = _output(VECTOR, 0, _exact)
 byte_matmul_output = _output(BYTE_VECTOR, BYTE_OFFSET, _without_zero)
 """The output of `matmul`, or `byte_matmul`, for one token and row of weights, of the same bits."""
@@ -240,6 +261,8 @@ if TIER.vector:
     )
 else:
     matmul, byte_matmul = matmul_plain, byte_matmul_plain
+if TIER.has_halves:
+    matmul = _split_first(matmul)
 """out [n_tokens, d_out] = linear(x), or += if `adds`; outputs lo..hi.
 
 `matmul` takes an ExactLinear and a Quantized x, `byte_matmul` a ByteLinear and Bytes. Integer sums

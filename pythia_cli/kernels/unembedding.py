@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pythia_cli.jit.declare import inlined, jit
 from pythia_cli.jit.literals import any_value
 from pythia_cli.jit.signature import Doubles1, Doubles3, Floats2, Floats3, Int32s3, Int64s1, UInt8s2
+from pythia_cli.kernels.halves import split
 from pythia_cli.kernels.in_lanes import byte_pack, pack
 from pythia_cli.kernels.layer_norm import layer_norm
 from pythia_cli.kernels.likely import find_likely, find_residual, refine
@@ -104,6 +105,7 @@ def unembed(ranks: Any, model: Any, s: Any, outputs: Any, room: Any, normalizes:
     else:
         quantize_input(s.normed, x.exact, lo, hi)
         pack(x.exact, lo, hi)
+        split(x.exact, lo, hi)
     embed_out = model.weights.embed_out
     if not meet_before_rows(ranks, m == 1, embed_out.weight):
         return
@@ -162,7 +164,13 @@ def _tokens(x: Any, lo: Any, hi: Any) -> Any:
     first = lo // LANES
     end = first - (lo - hi) // LANES  # the last may have fewer tokens
     return UnembeddingInput(
-        Quantized(x.exact.q[lo:hi], x.exact.scales[lo:hi], x.exact.lanes[first:end]),
+        Quantized(
+            x.exact.q[lo:hi],
+            x.exact.scales[lo:hi],
+            x.exact.lanes[first:end],
+            x.exact.halves[lo:hi],
+            x.exact.totals[lo:hi],
+        ),
         Bytes(
             x.bytes.q[lo:hi], x.bytes.scales[lo:hi], x.bytes.zeros[lo:hi], x.bytes.lanes[first:end]
         ),

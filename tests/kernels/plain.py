@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 
 from pythia_cli.engine.scores import score_logits
 from pythia_cli.jit.declare import TIER
-from pythia_cli.kernels.linear import Quantized
 from pythia_cli.kernels.sizes import KEY_BLOCK, LANES, activation_levels
 from pythia_cli.kernels.tiles.lanes import LANE_GROUPS
 from tests.kernels.draws import Array, Arrays, Expected
@@ -121,6 +121,17 @@ def pack(a: Arrays) -> dict[str, Expected]:
     return {"lanes": Expected(np.concatenate([groups[:n], x.lanes[n:]]), 0.0)}
 
 
+def split(a: Arrays) -> dict[str, Expected]:
+    """Nothing is written where no tile uses it, or for several tokens."""
+    x = a["x"]
+    halves, totals = x.halves, x.totals
+    if TIER.has_halves and len(x.q) == 1:
+        q = x.q[0].astype(np.int64)
+        high = np.floor((q + 128) / 256)
+        halves, totals = np.stack([high, q - 256 * high])[None], [q.sum()]
+    return {"halves": Expected(halves, 0.0), "totals": Expected(totals, 0.0)}
+
+
 def quantize_rows(a: Arrays) -> dict[str, Expected]:
     x = a["x"].astype(np.float64)
     scales = np.abs(x).max(axis=1) / a["levels"]
@@ -135,7 +146,7 @@ def quantize_rows(a: Arrays) -> dict[str, Expected]:
 def byte_matmul(a: Arrays) -> dict[str, Expected]:
     x = a["x"]
     levels = x.q.astype(np.int64) - x.zeros[:, None]
-    return matmul({**a, "x": Quantized(levels, x.scales, x.lanes)})
+    return matmul({**a, "x": SimpleNamespace(q=levels, scales=x.scales)})
 
 
 def row_sums(a: Arrays) -> dict[str, Expected]:

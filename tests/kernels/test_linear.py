@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pythia_cli.kernels.linear import ExactLinear, Quantized, matmul, matmul_plain
 from pythia_cli.kernels.sizes import LANES, MAX_INT16, MAX_INT32, activation_levels
-from tests.kernels.twins import NO_LANES, WIDTH_IN_LANES, packed
+from tests.kernels.twins import NO_HALVES, NO_LANES, WIDTH_IN_LANES, packed
 
 WIDEST = 20480
 ROOM = np.empty(LANES * WIDEST, np.int16)
@@ -25,7 +25,7 @@ def integer_part(
     """out [n_tokens, d_out] with all scales 1 and no bias."""
     out = np.full((len(x), len(w)), np.nan, np.float32)
     ones = np.ones(len(w), np.float32)
-    inputs = packed(Quantized(x, np.ones(len(x), np.float32), NO_LANES))
+    inputs = packed(Quantized(x, np.ones(len(x), np.float32), NO_LANES, *NO_HALVES))
     kernel(ExactLinear(w, ones, 0 * ones, ROOM), inputs, False, out, 0, len(w))
     return out
 
@@ -78,7 +78,10 @@ def test_tiles_change_no_bit(seed: int, n_tokens: int, d_in: int, d_out: int, ad
     x_scales = rng.random(n_tokens, np.float32)
     tiled = rng.random((n_tokens, d_out), np.float32)
     untiled = tiled.copy()
-    linear, inputs = ExactLinear(w, w_scales, bias, ROOM), packed(Quantized(x, x_scales, NO_LANES))
+    linear, inputs = (
+        ExactLinear(w, w_scales, bias, ROOM),
+        packed(Quantized(x, x_scales, NO_LANES, *NO_HALVES)),
+    )
     matmul(linear, inputs, adds, tiled, 0, d_out)
     matmul_plain(linear, inputs, adds, untiled, 0, d_out)
     assert tiled.tobytes() == untiled.tobytes()
@@ -92,7 +95,7 @@ def test_room_for_a_block_or_not_changes_no_bit(more: int) -> None:
     x = rng.integers(-999, 999, (n_tokens, d_in), dtype=np.int16)
     ones, out = np.ones(d_out, np.float32), np.empty((n_tokens, d_out), np.float32)
     room = np.empty(w.size + more, np.int16)
-    inputs = packed(Quantized(x, np.ones(n_tokens, np.float32), NO_LANES))
+    inputs = packed(Quantized(x, np.ones(n_tokens, np.float32), NO_LANES, *NO_HALVES))
     matmul(ExactLinear(w, ones, 0 * ones, room), inputs, False, out, 0, d_out)
     np.testing.assert_array_equal(out, exact(w, x))
 

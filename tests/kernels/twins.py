@@ -21,6 +21,7 @@ from pythia_cli.kernels.embedding import Embedding, embed
 from pythia_cli.kernels.feedback import find_feedback, round_with_feedback
 from pythia_cli.kernels.float16 import widen_float16
 from pythia_cli.kernels.gelu import erf, gelu
+from pythia_cli.kernels.halves import split
 from pythia_cli.kernels.in_lanes import byte_pack, pack
 from pythia_cli.kernels.layer_norm import Norm, layer_norm
 from pythia_cli.kernels.likely import find_likely, find_residual, refine
@@ -69,6 +70,8 @@ from tests.kernels import plain
 from tests.kernels.draws import MODERATE, Arrays, Draw, Twin, unwritten
 
 NO_LANES = np.empty((0, 0, LANES), np.int32)
+NO_HALVES = np.empty((0, 2, 0), np.int8), np.empty(0, np.int32)
+"""`halves` and `totals` of an input that is not split."""
 WIDTH_IN_LANES = 4 * LANES
 """Inputs of a multiple of this width can be packed."""
 
@@ -224,9 +227,10 @@ def linear(case: Draw) -> Arrays:
         ),
         "x": packed(
             Quantized(
-                q=case.int16(activation_levels(case.d), case.n, case.d),
-                scales=case.scales(case.n),
-                lanes=NO_LANES,
+                case.int16(activation_levels(case.d), case.n, case.d),
+                case.scales(case.n),
+                NO_LANES,
+                *NO_HALVES,
             )
         ),
         "adds": bool(case.rng.integers(2)),
@@ -252,12 +256,17 @@ def byte_linear(case: Draw) -> Arrays:
 
 
 def packed(x: Any) -> Any:
-    """The input of a linear, with groups of tokens in lanes if its width allows that."""
+    """The input of a linear as tiles want it: in lanes, or split, if its width allows that."""
     n, d = x.q.shape
     if d % WIDTH_IN_LANES:
         return x
     x = x._replace(lanes=np.zeros((-(-n // LANES), d * x.q.itemsize // 4, LANES), np.int32))
-    (byte_pack if x.q.dtype == np.uint8 else pack)(x, 0, n)
+    if x.q.dtype == np.uint8:
+        byte_pack(x, 0, n)
+        return x
+    x = x._replace(halves=np.zeros((1, 2, d), np.int8), totals=np.zeros(1, np.int32))
+    pack(x, 0, n)
+    split(x, 0, n)
     return x
 
 
@@ -265,7 +274,13 @@ def unpacked_inputs(case: Draw) -> Arrays:
     n, d = LANES * case.n, WIDTH_IN_LANES * (1 + case.d % 3)
     q = case.int16(MAX_INT16, n, d)
     lanes = unwritten(case.n, d // 2, LANES, dtype=np.int32)
-    return {"x": Quantized(q, case.scales(n), lanes)}
+    return {"x": Quantized(q, case.scales(n), lanes, *NO_HALVES)}
+
+
+def unsplit_inputs(case: Draw) -> Arrays:
+    q = case.int16(activation_levels(case.d), case.n, case.d)
+    room = unwritten(1, 2, case.d, dtype=np.int8), unwritten(1, dtype=np.int32)
+    return {"x": Quantized(q, case.scales(case.n), NO_LANES, *room)}
 
 
 def unpacked_bytes(case: Draw) -> Arrays:
@@ -338,7 +353,7 @@ def read_activations(a: Arrays) -> Arrays:
 
 def linear_inputs(case: Draw) -> Arrays:
     a = activations(case)
-    return {"x": a["x"], "out": Quantized(a["x_q"], a["x_scales"], NO_LANES)}
+    return {"x": a["x"], "out": Quantized(a["x_q"], a["x_scales"], NO_LANES, *NO_HALVES)}
 
 
 def written_inputs(a: Arrays) -> Arrays:
@@ -652,6 +667,11 @@ KERNELS = [
     Twin(
         "byte_pack", byte_pack, unpacked_bytes, lambda a: {"lanes": a["x"].lanes}, plain.pack, 0.0,
         "integers that are moved", run=pack_groups_of_bytes,
+    ),
+    Twin(
+        "split", split, unsplit_inputs,
+        lambda a: {"halves": a["x"].halves, "totals": a["x"].totals}, plain.split, 0.0,
+        "integers",
     ),
     Twin(
         "widen_float16", widen_float16, halves, only("out"), plain.widen_float16, 0.0,

@@ -22,6 +22,7 @@ from pythia_cli.kernels.sizes import LANES
 from pythia_cli.kernels.tiles.dot import function, load, picked
 from pythia_cli.kernels.tiles.lanes import finish, token_numbers, transposed
 from pythia_cli.kernels.tiles.operands import Operands
+from pythia_cli.kernels.tiles.products import joined_halves
 
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _POINTER = _I8.as_pointer()
@@ -151,7 +152,9 @@ def amx_tile(
                 finish(operands, first, 0, i * _N_ROWS, n)
                 finish(operands, second, LANES, i * _N_ROWS, builder.sub(n, _I64(LANES)))
             else:
-                finish(operands, _joined(builder, first, second), 0, i * _N_ROWS, n)
+                pairs = zip(first, second, strict=True)
+                sums = [joined_halves(builder, *pair) for pair in pairs]
+                finish(operands, sums, 0, i * _N_ROWS, n)
         return context.get_dummy_value()
 
     index = types.intp
@@ -164,13 +167,6 @@ def _rows(builder: Any, room: Any, register: int) -> list[Any]:
     first = register * _SIZE
     places = range(first, first + _SIZE, _WIDTH)
     return [load(builder, room, _I64(place), _INT32S, align=CACHE_LINE) for place in places]
-
-
-def _joined(builder: Any, high: list[Any], low: list[Any]) -> list[Any]:
-    """The sums of int16s, from those of their bytes."""
-    eight = ir.Constant(_INT32S, [8] * LANES)
-    pairs = zip(high, low, strict=True)
-    return [builder.add(builder.shl(above, eight), below) for above, below in pairs]
 
 
 @intrinsic

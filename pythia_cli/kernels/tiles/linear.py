@@ -22,7 +22,13 @@ from pythia_cli.kernels.tiles.dot import (
     splat,
 )
 from pythia_cli.kernels.tiles.operands import Operands
-from pythia_cli.kernels.tiles.products import byte_dots, byte_offset, exact_dots
+from pythia_cli.kernels.tiles.products import (
+    WEIGHT_OFFSET,
+    byte_dots,
+    byte_offset,
+    exact_dots,
+    split_dots,
+)
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _FLOAT = ir.FloatType()
@@ -31,7 +37,6 @@ VECTOR = TIER.vector
 BYTE_VECTOR = TIER.byte_vector
 BYTE_OFFSET = byte_offset(TIER)
 """`dot` and the tiles take this off each uint8."""
-_STREAM_AHEAD = 2048  # bytes; the fastest of 512 to 8192 (docs/log.md)
 
 
 @intrinsic
@@ -54,8 +59,8 @@ def dot(typingctx: Any, w: Any, w_at: Any, x: Any, x_at: Any, k: Any) -> Any:
 def _streamed_dot(builder: Any, dots: Any, w_row: Any, x_row: Any, k: Any) -> Any:
     """A vector whose lanes add up to the dot of two rows, of which w_row comes from memory."""
     if dots.vector < CACHE_LINE:
-        return emit_dot(builder, dots, w_row, x_row, k, _STREAM_AHEAD)
-    ((vector,),) = emit_dots(builder, dots, [w_row], [x_row], k, _I64(_STREAM_AHEAD))
+        return emit_dot(builder, dots, w_row, x_row, k, TIER.weights_ahead)
+    ((vector,),) = emit_dots(builder, dots, [w_row], [x_row], k, _I64(TIER.weights_ahead))
     return vector
 
 
@@ -94,6 +99,31 @@ def linear_tile(n_tokens: int, *, streams: bool) -> Any:
         return types.void(linear, index, x, index, index, types.boolean, out, index), codegen
 
     return tile
+
+
+@intrinsic
+def split_tile(
+    typingctx: Any, linear: Any, row: Any, x: Any, token: Any, d_in: Any, adds: Any, out: Any,
+    d_out: Any,
+) -> Any:  # fmt: skip
+    """As linear_tile(1, streams=True), for a Quantized with `halves`. Only if TIER.has_halves."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        operands = Operands(context, builder, signature, args)
+        high = operands.field(2, "halves")
+        halves = (high, builder.gep(high, [operands.d_in]))
+        (w_row,) = operands.weight_rows(1)
+        dots = split_dots(builder, TIER)
+        sums = _row_after_row(operands, dots, w_row, halves)
+        # What WEIGHT_OFFSET has added is the same for each row of weights.
+        added = builder.mul(operands.load(2, "totals", operands.token), _I32(-WEIGHT_OFFSET))
+        zeros = ir.Constant(dots.sums, [0] * dots.sums.count)
+        offset = builder.insert_element(zeros, added, _I64(0))
+        _finish(operands, [[builder.add(vector, offset) for (vector,) in sums]])
+        return context.get_dummy_value()
+
+    index = types.intp
+    return types.void(linear, index, x, index, index, types.boolean, out, index), codegen
 
 
 def _row_after_row(operands: Operands, dots: Any, first_row: Any, x_row: Any) -> list[list[Any]]:

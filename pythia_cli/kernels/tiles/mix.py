@@ -19,6 +19,7 @@ from pythia_cli.kernels.tiles.pairs import (
     FLOATS,
     ZEROS,
     added_in_pairs,
+    fetch_ahead,
     pointers,
     splat_pair,
     store_floats,
@@ -54,6 +55,8 @@ def _mix_tile(n_queries: int, n_vectors: int) -> Any:
 
             def pairs(i: Any, sums: list[Any]) -> list[Any]:
                 row = builder.add(values_at, builder.mul(i, width))
+                if n_queries == 1:
+                    fetch_ahead(builder, builder.gep(values, [row]), n_vectors * 2 * LANES)
                 vs = [
                     widened(builder, values, builder.add(row, _I64(v * 2 * LANES)))
                     for v in range(n_vectors)

@@ -12,6 +12,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from pythia_cli.jit.declare import TIER
+from pythia_cli.jit.prefetch import CACHE_LINE, emit_prefetch
 from pythia_cli.kernels.sizes import LANES
 from pythia_cli.kernels.tiles.dot import joined, load, picked, splat
 
@@ -54,6 +55,13 @@ def added_in_pairs(builder: Any, total: Any, a: Any, b: Any) -> Any:
         x, y = (builder.sext(picked(builder, v, v, lanes), _INT32S) for v in (a, b))
         total = builder.add(total, builder.mul(x, y))
     return total
+
+
+def fetch_ahead(builder: Any, place: Any, n_bytes: int) -> None:
+    """Prefetch n_bytes as far behind `place` as Tier.cache_ahead says: what a loop will read."""
+    if TIER.cache_ahead:
+        for line in range(0, n_bytes, CACHE_LINE):
+            emit_prefetch(builder, builder.gep(place, [_I64(TIER.cache_ahead + line)]))
 
 
 def store_floats(builder: Any, row: Any, vectors: list[Any]) -> None:

@@ -21,6 +21,7 @@ from pythia_cli.kernels.tiles.pairs import (
     FLOATS,
     ZEROS,
     added_in_pairs,
+    fetch_ahead,
     pointers,
     splat_pair,
     store_floats,
@@ -85,8 +86,8 @@ def product_row(
 ) -> Any:  # fmt: skip
     """scores[0] as score_tile makes them, without `turns`: of one query and n_blocks blocks.
 
-    One block after the other is read, and nothing else of that size: otherwise the processor's own
-    prefetching does not keep up.
+    One block after the other is read, and nothing else of that size: otherwise prefetching does not
+    keep up.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -149,6 +150,8 @@ def _product(builder: Any, q_row: Any, key_row: Any, n_pairs: Any) -> Any:
     pair = _pair(builder, [q_row], [key_row])
 
     def several(i: Any, sums: list[Any]) -> list[Any]:
+        place = builder.gep(key_row, [builder.mul(i, _I64(2 * LANES))])
+        fetch_ahead(builder, place, _N_SUMS * 2 * LANES)
         return [pair(builder.add(i, _I64(part)), [own])[0] for part, own in enumerate(sums)]
 
     def left_over(i: Any, first: list[Any]) -> list[Any]:
