@@ -215,9 +215,11 @@ def norm(case: Draw) -> Arrays:
 
 
 def linear(case: Draw) -> Arrays:
-    """Half of them with groups of tokens in lanes."""
-    if case.rng.integers(2):
-        case = case._replace(n=case.n + 3 * LANES, d=-(-case.d // WIDTH_IN_LANES) * WIDTH_IN_LANES)
+    """A third of them with groups of tokens in lanes, and a third with a single token, split."""
+    how = case.rng.integers(3)
+    if how > 0:
+        n = case.n + 3 * LANES if how == 1 else 1
+        case = case._replace(n=n, d=-(-case.d // WIDTH_IN_LANES) * WIDTH_IN_LANES)
     return {
         "linear": ExactLinear(
             weight=case.int8(case.n_rows, case.d),

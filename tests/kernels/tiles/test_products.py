@@ -18,11 +18,13 @@ from pythia_cli.kernels.sizes import LANES
 from pythia_cli.kernels.tiles.dot import emit_dots, emit_sums
 from pythia_cli.kernels.tiles.lanes import LANE_GROUPS, LANE_ROWS
 from pythia_cli.kernels.tiles.products import (
+    WEIGHT_OFFSET,
     byte_dots,
     byte_lanes,
     byte_offset,
     exact_dots,
     exact_lanes,
+    split_dots,
 )
 
 N_ROWS = 4
@@ -78,13 +80,16 @@ IN_LANES = [
     )
 ]
 in_lanes = pytest.mark.parametrize(("tier", "kind", "instruction", "cpu"), IN_LANES)
+in_halves = pytest.mark.parametrize(
+    "tier", [tier for tier in TILED if tier.has_halves], ids=lambda tier: tier.name
+)
 both_kinds = pytest.mark.parametrize("kind", [exact_dots, byte_dots])
 
 
 def tile_module(tier: Tier, n_tokens: int, kind: Any) -> ir.Module:
     """void tile(int8 *w, x, int64 d_in, int32 *out): out [n_tokens, N_ROWS] = x w^T.
 
-    x is int16 *, or uint8 *.
+    x is int16 *, or uint8 *; for split_dots int8 *, the high bytes of a token before its low ones.
     """
     module = ir.Module()
     x_type = _I16 if kind is exact_dots else _I8
@@ -96,7 +101,11 @@ def tile_module(tier: Tier, n_tokens: int, kind: Any) -> ir.Module:
     def rows(pointer: Any, n: int) -> list[Any]:
         return [builder.gep(pointer, [builder.mul(d_in, _I64(i))]) for i in range(n)]
 
-    sums = emit_dots(builder, kind(builder, tier), rows(w, N_ROWS), rows(x, n_tokens), d_in)
+    x_rows = rows(x, n_tokens)
+    if kind is split_dots:
+        halves = rows(x, 2 * n_tokens)
+        x_rows = list(zip(halves[::2], halves[1::2], strict=True))
+    sums = emit_dots(builder, kind(builder, tier), rows(w, N_ROWS), x_rows, d_in)
     for t in range(n_tokens):
         total = emit_sums(builder, [sums[r][t] for r in range(N_ROWS)])
         place = builder.gep(out, [_I64(t * N_ROWS)])
@@ -164,6 +173,15 @@ def test_a_tile_has_the_expected_instructions_and_no_spills(tier: Tier, kind: An
     used = Counter(line.split()[0] for line in loop)
     assert used[instruction] == times, used
     assert not [line for line in loop if re.search(r"\((%rsp|%rbp)\)|\[(sp|x29)", line)], loop
+
+
+@in_halves
+def test_weights_are_not_widened_for_halves(tier: Tier) -> None:
+    machine = machine_of(tier)
+    assembly = machine.emit_assembly(optimised(tile_module(tier, 1, split_dots), machine))
+    used = Counter(line.split()[0] for line in loop_of(assembly, "vpdpbusd"))
+    assert used["vpdpbusd"] == 2 * N_ROWS, used
+    assert not [name for name in used if name.startswith("vpmov")], used
 
 
 @in_lanes
@@ -245,6 +263,25 @@ def test_a_tile_is_exact(tier: Tier, n_tokens: int, kind: Any) -> None:
         out = np.empty((n_tokens, N_ROWS), np.int32)
         tile(w.ctypes.data, x.ctypes.data, d_in, out.ctypes.data)
         np.testing.assert_array_equal(out, (x.astype(np.int64) - offset) @ w.astype(np.int64).T)
+    del engine
+
+
+@in_halves
+def test_a_tile_of_halves_is_exact(tier: Tier) -> None:
+    if tier not in runnable():
+        pytest.skip(f"this processor has not all of {tier.name}")
+    engine, tile = compiled(tile_module(tier, 1, split_dots), tier)
+    rng = np.random.default_rng(0)
+    for d_in in (64, 3 * 64, 512):
+        w = rng.integers(-127, 128, (N_ROWS, d_in), dtype=np.int8)
+        w[0] = 127
+        high, low = rng.integers(-127, 128, (2, d_in), dtype=np.int64)
+        for values in (256 * high + low, np.full(d_in, 32639), np.full(d_in, -32639)):
+            x = np.stack([(values + 128) >> 8, values - ((values + 128) >> 8 << 8)])
+            halves, out = x.astype(np.int8), np.empty((1, N_ROWS), np.int32)
+            tile(w.ctypes.data, halves.ctypes.data, d_in, out.ctypes.data)
+            expected = (w.astype(np.int64) + WEIGHT_OFFSET) @ values
+            np.testing.assert_array_equal(out[0], expected.astype(np.int32))
     del engine
 
 
