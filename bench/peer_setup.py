@@ -29,6 +29,8 @@ CMAKE_ARGS = (
     f" '-DCMAKE_CXX_FLAGS=-include {shlex.quote(str(BENCH / 'peer_llama_amx.h'))}'"
 )
 
+_HUGE_PAGE = 1 << 21
+
 _MISSING = """
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -65,6 +67,13 @@ def peers_python(folder: Path) -> Path:
             {"CMAKE_ARGS": CMAKE_ARGS},
         )
     return python
+
+
+def copy_in_huge_pages(source: Path, target: Path) -> None:
+    """Copy a file so that Linux can keep it in huge pages, as it does our int8 files."""
+    with source.open("rb") as file, target.open("wb", buffering=0) as out:
+        while piece := file.read(_HUGE_PAGE):
+            out.write(piece)
 
 
 def gguf_model(python: Path, source: Path, out: Path) -> Path:

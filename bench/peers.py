@@ -4,7 +4,9 @@
 
 The first run makes an environment for the peers and builds llama.cpp for this processor. Each
 engine has its own process, idle while another is measured. Engines are measured in turn, so that
-changes of the machine's speed affect all of them equally. A peer is not timed if its logits differ
+changes of the machine's speed affect all of them equally. Each round has new processes, and new
+copies of the files that engines map: some memory of a machine can be slower than other, and a file
+stays where Linux has put it. A peer is not timed if its logits differ
 from those of torch in float32. A table for people goes to stderr; the last line of stdout is JSON.
 POSIX only.
 """
@@ -75,6 +77,8 @@ ENGINES = (
     Engine(REFERENCE, "peer_torch", "float", ("float32",), n_cold=1),
     Engine("torch-int8", "peer_torch", "float", ("int8",), n_cold=1),
 )
+MAPPED = ("int8", "gguf")
+"""Files that stay mapped. Other engines read theirs into memory of their own."""
 FIGURES = ("read_gb_per_second", "exact_peak", *COMMON, "decode_100", "samples_4")
 
 
@@ -124,7 +128,8 @@ class Comparison:
         libraries: dict[str, Path],
     ) -> None:
         """libraries: those that engines need besides Python's, by the engine's name."""
-        self._python, self._models, self._work = python, models, work
+        self._python, self._originals, self._work = python, models, work
+        self._models = dict(models)
         self._libraries = libraries
         self._n_threads = n_threads
         self._workers: dict[str, Worker] = {}
@@ -162,18 +167,11 @@ class Comparison:
             if engine.name not in wanted and engine.name != REFERENCE:
                 continue
             tell(f"starting {engine.name}")
-            _, environment = self._of(engine)
-            worker = Worker(
-                self._program(engine, "peer_worker.py", engine.module),
-                environment,
-                self._work / f"{engine.name}.log",
-            )
-            self._workers[engine.name] = worker
+            worker = self._start(engine)
             try:
                 self._check(engine, worker, reference)
                 if engine.name in wanted:
-                    for figure in engine.figures[:3]:
-                        worker.ask(figure)
+                    _warm_up(engine, worker)
             except Broken as error:
                 if engine.name in (OURS, FAST, MACHINE, REFERENCE):
                     raise SystemExit(f"{engine.name} failed:\n{error}") from error
@@ -183,6 +181,26 @@ class Comparison:
         self.engines = [engine for engine in ENGINES if engine.name in self._workers]
         for name, reason in self.refused.items():
             tell(f"not timed: {name}: {reason}")
+
+    def _start(self, engine: Engine) -> Worker:
+        _, environment = self._of(engine)
+        program = self._program(engine, "peer_worker.py", engine.module)
+        worker = Worker(program, environment, self._work / f"{engine.name}.log")
+        self._workers[engine.name] = worker
+        return worker
+
+    def renew(self, number: int) -> None:
+        """Start all workers again, with copies of the files they map. Copies are kept till the end:
+        the next ones would get the memory of those that are removed.
+        """
+        self.close()
+        for kind in MAPPED:
+            source = self._originals[kind]
+            copy = self._work / f"{number}-{source.name}"
+            peer_setup.copy_in_huge_pages(source, copy)
+            self._models[kind] = copy
+        for engine in self.engines:
+            _warm_up(engine, self._start(engine))
 
     def _check(self, engine: Engine, worker: Worker, reference: Path) -> None:
         self.versions[engine.name] = worker.ask("versions")
@@ -258,6 +276,11 @@ class Comparison:
             worker.close()
 
 
+def _warm_up(engine: Engine, worker: Worker) -> None:
+    for figure in engine.figures[:3]:
+        worker.ask(figure)
+
+
 def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -283,6 +306,7 @@ def measure(comparison: Comparison, rounds: int) -> Figures:
     process_cost(generate_command(), comparison.ours)
     for i in range(rounds):
         tell(f"round {i + 1} of {rounds}")
+        comparison.renew(i)
         turn = i % len(comparison.engines)
         engines = comparison.engines[turn:] + comparison.engines[:turn]
         for figure in FIGURES:
