@@ -15,8 +15,8 @@ _HAS_HALVES = TIER.has_halves
 def split(x: Any, lo: Any, hi: Any) -> None:
     """x.halves and x.totals of a Quantized = those of x.q, a single token, if it has room for them.
 
-    q = 256 * high + low, both signed bytes: |q| <= 32639. Nothing if no tile uses them, or if the
-    token is not in lo..hi.
+    q = 256 * high + low, both signed bytes (of AMX's halves, low is unsigned); |q| must be at most
+    32639. Does nothing if no tile uses them, or if the token is not in lo..hi.
     """
     if not _HAS_HALVES:  # a constant: the rest is not compiled then
         return

@@ -33,8 +33,8 @@ from pythia_cli.kernels.tiles.linear import (
     TILE_ROWS,
     VECTOR,
     dot,
+    half_tile,
     linear_tile,
-    split_tile,
 )
 
 
@@ -226,20 +226,21 @@ def _tiled(vector: int, rows: Any, in_lanes: Any, block_bytes: int) -> Any:
     return tiled
 
 
-def _split_first(others: Any) -> Any:
+def _with_halves(others: Any) -> Any:
     """matmul that takes a single token's halves, if it has them; `others` does what is left."""
 
     @jit
-    def split_first(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> None:
+    def with_halves(linear: Any, x: Any, adds: Any, out: Any, lo: Any, hi: Any) -> None:
         tiled_to = lo
+        adds = adds != 0
         if x.q.shape[0] == 1 and x.halves.shape[0] == 1:
             d_in, d_out = x.q.shape[1], out.shape[1]
             tiled_to += (hi - lo) // TILE_ROWS * TILE_ROWS
             for row in range(lo, tiled_to, TILE_ROWS):
-                split_tile(linear, row, x, 0, d_in, adds != 0, out, d_out)
+                half_tile(linear, row, x, 0, d_in, adds, out, d_out)
         others(linear, x, adds, out, tiled_to, hi)
 
-    return split_first
+    return with_halves
 
 
 matmul_output = _output(VECTOR, 0, _exact)
@@ -259,10 +260,10 @@ if TIER.vector:
     byte_matmul = _tiled(
         BYTE_VECTOR, _row_by_row(byte_matmul_output), multiply_in_lanes(is_exact=False), BLOCK_BYTES
     )
+    if TIER.has_halves:
+        matmul = _with_halves(matmul)
 else:
     matmul, byte_matmul = matmul_plain, byte_matmul_plain
-if TIER.has_halves:
-    matmul = _split_first(matmul)
 """out [n_tokens, d_out] = linear(x), or += if `adds`; outputs lo..hi.
 
 `matmul` takes an ExactLinear and a Quantized x, `byte_matmul` a ByteLinear and Bytes. Integer sums

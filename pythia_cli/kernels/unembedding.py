@@ -160,7 +160,10 @@ def _rows(linear: Any, lo: Any, hi: Any) -> Any:
 
 @inlined
 def _tokens(x: Any, lo: Any, hi: Any) -> Any:
-    """The part of an input for tokens lo..hi. lo is a multiple of LANES, or hi is lo + 1."""
+    """The part of an input for tokens lo..hi. lo is a multiple of LANES, or hi is lo + 1.
+
+    Its halves are only valid if x has a single token.
+    """
     first = lo // LANES
     end = first - (lo - hi) // LANES  # the last may have fewer tokens
     return UnembeddingInput(

@@ -124,7 +124,7 @@ def pack(a: Arrays) -> dict[str, Expected]:
 def split(a: Arrays) -> dict[str, Expected]:
     """Nothing is written where no tile uses it, or for several tokens."""
     x = a["x"]
-    halves, totals = x.halves, x.totals
+    halves, totals = x.halves.copy(), x.totals.copy()
     if TIER.has_halves and len(x.q) == 1:
         q = x.q[0].astype(np.int64)
         high = np.floor((q + 128) / 256)

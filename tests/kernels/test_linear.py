@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pythia_cli.jit.declare import TIER
 from pythia_cli.kernels.linear import ExactLinear, Quantized, matmul, matmul_plain
 from pythia_cli.kernels.sizes import LANES, MAX_INT16, MAX_INT32, activation_levels
 from tests.kernels.twins import NO_HALVES, NO_LANES, WIDTH_IN_LANES, packed
@@ -85,6 +86,17 @@ def test_tiles_change_no_bit(seed: int, n_tokens: int, d_in: int, d_out: int, ad
     matmul(linear, inputs, adds, tiled, 0, d_out)
     matmul_plain(linear, inputs, adds, untiled, 0, d_out)
     assert tiled.tobytes() == untiled.tobytes()
+
+
+def test_a_single_token_is_multiplied_by_its_halves_where_that_is_faster() -> None:
+    """Wrong ones show it, as nothing but speed does otherwise."""
+    w, x = np.ones((8, WIDTH_IN_LANES), np.int8), np.ones((1, WIDTH_IN_LANES), np.int16)
+    ones, out = np.ones(8, np.float32), np.empty((1, 8), np.float32)
+    inputs = packed(Quantized(x, ones[:1], NO_LANES, *NO_HALVES))
+    inputs.halves[:] = 0
+    inputs.totals[:] = 0
+    matmul(ExactLinear(w, ones, 0 * ones, ROOM), inputs, False, out, 0, 8)
+    assert out.tolist() == [[0 if TIER.has_halves else WIDTH_IN_LANES] * 8]
 
 
 @pytest.mark.parametrize("more", [-1, 0, 1])

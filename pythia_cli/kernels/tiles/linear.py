@@ -27,7 +27,7 @@ from pythia_cli.kernels.tiles.products import (
     byte_dots,
     byte_offset,
     exact_dots,
-    split_dots,
+    half_dots,
 )
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
@@ -102,20 +102,23 @@ def linear_tile(n_tokens: int, *, streams: bool) -> Any:
 
 
 @intrinsic
-def split_tile(
+def half_tile(
     typingctx: Any, linear: Any, row: Any, x: Any, token: Any, d_in: Any, adds: Any, out: Any,
     d_out: Any,
 ) -> Any:  # fmt: skip
-    """As linear_tile(1, streams=True), for a Quantized with `halves`. Only if TIER.has_halves."""
+    """As linear_tile(1, streams=True), for the halves of a single token: `token` is 0.
+
+    Only if TIER.has_halves; d_in is a multiple of BYTE_VECTOR.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         operands = Operands(context, builder, signature, args)
         high = operands.field(2, "halves")
         halves = (high, builder.gep(high, [operands.d_in]))
         (w_row,) = operands.weight_rows(1)
-        dots = split_dots(builder, TIER)
+        dots = half_dots(builder, TIER)
         sums = _row_after_row(operands, dots, w_row, halves)
-        # What WEIGHT_OFFSET has added is the same for each row of weights.
+        # To each row of weights, WEIGHT_OFFSET has added as much: that times the sum of x.q.
         added = builder.mul(operands.load(2, "totals", operands.token), _I32(-WEIGHT_OFFSET))
         zeros = ir.Constant(dots.sums, [0] * dots.sums.count)
         offset = builder.insert_element(zeros, added, _I64(0))

@@ -58,7 +58,7 @@ def added_in_pairs(builder: Any, total: Any, a: Any, b: Any) -> Any:
 
 
 def fetch_ahead(builder: Any, place: Any, n_bytes: int) -> None:
-    """Prefetch n_bytes as far behind `place` as Tier.cache_ahead says: what a loop will read."""
+    """Prefetch n_bytes, Tier.cache_ahead bytes after `place`: what a loop will read."""
     if TIER.cache_ahead:
         for line in range(0, n_bytes, CACHE_LINE):
             emit_prefetch(builder, builder.gep(place, [_I64(TIER.cache_ahead + line)]))

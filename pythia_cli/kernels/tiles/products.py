@@ -7,8 +7,8 @@ combined at the end.
 8 bits, uint8: x86 uses `vpdpbusd` where it has VNNI: four products of bytes are added. ARM's `sdot`
 wants signed bytes, so it gets x - 128. Other processors widen both to int16, as for 16 bits.
 
-A single token of 16 bits is split into bytes once for all rows (halves.py), and then `vpdpbusd`
-multiplies it, too.
+A single token of 16 bits is split into two signed bytes once for all rows (halves.py), and
+`vpdpbusd` multiplies these, too. It wants its other operand unsigned: weights get an offset.
 
 With a token in each lane (tiles/lanes.py), x86 has the same instructions. Weights may have been
 widened to int16 before; with them the instruction is `vpdpwssd`.
@@ -26,9 +26,8 @@ from pythia_cli.kernels.tiles.dot import function, load, picked, splat
 
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 
-
 WEIGHT_OFFSET = 128
-"""What split_dots adds to each weight."""
+"""What half_dots adds to each weight."""
 
 
 def joined_halves(builder: Any, high: Any, low: Any) -> Any:
@@ -50,7 +49,7 @@ def byte_dots(builder: Any, tier: Tier) -> Any:
     return (_ByteDots if tier.byte_instruction else _WidenedDots)(builder, tier)
 
 
-def split_dots(builder: Any, tier: Tier) -> Any:
+def half_dots(builder: Any, tier: Tier) -> Any:
     """How to multiply int8 weights and the two bytes of int16 activations, for emit_dots.
 
     Only for a tier that has_halves. Rows of activations are pairs of addresses: of the high bytes
@@ -103,17 +102,30 @@ class _PairDots:
         return parts[0]
 
 
-class _SplitDots:
-    """With `sdot`: x = 256 * high + low, signed bytes (|x| <= 32639); two vectors of 4 int32."""
+class _TwoBytes:
+    """x = 256 * high + low, signed bytes (|x| <= 32639): each has a sum of its own."""
 
     n_parts = 2
+    _builder: Any
+    _dot: Any
+
+    def added(self, parts: list[Any], w: Any, x: tuple[Any, Any]) -> list[Any]:
+        pairs = zip(parts, x, strict=True)
+        return [self._builder.call(self._dot, [part, w, half]) for part, half in pairs]
+
+    def joined(self, parts: list[Any]) -> Any:
+        return joined_halves(self._builder, *parts)
+
+
+class _SplitDots(_TwoBytes):
+    """With `sdot`: two vectors of 4 int32. The loop splits activations."""
 
     def __init__(self, builder: Any, tier: Tier) -> None:
         self._builder = builder
         self.vector = self._n = tier.vector
         self._int8s = ir.VectorType(_I8, tier.vector)
         self.sums = ir.VectorType(_I32, tier.vector // 4)
-        self._sdot = function(
+        self._dot = function(
             builder, tier.instruction, self.sums, [self.sums, self._int8s, self._int8s]
         )
 
@@ -129,13 +141,6 @@ class _SplitDots:
         low = picked(builder, in_bytes, in_bytes, list(range(0, 2 * n, 2)))
         high = picked(builder, in_bytes, in_bytes, list(range(1, 2 * n, 2)))
         return high, builder.xor(low, ir.Constant(low.type, [-128] * n))
-
-    def added(self, parts: list[Any], w: Any, x: tuple[Any, Any]) -> list[Any]:
-        pairs = zip(parts, x, strict=True)
-        return [self._builder.call(self._sdot, [part, w, half]) for part, half in pairs]
-
-    def joined(self, parts: list[Any]) -> Any:
-        return joined_halves(self._builder, *parts)
 
 
 class _WidenedDots(_PairDots):
@@ -182,13 +187,11 @@ class _ByteDots:
         return parts[0]
 
 
-class _HalfDots:
-    """With `vpdpbusd`, which has one operand unsigned: the weights, with WEIGHT_OFFSET added.
+class _HalfDots(_TwoBytes):
+    """With `vpdpbusd`, of activations that are split, and weights with WEIGHT_OFFSET added.
 
-    They need not be widened, so it takes half as many instructions as with `vpmaddwd`.
+    Weights need not be widened, so there are fewer instructions than with `vpmaddwd`.
     """
-
-    n_parts = 2
 
     def __init__(self, builder: Any, tier: Tier) -> None:
         self._builder = builder
@@ -205,13 +208,6 @@ class _HalfDots:
     def activations(self, row: tuple[Any, Any], at: Any) -> tuple[Any, Any]:
         high, low = (load(self._builder, half, at, self.sums, align=1) for half in row)
         return high, low
-
-    def added(self, parts: list[Any], w: Any, x: tuple[Any, Any]) -> list[Any]:
-        pairs = zip(parts, x, strict=True)
-        return [self._builder.call(self._dot, [part, w, half]) for part, half in pairs]
-
-    def joined(self, parts: list[Any]) -> Any:
-        return joined_halves(self._builder, *parts)
 
 
 class _PairLanes(_PairDots):

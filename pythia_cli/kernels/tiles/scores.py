@@ -86,8 +86,8 @@ def product_row(
 ) -> Any:  # fmt: skip
     """scores[0] as score_tile makes them, without `turns`: of one query and n_blocks blocks.
 
-    One block after the other is read, and nothing else of that size: otherwise prefetching does not
-    keep up.
+    One block after the other is read, and nothing else of that size: otherwise the prefetching, the
+    processor's or ours, does not keep up.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -24,7 +24,7 @@ from pythia_cli.kernels.tiles.products import (
     byte_offset,
     exact_dots,
     exact_lanes,
-    split_dots,
+    half_dots,
 )
 
 N_ROWS = 4
@@ -89,7 +89,7 @@ both_kinds = pytest.mark.parametrize("kind", [exact_dots, byte_dots])
 def tile_module(tier: Tier, n_tokens: int, kind: Any) -> ir.Module:
     """void tile(int8 *w, x, int64 d_in, int32 *out): out [n_tokens, N_ROWS] = x w^T.
 
-    x is int16 *, or uint8 *; for split_dots int8 *, the high bytes of a token before its low ones.
+    x is int16 *, or uint8 *; for half_dots int8 *, the high bytes of a token before its low ones.
     """
     module = ir.Module()
     x_type = _I16 if kind is exact_dots else _I8
@@ -102,7 +102,7 @@ def tile_module(tier: Tier, n_tokens: int, kind: Any) -> ir.Module:
         return [builder.gep(pointer, [builder.mul(d_in, _I64(i))]) for i in range(n)]
 
     x_rows = rows(x, n_tokens)
-    if kind is split_dots:
+    if kind is half_dots:
         halves = rows(x, 2 * n_tokens)
         x_rows = list(zip(halves[::2], halves[1::2], strict=True))
     sums = emit_dots(builder, kind(builder, tier), rows(w, N_ROWS), x_rows, d_in)
@@ -178,7 +178,7 @@ def test_a_tile_has_the_expected_instructions_and_no_spills(tier: Tier, kind: An
 @in_halves
 def test_weights_are_not_widened_for_halves(tier: Tier) -> None:
     machine = machine_of(tier)
-    assembly = machine.emit_assembly(optimised(tile_module(tier, 1, split_dots), machine))
+    assembly = machine.emit_assembly(optimised(tile_module(tier, 1, half_dots), machine))
     used = Counter(line.split()[0] for line in loop_of(assembly, "vpdpbusd"))
     assert used["vpdpbusd"] == 2 * N_ROWS, used
     assert not [name for name in used if name.startswith("vpmov")], used
@@ -270,7 +270,7 @@ def test_a_tile_is_exact(tier: Tier, n_tokens: int, kind: Any) -> None:
 def test_a_tile_of_halves_is_exact(tier: Tier) -> None:
     if tier not in runnable():
         pytest.skip(f"this processor has not all of {tier.name}")
-    engine, tile = compiled(tile_module(tier, 1, split_dots), tier)
+    engine, tile = compiled(tile_module(tier, 1, half_dots), tier)
     rng = np.random.default_rng(0)
     for d_in in (64, 3 * 64, 512):
         w = rng.integers(-127, 128, (N_ROWS, d_in), dtype=np.int8)
