@@ -77,6 +77,8 @@ ENGINES = (
     Engine(REFERENCE, "peer_torch", "float", ("float32",), n_cold=1),
     Engine("torch-int8", "peer_torch", "float", ("int8",), n_cold=1),
 )
+N_WARM = 3
+"""Figures that a new worker measures in vain."""
 MAPPED = ("int8", "gguf")
 """Files that stay mapped. Other engines read theirs into memory of their own."""
 FIGURES = ("read_gb_per_second", "exact_peak", *COMMON, "decode_100", "samples_4")
@@ -171,7 +173,8 @@ class Comparison:
             try:
                 self._check(engine, worker, reference)
                 if engine.name in wanted:
-                    _warm_up(engine, worker)
+                    for figure in engine.figures[:N_WARM]:
+                        worker.ask(figure)
             except Broken as error:
                 if engine.name in (OURS, FAST, MACHINE, REFERENCE):
                     raise SystemExit(f"{engine.name} failed:\n{error}") from error
@@ -200,7 +203,9 @@ class Comparison:
             peer_setup.copy_in_huge_pages(source, copy)
             self._models[kind] = copy
         for engine in self.engines:
-            _warm_up(engine, self._start(engine))
+            self._start(engine)
+            for figure in engine.figures[:N_WARM]:
+                self.figure(engine, figure)
 
     def _check(self, engine: Engine, worker: Worker, reference: Path) -> None:
         self.versions[engine.name] = worker.ask("versions")
@@ -274,11 +279,6 @@ class Comparison:
     def close(self) -> None:
         for worker in self._workers.values():
             worker.close()
-
-
-def _warm_up(engine: Engine, worker: Worker) -> None:
-    for figure in engine.figures[:3]:
-        worker.ask(figure)
 
 
 def tell(text: str) -> None:

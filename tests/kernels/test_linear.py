@@ -88,7 +88,7 @@ def test_tiles_change_no_bit(seed: int, n_tokens: int, d_in: int, d_out: int, ad
     assert tiled.tobytes() == untiled.tobytes()
 
 
-def test_a_single_token_is_multiplied_by_its_halves_where_that_is_faster() -> None:
+def test_a_single_token_is_multiplied_by_its_halves_if_the_tier_has_them() -> None:
     """Wrong ones show it, as nothing but speed does otherwise."""
     w, x = np.ones((8, WIDTH_IN_LANES), np.int8), np.ones((1, WIDTH_IN_LANES), np.int16)
     ones, out = np.ones(8, np.float32), np.empty((1, 8), np.float32)
