@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.kernels import compiled
+from pythia_cli.kernels.sizes import ELIMINATED_TOGETHER
 
 _LEVELS = 32767
 _NOISE = 1e-6  # of the largest input: what rounding leaves of equal inputs less their mean
@@ -35,5 +36,7 @@ def feedback_of(inputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     products = levels.T @ levels
     diagonal = np.diagonal(products).sum() / d
     products[np.diag_indices(d)] += _DAMPING * diagonal
-    compiled.call("find_feedback", h=products, column=np.empty(d), feedback=feedback)
+    compiled.call(
+        "find_feedback", h=products, columns=np.empty((ELIMINATED_TOGETHER, d)), feedback=feedback
+    )
     return feedback

@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 
 from pythia_cli.kernels import compiled
-from pythia_cli.kernels.sizes import COLUMNS_TOGETHER, FEEDBACK_ROWS, SCALE_CANDIDATES
+from pythia_cli.kernels.sizes import (
+    COLUMNS_TOGETHER,
+    FEEDBACK_ROWS,
+    SCALE_CANDIDATES,
+    aligned_zeros,
+)
 
 _Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -42,7 +47,7 @@ def quantize_with_feedback(
     compiled.call(
         "round_with_feedback",
         w=w, scales=scales, feedback=feedback, q=q,
-        room=np.empty((4, max(w.shape[1], 1 + COLUMNS_TOGETHER), FEEDBACK_ROWS), np.float32),
+        room=aligned_zeros((3, max(w.shape[1], 2 + COLUMNS_TOGETHER), FEEDBACK_ROWS), np.float32),
         lo=0, hi=len(w),
     )  # fmt: skip
     return q, scales

@@ -76,10 +76,13 @@ EXP_POLYNOMIAL = (
 MAX_INT32 = 2**31 - 1
 MAX_INT16 = 32767
 
+ELIMINATED_TOGETHER = 4
+"""Columns of a Cholesky factor that are taken from the others together: fewer passes over them."""
+
 FEEDBACK_ROWS = LANES
 """Rows of weights that are rounded together."""
 
-COLUMNS_TOGETHER = 8
+COLUMNS_TOGETHER = 16
 """Columns of weights whose errors are added to the others together."""
 
 SCALE_CANDIDATES = np.arange(160, 127, -1, dtype=np.float32) / np.float32(160)

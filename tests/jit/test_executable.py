@@ -29,7 +29,8 @@ import numpy as np
 from pythia_cli.jit.team import Team
 from pythia_cli.kernels import compiled
 n = 2000
-room = {"h": np.eye(n) * n + 1, "column": np.empty(n), "feedback": np.empty((n, n), np.float32)}
+h, columns = np.eye(n) * n + 1, np.empty((4, n))
+room = {"h": h, "columns": columns, "feedback": np.empty((n, n), np.float32)}
 arguments = compiled.arguments("find_feedback", **room)
 function = compiled.function("find_feedback")
 team = Team(1)

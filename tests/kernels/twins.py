@@ -52,6 +52,7 @@ from pythia_cli.kernels.row_sums import row_sums
 from pythia_cli.kernels.scoring import merge_pieces, score_piece
 from pythia_cli.kernels.sizes import (
     COLUMNS_TOGETHER,
+    ELIMINATED_TOGETHER,
     FEEDBACK_ROWS,
     KEY_BLOCK,
     LANES,
@@ -391,7 +392,7 @@ def covariances(case: Draw) -> Arrays:
 
 def find_feedbacks(a: Arrays, lo: int, hi: int) -> None:
     for h, feedback in zip(a["h"][lo:hi], a["feedback"][lo:hi], strict=True):
-        find_feedback(h.copy(), np.empty(len(h)), feedback)
+        find_feedback(h.copy(), np.empty((ELIMINATED_TOGETHER, len(h))), feedback)
 
 
 def rounded_rows(case: Draw) -> Arrays:
@@ -402,7 +403,7 @@ def rounded_rows(case: Draw) -> Arrays:
         "w": w,
         "scales": np.where(scales < 1e-37, np.float32(0), scales),
         "feedback": feedback / np.float32(1 + case.d / 50),
-        "room": unwritten(4, max(case.d, 1 + COLUMNS_TOGETHER), FEEDBACK_ROWS),
+        "room": unwritten(3, max(case.d, 2 + COLUMNS_TOGETHER), FEEDBACK_ROWS),
         "q": unwritten(case.n_rows, case.d, dtype=np.int8),
     }
 

@@ -116,10 +116,11 @@ def loop(
     builder.cbranch(builder.icmp_signed("<", i, n), inside, after)
     builder.position_at_end(inside)
     following = body(i, values)
+    last = builder.block  # another one than `inside` if the body has loops
     for value, first, new in zip(values, start, following, strict=True):
         value.add_incoming(first, before)
-        value.add_incoming(new, inside)
-    i.add_incoming(builder.add(i, _I64(step)), inside)
+        value.add_incoming(new, last)
+    i.add_incoming(builder.add(i, _I64(step)), last)
     builder.branch(head)
     builder.position_at_end(after)
     return values
