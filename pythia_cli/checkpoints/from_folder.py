@@ -20,13 +20,16 @@ from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import AlreadyInstalled, InvalidValue
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.models import LOCAL_PREFIX, check_shape, repository
 from pythia_cli.system import cores
+from pythia_cli.text.tokenizer import PythiaTokenizer
 from pythia_cli.weights.fingerprint import fingerprint
 from pythia_cli.weights.float_checkpoint import (
     INDEX_FILES,
     SINGLE_FILES,
     FloatCheckpoint,
+    read_config,
     read_files,
 )
 from pythia_cli.weights.int8_layout import QUANTIZATIONS
@@ -45,16 +48,39 @@ class Certifier(Protocol):
         """The certificate of the int8 file `weights`, which was made from this source."""
 
 
-def open_source(folder: Path, checkpoint: Checkpoint) -> FloatCheckpoint:
+def open_source(
+    folder: Path, checkpoint: Checkpoint, tokenizer: PythiaTokenizer | None = None
+) -> FloatCheckpoint:
     """Open a float checkpoint; checks that its shape fits the name, and its tokenizer the model.
 
-    Raises what FloatCheckpoint raises, UnsupportedModel and IntegrityError.
+    tokenizer: what `open_first` gave for the same tokenizer.json. Raises what FloatCheckpoint
+    raises, UnsupportedModel and IntegrityError.
     """
     source = FloatCheckpoint(folder)
-    check_shape(checkpoint.model, source.config, folder / "config.json")
-    check_vocabulary(source.tokenizer, source.config, source.tokenizer_path)
-    source.tokenizer.check()
+    if tokenizer is not None:
+        source.tokenizer = tokenizer
+    _check(checkpoint, folder, source.config, source.tokenizer)
+    if tokenizer is None:
+        source.tokenizer.check()
     return source
+
+
+def open_first(folder: Path, checkpoint: Checkpoint) -> PythiaTokenizer:
+    """Check config.json and tokenizer.json of a float checkpoint whose weights are on their way.
+
+    Returns the tokenizer. Raises as open_source does of these two files.
+    """
+    tokenizer = PythiaTokenizer(folder / "tokenizer.json")
+    _check(checkpoint, folder, read_config(folder), tokenizer)
+    tokenizer.check()
+    return tokenizer
+
+
+def _check(
+    checkpoint: Checkpoint, folder: Path, config: ModelConfig, tokenizer: PythiaTokenizer
+) -> None:
+    check_shape(checkpoint.model, config, folder / "config.json")
+    check_vocabulary(tokenizer, config, folder / "tokenizer.json")
 
 
 def publish_source(
@@ -67,19 +93,19 @@ def publish_source(
     repo: str | None = None,
     commit: str | None = None,
     hashes: dict[str, str] | None = None,
+    hash_again: bool = False,
     keep: Path | None = None,
 ) -> Installed:
     """Quantize, certify and publish; hashes the weights files too if `hashes` is None.
 
     hashes: sha256 of each weights file, as it arrived. repo: on the Hub, to record it; None: the
-    one of the model's name. commit: likewise. keep: as for `publish`.
+    one of the model's name. commit: likewise. hash_again and keep: as for `publish`.
     """
     from pythia_cli.kernels import compiled
 
     # Late, because compiling the kernels takes time: other errors come first.
     compiled.load(reporter)
     n_threads = n_threads or cores.n_threads()
-    hash_again = hashes is not None
     if hashes is None:
         n_bytes = sum(path.stat().st_size for path in source.files)
         with reporter.task("hashing", n_bytes, "B") as task:

@@ -42,7 +42,7 @@ def new_folder(store: Store, checkpoint: Checkpoint, *, keeps_out: bool) -> Path
         folder = store.incoming / f"{checkpoint}-{uuid.uuid4().hex[:12]}"
         folder.mkdir()
     try:
-        (folder / _HOST).write_text(_this_host())
+        (folder / _HOST).write_text(host_id())
     except BaseException:
         remove_tree(folder)
         raise
@@ -65,7 +65,7 @@ def _drop(folder: Path, keeps_out: bool) -> None:
     If locks work, that shows that a process of this host has ended. Other hosts may not see our
     locks: theirs are removed when nothing in them has changed for a day.
     """
-    if (keeps_out and _host_of(folder) in (None, _this_host())) or is_old(folder):
+    if (keeps_out and _host_of(folder) in (None, host_id())) or is_old(folder):
         remove_tree(folder)
 
 
@@ -87,5 +87,6 @@ def _host_of(folder: Path) -> str | None:
         return None
 
 
-def _this_host() -> str:
+def host_id() -> str:
+    """Tells this computer from others that share the store."""
     return hashlib.sha256(platform.node().encode()).hexdigest()[:12]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pythia_cli.checkpoints import partial
-from pythia_cli.checkpoints.from_folder import Certifier, open_source, publish_source
+from pythia_cli.checkpoints.from_folder import Certifier, open_first, open_source, publish_source
 from pythia_cli.checkpoints.plan import FetchPlan, check_disk, doubts
 from pythia_cli.checkpoints.publish import Workspace, workspace
 from pythia_cli.checkpoints.store import Installed, Store
@@ -25,6 +26,7 @@ from pythia_cli.errors import (
 )
 from pythia_cli.reporting import NO_TASK, SILENT, Reporter, Task
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.text.tokenizer import PythiaTokenizer
 
 ITS_OWN = (NotFound, IntegrityError, UnsupportedModel)
 """Errors that concern one checkpoint only, so that the others are still installed."""
@@ -119,6 +121,7 @@ class Pipeline:
 
     def _run(self, plans: Sequence[FetchPlan], overall: Task) -> Iterator[Outcome]:
         ahead: _Started | None = None
+        removals: list[Future[None]] = []
         try:
             for plan, following in zip(plans, [*plans[1:], None], strict=True):
                 now = ahead or self._start(plan, overall, self.wait_seconds, self.reporter)
@@ -128,23 +131,28 @@ class Pipeline:
                         outcome = present_outcome(now.transfer)
                     else:
                         try:
+                            tokenizer = self._first(now.transfer)
                             now.transfer.wait()
                             if following is not None:
                                 # What hinders it now is waited for, or raised, in its turn.
                                 with contextlib.suppress(PythiaError):
                                     ahead = self._start(following, overall, 0, SILENT)
-                            outcome = self._publish(now.work, now.transfer)
+                            outcome = self._publish(now.work, now.transfer, tokenizer)
                         except ITS_OWN as error:
+                            now.transfer.stop()
                             outcome = Outcome(plan.checkpoint, None, is_new=False, error=error)
                         except BaseException:
                             self._note_kept(now.work, plan)
                             raise
                     if now.work.keeps_out:
-                        partial.remove(self.store, plan.checkpoint)
+                        removals.append(partial.put_away(self.store, plan.checkpoint))
                 yield outcome
         finally:
             if ahead is not None:
                 ahead.stack.close()
+            for removal in removals:
+                removal.result()
+            partial.remove_if_empty(self.store)
 
     def _note_kept(self, work: Workspace, plan: FetchPlan) -> None:
         """Say, when the download breaks off, that the next one need not begin at byte 0."""
@@ -198,10 +206,16 @@ class Pipeline:
         folder.mkdir()
         return folder
 
-    def _publish(self, work: Workspace, transfer: Transfer) -> Outcome:
+    def _first(self, transfer: Transfer) -> PythiaTokenizer:
+        """What arrives first is checked while the weights arrive."""
+        transfer.wait_for_first()
+        with _named(transfer.plan, transfer.folder):
+            return open_first(transfer.folder, transfer.plan.checkpoint)
+
+    def _publish(self, work: Workspace, transfer: Transfer, tokenizer: PythiaTokenizer) -> Outcome:
         plan, folder = transfer.plan, transfer.folder
         with _named(plan, folder):
-            source = open_source(folder, plan.checkpoint)
+            source = open_source(folder, plan.checkpoint, tokenizer)
             if self.certifier is not None:
                 self.certifier.check(source)
             installed = publish_source(
@@ -213,6 +227,7 @@ class Pipeline:
                 repo=plan.revision.answered_by,
                 commit=plan.revision.commit,
                 hashes=transfer.sha256,
+                hash_again=transfer.hash_again,
                 keep=folder if self.keep_original and transfer.is_ours else None,
             )
         return Outcome(plan.checkpoint, installed, is_new=True, error=None)

@@ -100,7 +100,8 @@ def publish(
     certify: called with the finished int8 file; returns the certificate to store with it. keep:
     the float checkpoint's folder within work.folder, to keep it in the store; if None, a float
     checkpoint within work.folder is removed with it. hash_again: compare the float files with
-    source.files, as another process may have written to them since. The files are written to the
+    source.files, as another process may have written to them since; one that is seen in their size
+    or times is found in any case. The files are written to the
     workspace, fsynced, read back and renamed, so a failure or interrupt does not change the store.
     Raises what reading the checkpoint raises, and StoreNotWritable.
     """

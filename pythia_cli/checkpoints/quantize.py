@@ -33,10 +33,11 @@ from pythia_cli.checkpoints.rows import (
     room_for_biases,
 )
 from pythia_cli.files.huge_pages import HUGE_PAGE
-from pythia_cli.files.publishing import open_to_write
+from pythia_cli.files.publishing import fsync, open_to_write
 from pythia_cli.reporting import SILENT, Reporter, Task
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.parameters import MODULES, Module
+from pythia_cli.system.background import background
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from pythia_cli.weights.int8_layout import BYTE_PARTS, tensor_shapes
 from pythia_cli.weights.int8_writer import Int8Writer
@@ -109,6 +110,8 @@ class _Quantizer:
         with self._reporter.task(label, n_parameters(checkpoint) - n_last, "weights") as task:
             rest = self._write_matrices(writer, task)
         self._file.flush()
+        # Most of it reaches the disk while the rest is computed.
+        on_disk = background(lambda: fsync(self._file.fileno()), "pythia-fsync")
         # Not in a `with`: after an error, which would be lost, arrays still refer to the map.
         mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         tensors = {**self._written(mapped, writer), **rest, **stand_in(self._shapes)}
@@ -128,6 +131,7 @@ class _Quantizer:
         for name in self._shapes:
             if name in rest:
                 writer.write_tensor(name, [rest[name]])
+        on_disk.result()
         writer.finish()
 
     def _write_matrices(self, writer: Int8Writer, task: Task) -> _Arrays:

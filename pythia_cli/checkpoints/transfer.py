@@ -11,7 +11,7 @@ from concurrent import futures
 from concurrent.futures import Future
 from pathlib import Path
 
-from pythia_cli.checkpoints import hub_fetch
+from pythia_cli.checkpoints import hub_fetch, partial
 from pythia_cli.checkpoints.plan import FetchPlan
 from pythia_cli.errors import (
     DamagedDownload,
@@ -37,6 +37,8 @@ class _Stopped(Exception):
 class Transfer:
     """Fetches the files of a plan in a background thread: call `start`, `wait`, then `stop`.
 
+    config.json and tokenizer.json come first: `wait_for_first` waits for these alone.
+
     Files arrive in the folder `partial`, where they stay, and are linked into `folder`; with `keep`
     by hard links, so that they are files there when `partial` is removed. Files in the Hugging Face
     cache are linked, or copied with `keep`. If a cached file is damaged, it is fetched again, and
@@ -45,6 +47,8 @@ class Transfer:
     folder: the float checkpoint's folder. If the cache has all files, this is its folder.
     is_ours: whether this is the given folder, not the cache's.
     sha256: of each weights file, by name.
+    hash_again: whether one of these was there before, in part or whole, so that another process may
+        have it open and write to it while it is read.
     """
 
     def __init__(
@@ -61,11 +65,13 @@ class Transfer:
         self.folder = folder
         self.is_ours = True
         self.sha256: dict[str, str] = {}
+        self.hash_again = False
         self._partial = partial
         self._keep = keep
         self._task = task or NO_TASK
         self._reporter = reporter
         self._done: Future[None] = Future()
+        self._first: Future[None] = Future()
         self._stopped = threading.Event()
         self._n_arrived = 0
         self._minute = (time.monotonic(), 0)
@@ -82,17 +88,27 @@ class Transfer:
         NotCached; and Unreachable if almost nothing arrives for a minute, besides the pauses that
         the Hub asks for (the thread is then abandoned).
         """
-        while not self._done.done():
-            futures.wait([self._done], _LOOK_SECONDS)
+        self._wait_for([self._done])
+        self._done.result()
+
+    def wait_for_first(self) -> None:
+        """Wait until config.json and tokenizer.json are in the folder. Raises as `wait`."""
+        self._wait_for([self._first, self._done])
+        if self._done.done():
+            self._done.result()
+
+    def _wait_for(self, awaited: list[Future[None]]) -> None:
+        """Wait until one of them is done."""
+        while not any(one.done() for one in awaited):
+            futures.wait(awaited, _LOOK_SECONDS, futures.FIRST_COMPLETED)
             since, n_before = self._minute
-            if time.monotonic() - since <= _STALL_SECONDS or self._done.done():
+            if time.monotonic() - since <= _STALL_SECONDS or any(one.done() for one in awaited):
                 continue
             if self._n_arrived - n_before < _STALL_BYTES:
                 raise Unreachable(
                     f"{self.plan.revision}: almost nothing arrived for {_STALL_SECONDS:.0f} s"
                 )
             self._minute = (time.monotonic(), self._n_arrived)
-        self._done.result()
 
     def stop(self) -> None:
         """End the thread if it still runs, so that the folder can be removed.
@@ -114,7 +130,12 @@ class Transfer:
 
     def _bring_all(self) -> None:
         self.folder.mkdir()
-        fetched = [name for name in self.plan.names if not self._bring(name)]
+        fetched = []
+        for name in self.plan.names:
+            if name == self.plan.weights[0]:
+                self._first.set_result(None)
+            if not self._bring(name):
+                fetched.append(name)
         for name in INDEX_FILES:
             self.sha256.pop(name, None)
         snapshots = {path.parent for path in self.plan.cached.values()}
@@ -141,16 +162,19 @@ class Transfer:
             digest = self._fetch(name)
         if name in plan.weights:
             self.sha256[name] = digest
+            self.hash_again |= is_cached
         return is_cached
 
     def _fetch(self, name: str) -> str:
         path = self._partial / self.plan.digest(name)
         try:
-            sha256 = hub_fetch.fetch(
-                self.plan.origin(name), name, path,
-                arrived=_Watched(self, self._task), checked=_Watched(self, NO_TASK),
-                reporter=self._reporter, pause=self._pause,
-            )  # fmt: skip
+            with partial.arriving(path) as (own, is_new):
+                sha256 = hub_fetch.fetch(
+                    self.plan.origin(name), name, own,
+                    arrived=_Watched(self, self._task), checked=_Watched(self, NO_TASK),
+                    reporter=self._reporter, pause=self._pause,
+                )  # fmt: skip
+            self.hash_again |= not is_new and name in self.plan.weights
         except ResourceError as error:
             raise StoreNotWritable(error.path, error.reason) from error.__cause__
         self.advance(0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import reprlib
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 MOST_BYTES = 32 << 20
@@ -80,15 +81,26 @@ def _vocabulary(model: Mapping[str, Any]) -> dict[str, int]:
         raise ValueError("its model has no vocab")
     if not isinstance(merges, list):
         raise ValueError("its model has no merges")
+    _check_merges(merges)
+    for key, value in model.items():
+        known = key in MODEL_OPTIONS or key in ("type", "vocab", "merges")
+        _require(known or not value, f"its model has {reprlib.repr(key)}, which is not known")
+    return vocab
+
+
+def _check_merges(merges: list[Any]) -> None:
+    """Each is two strings: in a list, or with a space between them."""
+    kinds = set(map(type, merges))
+    if kinds == {list} and set(map(len, merges)) == {2}:
+        if set(map(type, chain.from_iterable(merges))) == {str}:
+            return
+    elif kinds == {str} and {merge.count(" ") for merge in merges} == {1}:
+        return
     for merge in merges:
         parts = merge.split(" ") if isinstance(merge, str) else merge
         is_pair = isinstance(parts, list) and len(parts) == 2
         if not is_pair or not all(isinstance(part, str) for part in parts):
             raise ValueError(f"{reprlib.repr(merge)} is no merge")
-    for key, value in model.items():
-        known = key in MODEL_OPTIONS or key in ("type", "vocab", "merges")
-        _require(known or not value, f"its model has {reprlib.repr(key)}, which is not known")
-    return vocab
 
 
 def _added(content: Mapping[str, Any]) -> dict[str, int]:

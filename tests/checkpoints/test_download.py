@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from pythia_cli.checkpoints import hub_fetch, pipeline
+from pythia_cli.checkpoints import hub_fetch, partial, pipeline
 from pythia_cli.checkpoints.download import Outcome, download, plan_download
+from pythia_cli.checkpoints.plan import plan_fetch
 from pythia_cli.checkpoints.publish import workspace
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import (
@@ -94,14 +95,22 @@ class Measuring:
 def test_a_file_that_another_process_writes_to(
     suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    """What arrived is right, but not what is read: two computers cannot see each other's locks."""
+    """What arrived is right, but not what is read: two computers cannot see each other's locks.
+
+    The other one has had the file open since before it was ours.
+    """
     fetch = hub_fetch.fetch
+    plan = plan_fetch(Checkpoint(MODEL, 64))
+    part = partial.folder_for(store, plan.checkpoint) / plan.digest(WEIGHTS)
+    folder = suite_hub.repos[REPO]["step64"].folder
+    assert folder is not None
+    part.write_bytes((folder / WEIGHTS).read_bytes()[:1_000_000])
+    other = part.open("r+b", buffering=0)
 
     def meets(revision: Any, name: str, path: Path, **options: Any) -> str:
         def write() -> None:
-            with path.open("r+b") as other:
-                other.seek(-10, 2)
-                other.write(b"something")
+            other.seek(999_000)
+            other.write(b"something")
 
         class Writes(Counted):
             def advance(self, amount: int) -> None:
@@ -117,7 +126,7 @@ def test_a_file_that_another_process_writes_to(
         write()
         return sha256
 
-    with monkeypatch.context() as patched:
+    with monkeypatch.context() as patched, other:
         patched.setattr(hub_fetch, "fetch", meets)
         (outcome,) = download(store, steps(64))
     assert (outcome.status, installed(store)) == ("failed", [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from errno import EACCES, ENOSYS, EPERM
@@ -12,11 +13,13 @@ import pytest
 
 from pythia_cli.checkpoints import partial, pipeline
 from pythia_cli.checkpoints.download import download
+from pythia_cli.checkpoints.incoming import host_id
 from pythia_cli.checkpoints.plan import plan_fetch
 from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import DamagedDownload, StoreNotWritable, Unreachable
 from pythia_cli.files.locks import lock
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from tests.failing import without_locks
 from tests.fakes.hub import Faults, Hub
 from tests.fakes.suite import MODEL
@@ -181,6 +184,83 @@ def test_what_another_process_has_installed_needs_no_parts(
     monkeypatch.setattr(pipeline, "workspace", late)
     assert [outcome.status for outcome in download(store, [STEP])] == ["present"]
     assert kept(store) == []
+
+
+def test_while_it_arrives_it_has_a_name_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "0123abcd"
+    with partial.arriving(path) as (own, is_new):
+        own.write_text("some")
+        assert is_new
+        assert not path.exists()
+        assert own.name.startswith(f"{path.name}-{host_id()}-")
+    assert path.read_text() == "some"
+    with contextlib.suppress(KeyboardInterrupt), partial.arriving(path) as (own, is_new):
+        assert not is_new
+        assert not path.exists()
+        own.write_text("some more")
+        raise KeyboardInterrupt
+    assert path.read_text() == "some more"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_did_not_arrive_is_nowhere(tmp_path: Path) -> None:
+    path = tmp_path / "0123abcd"
+    with pytest.raises(Unreachable), partial.arriving(path):
+        raise Unreachable("the Hub")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_processes_left_is_gone_on_with(tmp_path: Path) -> None:
+    """But not what another computer has: its process may run."""
+    path = tmp_path / "0123abcd"
+    path.write_text("s")
+    for process in ("000000000000", "111111111111", "222222222222"):
+        left = path.with_name(f"{path.name}-{host_id()}-{process}")
+        left.write_text("some" if process == "111111111111" else "so")
+    theirs = path.with_name(f"{path.name}-{'f' * 12}-{'3' * 12}")
+    theirs.write_text("some of theirs")
+    with partial.arriving(path) as (own, is_new):
+        assert not is_new
+        assert own.read_text() == "some"
+        assert sorted(tmp_path.iterdir()) == sorted([own, theirs])
+    assert sorted(tmp_path.iterdir()) == [path, theirs]
+    assert path.read_text() == "some"
+
+
+def test_a_killed_download_is_counted_and_gone_on_with(suite_hub: Hub, store: Store) -> None:
+    break_off(suite_hub, store)
+    plan = plan_fetch(STEP)
+    before = partial.kept_bytes(store, plan)
+    weights = partial.place_of(store, STEP) / plan.digest("model.safetensors")
+    weights.rename(weights.with_name(f"{weights.name}-{host_id()}-{'0' * 12}"))
+    assert partial.kept_bytes(store, plan) == before
+    assert [outcome.status for outcome in download(store, [STEP])] == ["installed"]
+    assert suite_hub.transfers[-1] == ("model.safetensors", plan.n_bytes - before)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_only_what_was_there_before_is_hashed_again(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, is_new: bool
+) -> None:
+    if not is_new:
+        break_off(suite_hub, store)
+    hashed: list[Path] = []
+    original = FloatCheckpoint.sha256
+
+    def counted(checkpoint: FloatCheckpoint, *arguments: Any) -> dict[str, str]:
+        hashed.append(checkpoint.folder)
+        return original(checkpoint, *arguments)
+
+    monkeypatch.setattr(FloatCheckpoint, "sha256", counted)
+    assert [outcome.status for outcome in download(store, [STEP])] == ["installed"]
+    assert len(hashed) == (0 if is_new else 1)
+
+
+def test_a_file_that_cannot_be_moved(suite_hub: Hub, store: Store) -> None:
+    plan = plan_fetch(STEP)
+    (partial.folder_for(store, STEP) / plan.digest("config.json")).mkdir()
+    with pytest.raises(StoreNotWritable, match="cannot be"):
+        list(download(store, [STEP]))
 
 
 def test_old_ones_are_removed_unless_in_use(suite_hub: Hub, store: Store) -> None:
