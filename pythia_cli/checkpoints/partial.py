@@ -1,7 +1,7 @@
 """Files that have arrived in part or whole, for a checkpoint that is not installed yet.
 
 STORE/partial/MODEL@STEP/HASH            named by the hash that the Hub states of the whole file
-STORE/partial/MODEL@STEP/HASH-HOST-ID    while it arrives: no other process opens it by this name
+STORE/partial/MODEL@STEP/HASH-HOST-ID    while it arrives, and is read
 STORE/partial/MODEL@STEP-ID/...          while it is removed
 
 They stay when a download is interrupted, and the next one of the same checkpoint goes on from
@@ -61,35 +61,27 @@ def kept_bytes(store: Store, plan: FetchPlan) -> int:
 def arriving(path: Path) -> Iterator[tuple[Path, bool]]:
     """Yields where a file arrives, and whether it is new; afterwards it is at `path`, if anywhere.
 
-    Call it with the checkpoint's lock held. What was at `path`, or was left by a process of this
-    computer, is there already: it is not new, and some other process may still have it open.
-    Another computer, which may not see our lock, does not open it while it arrives.
+    Call it with the checkpoint's lock held. What was at `path`, or was left by a killed process of
+    this computer, is there already: it is not new, and some other process may still have it open.
+    Until the end of the block it has a name of its own: another computer, which may not see our
+    lock, neither writes to it nor takes it away.
     """
     own = path.with_name(f"{path.name}-{host_id()}-{uuid.uuid4().hex[:12]}")
     is_new = True
-    with _errors_of(path):
+    try:
         with contextlib.suppress(FileNotFoundError):  # none, or another computer has just taken it
             _found(path).rename(own)
             is_new = False
         for shorter in (path, *_left(path)):
             if shorter != own:
                 shorter.unlink(missing_ok=True)
-    try:
-        yield own, is_new
-    except BaseException:
-        with contextlib.suppress(OSError):
-            own.replace(path)
-        raise
-    with _errors_of(path):
-        own.replace(path)
-
-
-@contextlib.contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
-    try:
-        yield
     except OSError as error:
         raise ResourceError(path, f"cannot be moved ({error.strerror})") from error
+    try:
+        yield own, is_new
+    finally:
+        with contextlib.suppress(OSError):  # if it cannot be renamed, _left finds it
+            own.replace(path)
 
 
 def _found(path: Path) -> Path:
@@ -98,11 +90,13 @@ def _found(path: Path) -> Path:
 
 
 def _left(path: Path) -> list[Path]:
-    """Where it was arriving when processes of this computer were killed."""
+    """Where it was arriving when a process was killed: of this computer, or more than a day ago."""
+    own = f"{path.name}-{host_id()}-"
     try:
-        return sorted(path.parent.glob(f"{path.name}-{host_id()}-*"))
+        found = list(path.parent.glob(f"{path.name}-*-*"))
     except OSError:  # a folder that is not ours
         return []
+    return [left for left in found if left.name.startswith(own) or is_old(left)]
 
 
 def remove(store: Store, checkpoint: Checkpoint) -> None:

@@ -73,13 +73,14 @@ class Transfer:
         self._done: Future[None] = Future()
         self._first: Future[None] = Future()
         self._stopped = threading.Event()
+        self._arriving = contextlib.ExitStack()
         self._n_arrived = 0
         self._minute = (time.monotonic(), 0)
 
     def start(self) -> None:
         """Start the thread. It does not keep the process from exiting."""
         self._minute = (time.monotonic(), 0)
-        self._done = background(self._bring_all, f"pythia-transfer-{self.plan.checkpoint}")
+        self._done = background(self._run, f"pythia-transfer-{self.plan.checkpoint}")
 
     def wait(self) -> None:
         """Wait until all files are there.
@@ -113,11 +114,14 @@ class Transfer:
     def stop(self) -> None:
         """End the thread if it still runs, so that the folder can be removed.
 
-        A thread that waits for the Hub for longer is abandoned: it ends, and writes nothing more,
-        when something arrives or its request fails.
+        What has arrived gets its usual name again, for the next download. A thread that waits for
+        the Hub for longer is abandoned: it ends, and writes nothing more, when something arrives or
+        its request fails.
         """
         self._stopped.set()
         futures.wait([self._done], _STOP_SECONDS)
+        if self._done.done():
+            self._arriving.close()
 
     def advance(self, amount: int) -> None:
         """So many bytes have arrived, or were checked. Ends the thread after `stop`.
@@ -127,6 +131,13 @@ class Transfer:
         if self._stopped.is_set():
             raise _Stopped
         self._n_arrived += max(amount, 0)
+
+    def _run(self) -> None:
+        try:
+            self._bring_all()
+        finally:
+            if self._stopped.is_set():
+                self._arriving.close()
 
     def _bring_all(self) -> None:
         self.folder.mkdir()
@@ -168,12 +179,12 @@ class Transfer:
     def _fetch(self, name: str) -> str:
         path = self._partial / self.plan.digest(name)
         try:
-            with partial.arriving(path) as (own, is_new):
-                sha256 = hub_fetch.fetch(
-                    self.plan.origin(name), name, own,
-                    arrived=_Watched(self, self._task), checked=_Watched(self, NO_TASK),
-                    reporter=self._reporter, pause=self._pause,
-                )  # fmt: skip
+            own, is_new = self._arriving.enter_context(partial.arriving(path))
+            sha256 = hub_fetch.fetch(
+                self.plan.origin(name), name, own,
+                arrived=_Watched(self, self._task), checked=_Watched(self, NO_TASK),
+                reporter=self._reporter, pause=self._pause,
+            )  # fmt: skip
             self.hash_again |= not is_new and name in self.plan.weights
         except ResourceError as error:
             raise StoreNotWritable(error.path, error.reason) from error.__cause__
@@ -181,9 +192,9 @@ class Transfer:
         links = (os.link,) if self._keep else (os.symlink, os.link)
         for link in links:
             with contextlib.suppress(OSError):
-                link(path.resolve(), self.folder / name)
+                link(own.resolve(), self.folder / name)
                 return sha256
-        path.rename(self.folder / name)  # where links are not possible
+        own.rename(self.folder / name)  # where links are not possible
         return sha256
 
     def _link(self, path: Path, link: Path) -> None:

@@ -203,6 +203,26 @@ def test_while_it_arrives_it_has_a_name_of_its_own(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_while_it_is_quantized_it_has_a_name_of_its_own(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def interrupted(*arguments: object, **more: object) -> None:
+        seen.extend(path.name for path in partial.place_of(store, STEP).iterdir())
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "publish_source", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(download(store, [STEP]))
+    assert len(seen) == 3
+    assert all(f"-{host_id()}-" in name for name in seen)
+    plan = plan_fetch(STEP)
+    names = sorted(path.name for path in partial.place_of(store, STEP).iterdir())
+    assert names == sorted(plan.digest(name) for name in plan.names)
+
+
 def test_a_file_that_did_not_arrive_is_nowhere(tmp_path: Path) -> None:
     path = tmp_path / "0123abcd"
     with pytest.raises(Unreachable), partial.arriving(path):
@@ -225,6 +245,11 @@ def test_what_killed_processes_left_is_gone_on_with(tmp_path: Path) -> None:
         assert sorted(tmp_path.iterdir()) == sorted([own, theirs])
     assert sorted(tmp_path.iterdir()) == [path, theirs]
     assert path.read_text() == "some"
+    old = time.time() - 2 * 86400
+    os.utime(theirs, (old, old))
+    with partial.arriving(path) as (own, _):
+        assert own.read_text() == "some of theirs"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_killed_download_is_counted_and_gone_on_with(suite_hub: Hub, store: Store) -> None:
