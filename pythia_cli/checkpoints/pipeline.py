@@ -103,12 +103,9 @@ class Pipeline:
 
     def run(self, plans: Sequence[FetchPlan]) -> Iterator[Outcome]:
         """The outcome of each plan. While iterating, raises what `download` raises."""
-        from pythia_cli.kernels import compiled
-
         partial.remove_old(self.store)
         kept = [partial.kept_bytes(self.store, plan) for plan in plans]
         check_disk(self.store, plans, kept, keep_original=self.keep_original)
-        compiled.load(self.reporter)  # so that errors come before the transfers
         for line in doubts(self.store, plans):
             self.reporter.note(line)
         with ExitStack() as stack:
@@ -120,6 +117,8 @@ class Pipeline:
             yield from self._run(plans, overall)
 
     def _run(self, plans: Sequence[FetchPlan], overall: Task) -> Iterator[Outcome]:
+        from pythia_cli.kernels import compiled
+
         ahead: _Started | None = None
         removals: list[Future[None]] = []
         try:
@@ -131,6 +130,8 @@ class Pipeline:
                         outcome = present_outcome(now.transfer)
                     else:
                         try:
+                            # The first time they are compiled, for half a minute.
+                            compiled.load(self.reporter)
                             tokenizer = self._first(now.transfer)
                             now.transfer.wait()
                             if following is not None:

@@ -34,6 +34,7 @@ from pythia_cli.errors import (
     UnknownName,
     UnsupportedModel,
 )
+from pythia_cli.kernels import compiled
 from pythia_cli.reporting import Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
@@ -132,6 +133,24 @@ def test_a_file_that_another_process_writes_to(
     assert (outcome.status, installed(store)) == ("failed", [])
     assert "changed while it was read" in str(outcome.error)
     assert statuses(download(store, steps(64))) == [("installed", 64)]
+
+
+def test_kernels_are_compiled_while_it_arrives(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = compiled.load
+
+    def slow(reporter: Reporter) -> None:
+        until = time.monotonic() + 60
+        while not suite_hub.transfers and time.monotonic() < until:
+            time.sleep(0.02)
+        load(reporter)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compiled, "load", slow)
+        started = time.monotonic()
+        assert statuses(download(store, steps(64))) == [("installed", 64)]
+    assert time.monotonic() - started < 60
 
 
 def test_several(suite_hub: Hub, store: Store, reporter: Recording) -> None:
