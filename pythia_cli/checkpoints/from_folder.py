@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pythia_cli import settings
 from pythia_cli.checkpoints.demo import DEMO_FOLDER
@@ -18,12 +18,14 @@ from pythia_cli.checkpoints.open_checkpoint import check_vocabulary
 from pythia_cli.checkpoints.publish import Workspace, publish, workspace
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.errors import AlreadyInstalled, InvalidValue
+from pythia_cli.files.reading import read_at_most
 from pythia_cli.reporting import SILENT, Reporter
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.config import ModelConfig
 from pythia_cli.suite.models import LOCAL_PREFIX, check_shape, repository
 from pythia_cli.system import cores
 from pythia_cli.text.tokenizer import PythiaTokenizer
+from pythia_cli.text.tokenizer_json import MOST_BYTES
 from pythia_cli.weights.fingerprint import fingerprint
 from pythia_cli.weights.float_checkpoint import (
     INDEX_FILES,
@@ -48,32 +50,41 @@ class Certifier(Protocol):
         """The certificate of the int8 file `weights`, which was made from this source."""
 
 
+class SmallFiles(NamedTuple):
+    """What config.json and tokenizer.json of a float checkpoint hold; they are checked."""
+
+    config: ModelConfig
+    tokenizer_json: bytes
+    tokenizer: PythiaTokenizer
+
+
+def check_small_files(folder: Path, checkpoint: Checkpoint) -> SmallFiles:
+    """Check a float checkpoint's shape and tokenizer before its weights are there.
+
+    Raises as open_source does of config.json and tokenizer.json.
+    """
+    config, path = read_config(folder), folder / "tokenizer.json"
+    content = read_at_most(path, MOST_BYTES)
+    tokenizer = PythiaTokenizer(path, content=content)
+    _check(checkpoint, folder, config, tokenizer)
+    return SmallFiles(config, content, tokenizer)
+
+
 def open_source(
-    folder: Path, checkpoint: Checkpoint, tokenizer: PythiaTokenizer | None = None
+    folder: Path, checkpoint: Checkpoint, checked: SmallFiles | None = None
 ) -> FloatCheckpoint:
     """Open a float checkpoint; checks that its shape fits the name, and its tokenizer the model.
 
-    tokenizer: what `open_first` gave for the same tokenizer.json. Raises what FloatCheckpoint
-    raises, UnsupportedModel and IntegrityError.
+    checked: its small files as check_small_files found them. Raises what FloatCheckpoint raises,
+    UnsupportedModel and IntegrityError.
     """
     source = FloatCheckpoint(folder)
-    if tokenizer is not None:
-        source.tokenizer = tokenizer
-    _check(checkpoint, folder, source.config, source.tokenizer)
-    if tokenizer is None:
-        source.tokenizer.check()
+    found = (source.config, source.tokenizer_json)
+    if checked is not None and found == (checked.config, checked.tokenizer_json):
+        source.tokenizer = checked.tokenizer
+    else:
+        _check(checkpoint, folder, source.config, source.tokenizer)
     return source
-
-
-def open_first(folder: Path, checkpoint: Checkpoint) -> PythiaTokenizer:
-    """Check config.json and tokenizer.json of a float checkpoint whose weights are on their way.
-
-    Returns the tokenizer. Raises as open_source does of these two files.
-    """
-    tokenizer = PythiaTokenizer(folder / "tokenizer.json")
-    _check(checkpoint, folder, read_config(folder), tokenizer)
-    tokenizer.check()
-    return tokenizer
 
 
 def _check(
@@ -81,6 +92,7 @@ def _check(
 ) -> None:
     check_shape(checkpoint.model, config, folder / "config.json")
     check_vocabulary(tokenizer, config, folder / "tokenizer.json")
+    tokenizer.check()
 
 
 def publish_source(

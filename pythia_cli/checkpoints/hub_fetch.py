@@ -123,19 +123,24 @@ def size_of(path: Path) -> int:
         return 0
 
 
+def own_size(path: Path) -> int:
+    """The bytes of a file of this user; 0 for a link, a folder, or what others have put there."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return 0
+    is_own = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+    return status.st_size if is_own and stat.S_ISREG(status.st_mode) else 0
+
+
 def _ready(path: Path, size: int) -> int:
     """Remove what cannot be part of a file of this size; returns the bytes that are there.
 
     In a shared folder it may be a link to another file, or may still be open for somebody else.
     """
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return 0
-    is_own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
-    if stat.S_ISREG(found.st_mode) and is_own and found.st_nlink == 1 and found.st_size <= size:
-        return found.st_size
-    path.unlink()
+    if 0 < (n := own_size(path)) <= size and path.lstat().st_nlink == 1:
+        return n
+    path.unlink(missing_ok=True)
     return 0
 
 

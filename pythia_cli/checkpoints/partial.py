@@ -12,17 +12,18 @@ removed when it is installed, and in any case after two weeks.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
-from pythia_cli.checkpoints.hub_fetch import size_of
+from pythia_cli.checkpoints.hub_fetch import own_size
 from pythia_cli.checkpoints.incoming import host_id
 from pythia_cli.checkpoints.plan import FetchPlan
 from pythia_cli.checkpoints.store import Store, refuse_links
-from pythia_cli.errors import LockTimeout, ResourceError, StoreNotWritable
+from pythia_cli.errors import LockTimeout, StoreNotWritable
 from pythia_cli.files.locks import lock
 from pythia_cli.files.reading import entries
 from pythia_cli.files.removing import is_old, remove_tree
@@ -30,6 +31,7 @@ from pythia_cli.suite.checkpoint import NAME, Checkpoint
 from pythia_cli.system.background import background
 
 _KEPT_SECONDS = 14 * 86400
+_UNUSED_SECONDS = 3600
 _FOLDER = re.compile(rf"({NAME.pattern}@[0-9]+)(-[0-9a-f]{{12}})?")
 
 
@@ -52,51 +54,69 @@ def place_of(store: Store, checkpoint: Checkpoint) -> Path:
 def kept_bytes(store: Store, plan: FetchPlan) -> int:
     """How many of the bytes to fetch for this plan are in the store already."""
     folder = place_of(store, plan.checkpoint)
-    digests = {name: plan.digest(name) for name in plan.not_cached}
-    sizes = ((size_of(_found(folder / digests[name])), plan.size(name)) for name in digests)
-    return sum(here for here, whole in sizes if here <= whole)  # a longer one is fetched again
+    parts = (_longest(folder / plan.digest(name), plan.size(name)) for name in plan.not_cached)
+    return sum(own_size(part) for part in parts if part is not None)
 
 
 @contextlib.contextmanager
-def arriving(path: Path) -> Iterator[tuple[Path, bool]]:
-    """Yields where a file arrives, and whether it is new; afterwards it is at `path`, if anywhere.
+def arriving(path: Path, size: int) -> Iterator[tuple[Path, bool]]:
+    """Yields where a file of this size arrives, and whether it is new; afterwards it is at `path`.
 
-    Call it with the checkpoint's lock held. What was at `path`, or was left by a killed process of
-    this computer, is there already: it is not new, and some other process may still have it open.
-    Until the end of the block it has a name of its own: another computer, which may not see our
-    lock, neither writes to it nor takes it away.
+    Call it with the checkpoint's lock held. What was at `path`, or was left by a killed process, is
+    there already: it is not new, and some other process may still have it open. Until the end of
+    the block it has a name of its own: another computer, which may not see our lock, neither writes
+    to it nor takes it away. If there is another file at `path` by then, both are left.
     """
     own = path.with_name(f"{path.name}-{host_id()}-{uuid.uuid4().hex[:12]}")
     is_new = True
-    try:
-        with contextlib.suppress(FileNotFoundError):  # none, or another computer has just taken it
-            _found(path).rename(own)
+    found = _longest(path, size)
+    if found is not None:
+        with contextlib.suppress(OSError):  # another computer has just taken it; or Windows
+            found.rename(own)
             is_new = False
-        for shorter in (path, *_left(path)):
-            if shorter != own:
-                shorter.unlink(missing_ok=True)
-    except OSError as error:
-        raise ResourceError(path, f"cannot be moved ({error.strerror})") from error
+    for shorter in (path, *_left(path)):
+        if shorter != own:
+            with contextlib.suppress(OSError):
+                shorter.unlink()
     try:
         yield own, is_new
     finally:
-        with contextlib.suppress(OSError):  # if it cannot be renamed, _left finds it
-            own.replace(path)
+        with contextlib.suppress(OSError):
+            _put_back(own, path)
 
 
-def _found(path: Path) -> Path:
-    """The longest file that has arrived in part or whole, or `path` if there is none."""
-    return max([path, *_left(path)], key=size_of)
+def _put_back(own: Path, path: Path) -> None:
+    """Rename, unless there is a file at `path`, which may be whole."""
+    try:
+        os.link(own, path)
+    except FileExistsError:
+        return
+    except OSError:  # where links are not possible
+        if not path.exists():
+            own.rename(path)
+    else:
+        own.unlink()
+
+
+def _longest(path: Path, size: int) -> Path | None:
+    """The longest file that may be part of one of this size, and is ours."""
+    parts = [(n, part) for part in (path, *_left(path)) if (n := own_size(part)) <= size]
+    n, part = max(parts, default=(0, path))
+    return part if n > 0 else None
 
 
 def _left(path: Path) -> list[Path]:
-    """Where it was arriving when a process was killed: of this computer, or more than a day ago."""
+    """Where the file was arriving when a process was killed.
+
+    Another computer may be using a file that has its name, unless that is older than an hour: by
+    then, a download that gets nothing has given up.
+    """
     own = f"{path.name}-{host_id()}-"
     try:
         found = list(path.parent.glob(f"{path.name}-*-*"))
     except OSError:  # a folder that is not ours
         return []
-    return [left for left in found if left.name.startswith(own) or is_old(left)]
+    return [left for left in found if left.name.startswith(own) or is_old(left, _UNUSED_SECONDS)]
 
 
 def remove(store: Store, checkpoint: Checkpoint) -> None:
@@ -142,16 +162,19 @@ def remove_left(store: Store, checkpoint: Checkpoint) -> None:
 
 
 def remove_old(store: Store) -> None:
-    """Remove the partial files of downloads that nobody has gone on with for two weeks."""
+    """Remove the partial files of downloads that nobody has gone on with for two weeks.
+
+    And those that a killed process has put away.
+    """
     if store.partial.is_symlink():
         return
     for folder in entries(store.partial):
         match = _FOLDER.fullmatch(folder.name)
-        if match is not None and is_old(folder, _KEPT_SECONDS):
+        if match is not None and (match[2] or is_old(folder, _KEPT_SECONDS)):
             with (
                 contextlib.suppress(StoreNotWritable, LockTimeout),  # not ours, or in use
                 store.writing(),
                 lock(store.lock_path(match[1]), match[1], 0),
             ):
-                if is_old(folder, _KEPT_SECONDS):
+                if match[2] or is_old(folder, _KEPT_SECONDS):
                     remove_tree(folder)

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pythia_cli.checkpoints import partial
-from pythia_cli.checkpoints.from_folder import Certifier, open_first, open_source, publish_source
+from pythia_cli.checkpoints.from_folder import (
+    Certifier,
+    SmallFiles,
+    check_small_files,
+    open_source,
+    publish_source,
+)
 from pythia_cli.checkpoints.plan import FetchPlan, check_disk, doubts
 from pythia_cli.checkpoints.publish import Workspace, workspace
 from pythia_cli.checkpoints.store import Installed, Store
@@ -26,7 +32,6 @@ from pythia_cli.errors import (
 )
 from pythia_cli.reporting import NO_TASK, SILENT, Reporter, Task
 from pythia_cli.suite.checkpoint import Checkpoint
-from pythia_cli.text.tokenizer import PythiaTokenizer
 
 ITS_OWN = (NotFound, IntegrityError, UnsupportedModel)
 """Errors that concern one checkpoint only, so that the others are still installed."""
@@ -132,13 +137,13 @@ class Pipeline:
                         try:
                             # The first time they are compiled, for half a minute.
                             compiled.load(self.reporter)
-                            tokenizer = self._first(now.transfer)
+                            small = _small_files(now.transfer)
                             now.transfer.wait()
                             if following is not None:
                                 # What hinders it now is waited for, or raised, in its turn.
                                 with contextlib.suppress(PythiaError):
                                     ahead = self._start(following, overall, 0, SILENT)
-                            outcome = self._publish(now.work, now.transfer, tokenizer)
+                            outcome = self._publish(now.work, now.transfer, small)
                         except ITS_OWN as error:
                             now.transfer.stop()
                             outcome = Outcome(plan.checkpoint, None, is_new=False, error=error)
@@ -207,16 +212,10 @@ class Pipeline:
         folder.mkdir()
         return folder
 
-    def _first(self, transfer: Transfer) -> PythiaTokenizer:
-        """What arrives first is checked while the weights arrive."""
-        transfer.wait_for_first()
-        with _named(transfer.plan, transfer.folder):
-            return open_first(transfer.folder, transfer.plan.checkpoint)
-
-    def _publish(self, work: Workspace, transfer: Transfer, tokenizer: PythiaTokenizer) -> Outcome:
+    def _publish(self, work: Workspace, transfer: Transfer, small: SmallFiles) -> Outcome:
         plan, folder = transfer.plan, transfer.folder
         with _named(plan, folder):
-            source = open_source(folder, plan.checkpoint, tokenizer)
+            source = open_source(folder, plan.checkpoint, small)
             if self.certifier is not None:
                 self.certifier.check(source)
             installed = publish_source(
@@ -228,10 +227,18 @@ class Pipeline:
                 repo=plan.revision.answered_by,
                 commit=plan.revision.commit,
                 hashes=transfer.sha256,
-                hash_again=transfer.hash_again,
+                hash_again=transfer.must_be_hashed_again(source),
                 keep=folder if self.keep_original and transfer.is_ours else None,
             )
         return Outcome(plan.checkpoint, installed, is_new=True, error=None)
+
+
+def _small_files(transfer: Transfer) -> SmallFiles:
+    """Checked while the weights arrive."""
+    transfer.wait_for_small_files()
+    folder = transfer.folder  # read once: it may be changed when all files are there
+    with _named(transfer.plan, folder):
+        return check_small_files(folder, transfer.plan.checkpoint)
 
 
 @contextlib.contextmanager

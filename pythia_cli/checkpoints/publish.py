@@ -100,10 +100,10 @@ def publish(
     certify: called with the finished int8 file; returns the certificate to store with it. keep:
     the float checkpoint's folder within work.folder, to keep it in the store; if None, a float
     checkpoint within work.folder is removed with it. hash_again: compare the float files with
-    source.files, as another process may have written to them since; one that is seen in their size
-    or times is found in any case. The files are written to the
-    workspace, fsynced, read back and renamed, so a failure or interrupt does not change the store.
-    Raises what reading the checkpoint raises, and StoreNotWritable.
+    source.files, as another process may have written to them since. A change of their size or times
+    while they are read is found in any case. The files are written to the workspace, fsynced, read
+    back and renamed, so a failure or interrupt does not change the store. Raises what reading the
+    checkpoint raises, and StoreNotWritable.
     """
     with work.store.writing():
         n_bytes = data_bytes(source_checkpoint.config)

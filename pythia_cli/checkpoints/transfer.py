@@ -22,7 +22,7 @@ from pythia_cli.errors import (
 )
 from pythia_cli.reporting import NO_TASK, SILENT, Reporter, Task
 from pythia_cli.system.background import background
-from pythia_cli.weights.float_checkpoint import INDEX_FILES
+from pythia_cli.weights.float_checkpoint import INDEX_FILES, FloatCheckpoint
 
 _STALL_SECONDS = 60.0  # in which at least so many bytes must arrive, or be checked:
 _STALL_BYTES = 250_000
@@ -37,7 +37,7 @@ class _Stopped(Exception):
 class Transfer:
     """Fetches the files of a plan in a background thread: call `start`, `wait`, then `stop`.
 
-    config.json and tokenizer.json come first: `wait_for_first` waits for these alone.
+    config.json and tokenizer.json come first: `wait_for_small_files` waits for these alone.
 
     Files arrive in the folder `partial`, where they stay, and are linked into `folder`; with `keep`
     by hard links, so that they are files there when `partial` is removed. Files in the Hugging Face
@@ -47,8 +47,6 @@ class Transfer:
     folder: the float checkpoint's folder. If the cache has all files, this is its folder.
     is_ours: whether this is the given folder, not the cache's.
     sha256: of each weights file, by name.
-    hash_again: whether one of these was there before, in part or whole, so that another process may
-        have it open and write to it while it is read.
     """
 
     def __init__(
@@ -65,13 +63,14 @@ class Transfer:
         self.folder = folder
         self.is_ours = True
         self.sha256: dict[str, str] = {}
-        self.hash_again = False
+        self._was_there = False
+        self._verified: dict[str, list[int]] = {}
         self._partial = partial
         self._keep = keep
         self._task = task or NO_TASK
         self._reporter = reporter
         self._done: Future[None] = Future()
-        self._first: Future[None] = Future()
+        self._small: Future[None] = Future()
         self._stopped = threading.Event()
         self._arriving = contextlib.ExitStack()
         self._n_arrived = 0
@@ -92,9 +91,9 @@ class Transfer:
         self._wait_for([self._done])
         self._done.result()
 
-    def wait_for_first(self) -> None:
+    def wait_for_small_files(self) -> None:
         """Wait until config.json and tokenizer.json are in the folder. Raises as `wait`."""
-        self._wait_for([self._first, self._done])
+        self._wait_for([self._small, self._done])
         if self._done.done():
             self._done.result()
 
@@ -110,6 +109,15 @@ class Transfer:
                     f"{self.plan.revision}: almost nothing arrived for {_STALL_SECONDS:.0f} s"
                 )
             self._minute = (time.monotonic(), self._n_arrived)
+
+    def must_be_hashed_again(self, source: FloatCheckpoint) -> bool:
+        """Whether the weights of the folder, now opened, may not be those that were verified.
+
+        They were there before, in part or whole, so that another process may have them open and
+        write to them while they are read. Or it shows that they are others.
+        """
+        now = {path.name: _identity(path) for path in source.files}
+        return self._was_there or now != self._verified
 
     def stop(self) -> None:
         """End the thread if it still runs, so that the folder can be removed.
@@ -144,11 +152,12 @@ class Transfer:
         fetched = []
         for name in self.plan.names:
             if name == self.plan.weights[0]:
-                self._first.set_result(None)
+                self._small.set_result(None)
             if not self._bring(name):
                 fetched.append(name)
         for name in INDEX_FILES:
             self.sha256.pop(name, None)
+            self._verified.pop(name, None)
         snapshots = {path.parent for path in self.plan.cached.values()}
         if not self._keep and not fetched and len(snapshots) == 1:
             self.folder, self.is_ours = snapshots.pop(), False
@@ -173,19 +182,21 @@ class Transfer:
             digest = self._fetch(name)
         if name in plan.weights:
             self.sha256[name] = digest
-            self.hash_again |= is_cached
+            self._was_there |= is_cached
         return is_cached
 
     def _fetch(self, name: str) -> str:
         path = self._partial / self.plan.digest(name)
         try:
-            own, is_new = self._arriving.enter_context(partial.arriving(path))
+            own, is_new = self._arriving.enter_context(partial.arriving(path, self.plan.size(name)))
             sha256 = hub_fetch.fetch(
                 self.plan.origin(name), name, own,
                 arrived=_Watched(self, self._task), checked=_Watched(self, NO_TASK),
                 reporter=self._reporter, pause=self._pause,
             )  # fmt: skip
-            self.hash_again |= not is_new and name in self.plan.weights
+            if name in self.plan.weights:
+                self._was_there |= not is_new
+                self._verified[name] = _identity(own)
         except ResourceError as error:
             raise StoreNotWritable(error.path, error.reason) from error.__cause__
         self.advance(0)
@@ -209,6 +220,12 @@ class Transfer:
         self._minute = (since + seconds, n_before)
         if self._stopped.wait(seconds):
             raise _Stopped
+
+
+def _identity(path: Path) -> list[int]:
+    """What writing to a file changes, and another one in its place; a link to it does not."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ino]
 
 
 class _Watched(Task):

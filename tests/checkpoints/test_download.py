@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -19,6 +20,7 @@ from pythia_cli.checkpoints.download import Outcome, download, plan_download
 from pythia_cli.checkpoints.plan import plan_fetch
 from pythia_cli.checkpoints.publish import workspace
 from pythia_cli.checkpoints.store import Store
+from pythia_cli.checkpoints.transfer import Transfer
 from pythia_cli.errors import (
     DamagedCheckpoint,
     DamagedDownload,
@@ -133,6 +135,88 @@ def test_a_file_that_another_process_writes_to(
     assert (outcome.status, installed(store)) == ("failed", [])
     assert "changed while it was read" in str(outcome.error)
     assert statuses(download(store, steps(64))) == [("installed", 64)]
+
+
+def test_weights_that_are_others_than_those_verified(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody but us knows their name; but it is seen if they are, and they are hashed again."""
+    other = suite_hub.repos[REPO]["step512"].folder
+    assert other is not None
+    bring = Transfer.wait
+
+    def swapped(transfer: Transfer) -> None:
+        bring(transfer)
+        path = (transfer.folder / WEIGHTS).resolve()
+        shutil.copyfile(other / WEIGHTS, path.with_name("other"))
+        path.with_name("other").replace(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Transfer, "wait", swapped)
+        (outcome,) = download(store, steps(64))
+    assert (outcome.status, installed(store)) == ("failed", [])
+    assert "changed while it was read" in str(outcome.error)
+
+
+def test_a_cached_file_that_changes_when_it_was_checked(
+    suite_hub: Hub, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huggingface_hub.hf_hub_download(
+        REPO, WEIGHTS, revision="step64", cache_dir=tmp_path / "cache", endpoint=suite_hub.url
+    )
+    bring = Transfer.wait
+
+    def changed(transfer: Transfer) -> None:
+        bring(transfer)
+        with (transfer.folder / WEIGHTS).open("r+b") as file:
+            file.seek(-10, 2)
+            file.write(b"something")
+
+    monkeypatch.setattr(Transfer, "wait", changed)
+    (outcome,) = download(store, steps(64))
+    assert (outcome.status, installed(store)) == ("failed", [])
+    assert "changed while it was read" in str(outcome.error)
+
+
+def test_a_tokenizer_that_changes_when_it_was_checked(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring = Transfer.wait
+
+    def changed(transfer: Transfer) -> None:
+        bring(transfer)
+        (transfer.folder / "tokenizer.json").resolve().write_text("{}")
+
+    monkeypatch.setattr(Transfer, "wait", changed)
+    (outcome,) = download(store, steps(64))
+    assert isinstance(outcome.error, IntegrityError)
+    assert (outcome.status, installed(store)) == ("failed", [])
+
+
+@pytest.mark.parametrize("file", ["config", "tokenizer"])
+def test_small_files_are_checked_while_the_weights_arrive(
+    suite_hub: Hub, store: Store, tmp_path: Path, file: str
+) -> None:
+    folder = suite_hub.repos[REPO]["step64"].folder
+    assert folder is not None
+    content = json.loads((folder / f"{file}.json").read_text())
+    if file == "config":
+        content["num_hidden_layers"] += 1
+    else:  # a token that is not spelled in bytes
+        vocabulary = content["model"]["vocab"]
+        vocabulary["\u4e00"] = max(vocabulary.values()) + 1
+    serve_changed(suite_hub, tmp_path / "changed", **{file: content})
+    suite_hub.faults = Faults(pause_seconds=0.05)
+    outcomes = download(store, steps(6000, 64))
+    failed = next(outcomes)
+    assert isinstance(failed.error, UnsupportedModel if file == "config" else IntegrityError)
+    assert str(failed.error).startswith(f"{REPO} step6000 {file}.json: ")
+    assert not [one for one in threading.enumerate() if "transfer" in one.name]
+    ((_, n_bytes),) = suite_hub.transfers
+    assert n_bytes < (folder / WEIGHTS).stat().st_size / 2
+    suite_hub.faults = Faults()
+    assert statuses(outcomes) == [("installed", 64)]
+    assert is_clean(store)
 
 
 def test_kernels_are_compiled_while_it_arrives(

@@ -188,13 +188,13 @@ def test_what_another_process_has_installed_needs_no_parts(
 
 def test_while_it_arrives_it_has_a_name_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "0123abcd"
-    with partial.arriving(path) as (own, is_new):
+    with partial.arriving(path, 100) as (own, is_new):
         own.write_text("some")
         assert is_new
         assert not path.exists()
         assert own.name.startswith(f"{path.name}-{host_id()}-")
     assert path.read_text() == "some"
-    with contextlib.suppress(KeyboardInterrupt), partial.arriving(path) as (own, is_new):
+    with contextlib.suppress(KeyboardInterrupt), partial.arriving(path, 100) as (own, is_new):
         assert not is_new
         assert not path.exists()
         own.write_text("some more")
@@ -225,7 +225,7 @@ def test_while_it_is_quantized_it_has_a_name_of_its_own(
 
 def test_a_file_that_did_not_arrive_is_nowhere(tmp_path: Path) -> None:
     path = tmp_path / "0123abcd"
-    with pytest.raises(Unreachable), partial.arriving(path):
+    with pytest.raises(Unreachable), partial.arriving(path, 100):
         raise Unreachable("the Hub")
     assert list(tmp_path.iterdir()) == []
 
@@ -239,15 +239,15 @@ def test_what_killed_processes_left_is_gone_on_with(tmp_path: Path) -> None:
         left.write_text("some" if process == "111111111111" else "so")
     theirs = path.with_name(f"{path.name}-{'f' * 12}-{'3' * 12}")
     theirs.write_text("some of theirs")
-    with partial.arriving(path) as (own, is_new):
+    with partial.arriving(path, 100) as (own, is_new):
         assert not is_new
         assert own.read_text() == "some"
         assert sorted(tmp_path.iterdir()) == sorted([own, theirs])
     assert sorted(tmp_path.iterdir()) == [path, theirs]
     assert path.read_text() == "some"
-    old = time.time() - 2 * 86400
+    old = time.time() - 2 * 3600
     os.utime(theirs, (old, old))
-    with partial.arriving(path) as (own, _):
+    with partial.arriving(path, 100) as (own, _):
         assert own.read_text() == "some of theirs"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -281,11 +281,81 @@ def test_only_what_was_there_before_is_hashed_again(
     assert len(hashed) == (0 if is_new else 1)
 
 
-def test_a_file_that_cannot_be_moved(suite_hub: Hub, store: Store) -> None:
+def test_what_is_no_part_hides_none(suite_hub: Hub, store: Store, tmp_path: Path) -> None:
+    """A folder where a file would be, a link to a longer one, and one that is too long."""
+    break_off(suite_hub, store)
     plan = plan_fetch(STEP)
-    (partial.folder_for(store, STEP) / plan.digest("config.json")).mkdir()
-    with pytest.raises(StoreNotWritable, match="cannot be"):
-        list(download(store, [STEP]))
+    before = partial.kept_bytes(store, plan)
+    weights = partial.place_of(store, STEP) / plan.digest("model.safetensors")
+    aside = [weights.with_name(f"{weights.name}-{host_id()}-{i * 12}") for i in "012"]
+    weights.rename(aside[0])
+    weights.mkdir()
+    (tmp_path / "longer").write_bytes(bytes(2_000_000))
+    aside[1].symlink_to(tmp_path / "longer")
+    aside[2].write_bytes(bytes(plan.size("model.safetensors") + 1))
+    assert partial.kept_bytes(store, plan) == before
+    assert [outcome.status for outcome in download(store, [STEP])] == ["installed"]
+    assert suite_hub.transfers[-1] == ("model.safetensors", plan.n_bytes - before)
+
+
+def test_a_whole_file_is_not_replaced(tmp_path: Path) -> None:
+    """That another computer has fetched meanwhile."""
+    path = tmp_path / "0123abcd"
+    with contextlib.suppress(KeyboardInterrupt), partial.arriving(path, 100) as (own, _):
+        own.write_text("part")
+        path.write_text("whole")
+        raise KeyboardInterrupt
+    assert path.read_text() == "whole"
+    assert own.read_text() == "part"
+
+
+def test_without_links_it_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def impossible(*arguments: object) -> None:
+        raise OSError(EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", impossible)
+    path = tmp_path / "0123abcd"
+    for text in ("some", "more"):
+        with partial.arriving(path, 100) as (own, _):
+            own.write_text(text)
+        assert path.read_text() == text
+        assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_was_put_away_and_not_removed_goes_next_time(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `kill -9`: it is the whole float checkpoint."""
+    with monkeypatch.context() as patch:
+        patch.setattr(partial, "remove_tree", lambda folder: None)
+        assert [outcome.status for outcome in download(store, [STEP])] == ["installed"]
+    assert sum(kept(store)) == plan_fetch(STEP).n_bytes
+    assert [outcome.status for outcome in download(store, [Checkpoint(MODEL, 512)])] == [
+        "installed"
+    ]
+    assert not store.partial.exists()
+
+
+def test_another_computer_leaves_what_is_being_quantized(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not see our lock, and begins the same download."""
+    plan = plan_fetch(STEP)
+    publish = pipeline.publish_source
+    was_new: list[bool] = []
+
+    def meanwhile(*arguments: Any, **more: Any) -> Any:
+        with monkeypatch.context() as other:
+            other.setattr(partial, "host_id", lambda: "f" * 12)
+            for name in plan.names:
+                path = partial.place_of(store, STEP) / plan.digest(name)
+                with partial.arriving(path, plan.size(name)) as (_, is_new):
+                    was_new.append(is_new)
+        return publish(*arguments, **more)
+
+    monkeypatch.setattr(pipeline, "publish_source", meanwhile)
+    assert [outcome.status for outcome in download(store, [STEP])] == ["installed"]
+    assert was_new == [True] * 3
 
 
 def test_old_ones_are_removed_unless_in_use(suite_hub: Hub, store: Store) -> None:
