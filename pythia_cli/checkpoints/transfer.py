@@ -63,7 +63,6 @@ class Transfer:
         self.folder = folder
         self.is_ours = True
         self.sha256: dict[str, str] = {}
-        self._was_there = False
         self._verified: dict[str, list[int]] = {}
         self._partial = partial
         self._keep = keep
@@ -116,8 +115,7 @@ class Transfer:
         They were there before, in part or whole, so that another process may have them open and
         write to them while they are read. Or it shows that they are others.
         """
-        now = {path.name: _identity(path) for path in source.files}
-        return self._was_there or now != self._verified
+        return self._verified != {path.name: _identity(path) for path in source.files}
 
     def stop(self) -> None:
         """End the thread if it still runs, so that the folder can be removed.
@@ -182,7 +180,6 @@ class Transfer:
             digest = self._fetch(name)
         if name in plan.weights:
             self.sha256[name] = digest
-            self._was_there |= is_cached
         return is_cached
 
     def _fetch(self, name: str) -> str:
@@ -194,8 +191,7 @@ class Transfer:
                 arrived=_Watched(self, self._task), checked=_Watched(self, NO_TASK),
                 reporter=self._reporter, pause=self._pause,
             )  # fmt: skip
-            if name in self.plan.weights:
-                self._was_there |= not is_new
+            if is_new and name in self.plan.weights:
                 self._verified[name] = _identity(own)
         except ResourceError as error:
             raise StoreNotWritable(error.path, error.reason) from error.__cause__
