@@ -15,7 +15,7 @@ from pythia_cli.suite.parameters import Module
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 
 _T = TypeVar("_T")
-_WEIGHTS = 1 << 20  # in a block: with 1 << 18, calls from Python take an eighth more time
+_WEIGHTS = 1 << 20  # in a block. Smaller ones take more time: each is four calls from Python
 _AHEAD = 8  # blocks that may be done before they are asked for
 
 
