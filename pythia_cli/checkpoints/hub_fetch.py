@@ -63,7 +63,7 @@ def fetch(
         try:
             with translated(what):
                 ask_again(
-                    what, attempt, reporter=reporter, progress=lambda: size_of(path), pause=pause
+                    what, attempt, reporter=reporter, progress=lambda: own_size(path), pause=pause
                 )
                 return check(revision, name, path, checked, received.of(path))
         except DamagedDownload:
@@ -113,14 +113,6 @@ def described(revision: Revision, name: str) -> RemoteFile:
             "cannot be verified, and is not used: the Hub states no valid size and hash of it",
         )
     return file
-
-
-def size_of(path: Path) -> int:
-    """The bytes of a file that are there, for us to read."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def own_size(path: Path) -> int:

@@ -54,8 +54,7 @@ def place_of(store: Store, checkpoint: Checkpoint) -> Path:
 def kept_bytes(store: Store, plan: FetchPlan) -> int:
     """How many of the bytes to fetch for this plan are in the store already."""
     folder = place_of(store, plan.checkpoint)
-    parts = (_longest(folder / plan.digest(name), plan.size(name)) for name in plan.not_cached)
-    return sum(own_size(part) for part in parts if part is not None)
+    return sum(_longest(folder / plan.digest(name), plan.size(name))[0] for name in plan.not_cached)
 
 
 @contextlib.contextmanager
@@ -69,8 +68,8 @@ def arriving(path: Path, size: int) -> Iterator[tuple[Path, bool]]:
     """
     own = path.with_name(f"{path.name}-{host_id()}-{uuid.uuid4().hex[:12]}")
     is_new = True
-    found = _longest(path, size)
-    if found is not None:
+    n, found = _longest(path, size)
+    if n > 0:
         with contextlib.suppress(OSError):  # another computer has just taken it; or Windows
             found.rename(own)
             is_new = False
@@ -98,11 +97,13 @@ def _put_back(own: Path, path: Path) -> None:
         own.unlink()
 
 
-def _longest(path: Path, size: int) -> Path | None:
-    """The longest file that may be part of one of this size, and is ours."""
+def _longest(path: Path, size: int) -> tuple[int, Path]:
+    """The bytes of the longest file that may be part of one of this size, and is ours; and where.
+
+    No bytes if there is none.
+    """
     parts = [(n, part) for part in (path, *_left(path)) if (n := own_size(part)) <= size]
-    n, part = max(parts, default=(0, path))
-    return part if n > 0 else None
+    return max(parts, default=(0, path))
 
 
 def _left(path: Path) -> list[Path]:

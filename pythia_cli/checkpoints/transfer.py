@@ -22,6 +22,7 @@ from pythia_cli.errors import (
 )
 from pythia_cli.reporting import NO_TASK, SILENT, Reporter, Task
 from pythia_cli.system.background import background
+from pythia_cli.weights.fingerprint import fingerprint
 from pythia_cli.weights.float_checkpoint import INDEX_FILES, FloatCheckpoint
 
 _STALL_SECONDS = 60.0  # in which at least so many bytes must arrive, or be checked:
@@ -115,7 +116,7 @@ class Transfer:
         They were there before, in part or whole, so that another process may have them open and
         write to them while they are read. Or it shows that they are others.
         """
-        return self._verified != {path.name: _identity(path) for path in source.files}
+        return self._verified != {path.name: source.fingerprint[path.name] for path in source.files}
 
     def stop(self) -> None:
         """End the thread if it still runs, so that the folder can be removed.
@@ -191,18 +192,21 @@ class Transfer:
                 arrived=_Watched(self, self._task), checked=_Watched(self, NO_TASK),
                 reporter=self._reporter, pause=self._pause,
             )  # fmt: skip
-            if is_new and name in self.plan.weights:
-                self._verified[name] = _identity(own)
         except ResourceError as error:
             raise StoreNotWritable(error.path, error.reason) from error.__cause__
         self.advance(0)
+        self._put(own, self.folder / name)
+        if is_new and name in self.plan.weights:
+            self._verified |= fingerprint([self.folder / name])
+        return sha256
+
+    def _put(self, own: Path, place: Path) -> None:
         links = (os.link,) if self._keep else (os.symlink, os.link)
         for link in links:
             with contextlib.suppress(OSError):
-                link(own.resolve(), self.folder / name)
-                return sha256
-        own.rename(self.folder / name)  # where links are not possible
-        return sha256
+                link(own.resolve(), place)
+                return
+        own.rename(place)  # where links are not possible
 
     def _link(self, path: Path, link: Path) -> None:
         if not self._keep:
@@ -216,12 +220,6 @@ class Transfer:
         self._minute = (since + seconds, n_before)
         if self._stopped.wait(seconds):
             raise _Stopped
-
-
-def _identity(path: Path) -> list[int]:
-    """What writing to a file changes, and another one in its place; a link to it does not."""
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns, status.st_ino]
 
 
 class _Watched(Task):

@@ -263,9 +263,14 @@ def test_a_killed_download_is_counted_and_gone_on_with(suite_hub: Hub, store: St
     assert suite_hub.transfers[-1] == ("model.safetensors", plan.n_bytes - before)
 
 
+@pytest.mark.parametrize("keep_original", [False, True])
 @pytest.mark.parametrize("is_new", [True, False])
 def test_only_what_was_there_before_is_hashed_again(
-    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, is_new: bool
+    suite_hub: Hub,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    is_new: bool,
+    keep_original: bool,
 ) -> None:
     if not is_new:
         break_off(suite_hub, store)
@@ -277,7 +282,9 @@ def test_only_what_was_there_before_is_hashed_again(
         return original(checkpoint, *arguments)
 
     monkeypatch.setattr(FloatCheckpoint, "sha256", counted)
-    assert [outcome.status for outcome in download(store, [STEP])] == ["installed"]
+    assert [outcome.status for outcome in download(store, [STEP], keep_original=keep_original)] == [
+        "installed"
+    ]
     assert len(hashed) == (0 if is_new else 1)
 
 
