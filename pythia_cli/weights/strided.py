@@ -21,6 +21,9 @@ _STORED: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
 }
 
+_INFINITY = {"F16": 0x7C00, "BF16": 0x7F80, "F32": 0x7F80_0000}
+"""Its bits, but for the sign: those of NaN are larger, and all others smaller."""
+
 Widen = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
 
 # A part of a tensor is read at once if it spans at most _DENSE items for each of its own, and
@@ -58,13 +61,14 @@ def read_float32(
 
     place: its dtype is one of FLOATS. widen: converts float16s; None: numpy does. Needs memory for
     the rows, not for what lies between their values in the file. Raises EOFError if the file ends
-    too soon, and OSError.
+    too soon, FloatingPointError, which says what they are, if values are NaN or infinite; OSError.
     """
     n_rows = len(range(*slice(lo, hi).indices(place.shape[0])))
     start = place.offset + lo * place.strides[0] * _STORED[place.dtype].itemsize
     with path.open("rb") as file:
         rows = replace(place, shape=(n_rows, *place.shape[1:]), offset=start)
         values = _read(file, rows)
+    _check_finite(values, place.dtype)
     if place.dtype == "BF16":
         # bfloat16 is the upper half of a float32.
         bits = values.astype(np.uint32)
@@ -73,6 +77,16 @@ def read_float32(
     if place.dtype == "F16" and widen is not None:
         return widen(values)
     return values.astype(np.float32, copy=False)
+
+
+def _check_finite(values: np.ndarray[Any, Any], dtype: str) -> None:
+    # Largest values of their bits: far less time and memory than np.isfinite takes.
+    size, infinity = values.dtype.itemsize, _INFINITY[dtype]
+    bits, signed = values.view(f"<u{size}"), values.view(f"<i{size}")
+    sign = 1 << (8 * size - 1)
+    if signed.max(initial=0) >= infinity or bits.max(initial=0) >= sign | infinity:
+        is_nan = ((bits & (sign - 1)) > infinity).any()
+        raise FloatingPointError("NaN" if is_nan else "infinite")
 
 
 def _read(file: BinaryIO, place: StridedPlace) -> np.ndarray[Any, Any]:

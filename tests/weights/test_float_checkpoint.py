@@ -272,7 +272,8 @@ def test_a_wrong_shape(folder: Folder, form: str, shape: tuple[int, ...]) -> Non
 @both_forms
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 @pytest.mark.parametrize(
-    ("value", "what"), [(np.nan, "NaN"), (np.inf, "infinite"), (-np.inf, "infinite")]
+    ("value", "what"),
+    [(np.nan, "NaN"), (-np.nan, "NaN"), (np.inf, "infinite"), (-np.inf, "infinite")],
 )
 def test_values_that_are_no_numbers(
     folder: Folder, form: str, dtype: torch.dtype, value: float, what: str
@@ -282,6 +283,17 @@ def test_values_that_are_no_numbers(
     folder.save(form)
     FloatCheckpoint(folder.path)
     refused(folder, IntegrityError, form, f"{DENSE} holds {what} values")
+
+
+@both_forms
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_the_largest_numbers_are_numbers(folder: Folder, form: str, dtype: torch.dtype) -> None:
+    folder.tensors[DENSE] = folder.tensors[DENSE].to(dtype)
+    most = torch.finfo(dtype).max
+    folder.tensors[DENSE][3, 5:8] = torch.tensor([most, -most, -0.0])
+    folder.save(form)
+    found = FloatCheckpoint(folder.path).tensor(DENSE)
+    np.testing.assert_array_equal(found[3, 5:8], np.float32([most, -most, 0]))
 
 
 @both_forms
