@@ -2,9 +2,9 @@
 
     python bench/engine.py [--threads N] [--model FOLDER] [--rounds N]
 
-Measured in the same run for comparison: the machine's read bandwidth, which limits decoding, and
-scoring with the float32 model in torch. A table for people goes to stderr; the last line of stdout
-is JSON. Without --model, the checkpoint is made in a temporary folder.
+Measured in the same run for comparison: how fast the weights can be read, which limits decoding,
+and scoring with the float32 model in torch. A table for people goes to stderr; the last line of
+stdout is JSON. Without --model, the checkpoint is made in a temporary folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from full_model import float_model
 from machine import seconds_of
 
 from pythia_cli.checkpoints.quantize import write_int8
-from pythia_cli.diagnostics.bench import read_bandwidth, streamed_bytes
+from pythia_cli.diagnostics.bench import streamed_bytes, weights_bandwidth
 from pythia_cli.engine.reference import Reference
 from pythia_cli.engine.transformer import Transformer
 from pythia_cli.system import cores
@@ -52,7 +52,7 @@ def measure(file: Int8File, reference: Reference, n_threads: int, rounds: int) -
     figures: dict[str, list] = {}
     for _ in range(rounds):
         turn = {
-            "read_gb_per_second": read_bandwidth(n_threads),
+            "read_gb_per_second": weights_bandwidth(file, n_threads),
             "decode_at_1900": decode(LATE, N_DECODE // 2),
             "prefill_512": fresh(lambda: model.prefill(window, cache)),
             "score_512": fresh(lambda: model.score(window, targets, cache)),

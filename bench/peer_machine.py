@@ -1,18 +1,13 @@
-"""The machine's read bandwidth and peak of products, as an engine: measured in turn with others."""
+"""The machine's peak of products, as an engine: measured in turn with others."""
 
 from __future__ import annotations
 
 from instruction_peak import products_per_second
 
-from pythia_cli.diagnostics.bench import read_bandwidth
-
 
 class Engine:
     def __init__(self, model: str, n_threads: int) -> None:
         self._n_threads = n_threads
-
-    def read_gb_per_second(self) -> float:
-        return read_bandwidth(self._n_threads)
 
     def exact_peak(self) -> float:
         return products_per_second(self._n_threads) / 1e9

@@ -19,7 +19,7 @@ from peer_worker import (
     tokens,
 )
 
-from pythia_cli.diagnostics.bench import streamed_bytes
+from pythia_cli.diagnostics.bench import streamed_bytes, weights_bandwidth
 from pythia_cli.engine.byte_parts import Precision
 from pythia_cli.engine.kv_cache import KVCache
 from pythia_cli.engine.scorer import Int8Scorer
@@ -33,7 +33,7 @@ N_SAMPLES = 4
 
 class Engine:
     def __init__(self, model: str, n_threads: int, precision: Precision = "exact") -> None:
-        self._file = Int8File(Path(model))
+        self._file, self._n_threads = Int8File(Path(model)), n_threads
         self._model = Transformer(self._file, n_threads, precision)
         self._cache = self._model.new_cache()
         self._tokens = np.array(tokens(LATE))
@@ -75,6 +75,9 @@ class Engine:
                 following = int(self._model.decode(following, self._cache).argmax())
 
         return rate(n, work)
+
+    def read_gb_per_second(self) -> float:
+        return weights_bandwidth(self._file, self._n_threads)
 
     def decode(self) -> float:
         return self._decode_from(N_PROMPT, N_DECODE)

@@ -1,11 +1,11 @@
-"""Measures how fast a model is on this machine, relative to its memory bandwidth."""
+"""Measures how fast a model is on this machine, beside how fast its weights can be read."""
 
 from __future__ import annotations
 
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,9 +17,10 @@ from pythia_cli.weights.int8_file import Int8File
 
 N_PROMPT, N_NEW, N_LATE, N_WINDOW, N_TOGETHER = 8, 64, 32, 512, 4
 _READ_BYTES = 1 << 29
-_READ_ROW = 8192  # short enough that BLAS uses one thread
 _READ_PASSES = 3
 _FILL_PIECES = 64
+
+_Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Figures:
 
     decode: n_new tokens after a prompt of n_prompt. late_decode: the last n_late tokens of the
     context. together: n_together texts at once; counts the tokens of all. prefill, score: windows
-    of n_window tokens. streamed_bytes: weights read to decode one token. bandwidth_share: memory
-    bandwidth used by decode, as a share of read_gb_per_second; over 1 if caches hold the weights.
+    of n_window tokens. streamed_bytes: weights read to decode one token. read_gb_per_second: how
+    fast all threads can read these. bandwidth_share: how fast decode reads them, as a share of it.
     """
 
     n_prompt: int
@@ -53,7 +54,8 @@ class Figures:
 
 def measure(model: Model, rounds: int) -> Figures:
     """Measure all figures in each round, so that changes in the machine's speed affect all."""
-    runs = _Runs(model.transformer, model.n_threads)
+    streamed = list(_streamed(model.opened.file))
+    runs = _Runs(model.transformer, model.n_threads, streamed)
     figures = {
         "read_gb_per_second": runs.read,
         "decode_tokens_per_second": runs.decode,
@@ -71,7 +73,7 @@ def measure(model: Model, rounds: int) -> Figures:
                     found[name].append(value)
                 task.advance(1)
     medians = {name: statistics.median(values) for name, values in found.items()}
-    n_bytes = streamed_bytes(model.opened.file)
+    n_bytes = sum(matrix.nbytes for matrix in streamed)
     read = n_bytes * medians["decode_tokens_per_second"]
     return Figures(
         n_prompt=runs.n_prompt,
@@ -87,40 +89,64 @@ def measure(model: Model, rounds: int) -> Figures:
 
 def streamed_bytes(file: Int8File) -> int:
     """Bytes of weights read to decode one token: all int8 matrices except the embedding."""
-    return sum(
-        tensor.nbytes
-        for name, tensor in file.tensors.items()
-        if tensor.dtype == np.int8 and name != "embed_in.weight"
-    )
+    return sum(matrix.nbytes for matrix in _streamed(file))
+
+
+def _streamed(file: Int8File) -> Iterator[_Array]:
+    for name, tensor in file.tensors.items():
+        if tensor.dtype == np.int8 and name != "embed_in.weight":
+            yield tensor
+
+
+def weights_bandwidth(file: Int8File, n_threads: int) -> float:
+    """As read_bandwidth, of the weights that decoding reads."""
+    return _bandwidth(list(_streamed(file)), n_threads)
 
 
 def read_bandwidth(n_threads: int) -> float:
     """GB/s at which all threads read an array that is larger than the caches; best of a few passes.
 
-    Uses float32 dot products, the fastest way to read memory in numpy.
+    Other memory of the machine may be slower or faster.
     """
-    rows = np.empty((_READ_BYTES // 4 // _READ_ROW, _READ_ROW), np.float32)
-    for few in np.array_split(rows, _FILL_PIECES):  # Ctrl-C waits for each
+    array = np.empty(_READ_BYTES, np.int8)
+    for few in np.array_split(array, _FILL_PIECES):  # Ctrl-C waits for each
         few.fill(1)
-    parts = np.array_split(rows, n_threads)
+    return _bandwidth([array], n_threads)
+
+
+def _bandwidth(arrays: list[_Array], n_threads: int) -> float:
+    """GB/s at which all threads read int8 arrays together; best of a few passes.
+
+    Finds their largest values: of what numpy does, that reads fastest, and as fast as compiled code
+    with prefetches (docs/log.md).
+    """
+    n_bytes = sum(array.nbytes for array in arrays)
+    times = max(1, _READ_BYTES // n_bytes)  # a small model is read in no time
+    parts = [np.array_split(array.reshape(-1), n_threads) for array in arrays]
+
+    def read(thread: int) -> None:
+        for _ in range(times):
+            for part in parts:
+                part[thread].max(initial=-128)
 
     def work() -> None:
-        threads = [threading.Thread(target=np.vecdot, args=(part, part)) for part in parts]
+        threads = [threading.Thread(target=read, args=(i,)) for i in range(n_threads)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    return max(_rate(rows.nbytes, work) for _ in range(_READ_PASSES)) / 1e9
+    return max(_rate(times * n_bytes, work) for _ in range(_READ_PASSES)) / 1e9
 
 
 class _Runs:
     """One measurement per method; lengths are limited by the model's context."""
 
-    def __init__(self, model: Transformer, n_threads: int) -> None:
+    def __init__(self, model: Transformer, n_threads: int, streamed: list[_Array]) -> None:
         n_ctx = model.config.n_ctx
         self._model = model
         self._n_threads = n_threads
+        self._streamed = streamed
         self.n_prompt = max(1, min(N_PROMPT, n_ctx // 2))
         self.n_new = min(N_NEW, n_ctx - self.n_prompt)
         self.n_late = min(N_LATE, n_ctx - self.n_prompt)
@@ -133,7 +159,7 @@ class _Runs:
         self.n_together = len(self._texts)
 
     def read(self) -> float:
-        return read_bandwidth(self._n_threads)
+        return _bandwidth(self._streamed, self._n_threads)
 
     def decode(self) -> float:
         self._cache.truncate(0)

@@ -138,7 +138,7 @@ def _memory(store: Store, n_threads: int) -> Iterator[Finding]:
         bound = rate * 1e9 / _BYTES_410M
         yield Finding(
             "memory bandwidth",
-            f"{rate:.1f} GB/s read; pythia-410m decodes at most {bound:.0f} tokens/s",
+            f"{rate:.1f} GB/s read; pythia-410m decodes up to about {bound:.0f} tokens/s",
         )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def test_lengths_are_capped_to_the_context(
     monkeypatch: pytest.MonkeyPatch,
     n_ctx: int,
 ) -> None:
-    monkeypatch.setattr(bench, "read_bandwidth", lambda n_threads: 2.0)
+    monkeypatch.setattr(bench, "_bandwidth", lambda arrays, n_threads: 2.0)
     config = ModelConfig(**{**TINY.to_dict(), "n_ctx": n_ctx})
     folder = Folder(tmp_path / "tiny", config)
     folder.save()
@@ -67,7 +69,7 @@ def test_the_median_of_the_rounds_counts_without_the_first(
     demo_int8: Int8File, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = iter([90.0, 1.0, 5.0, 3.0])
-    monkeypatch.setattr(bench, "read_bandwidth", lambda n_threads: next(values))
+    monkeypatch.setattr(bench, "_bandwidth", lambda arrays, n_threads: next(values))
     for name in ("N_NEW", "N_LATE", "N_WINDOW"):
         monkeypatch.setattr(bench, name, 2)
     figures = bench.measure(opened(demo_int8, SILENT), 3)
@@ -82,26 +84,42 @@ def test_ctrl_c_waits_only_for_a_piece_of_the_array(monkeypatch: pytest.MonkeyPa
         def fill(self, value: float) -> None:
             filled.append(self.nbytes)
 
-    def empty(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    def empty(shape: int, dtype: type) -> np.ndarray:
         return np.ndarray.__new__(Unwritten, shape, dtype)
 
     monkeypatch.setattr(bench.np, "empty", empty)
-    monkeypatch.setattr(bench.np, "vecdot", lambda a, b: None)
+    monkeypatch.setattr(bench, "_bandwidth", lambda arrays, n_threads: 1.0)
     bench.read_bandwidth(1)
     assert sum(filled) == 1 << 29
     assert max(filled) <= 1 << 24
 
 
+class Recorded(np.ndarray[Any, Any]):
+    """Remembers which bytes were read."""
+
+    read: ClassVar[list[tuple[int, int]]] = []
+
+    def max(self, **options: Any) -> Any:
+        first = self.__array_interface__["data"][0]
+        self.read.append((first, first + self.nbytes))
+        return super().max(**options)
+
+
 @pytest.mark.parametrize("n_threads", [1, 3])
-def test_all_threads_read_all_of_the_array(monkeypatch: pytest.MonkeyPatch, n_threads: int) -> None:
-    monkeypatch.setattr(bench, "_READ_BYTES", 1 << 20)
-    n_rows: list[int] = []
-
-    def record(a: np.ndarray, b: np.ndarray) -> None:
-        assert a is b
-        n_rows.append(len(a))
-
-    monkeypatch.setattr(bench.np, "vecdot", record)
-    assert bench.read_bandwidth(n_threads) > 0
-    assert len(n_rows) == 3 * n_threads
-    assert sum(n_rows) * 8192 * 4 == 3 << 20
+@pytest.mark.parametrize("n_bytes", [0, 5000])
+def test_all_threads_read_all_weights_again_and_again(
+    demo_int8: Int8File, monkeypatch: pytest.MonkeyPatch, n_threads: int, n_bytes: int
+) -> None:
+    """But the embedding, so often that it can be timed."""
+    monkeypatch.setattr(bench, "_READ_BYTES", n_bytes + 2 * bench.streamed_bytes(demo_int8))
+    monkeypatch.setattr(Recorded, "read", read := [])
+    tensors = {name: tensor.view(Recorded) for name, tensor in demo_int8.tensors.items()}
+    assert bench.weights_bandwidth(SimpleNamespace(tensors=tensors), n_threads) > 0  # type: ignore[arg-type]
+    counted = Counter(read)
+    assert set(counted.values()) == {3 * 2}
+    found = sorted(counted)
+    assert sum(end - first for first, end in found) == bench.streamed_bytes(demo_int8)
+    assert len(found) == n_threads * 5
+    embedding = demo_int8.tensors["embed_in.weight"].__array_interface__["data"][0]
+    assert embedding not in [first for first, _ in found]
+    assert all(end <= first for (_, end), (first, _) in pairwise(found))

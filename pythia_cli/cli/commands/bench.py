@@ -73,11 +73,11 @@ def bench(
 def _rows(figures: Figures) -> list[list[str]]:
     tokens = "tokens/s"
     rows: list[tuple[str, float, str]] = [
-        ("reading memory", figures.read_gb_per_second, "GB/s"),
+        ("reading the weights", figures.read_gb_per_second, "GB/s"),
         (
             f"decode, {figures.n_new} tokens after {figures.n_prompt}",
             figures.decode_tokens_per_second,
-            f"{tokens}, {100 * figures.bandwidth_share:.0f} % of reading memory",
+            f"{tokens}, {100 * figures.bandwidth_share:.0f} % of reading the weights",
         ),
         (
             f"decode, the last {figures.n_late} of the context",

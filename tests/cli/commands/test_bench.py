@@ -21,7 +21,7 @@ def test_table(pythia: Pythia) -> None:
     title, *lines = done.out.splitlines()
     assert title == "demo step3000, int8, exact, 1 thread, 1 round"
     assert [re.split(r"  +", line)[0] for line in lines] == [
-        "reading memory",
+        "reading the weights",
         "decode, 64 tokens after 8",
         "decode, the last 32 of the context",
         "decode, 4 texts together",
@@ -30,7 +30,7 @@ def test_table(pythia: Pythia) -> None:
     ]
     ends = {re.search(r"\d  (GB|tokens)/s", line).start() for line in lines}
     assert len(ends) == 1, "the figures stand below one another"
-    assert re.search(r"tokens/s, \d+ % of reading memory$", lines[1])
+    assert re.search(r"tokens/s, \d+ % of reading the weights$", lines[1])
 
 
 def test_record(pythia: Pythia) -> None:
