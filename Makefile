@@ -3,8 +3,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 ARM ?= $(VENV)/arm
-# Three on two cores, as many tests wait: for a pause, a disk, a signal.
-SIDE_BY_SIDE := -n 3 --dist worksteal
+# Four on two cores, as many tests wait: for a pause, a disk, a signal.
+SIDE_BY_SIDE := -n 4 --dist worksteal
 
 .PHONY: demo test check check-arm check-clusters generated bench install
 install: $(VENV)/installed

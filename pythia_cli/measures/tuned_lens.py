@@ -66,16 +66,7 @@ class TunedLens:
         return translated
 
     def _values(self, name: str) -> _Array:
-        path = self.parameters
-        try:
-            values = read_float32(path, self._places[name], 0, None)
-        except EOFError:
-            raise IntegrityError(path, f"{name} ends too soon: the file has changed") from None
-        except OSError as error:
-            raise ResourceError(path, f"cannot be read ({error.strerror})") from error
-        if not np.isfinite(values).all():
-            what = "NaN" if np.isnan(values).any() else "infinite"
-            raise IntegrityError(path, f"{name} holds {what} values")
+        values = read_float32(self.parameters, name, self._places[name])
         return values.astype(np.float64)
 
     def _check_about(self) -> None:

@@ -75,18 +75,9 @@ class FloatCheckpoint:
     ) -> np.ndarray[Any, Any]:
         """Rows lo..hi of a tensor, or all rows from lo if hi is None. Otherwise as `tensor`.
 
-        widen: converts float16s to float32; None: numpy does, ten times slower.
+        widen: as for read_float32.
         """
-        place = self._places[name]
-        try:
-            return read_float32(self._where[name], place, lo, hi, widen)
-        except FloatingPointError as found:
-            raise IntegrityError(self._where[name], f"{name} holds {found} values") from None
-        except EOFError:
-            reason = f"{name} ends too soon: the file has changed"
-            raise IntegrityError(self._where[name], reason) from None
-        except OSError as error:
-            raise ResourceError(self._where[name], f"cannot be read ({error.strerror})") from error
+        return read_float32(self._where[name], name, self._places[name], lo, hi, widen)
 
     def sha256(self, task: Task = NO_TASK) -> dict[str, str]:
         """sha256 of each weights file, by name; `task` advances by bytes."""

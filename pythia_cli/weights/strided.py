@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from pythia_cli.errors import IntegrityError, ResourceError
 from pythia_cli.files.safetensors_layout import TensorPlace
 
 FLOATS = ("F16", "BF16", "F32")
@@ -55,20 +56,31 @@ def contiguous(place: TensorPlace) -> StridedPlace:
 
 
 def read_float32(
-    path: Path, place: StridedPlace, lo: int, hi: int | None, widen: Widen | None = None
+    path: Path,
+    name: str,
+    place: StridedPlace,
+    lo: int = 0,
+    hi: int | None = None,
+    widen: Widen | None = None,
 ) -> np.ndarray[Any, Any]:
-    """Rows lo..hi of a tensor as float32; all rows from lo if hi is None.
+    """Rows lo..hi of the tensor `name` as float32; all rows from lo if hi is None.
 
-    place: its dtype is one of FLOATS. widen: converts float16s; None: numpy does. Needs memory for
-    the rows, not for what lies between their values in the file. Raises EOFError if the file ends
-    too soon, FloatingPointError, which says what they are, if values are NaN or infinite; OSError.
+    place: its dtype is one of FLOATS. widen: converts float16s; None: numpy does, ten times slower.
+    Needs memory for the rows, not for what lies between their values in the file. Raises
+    IntegrityError for NaN or infinity, or if the file ends too soon, and ResourceError.
     """
     n_rows = len(range(*slice(lo, hi).indices(place.shape[0])))
     start = place.offset + lo * place.strides[0] * _STORED[place.dtype].itemsize
-    with path.open("rb") as file:
-        rows = replace(place, shape=(n_rows, *place.shape[1:]), offset=start)
-        values = _read(file, rows)
-    _check_finite(values, place.dtype)
+    rows = replace(place, shape=(n_rows, *place.shape[1:]), offset=start)
+    try:
+        with path.open("rb") as file:
+            values = _read(file, rows)
+    except EOFError:
+        raise IntegrityError(path, f"{name} ends too soon: the file has changed") from None
+    except OSError as error:
+        raise ResourceError(path, f"cannot be read ({error.strerror})") from error
+    if what := _not_finite(values, place.dtype):
+        raise IntegrityError(path, f"{name} holds {what} values")
     if place.dtype == "BF16":
         # bfloat16 is the upper half of a float32.
         bits = values.astype(np.uint32)
@@ -79,14 +91,15 @@ def read_float32(
     return values.astype(np.float32, copy=False)
 
 
-def _check_finite(values: np.ndarray[Any, Any], dtype: str) -> None:
-    # Largest values of their bits: far less time and memory than np.isfinite takes.
+def _not_finite(values: np.ndarray[Any, Any], dtype: str) -> str | None:
+    """What the values are that are no numbers, if there are any."""
+    # Their bits as two integers: far less time and memory than np.isfinite takes.
     size, infinity = values.dtype.itemsize, _INFINITY[dtype]
     bits, signed = values.view(f"<u{size}"), values.view(f"<i{size}")
     sign = 1 << (8 * size - 1)
-    if signed.max(initial=0) >= infinity or bits.max(initial=0) >= sign | infinity:
-        is_nan = ((bits & (sign - 1)) > infinity).any()
-        raise FloatingPointError("NaN" if is_nan else "infinite")
+    if signed.max(initial=0) < infinity and bits.max(initial=0) < sign | infinity:
+        return None
+    return "NaN" if ((bits & (sign - 1)) > infinity).any() else "infinite"
 
 
 def _read(file: BinaryIO, place: StridedPlace) -> np.ndarray[Any, Any]:
