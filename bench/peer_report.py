@@ -69,7 +69,7 @@ def best_peer(figures: Figures, figure: str, prefix: str = "") -> str | None:
 
 def bars(figures: Figures, work: dict[str, int]) -> list[Bar]:
     """work: what pythia does for a token, as peer_ours.Engine.work."""
-    ours, machine = figures[OURS], figures[MACHINE]
+    ours = figures[OURS]
 
     def peer(figure: str, sign: str, bound: float, prefix: str = "", engine: str = OURS) -> Bar:
         name = best_peer(figures, figure, prefix)
@@ -77,21 +77,21 @@ def bars(figures: Figures, work: dict[str, int]) -> list[Bar]:
         value = ratio(taken, figures[name][figure]) if name and taken else None
         return Bar(f"{figure} of {engine} / peer's", value, sign, bound, name or "no peer")
 
-    def share(figure: str, capacity: str) -> float | None:
-        """Of what the machine can do, in the same round."""
-        if (giga := ours.get(capacity) or machine.get(capacity)) is None:
-            return None
-        return ratio(ours[figure], [n * 1e9 / work[figure] for n in giga])
+    def share(figure: str, capacity: str, engine: str) -> Bar:
+        """Of what can be done at most, measured in the same round as a figure of this engine."""
+        giga = figures[engine].get(capacity)
+        most = giga and [n * 1e9 / work[figure] for n in giga]
+        return Bar(f"{figure} / {capacity}", most and ratio(ours[figure], most), ">=", 0.85, engine)
 
     first_run = statistics.median(ours["first_run_seconds"])
     late, samples = ratio(ours["decode_1900"], ours["decode_100"]), ours["samples_4"]
     return [
         peer("decode", ">=", 1.25),
-        Bar("decode / read bandwidth", share("decode", "read_gb_per_second"), ">=", 0.85, OURS),
+        share("decode", "read_gb_per_second", OURS),
         peer("score_512", ">=", 1.35, engine=FAST),
         peer("prefill_512", ">=", 1.35, engine=FAST),
-        Bar("score_512 / exact peak", share("score_512", "exact_peak"), ">=", 0.85, MACHINE),
-        Bar("prefill_512 / exact peak", share("prefill_512", "exact_peak"), ">=", 0.85, MACHINE),
+        share("score_512", "exact_peak", MACHINE),
+        share("prefill_512", "exact_peak", MACHINE),
         peer("short_texts", ">=", 1.3, engine=FAST),
         peer("short_texts", ">=", 0.75),
         peer("kl_demo", "<=", 1.0, LLAMA, engine=FAST),

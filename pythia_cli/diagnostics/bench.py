@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from pythia_cli.weights.int8_file import Int8File
 N_PROMPT, N_NEW, N_LATE, N_WINDOW, N_TOGETHER = 8, 64, 32, 512, 4
 _READ_BYTES = 1 << 29
 _READ_PASSES = 3
+_LEAST_RUN = 1 << 20  # bytes for a thread: with fewer, it would wait for its turn to call numpy
+_MOST_TIMES = 1000
 _FILL_PIECES = 64
 
 _Array = np.ndarray[Any, Any]
@@ -99,7 +102,10 @@ def _streamed(file: Int8File) -> Iterator[_Array]:
 
 
 def weights_bandwidth(file: Int8File, n_threads: int) -> float:
-    """As read_bandwidth, of the weights that decoding reads."""
+    """GB/s at which all threads read the weights that decoding reads; best of a few passes.
+
+    Of a small model, they may come from the caches, and fewer threads read them.
+    """
     return _bandwidth(list(_streamed(file)), n_threads)
 
 
@@ -115,28 +121,43 @@ def read_bandwidth(n_threads: int) -> float:
 
 
 def _bandwidth(arrays: list[_Array], n_threads: int) -> float:
-    """GB/s at which all threads read int8 arrays together; best of a few passes.
+    """GB/s at which threads read int8 arrays together, once or more often; best of a few passes.
 
-    Finds their largest values: of what numpy does, that reads fastest, and as fast as compiled code
-    with prefetches (docs/log.md).
+    They find the largest values: of what numpy does, that reads fastest, and as fast as compiled
+    code with prefetches where both were measured (docs/log.md).
     """
     n_bytes = sum(array.nbytes for array in arrays)
-    times = max(1, _READ_BYTES // n_bytes)  # a small model is read in no time
-    parts = [np.array_split(array.reshape(-1), n_threads) for array in arrays]
+    times = max(1, min(_MOST_TIMES, _READ_BYTES // n_bytes))
+    runs = _runs(arrays, max(1, min(n_threads, n_bytes // _LEAST_RUN)))
 
-    def read(thread: int) -> None:
+    def read(run: list[_Array]) -> None:
         for _ in range(times):
-            for part in parts:
-                part[thread].max(initial=-128)
+            for piece in run:
+                piece.max()
 
     def work() -> None:
-        threads = [threading.Thread(target=read, args=(i,)) for i in range(n_threads)]
+        threads = [threading.Thread(target=read, args=(run,)) for run in runs]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
     return max(_rate(times * n_bytes, work) for _ in range(_READ_PASSES)) / 1e9
+
+
+def _runs(arrays: list[_Array], n: int) -> list[list[_Array]]:
+    """The bytes of all arrays, one after the other, in n equal runs."""
+    flat = [array.reshape(-1) for array in arrays]
+    starts = [0, *accumulate(len(array) for array in flat)]
+    bounds = [i * starts[-1] // n for i in range(n + 1)]
+    return [
+        [
+            array[max(lo - start, 0) : hi - start]
+            for array, start in zip(flat, starts[:-1], strict=True)
+            if start < hi and lo < start + len(array)
+        ]
+        for lo, hi in pairwise(bounds)
+    ]
 
 
 class _Runs:

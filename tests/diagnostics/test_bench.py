@@ -47,7 +47,13 @@ def test_lengths_are_capped_to_the_context(
     monkeypatch: pytest.MonkeyPatch,
     n_ctx: int,
 ) -> None:
-    monkeypatch.setattr(bench, "_bandwidth", lambda arrays, n_threads: 2.0)
+    read: list[int] = []
+
+    def bandwidth(arrays: list[np.ndarray[Any, Any]], n_threads: int) -> float:
+        read.append(sum(array.nbytes for array in arrays))
+        return 2.0
+
+    monkeypatch.setattr(bench, "_bandwidth", bandwidth)
     config = ModelConfig(**{**TINY.to_dict(), "n_ctx": n_ctx})
     folder = Folder(tmp_path / "tiny", config)
     folder.save()
@@ -61,6 +67,8 @@ def test_lengths_are_capped_to_the_context(
     assert figures.n_window == n_ctx
     assert figures.n_together == 4
     assert figures.read_gb_per_second == 2.0
+    assert figures.streamed_bytes == bench.streamed_bytes(file)
+    assert read == 3 * [figures.streamed_bytes]
     share = figures.streamed_bytes * figures.decode_tokens_per_second / 2e9
     assert figures.bandwidth_share == pytest.approx(share)
 
@@ -87,10 +95,12 @@ def test_ctrl_c_waits_only_for_a_piece_of_the_array(monkeypatch: pytest.MonkeyPa
     def empty(shape: int, dtype: type) -> np.ndarray:
         return np.ndarray.__new__(Unwritten, shape, dtype)
 
+    def bandwidth(arrays: list[np.ndarray], n_threads: int) -> float:
+        return float(sum(array.nbytes for array in arrays))
+
     monkeypatch.setattr(bench.np, "empty", empty)
-    monkeypatch.setattr(bench, "_bandwidth", lambda arrays, n_threads: 1.0)
-    bench.read_bandwidth(1)
-    assert sum(filled) == 1 << 29
+    monkeypatch.setattr(bench, "_bandwidth", bandwidth)
+    assert bench.read_bandwidth(1) == sum(filled) == 1 << 29
     assert max(filled) <= 1 << 24
 
 
@@ -105,21 +115,41 @@ class Recorded(np.ndarray[Any, Any]):
         return super().max(**options)
 
 
-@pytest.mark.parametrize("n_threads", [1, 3])
-@pytest.mark.parametrize("n_bytes", [0, 5000])
+@pytest.mark.parametrize(("n_threads", "n_runs"), [(1, 1), (3, 3), (64, 5)])
+@pytest.mark.parametrize("rest", [0, 5000])
 def test_all_threads_read_all_weights_again_and_again(
-    demo_int8: Int8File, monkeypatch: pytest.MonkeyPatch, n_threads: int, n_bytes: int
+    demo_int8: Int8File, monkeypatch: pytest.MonkeyPatch, n_threads: int, n_runs: int, rest: int
 ) -> None:
-    """But the embedding, so often that it can be timed."""
-    monkeypatch.setattr(bench, "_READ_BYTES", n_bytes + 2 * bench.streamed_bytes(demo_int8))
+    """But the embedding; so often that it can be timed, and in few calls."""
+    n_bytes = bench.streamed_bytes(demo_int8)
+    monkeypatch.setattr(bench, "_READ_BYTES", rest + 2 * n_bytes)
+    monkeypatch.setattr(bench, "_LEAST_RUN", n_bytes // 5)
     monkeypatch.setattr(Recorded, "read", read := [])
     tensors = {name: tensor.view(Recorded) for name, tensor in demo_int8.tensors.items()}
     assert bench.weights_bandwidth(SimpleNamespace(tensors=tensors), n_threads) > 0  # type: ignore[arg-type]
     counted = Counter(read)
     assert set(counted.values()) == {3 * 2}
     found = sorted(counted)
-    assert sum(end - first for first, end in found) == bench.streamed_bytes(demo_int8)
-    assert len(found) == n_threads * 5
+    assert sum(end - first for first, end in found) == n_bytes
+    assert len(found) <= 5 + n_runs - 1
     embedding = demo_int8.tensors["embed_in.weight"].__array_interface__["data"][0]
     assert embedding not in [first for first, _ in found]
     assert all(end <= first for (_, end), (first, _) in pairwise(found))
+
+
+@pytest.mark.parametrize("sizes", [(7,), (1, 1, 1, 5), (4, 3, 100, 2)])
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_runs_are_equal(sizes: tuple[int, ...], n: int) -> None:
+    arrays = [np.full((1, size), i, np.int8) for i, size in enumerate(sizes)]
+    runs = bench._runs(arrays, n)
+    lengths = [sum(len(piece) for piece in run) for run in runs]
+    assert max(lengths) - min(lengths) <= 1
+    joined = np.concatenate([piece for run in runs for piece in run])
+    np.testing.assert_array_equal(joined, np.concatenate([array[0] for array in arrays]))
+
+
+def test_a_tiny_model_is_not_read_for_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Recorded, "read", read := [])
+    weights = np.ones((2, 4), np.int8).view(Recorded)
+    assert bench._bandwidth([weights], 2) > 0
+    assert len(read) == 3 * 1000

@@ -297,6 +297,15 @@ def test_the_largest_numbers_are_numbers(folder: Folder, form: str, dtype: torch
 
 
 @both_forms
+def test_a_file_that_is_gone_when_it_is_read(folder: Folder, form: str) -> None:
+    path = folder.save(form)
+    checkpoint = FloatCheckpoint(folder.path)
+    path.unlink()
+    with pytest.raises(ResourceError, match=f"{form}: cannot be read"):
+        checkpoint.tensor(DENSE)
+
+
+@both_forms
 def test_infinities_that_cancel_are_no_numbers(folder: Folder, form: str) -> None:
     folder.tensors[DENSE][3, 5] = np.inf
     folder.tensors[DENSE][3, 6] = -np.inf

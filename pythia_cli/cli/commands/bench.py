@@ -34,7 +34,7 @@ def bench(
 ) -> None:
     """Measure how fast a checkpoint decodes, prefills and scores on this machine.
 
-    Also measures how fast the machine reads memory, which limits decoding. Close other programs
+    Also measures how fast its weights can be read, which limits decoding. Close other programs
     first: they lower the figures.
 
     Examples:
