@@ -70,13 +70,15 @@ def arriving(path: Path, size: int) -> Iterator[tuple[Path, bool]]:
     is_new = True
     n, found = _longest(path, size)
     if n > 0:
-        with contextlib.suppress(OSError):  # another computer has just taken it; or Windows
+        with contextlib.suppress(OSError):  # another computer has just taken it, or a full disk
             found.rename(own)
             is_new = False
-    for shorter in (path, *_left(path)):
-        if shorter != own:
-            with contextlib.suppress(OSError):
-                shorter.unlink()
+            os.utime(own)  # it is in use now: see _left
+    if n == 0 or not is_new:  # what could not be taken stays, for the next time
+        for shorter in (path, *_left(path)):
+            if shorter != own:
+                with contextlib.suppress(OSError):
+                    shorter.unlink()
     try:
         yield own, is_new
     finally:

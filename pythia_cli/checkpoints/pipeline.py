@@ -216,6 +216,7 @@ class Pipeline:
         plan, folder = transfer.plan, transfer.folder
         with _named(plan, folder):
             source = open_source(folder, plan.checkpoint, small)
+            transfer.check_small_files(source)
             if self.certifier is not None:
                 self.certifier.check(source)
             installed = publish_source(

@@ -15,11 +15,13 @@ from pythia_cli.checkpoints import hub_fetch, partial
 from pythia_cli.checkpoints.plan import FetchPlan
 from pythia_cli.errors import (
     DamagedDownload,
+    IntegrityError,
     NotCached,
     ResourceError,
     StoreNotWritable,
     Unreachable,
 )
+from pythia_cli.files.reading import file_sha256
 from pythia_cli.reporting import NO_TASK, SILENT, Reporter, Task
 from pythia_cli.system.background import background
 from pythia_cli.weights.fingerprint import fingerprint
@@ -64,6 +66,7 @@ class Transfer:
         self.folder = folder
         self.is_ours = True
         self.sha256: dict[str, str] = {}
+        self._small_sha256: dict[str, str] = {}
         self._verified: dict[str, list[int]] = {}
         self._partial = partial
         self._keep = keep
@@ -109,6 +112,15 @@ class Transfer:
                     f"{self.plan.revision}: almost nothing arrived for {_STALL_SECONDS:.0f} s"
                 )
             self._minute = (time.monotonic(), self._n_arrived)
+
+    def check_small_files(self, source: FloatCheckpoint) -> None:
+        """Check that config.json and tokenizer.json of the folder, now opened, were verified.
+
+        Raises IntegrityError. Publishing finds what changes after they were opened.
+        """
+        for name, sha256 in self._small_sha256.items():
+            if file_sha256(source.folder / name) != sha256:
+                raise IntegrityError(source.folder / name, "changed after it was verified")
 
     def must_be_hashed_again(self, source: FloatCheckpoint) -> bool:
         """Whether the weights of the folder, now opened, may not be those that were verified.
@@ -179,8 +191,8 @@ class Transfer:
         is_cached = digest is not None
         if digest is None:
             digest = self._fetch(name)
-        if name in plan.weights:
-            self.sha256[name] = digest
+        found = self.sha256 if name in plan.weights else self._small_sha256
+        found[name] = digest
         return is_cached
 
     def _fetch(self, name: str) -> str:

@@ -6,7 +6,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -178,19 +178,55 @@ def test_a_cached_file_that_changes_when_it_was_checked(
     assert "changed while it was read" in str(outcome.error)
 
 
-def test_a_tokenizer_that_changes_when_it_was_checked(
-    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+def swap_tokens(tokenizer: Path) -> None:
+    """Two tokens change places: a tokenizer like any other, but not the one of the model."""
+    content = json.loads(tokenizer.read_text())
+    vocabulary = content["model"]["vocab"]
+    one, other = [token for token, i in vocabulary.items() if i > 300][:2]
+    vocabulary[one], vocabulary[other] = vocabulary[other], vocabulary[one]
+    tokenizer.write_text(json.dumps(content))
+
+
+def set_end_of_text(config: Path) -> None:
+    """A field that decides nothing here."""
+    config.write_text(json.dumps({**json.loads(config.read_text()), "eos_token_id": 5}))
+
+
+@pytest.mark.parametrize("keep_original", [False, True])
+@pytest.mark.parametrize("is_cached", [False, True])
+@pytest.mark.parametrize("moment", ["before it was checked", "when it was checked"])
+@pytest.mark.parametrize(
+    ("name", "change"), [("tokenizer.json", swap_tokens), ("config.json", set_end_of_text)]
+)
+def test_a_small_file_that_changes_after_it_was_verified(
+    suite_hub: Hub,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    change: Callable[[Path], None],
+    moment: str,
+    is_cached: bool,
+    keep_original: bool,
 ) -> None:
-    bring = Transfer.wait
+    """In the cache of other programs, or in the store, by a process that had it open before."""
+    if is_cached:
+        huggingface_hub.hf_hub_download(
+            REPO, name, revision="step64", cache_dir=tmp_path / "cache", endpoint=suite_hub.url
+        )
+    method = "wait_for_small_files" if moment == "before it was checked" else "wait"
+    bring = getattr(Transfer, method)
 
     def changed(transfer: Transfer) -> None:
         bring(transfer)
-        (transfer.folder / "tokenizer.json").resolve().write_text("{}")
+        change((transfer.folder / name).resolve())
 
-    monkeypatch.setattr(Transfer, "wait", changed)
-    (outcome,) = download(store, steps(64))
+    monkeypatch.setattr(Transfer, method, changed)
+    (outcome,) = download(store, steps(64), keep_original=keep_original)
     assert isinstance(outcome.error, IntegrityError)
+    assert str(outcome.error) == f"{REPO} step64 {name}: changed after it was verified"
     assert (outcome.status, installed(store)) == ("failed", [])
+    assert not list(store.tokenizers.glob("*"))
 
 
 @pytest.mark.parametrize("file", ["config", "tokenizer"])

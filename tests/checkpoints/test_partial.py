@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from errno import EACCES, ENOSYS, EPERM
+from errno import EACCES, ENOENT, ENOSPC, ENOSYS, EPERM
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pythia_cli.checkpoints.download import download
 from pythia_cli.checkpoints.incoming import host_id
 from pythia_cli.checkpoints.plan import plan_fetch
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.errors import DamagedDownload, StoreNotWritable, Unreachable
+from pythia_cli.errors import DamagedDownload, NetworkError, StoreNotWritable, Unreachable
 from pythia_cli.files.locks import lock
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
@@ -250,6 +250,42 @@ def test_what_killed_processes_left_is_gone_on_with(tmp_path: Path) -> None:
     with partial.arriving(path, 100) as (own, _):
         assert own.read_text() == "some of theirs"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_old_part_that_is_gone_on_with_is_not_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To another computer, which may not see our lock."""
+    path, old = tmp_path / "0123abcd", time.time() - 2 * 3600
+    path.write_text("some")
+    os.utime(path, (old, old))
+    with partial.arriving(path, 100) as (own, _):
+        monkeypatch.setattr(partial, "host_id", lambda: "f" * 12)
+        with partial.arriving(path, 100) as (_, is_new):
+            assert is_new
+            assert own.read_text() == "some"
+
+
+@pytest.mark.parametrize("error", [ENOENT, ENOSPC])
+def test_a_part_that_cannot_be_taken_is_not_removed(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    break_off(suite_hub, store)
+    before = kept(store)
+
+    def impossible(path: Path, to: Path) -> None:
+        raise OSError(error, os.strerror(error), str(path))
+
+    suite_hub.faults = Faults(cdn_status_for_ever=500)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", impossible)
+        with pytest.raises(NetworkError):
+            list(download(store, [STEP]))
+    assert max(kept(store)) == max(before)
+    suite_hub.faults = Faults()
+    n_before = partial.kept_bytes(store, plan := plan_fetch(STEP))
+    assert [outcome.status for outcome in download(store, [STEP])] == ["installed"]
+    assert suite_hub.transfers[-1] == ("model.safetensors", plan.n_bytes - n_before)
 
 
 def test_a_killed_download_is_counted_and_gone_on_with(suite_hub: Hub, store: Store) -> None:
