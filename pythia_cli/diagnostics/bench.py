@@ -20,7 +20,7 @@ N_PROMPT, N_NEW, N_LATE, N_WINDOW, N_TOGETHER = 8, 64, 32, 512, 4
 _READ_BYTES = 1 << 29
 _READ_PASSES = 3
 _LEAST_RUN = 1 << 20  # bytes for a thread: with fewer, it would wait for its turn to call numpy
-_MOST_TIMES = 1000
+_MOST_TIMES = 1000  # in a pass: a tiny model is read for milliseconds, not seconds
 _FILL_PIECES = 64
 
 _Array = np.ndarray[Any, Any]
@@ -57,8 +57,8 @@ class Figures:
 
 def measure(model: Model, rounds: int) -> Figures:
     """Measure all figures in each round, so that changes in the machine's speed affect all."""
-    streamed = list(_streamed(model.opened.file))
-    runs = _Runs(model.transformer, model.n_threads, streamed)
+    file = model.opened.file
+    runs = _Runs(model.transformer, file, model.n_threads)
     figures = {
         "read_gb_per_second": runs.read,
         "decode_tokens_per_second": runs.decode,
@@ -76,7 +76,7 @@ def measure(model: Model, rounds: int) -> Figures:
                     found[name].append(value)
                 task.advance(1)
     medians = {name: statistics.median(values) for name, values in found.items()}
-    n_bytes = sum(matrix.nbytes for matrix in streamed)
+    n_bytes = streamed_bytes(file)
     read = n_bytes * medians["decode_tokens_per_second"]
     return Figures(
         n_prompt=runs.n_prompt,
@@ -123,8 +123,7 @@ def read_bandwidth(n_threads: int) -> float:
 def _bandwidth(arrays: list[_Array], n_threads: int) -> float:
     """GB/s at which threads read int8 arrays together, once or more often; best of a few passes.
 
-    They find the largest values: of what numpy does, that reads fastest, and as fast as compiled
-    code with prefetches where both were measured (docs/log.md).
+    They find the largest values: of what numpy does, that reads fastest (docs/log.md).
     """
     n_bytes = sum(array.nbytes for array in arrays)
     times = max(1, min(_MOST_TIMES, _READ_BYTES // n_bytes))
@@ -163,11 +162,10 @@ def _runs(arrays: list[_Array], n: int) -> list[list[_Array]]:
 class _Runs:
     """One measurement per method; lengths are limited by the model's context."""
 
-    def __init__(self, model: Transformer, n_threads: int, streamed: list[_Array]) -> None:
+    def __init__(self, model: Transformer, file: Int8File, n_threads: int) -> None:
         n_ctx = model.config.n_ctx
-        self._model = model
+        self._model, self._file = model, file
         self._n_threads = n_threads
-        self._streamed = streamed
         self.n_prompt = max(1, min(N_PROMPT, n_ctx // 2))
         self.n_new = min(N_NEW, n_ctx - self.n_prompt)
         self.n_late = min(N_LATE, n_ctx - self.n_prompt)
@@ -180,7 +178,7 @@ class _Runs:
         self.n_together = len(self._texts)
 
     def read(self) -> float:
-        return _bandwidth(self._streamed, self._n_threads)
+        return weights_bandwidth(self._file, self._n_threads)
 
     def decode(self) -> float:
         self._cache.truncate(0)

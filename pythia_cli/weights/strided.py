@@ -92,7 +92,7 @@ def read_float32(
 
 
 def _not_finite(values: np.ndarray[Any, Any], dtype: str) -> str | None:
-    """ "NaN" or "infinite", if a value is that."""
+    """What a value is that is not finite: "NaN" or "infinite". None if all are."""
     # Their bits as two integers: far less time and memory than np.isfinite takes.
     size, infinity = values.dtype.itemsize, _INFINITY[dtype]
     bits, signed = values.view(f"<u{size}"), values.view(f"<i{size}")
