@@ -6,12 +6,13 @@ STORE/partial/MODEL@STEP-ID/...          while it is removed
 
 They stay when a download is interrupted, and the next one of the same checkpoint goes on from
 there. The checkpoint's lock guards them; where locks do not work, files arrive elsewhere. They are
-removed when it is installed, and in any case after two weeks.
+removed when it is installed or cannot be, and in any case after two weeks.
 """
 
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import re
 import uuid
@@ -73,7 +74,7 @@ def arriving(path: Path, size: int) -> Iterator[tuple[Path, bool]]:
         with contextlib.suppress(OSError):  # another computer has just taken it, or a full disk
             found.rename(own)
             is_new = False
-            os.utime(own)  # it is in use now: see _left
+            os.utime(own)  # it is in use now: see _is_unused
     if n == 0 or not is_new:  # what could not be taken stays, for the next time
         for shorter in (path, *_left(path)):
             if shorter != own:
@@ -111,15 +112,23 @@ def _longest(path: Path, size: int) -> tuple[int, Path]:
 def _left(path: Path) -> list[Path]:
     """Where the file was arriving when a process was killed.
 
-    Another computer may be using a file that has its name, unless that is older than an hour: by
-    then, a download that gets nothing has given up.
+    Another computer may be using a file that has its name, unless _is_unused.
     """
     own = f"{path.name}-{host_id()}-"
     try:
         found = list(path.parent.glob(f"{path.name}-*-*"))
     except OSError:  # a folder that is not ours
         return []
-    return [left for left in found if left.name.startswith(own) or is_old(left, _UNUSED_SECONDS)]
+    return [left for left in found if left.name.startswith(own) or _is_unused(left)]
+
+
+def _is_unused(left: Path) -> bool:
+    """Whether its computer has written to none of its files of this checkpoint for an hour.
+
+    By then, a download that gets nothing has given up.
+    """
+    host = glob.escape(left.name.split("-")[1])
+    return all(is_old(one, _UNUSED_SECONDS) for one in left.parent.glob(f"*-{host}-*"))
 
 
 def remove(store: Store, checkpoint: Checkpoint) -> None:

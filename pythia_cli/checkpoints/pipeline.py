@@ -24,6 +24,7 @@ from pythia_cli.checkpoints.publish import Workspace, workspace
 from pythia_cli.checkpoints.store import Installed, Store
 from pythia_cli.checkpoints.transfer import Transfer
 from pythia_cli.errors import (
+    DamagedDownload,
     IntegrityError,
     NotFound,
     NotOnHub,
@@ -146,11 +147,13 @@ class Pipeline:
                             outcome = self._publish(now.work, now.transfer, small)
                         except ITS_OWN as error:
                             now.transfer.stop()
-                            outcome = Outcome(plan.checkpoint, None, is_new=False, error=error)
+                            outcome = self._without(plan.checkpoint, error)
                         except BaseException:
                             self._note_kept(now.work, plan)
                             raise
-                    if now.work.keeps_out:
+                    # One damaged file is fetched again by the next download, and not the others.
+                    is_damaged = isinstance(outcome.error, DamagedDownload)
+                    if now.work.keeps_out and not is_damaged:
                         removals.append(partial.put_away(self.store, plan.checkpoint))
                 yield outcome
         finally:
@@ -159,6 +162,16 @@ class Pipeline:
             for removal in removals:
                 removal.result()
             partial.remove_if_empty(self.store)
+
+    def _without(self, checkpoint: Checkpoint, error: PythiaError) -> Outcome:
+        """The outcome of a checkpoint that we failed to install.
+
+        A computer that does not see our lock may have installed it, and removed our files.
+        """
+        installed = self.store.find(checkpoint)
+        if installed is None or self.replace:
+            return Outcome(checkpoint, None, is_new=False, error=error)
+        return present_outcome(installed)
 
     def _note_kept(self, work: Workspace, plan: FetchPlan) -> None:
         """Say, when the download breaks off, that the next one need not begin at byte 0."""
@@ -215,6 +228,7 @@ class Pipeline:
     def _publish(self, work: Workspace, transfer: Transfer, small: SmallFiles) -> Outcome:
         plan, folder = transfer.plan, transfer.folder
         with _named(plan, folder):
+            transfer.check_present()
             source = open_source(folder, plan.checkpoint, small)
             transfer.check_small_files(source)
             if self.certifier is not None:
@@ -239,6 +253,7 @@ def _small_files(transfer: Transfer) -> SmallFiles:
     transfer.wait_for_small_files()
     folder = transfer.folder  # read once: it may be changed when all files are there
     with _named(transfer.plan, folder):
+        transfer.check_present()
         return check_small_files(folder, transfer.plan.checkpoint)
 
 

@@ -113,6 +113,16 @@ class Transfer:
                 )
             self._minute = (time.monotonic(), self._n_arrived)
 
+    def check_present(self) -> None:
+        """Check that what was brought into the folder is still there. Raises IntegrityError.
+
+        A computer that does not see our lock removes it when it has installed the same checkpoint.
+        """
+        for name in self.plan.names:
+            path = self.folder / name
+            if path.is_symlink() and not path.exists():
+                raise self._removed(name)
+
     def check_small_files(self, source: FloatCheckpoint) -> None:
         """Check that config.json and tokenizer.json of the folder, now opened, were verified.
 
@@ -204,13 +214,19 @@ class Transfer:
                 arrived=_Watched(self, self._task), checked=_Watched(self, NO_TASK),
                 reporter=self._reporter, pause=self._pause,
             )  # fmt: skip
+            self.advance(0)
+            self._put(own, self.folder / name)
+            if is_new and name in self.plan.weights:
+                self._verified |= fingerprint([self.folder / name])
         except ResourceError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise self._removed(name) from error
             raise StoreNotWritable(error.path, error.reason) from error.__cause__
-        self.advance(0)
-        self._put(own, self.folder / name)
-        if is_new and name in self.plan.weights:
-            self._verified |= fingerprint([self.folder / name])
         return sha256
+
+    def _removed(self, name: str) -> IntegrityError:
+        where = f"{self.plan.revision} {name}"
+        return IntegrityError(where, "was removed by another process; download it again")
 
     def _put(self, own: Path, place: Path) -> None:
         links = (os.link,) if self._keep else (os.symlink, os.link)

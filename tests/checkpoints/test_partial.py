@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from errno import EACCES, ENOENT, ENOSPC, ENOSYS, EPERM
@@ -11,18 +12,27 @@ from typing import Any
 
 import pytest
 
-from pythia_cli.checkpoints import partial, pipeline
+from pythia_cli.checkpoints import hub_fetch, incoming, partial, pipeline
 from pythia_cli.checkpoints.download import download
 from pythia_cli.checkpoints.incoming import host_id
 from pythia_cli.checkpoints.plan import plan_fetch
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.errors import DamagedDownload, NetworkError, StoreNotWritable, Unreachable
+from pythia_cli.checkpoints.transfer import Transfer
+from pythia_cli.errors import (
+    DamagedDownload,
+    IntegrityError,
+    NetworkError,
+    StoreNotWritable,
+    Unreachable,
+)
 from pythia_cli.files.locks import lock
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.suite.models import MODELS
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
 from tests.failing import without_locks
-from tests.fakes.hub import Faults, Hub
-from tests.fakes.suite import MODEL
+from tests.fakes.hub import Branch, Faults, Hub
+from tests.fakes.suite import MODEL, REPO
+from tests.float_folders import BIAS, Folder
 from tests.reporting import Recording
 
 STEP = Checkpoint(MODEL, 64)
@@ -148,10 +158,76 @@ def test_damaged_parts_are_fetched_again(suite_hub: Hub, store: Store) -> None:
     assert [outcome.status for outcome in download(store, [STEP])] == ["installed"]
 
 
-def test_a_damaged_download_is_not_kept(suite_hub: Hub, store: Store) -> None:
-    suite_hub.faults = Faults(wrong_bytes=True)
+def test_of_a_damaged_download_only_the_damaged_file_is_fetched_again(
+    suite_hub: Hub, store: Store, tmp_path: Path
+) -> None:
+    folder = Folder(tmp_path / "sharded", MODELS[MODEL])
+    _, second = (path.name for path in folder.save_sharded())
+    suite_hub.repos = {REPO: {"step64": Branch("1" * 40, folder.path, {second: "ab" * 32})}}
     (outcome,) = download(store, [STEP])
     assert isinstance(outcome.error, DamagedDownload)
+    suite_hub.repos = {REPO: {"step64": Branch("2" * 40, folder.path)}}
+    suite_hub.transfers.clear()
+    assert [outcome.status for outcome in download(store, [STEP])] == ["installed"]
+    assert [name for name, _ in suite_hub.transfers] == [second]
+    assert kept(store) == []
+
+
+def test_what_cannot_be_installed_is_not_kept(suite_hub: Hub, store: Store, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "damaged", MODELS[MODEL])
+    folder.tensors[BIAS][0] = math.nan
+    folder.save()
+    suite_hub.repos = {REPO: {"step64": Branch("1" * 40, folder.path)}}
+    (outcome,) = download(store, [STEP])
+    assert "holds nan" in str(outcome.error).lower()
+    assert kept(store) == []
+
+
+@pytest.mark.parametrize("moment", ["config.json", "model.safetensors", "when all is there"])
+@pytest.mark.parametrize("has_installed", [True, False])
+def test_another_computer_has_removed_what_arrived(
+    suite_hub: Hub,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+    has_installed: bool,
+) -> None:
+    """It does not see our lock. Other checkpoints are still installed."""
+    fetch, wait = hub_fetch.fetch, Transfer.wait
+    at = [moment]
+
+    def elsewhere() -> None:
+        with monkeypatch.context() as patch:
+            for module in (incoming, partial):
+                patch.setattr(module, "host_id", lambda: "f" * 12)
+            patch.setattr(Store, "lock_path", lambda self, name: self.folder / f"other-{name}.lock")
+            if has_installed:
+                list(download(store, [STEP]))
+            partial.put_away(store, STEP).result()
+
+    def fetched(revision: Any, name: str, *arguments: Any, **more: Any) -> str:
+        sha256 = fetch(revision, name, *arguments, **more)
+        if name in at:
+            at.clear()
+            elsewhere()
+        return sha256
+
+    def waited(self: Transfer) -> None:
+        wait(self)
+        if moment not in plan_fetch(STEP).names and at:
+            at.clear()
+            elsewhere()
+
+    monkeypatch.setattr(hub_fetch, "fetch", fetched)
+    monkeypatch.setattr(Transfer, "wait", waited)
+    ours, next_one = download(store, [STEP, Checkpoint(MODEL, 512)])
+    assert next_one.status == "installed"
+    if has_installed:
+        assert ours.status == "present"
+    else:
+        assert isinstance(ours.error, IntegrityError)
+        assert "was removed by another process; download it again" in str(ours.error)
+    assert [outcome.status for outcome in download(store, [STEP], replace=True)] == ["installed"]
     assert kept(store) == []
 
 
@@ -264,6 +340,24 @@ def test_an_old_part_that_is_gone_on_with_is_not_left(
         with partial.arriving(path, 100) as (_, is_new):
             assert is_new
             assert own.read_text() == "some"
+
+
+def test_an_old_file_is_not_left_while_others_of_its_computer_arrive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To another computer, which may not see our lock."""
+    small, weights, old = tmp_path / "0123abcd", tmp_path / "4567", time.time() - 2 * 3600
+    with partial.arriving(small, 100) as (own, _), partial.arriving(weights, 100) as (more, _):
+        own.write_text("some")
+        os.utime(own, (old, old))
+        more.write_text("more")
+        monkeypatch.setattr(partial, "host_id", lambda: "f" * 12)
+        with partial.arriving(small, 100) as (_, is_new):
+            assert is_new
+        assert own.read_text() == "some"
+        os.utime(more, (old, old))
+        with partial.arriving(small, 100) as (_, is_new):
+            assert not is_new
 
 
 @pytest.mark.parametrize("error", [ENOENT, ENOSPC])
