@@ -6,13 +6,13 @@ STORE/partial/MODEL@STEP-ID/...          while it is removed
 
 They stay when a download is interrupted, and the next one of the same checkpoint goes on from
 there. The checkpoint's lock guards them; where locks do not work, files arrive elsewhere. They are
-removed when it is installed or cannot be, and in any case after two weeks.
+removed when it is installed or fails, but for whole files beside damaged weights; and in any case
+after two weeks.
 """
 
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import re
 import uuid
@@ -117,9 +117,9 @@ def _left(path: Path) -> list[Path]:
     own = f"{path.name}-{host_id()}-"
     try:
         found = list(path.parent.glob(f"{path.name}-*-*"))
+        return [left for left in found if left.name.startswith(own) or _is_unused(left)]
     except OSError:  # a folder that is not ours
         return []
-    return [left for left in found if left.name.startswith(own) or _is_unused(left)]
 
 
 def _is_unused(left: Path) -> bool:
@@ -127,8 +127,9 @@ def _is_unused(left: Path) -> bool:
 
     By then, a download that gets nothing has given up.
     """
-    host = glob.escape(left.name.split("-")[1])
-    return all(is_old(one, _UNUSED_SECONDS) for one in left.parent.glob(f"*-{host}-*"))
+    host = left.name.split("-")[1]
+    theirs = (one for one in left.parent.iterdir() if f"-{host}-" in one.name)
+    return all(is_old(one, _UNUSED_SECONDS) for one in theirs)
 
 
 def remove(store: Store, checkpoint: Checkpoint) -> None:
@@ -158,10 +159,11 @@ def put_away(store: Store, checkpoint: Checkpoint) -> Future[None]:
     return background(lambda: remove_tree(away), "pythia-remove")
 
 
-def remove_left(store: Store, checkpoint: Checkpoint) -> None:
+def remove_left(store: Store, checkpoint: Checkpoint, *, is_given_up: bool = False) -> None:
     """Remove the partial files of an installed checkpoint, unless another process uses them.
 
-    A process that was killed when it had just installed it has left them.
+    A process that was killed when it had just installed it has left them. is_given_up: also if it
+    is not installed.
     """
     if place_of(store, checkpoint).exists():
         with (
@@ -169,7 +171,7 @@ def remove_left(store: Store, checkpoint: Checkpoint) -> None:
             store.writing(),
             lock(store.lock_path(str(checkpoint)), str(checkpoint), 0),
         ):
-            if store.find(checkpoint) is not None:
+            if is_given_up or store.find(checkpoint) is not None:
                 remove(store, checkpoint)
 
 

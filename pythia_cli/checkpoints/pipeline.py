@@ -151,9 +151,10 @@ class Pipeline:
                         except BaseException:
                             self._note_kept(now.work, plan)
                             raise
-                    # One damaged file is fetched again by the next download, and not the others.
+                    # Of several, only the damaged one is fetched again by the next download.
                     is_damaged = isinstance(outcome.error, DamagedDownload)
-                    if now.work.keeps_out and not is_damaged:
+                    keeps_others = is_damaged and len(plan.weights) > 1
+                    if now.work.keeps_out and not keeps_others:
                         removals.append(partial.put_away(self.store, plan.checkpoint))
                 yield outcome
         finally:
@@ -227,8 +228,7 @@ class Pipeline:
 
     def _publish(self, work: Workspace, transfer: Transfer, small: SmallFiles) -> Outcome:
         plan, folder = transfer.plan, transfer.folder
-        with _named(plan, folder):
-            transfer.check_present()
+        with _named(transfer, folder):
             source = open_source(folder, plan.checkpoint, small)
             transfer.check_small_files(source)
             if self.certifier is not None:
@@ -252,24 +252,28 @@ def _small_files(transfer: Transfer) -> SmallFiles:
     """Checked while the weights arrive."""
     transfer.wait_for_small_files()
     folder = transfer.folder  # read once: it may be changed when all files are there
-    with _named(transfer.plan, folder):
-        transfer.check_present()
+    with _named(transfer, folder):
         return check_small_files(folder, transfer.plan.checkpoint)
 
 
 @contextlib.contextmanager
-def _named(plan: FetchPlan, folder: Path) -> Iterator[None]:
-    """Errors name the revision and its file, because the temporary folder is removed."""
+def _named(transfer: Transfer, folder: Path) -> Iterator[None]:
+    """Errors name the revision and its file, because the temporary folder is removed.
+
+    If files were removed, that is the error.
+    """
+    plan = transfer.plan
     try:
         yield
-    except IntegrityError as error:
-        if not Path(error.path).is_relative_to(folder):
-            raise
-        where = f"{plan.revision} {Path(error.path).name}"
-        raise type(error)(where, error.reason) from error
-    except UnsupportedModel as error:
-        where = f"{plan.revision} config.json"
-        raise UnsupportedModel(where, error.field, error.value, error.expected) from error
-    except NotFound as error:
-        text = str(error).replace(f"{folder}{os.sep}", f"{plan.revision} ")
-        raise NotOnHub(text, checkpoint=plan.checkpoint) from error
+    except PythiaError as error:
+        transfer.check_present()
+        if isinstance(error, IntegrityError) and Path(error.path).is_relative_to(folder):
+            where = f"{plan.revision} {Path(error.path).name}"
+            raise type(error)(where, error.reason) from error
+        if isinstance(error, UnsupportedModel):
+            where = f"{plan.revision} config.json"
+            raise UnsupportedModel(where, error.field, error.value, error.expected) from error
+        if isinstance(error, NotFound):
+            text = str(error).replace(f"{folder}{os.sep}", f"{plan.revision} ")
+            raise NotOnHub(text, checkpoint=plan.checkpoint) from error
+        raise

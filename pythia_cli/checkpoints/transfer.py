@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import threading
@@ -31,6 +32,7 @@ _STALL_SECONDS = 60.0  # in which at least so many bytes must arrive, or be chec
 _STALL_BYTES = 250_000
 _LOOK_SECONDS = 0.2  # between checks for progress
 _STOP_SECONDS = 0.5  # for the thread to see that it must stop
+_GONE = (errno.ENOENT, errno.ESTALE)  # a file that another computer has removed; as NFS says it
 
 
 class _Stopped(Exception):
@@ -114,9 +116,10 @@ class Transfer:
             self._minute = (time.monotonic(), self._n_arrived)
 
     def check_present(self) -> None:
-        """Check that what was brought into the folder is still there. Raises IntegrityError.
+        """Check that what was linked into the folder is still there. Raises IntegrityError.
 
         A computer that does not see our lock removes it when it has installed the same checkpoint.
+        Hard links and copies are not lost with it.
         """
         for name in self.plan.names:
             path = self.folder / name
@@ -206,26 +209,29 @@ class Transfer:
         return is_cached
 
     def _fetch(self, name: str) -> str:
-        path = self._partial / self.plan.digest(name)
+        path, place = self._partial / self.plan.digest(name), self.folder / name
+        own, is_new = self._arriving.enter_context(partial.arriving(path, self.plan.size(name)))
         try:
-            own, is_new = self._arriving.enter_context(partial.arriving(path, self.plan.size(name)))
             sha256 = hub_fetch.fetch(
                 self.plan.origin(name), name, own,
                 arrived=_Watched(self, self._task), checked=_Watched(self, NO_TASK),
                 reporter=self._reporter, pause=self._pause,
             )  # fmt: skip
             self.advance(0)
-            self._put(own, self.folder / name)
+            self._put(own, place)
             if is_new and name in self.plan.weights:
-                self._verified |= fingerprint([self.folder / name])
-        except ResourceError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
+                self._verified |= fingerprint([place])
+        except (ResourceError, OSError) as error:
+            cause = error.__cause__ if isinstance(error, ResourceError) else error
+            if getattr(cause, "errno", None) in _GONE and not os.path.exists(own):
                 raise self._removed(name) from error
-            raise StoreNotWritable(error.path, error.reason) from error.__cause__
+            if isinstance(error, ResourceError):
+                raise StoreNotWritable(error.path, error.reason) from cause
+            raise
         return sha256
 
     def _removed(self, name: str) -> IntegrityError:
-        where = f"{self.plan.revision} {name}"
+        where = f"{self.plan.origin(name)} {name}"
         return IntegrityError(where, "was removed by another process; download it again")
 
     def _put(self, own: Path, place: Path) -> None:

@@ -137,6 +137,8 @@ class Fetcher:
                 )
                 for outcome in outcomes:
                     if outcome.error is not None:
+                        if self.keep_under is not None:  # what is whole would take that room
+                            partial.remove_left(self.store, checkpoint, is_given_up=True)
                         raise outcome.error
                     if outcome.is_new and outcome.installed is not None:
                         self._mark(outcome.installed)

@@ -6,18 +6,17 @@ import contextlib
 import math
 import os
 import time
-from errno import EACCES, ENOENT, ENOSPC, ENOSYS, EPERM
+from errno import EACCES, ENOENT, ENOSPC, ENOSYS, EPERM, ESTALE
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pythia_cli.checkpoints import hub_fetch, incoming, partial, pipeline
+from pythia_cli.checkpoints import hub_fetch, incoming, partial, pipeline, publish
 from pythia_cli.checkpoints.download import download
 from pythia_cli.checkpoints.incoming import host_id
 from pythia_cli.checkpoints.plan import plan_fetch
 from pythia_cli.checkpoints.store import Store
-from pythia_cli.checkpoints.transfer import Transfer
 from pythia_cli.errors import (
     DamagedDownload,
     IntegrityError,
@@ -183,17 +182,30 @@ def test_what_cannot_be_installed_is_not_kept(suite_hub: Hub, store: Store, tmp_
     assert kept(store) == []
 
 
-@pytest.mark.parametrize("moment", ["config.json", "model.safetensors", "when all is there"])
+@pytest.mark.parametrize(
+    ("moment", "how"),
+    [
+        ("config.json", ""),
+        ("tokenizer.json", ""),
+        ("model.safetensors", ""),
+        ("open_source", ""),
+        ("publish_source", ""),
+        ("write_int8", ""),
+        ("config.json", "no symlinks"),
+        ("model.safetensors", "keep_original"),
+        ("write_int8", "replace"),
+    ],
+)
 @pytest.mark.parametrize("has_installed", [True, False])
 def test_another_computer_has_removed_what_arrived(
     suite_hub: Hub,
     store: Store,
     monkeypatch: pytest.MonkeyPatch,
     moment: str,
+    how: str,
     has_installed: bool,
 ) -> None:
-    """It does not see our lock. Other checkpoints are still installed."""
-    fetch, wait = hub_fetch.fetch, Transfer.wait
+    """When a file has arrived, or before a function is called. It does not see our lock."""
     at = [moment]
 
     def elsewhere() -> None:
@@ -202,7 +214,7 @@ def test_another_computer_has_removed_what_arrived(
                 patch.setattr(module, "host_id", lambda: "f" * 12)
             patch.setattr(Store, "lock_path", lambda self, name: self.folder / f"other-{name}.lock")
             if has_installed:
-                list(download(store, [STEP]))
+                list(download(store, [STEP], replace=how == "replace"))
             partial.put_away(store, STEP).result()
 
     def fetched(revision: Any, name: str, *arguments: Any, **more: Any) -> str:
@@ -212,23 +224,55 @@ def test_another_computer_has_removed_what_arrived(
             elsewhere()
         return sha256
 
-    def waited(self: Transfer) -> None:
-        wait(self)
-        if moment not in plan_fetch(STEP).names and at:
-            at.clear()
-            elsewhere()
+    def before(function: Any) -> Any:
+        def called(*arguments: Any, **more: Any) -> Any:
+            if function.__name__ in at:
+                at.clear()
+                elsewhere()
+            return function(*arguments, **more)
 
+        return called
+
+    def impossible(*arguments: object) -> None:
+        raise OSError(EPERM, os.strerror(EPERM))
+
+    if how == "replace":
+        list(download(store, [STEP]))
+    if how == "no symlinks":
+        monkeypatch.setattr(os, "symlink", impossible)
+    fetch = hub_fetch.fetch
     monkeypatch.setattr(hub_fetch, "fetch", fetched)
-    monkeypatch.setattr(Transfer, "wait", waited)
-    ours, next_one = download(store, [STEP, Checkpoint(MODEL, 512)])
+    monkeypatch.setattr(pipeline, "open_source", before(pipeline.open_source))
+    monkeypatch.setattr(pipeline, "publish_source", before(pipeline.publish_source))
+    monkeypatch.setattr(publish, "write_int8", before(publish.write_int8))
+    ours, next_one = download(
+        store,
+        [STEP, Checkpoint(MODEL, 512)],
+        keep_original=how == "keep_original",
+        replace=how == "replace",
+    )
+    assert at == []
     assert next_one.status == "installed"
-    if has_installed:
+    if has_installed and how != "replace":
         assert ours.status == "present"
     else:
         assert isinstance(ours.error, IntegrityError)
         assert "was removed by another process; download it again" in str(ours.error)
-    assert [outcome.status for outcome in download(store, [STEP], replace=True)] == ["installed"]
     assert kept(store) == []
+
+
+def test_removed_as_nfs_says_it(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To write to a file that another computer has removed is ESTALE there."""
+
+    def stale(*arguments: object) -> None:
+        partial.put_away(store, STEP).result()
+        raise OSError(ESTALE, os.strerror(ESTALE))
+
+    monkeypatch.setattr(hub_fetch.GrowingHash, "add", stale)
+    (outcome,) = download(store, [STEP])
+    assert "was removed by another process" in str(outcome.error)
 
 
 def test_the_next_one_is_kept_too(suite_hub: Hub, store: Store) -> None:
@@ -356,6 +400,7 @@ def test_an_old_file_is_not_left_while_others_of_its_computer_arrive(
             assert is_new
         assert own.read_text() == "some"
         os.utime(more, (old, old))
+        weights.with_name(f"4567-{'e' * 12}-{'0' * 12}").write_text("of a third computer")
         with partial.arriving(small, 100) as (_, is_new):
             assert not is_new
 

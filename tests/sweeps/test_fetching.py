@@ -18,6 +18,7 @@ from pythia_cli.checkpoints.store import Store
 from pythia_cli.errors import IntegrityError, NetworkError, NotInstalled, ResourceError
 from pythia_cli.measures.certificate import TextCertifier
 from pythia_cli.suite.checkpoint import Checkpoint
+from pythia_cli.suite.models import MODELS
 from pythia_cli.sweeps import folder as folder_module
 from pythia_cli.sweeps.fetching import Fetcher, _bytes_in
 from pythia_cli.sweeps.folder import SweepFolder
@@ -30,6 +31,7 @@ from pythia_cli.sweeps.whole_texts import SweptPerplexity
 from tests.checkpoints.conftest import Serve
 from tests.fakes.hub import Branch, Hub
 from tests.fakes.random_suite import MODEL, REPO, make_random_steps
+from tests.float_folders import Folder
 from tests.reporting import Recording
 
 STEPS = (0, 1, 2, 4, 8)
@@ -278,3 +280,17 @@ def test_faults_on_the_way(
     assert (done.n_measured, done.n_failed) == (6, 0)
     assert all(row["error"] is None for row in table_rows(folder))
     assert not (folder.path / "failures").exists()
+
+
+def test_what_is_whole_of_a_damaged_checkpoint_takes_no_room(
+    hub: Hub, store: Store, swept: Sweeper, tmp_path: Path
+) -> None:
+    folder = Folder(tmp_path / "sharded", MODELS[MODEL])
+    _, second = (path.name for path in folder.save_sharded())
+    branches: Any = hub.repos[REPO]
+    branches["step0"] = Branch("1" * 40, folder.path, {second: "ab" * 32})
+    size = (branches["step1"].folder / "model.safetensors").stat().st_size
+    _, done = swept((0, 1), keep_under=int(1.7 * size) + 4_000_000)
+    assert (done.n_measured, done.n_failed) == (1, 1)
+    assert isinstance(done.first, IntegrityError)
+    assert not (store.folder / "partial").exists()
