@@ -275,6 +275,17 @@ def test_removed_as_nfs_says_it(
     assert "was removed by another process" in str(outcome.error)
 
 
+def test_another_file_that_is_not_there_is_not_one_of_ours_that_was_removed(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*arguments: object) -> None:
+        raise FileNotFoundError(ENOENT, os.strerror(ENOENT), "certificates.pem")
+
+    monkeypatch.setattr(hub_fetch.GrowingHash, "add", missing)
+    with pytest.raises(StoreNotWritable, match=r"certificates\.pem"):
+        list(download(store, [STEP]))
+
+
 def test_the_next_one_is_kept_too(suite_hub: Hub, store: Store) -> None:
     """That was fetched ahead when the first one was interrupted."""
     outcomes = download(store, [STEP, Checkpoint(MODEL, 512)])
