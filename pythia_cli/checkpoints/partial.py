@@ -6,8 +6,8 @@ STORE/partial/MODEL@STEP-ID/...          while it is removed
 
 They stay when a download is interrupted, and the next one of the same checkpoint goes on from
 there. The checkpoint's lock guards them; where locks do not work, files arrive elsewhere. They are
-removed when it is installed or fails, but for whole files beside damaged weights; and in any case
-after two weeks.
+removed when it is installed or cannot be, but for whole files beside damaged weights; and in any
+case after two weeks.
 """
 
 from __future__ import annotations
@@ -160,10 +160,10 @@ def put_away(store: Store, checkpoint: Checkpoint) -> Future[None]:
 
 
 def remove_left(store: Store, checkpoint: Checkpoint, *, is_given_up: bool = False) -> None:
-    """Remove the partial files of an installed checkpoint, unless another process uses them.
+    """Remove a checkpoint's partial files if it is installed, or is given up.
 
-    A process that was killed when it had just installed it has left them. is_given_up: also if it
-    is not installed.
+    But not while another process uses them. One that was killed when it had just installed the
+    checkpoint has left them.
     """
     if place_of(store, checkpoint).exists():
         with (

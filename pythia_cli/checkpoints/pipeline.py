@@ -151,10 +151,7 @@ class Pipeline:
                         except BaseException:
                             self._note_kept(now.work, plan)
                             raise
-                    # Of several, only the damaged one is fetched again by the next download.
-                    is_damaged = isinstance(outcome.error, DamagedDownload)
-                    keeps_others = is_damaged and len(plan.weights) > 1
-                    if now.work.keeps_out and not keeps_others:
+                    if now.work.keeps_out and not self._goes_on(now.work, plan, outcome.error):
                         removals.append(partial.put_away(self.store, plan.checkpoint))
                 yield outcome
         finally:
@@ -173,6 +170,11 @@ class Pipeline:
         if installed is None or self.replace:
             return Outcome(checkpoint, None, is_new=False, error=error)
         return present_outcome(installed)
+
+    def _goes_on(self, work: Workspace, plan: FetchPlan, error: PythiaError | None) -> bool:
+        """Whether the next download goes on with what is here: one of several files is damaged."""
+        is_damaged = isinstance(error, DamagedDownload) and len(plan.weights) > 1
+        return is_damaged and self._kept_bytes(work, plan) > 0
 
     def _note_kept(self, work: Workspace, plan: FetchPlan) -> None:
         """Say, when the download breaks off, that the next one need not begin at byte 0."""
@@ -260,7 +262,7 @@ def _small_files(transfer: Transfer) -> SmallFiles:
 def _named(transfer: Transfer, folder: Path) -> Iterator[None]:
     """Errors name the revision and its file, because the temporary folder is removed.
 
-    If files were removed, that is the error.
+    If what has arrived was removed, that is the cause of whatever else failed.
     """
     plan = transfer.plan
     try:

@@ -116,15 +116,20 @@ class Transfer:
             self._minute = (time.monotonic(), self._n_arrived)
 
     def check_present(self) -> None:
-        """Check that what was linked into the folder is still there. Raises IntegrityError.
+        """Check that what arrived and was linked is still there. Raises IntegrityError.
 
         A computer that does not see our lock removes it when it has installed the same checkpoint.
-        Hard links and copies are not lost with it.
+        Hard links and copies are not lost with it; links into the Hugging Face cache are not ours.
         """
+        arrived = self._partial.resolve()
         for name in self.plan.names:
             path = self.folder / name
-            if path.is_symlink() and not path.exists():
-                raise self._removed(name)
+            if path.is_symlink() and path.readlink().parent == arrived:
+                try:
+                    path.stat()
+                except OSError as error:
+                    if error.errno in _GONE:
+                        raise self._removed(name) from error
 
     def check_small_files(self, source: FloatCheckpoint) -> None:
         """Check that config.json and tokenizer.json of the folder, now opened, were verified.

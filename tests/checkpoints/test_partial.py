@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import time
-from errno import EACCES, ENOENT, ENOSPC, ENOSYS, EPERM, ESTALE
+from errno import EACCES, EIO, ENOENT, ENOSPC, ENOSYS, EPERM, ESTALE
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from pythia_cli.errors import (
     DamagedDownload,
     IntegrityError,
     NetworkError,
+    ResourceError,
     StoreNotWritable,
     Unreachable,
 )
@@ -28,6 +29,7 @@ from pythia_cli.files.locks import lock
 from pythia_cli.suite.checkpoint import Checkpoint
 from pythia_cli.suite.models import MODELS
 from pythia_cli.weights.float_checkpoint import FloatCheckpoint
+from tests.checkpoints.test_transfer import fill_cache
 from tests.failing import without_locks
 from tests.fakes.hub import Branch, Faults, Hub
 from tests.fakes.suite import MODEL, REPO
@@ -39,7 +41,11 @@ CUT = Faults(truncate=300_000)  # by three attempts 900,000 bytes arrive
 
 
 def kept(store: Store) -> list[int]:
-    return sorted(path.stat().st_size for path in store.folder.glob("partial/*/*"))
+    found = []
+    for path in store.folder.glob("partial/*/*"):
+        with contextlib.suppress(FileNotFoundError):  # what was put away goes meanwhile
+            found.append(path.stat().st_size)
+    return sorted(found)
 
 
 def break_off(hub: Hub, store: Store, reporter: Recording | None = None) -> None:
@@ -157,6 +163,13 @@ def test_damaged_parts_are_fetched_again(suite_hub: Hub, store: Store) -> None:
     assert [outcome.status for outcome in download(store, [STEP])] == ["installed"]
 
 
+def test_a_damaged_download_is_not_kept(suite_hub: Hub, store: Store) -> None:
+    suite_hub.faults = Faults(wrong_bytes=True)
+    (outcome,) = download(store, [STEP])
+    assert isinstance(outcome.error, DamagedDownload)
+    assert not (store.folder / "partial").exists()
+
+
 def test_of_a_damaged_download_only_the_damaged_file_is_fetched_again(
     suite_hub: Hub, store: Store, tmp_path: Path
 ) -> None:
@@ -170,6 +183,18 @@ def test_of_a_damaged_download_only_the_damaged_file_is_fetched_again(
     assert [outcome.status for outcome in download(store, [STEP])] == ["installed"]
     assert [name for name, _ in suite_hub.transfers] == [second]
     assert kept(store) == []
+
+
+def test_of_a_damaged_cache_nothing_is_kept(suite_hub: Hub, store: Store, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "sharded", MODELS[MODEL])
+    folder.save_sharded()
+    suite_hub.repos = {REPO: {"step64": Branch("1" * 40, folder.path)}}
+    fill_cache(suite_hub, tmp_path / "cache", *(path.name for path in folder.path.iterdir()))
+    blob = max((tmp_path / "cache").rglob("blobs/*"), key=lambda path: path.stat().st_size)
+    blob.write_bytes(bytes(blob.stat().st_size))
+    (outcome,) = download(store, [STEP], offline=True)
+    assert isinstance(outcome.error, DamagedDownload)
+    assert not (store.folder / "partial").exists()
 
 
 def test_what_cannot_be_installed_is_not_kept(suite_hub: Hub, store: Store, tmp_path: Path) -> None:
@@ -273,6 +298,60 @@ def test_removed_as_nfs_says_it(
     monkeypatch.setattr(hub_fetch.GrowingHash, "add", stale)
     (outcome,) = download(store, [STEP])
     assert "was removed by another process" in str(outcome.error)
+
+
+@pytest.mark.parametrize("error", [ENOSPC, EACCES])
+def test_a_file_that_cannot_be_made_was_not_removed(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def impossible(path: Path) -> Any:
+        raise OSError(error, os.strerror(error), str(path))
+
+    monkeypatch.setattr(hub_fetch, "_open_to_go_on", impossible)
+    with pytest.raises(StoreNotWritable, match=os.strerror(error)):
+        list(download(store, [STEP]))
+
+
+@pytest.mark.parametrize("error", [EACCES, EIO, ESTALE])
+def test_what_cannot_be_seen(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    """What failed is the error, unless what has arrived is gone."""
+    stat = Path.stat
+
+    def unseen(path: Path, **more: Any) -> os.stat_result:
+        if path.parent.name == "original" and more.get("follow_symlinks", True):
+            raise OSError(error, os.strerror(error), str(path))
+        return stat(path, **more)
+
+    def failing(*arguments: object) -> None:
+        monkeypatch.setattr(Path, "stat", unseen)
+        raise ResourceError("config.json", "cannot be read")
+
+    monkeypatch.setattr(pipeline, "open_source", failing)
+    if error == ESTALE:
+        (outcome,) = download(store, [STEP])
+        assert "was removed by another process" in str(outcome.error)
+    else:
+        with pytest.raises(ResourceError, match=r"^config\.json: cannot be read$"):
+            list(download(store, [STEP]))
+
+
+def test_a_file_of_the_cache_that_is_gone_was_not_removed_by_another_download(
+    suite_hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fill_cache(suite_hub, tmp_path / "cache")
+    suite_hub.transfers.clear()
+
+    def gone(*arguments: object) -> None:
+        for blobs in (tmp_path / "cache").rglob("blobs"):
+            blobs.rename(blobs.with_name("gone"))
+        raise ResourceError("config.json", "cannot be read")
+
+    monkeypatch.setattr(pipeline, "open_source", gone)
+    with pytest.raises(ResourceError, match=r"^config\.json: cannot be read$"):
+        list(download(store, [STEP]))
+    assert suite_hub.transfers == []
 
 
 def test_another_file_that_is_not_there_is_not_one_of_ours_that_was_removed(
